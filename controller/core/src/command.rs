@@ -1,0 +1,252 @@
+//! What the world asks of cases, and how they refuse.
+
+use smol_str::SmolStr;
+
+use crate::event::{Actor, EvidenceRef};
+use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, TextRef};
+use crate::rescan::{Rescan, RescanTrigger};
+use crate::state::StateName;
+use crate::time::{Span, Timestamp};
+
+/// A wish. [`crate::machine`] turns it into events or a [`Refusal`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// An attributed sighting.
+    Observe {
+        /// Whose.
+        line: LineNo,
+        /// Of what.
+        cause: CauseKey,
+        /// The sighting.
+        evidence: EvidenceRef,
+    },
+    /// An approval.
+    Approve {
+        /// Which case.
+        case: CaseId,
+        /// The version the person looked at.
+        version: u32,
+        /// Who.
+        by: Actor,
+        /// The person confirms that a protected line shall be enforced (needs two people).
+        protected_confirmed: bool,
+    },
+    /// Not a case.
+    Dismiss {
+        /// Which case.
+        case: CaseId,
+        /// The version the person looked at.
+        version: u32,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// Let the line out by staff. The version is optional: freeing a line must not fail on a race.
+    Release {
+        /// Which case.
+        case: CaseId,
+        /// The version the person looked at.
+        version: Option<u32>,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+        /// Part of `release --all`.
+        emergency: bool,
+    },
+    /// The subscriber says "I have done this, check my connection".
+    ReportFixed {
+        /// Which case.
+        case: CaseId,
+    },
+    /// The subscriber leaves on trust.
+    SelfRelease {
+        /// Which case.
+        case: CaseId,
+    },
+    /// Somebody or the schedule wants a rescan.
+    RequestRescan {
+        /// Which case.
+        case: CaseId,
+        /// Why.
+        trigger: RescanTrigger,
+    },
+    /// The scanner is done.
+    RecordRescan {
+        /// Which case.
+        case: CaseId,
+        /// The outcome.
+        rescan: Rescan,
+    },
+    /// The wall blocked attack traffic.
+    WallTraffic {
+        /// Which case.
+        case: CaseId,
+        /// Packets.
+        packets: u64,
+    },
+    /// Sightings were wrong.
+    Retract {
+        /// Which.
+        sightings: Vec<SightingNo>,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// Longer quarantine.
+    Renew {
+        /// Which case.
+        case: CaseId,
+        /// The version the person looked at.
+        version: u32,
+        /// Who.
+        by: Actor,
+        /// From now.
+        until: Timestamp,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// A note.
+    Note {
+        /// Which case.
+        case: CaseId,
+        /// Who.
+        by: Actor,
+        /// The text.
+        text: TextRef,
+    },
+    /// A source delivered.
+    FeedDelivered {
+        /// Which.
+        source: SourceName,
+        /// Speaks of everything up to here.
+        covers_until: Timestamp,
+    },
+    /// A policy came into force.
+    LoadPolicy {
+        /// Its digest.
+        digest: TextRef,
+    },
+    /// Stop enforcing anything new.
+    Halt {
+        /// Who.
+        by: Actor,
+        /// Why.
+        because: SmolStr,
+    },
+    /// Go on.
+    Resume {
+        /// Who.
+        by: Actor,
+    },
+    /// Everything that is due now.
+    Tick,
+}
+
+/// Why a command was not followed. Every refusal leaves the state as it was.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No such case.
+    #[error("there is no case {0}")]
+    NoSuchCase(CaseId),
+    /// The case changed since it was looked at.
+    #[error("case {case} changed since you looked at it: you saw version {seen}, now it is {now}; look again")]
+    Stale {
+        /// Which.
+        case: CaseId,
+        /// Version named.
+        seen: u32,
+        /// Version now.
+        now: u32,
+    },
+    /// Not in this state.
+    #[error("case {case} is {state}: it cannot be {verb}")]
+    WrongState {
+        /// Which.
+        case: CaseId,
+        /// Its state.
+        state: StateName,
+        /// What was wanted, as a participle.
+        verb: &'static str,
+    },
+    /// The same person a second time.
+    #[error("{0} has approved already; a second person is needed")]
+    SamePerson(SmolStr),
+    /// Protected line.
+    #[error("the line is protected ({0}): it takes two people who confirm that")]
+    Protected(SmolStr),
+    /// A rule may not approve this.
+    #[error("a rule cannot approve this: {0}")]
+    NotAutomatic(&'static str),
+    /// A cap would be passed.
+    #[error("the cap {cap} is reached ({now} of {limit}); it has to be raised in the policy")]
+    Capped {
+        /// Which cap, by its name in policy.yaml.
+        cap: &'static str,
+        /// Now.
+        now: u64,
+        /// Limit.
+        limit: u64,
+    },
+    /// No ground in the contract.
+    #[error("the contract gives no ground for a quarantine ({0}): only a warning is possible")]
+    NoGround(&'static str),
+    /// New enforcement is halted.
+    #[error("enforcement is halted ({0}): somebody has to resume it first")]
+    Halted(SmolStr),
+    /// Too often.
+    #[error("self-release was used {used} of {limit} times within {within}")]
+    SelfReleaseUsedUp {
+        /// So often.
+        used: u32,
+        /// Of so many.
+        limit: u32,
+        /// Within this time.
+        within: Span,
+    },
+    /// Not yet proven enough even for trust.
+    #[error("not yet: {0}")]
+    NotYet(Missing),
+    /// A rescan is under way.
+    #[error("a check of case {0} is under way")]
+    RescanUnderWay(CaseId),
+    /// The end lies outside what the playbook allows.
+    #[error("the new end must lie ahead and within {0} from now")]
+    RenewTooLong(Span),
+    /// Nothing known of these sightings.
+    #[error("none of these sightings is part of an open case")]
+    NoSuchSighting,
+}
+
+/// What still stands between a line and its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// No rescan, or none since the last evidence.
+    Rescan,
+    /// The last one found the door open.
+    StillVulnerable,
+    /// The last one saw nothing.
+    Inconclusive,
+    /// Feeds have not yet covered enough silence.
+    Silence,
+    /// A feed it rests on has stopped delivering.
+    FeedStalled,
+    /// Attack traffic at the wall.
+    WallSilence,
+}
+
+impl std::fmt::Display for Missing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Rescan => "no check since the last evidence",
+            Self::StillVulnerable => "the last check found the door still open",
+            Self::Inconclusive => "the last check could not see the line",
+            Self::Silence => "not quiet for long enough",
+            Self::FeedStalled => "a feed this case rests on has stopped delivering",
+            Self::WallSilence => "the wall still blocks attack traffic",
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! What happened: the only thing that changes a case, and the audit trail. No address, no subscriber id, no free text
+//! stands in an event; those live outside the log and can be purged.
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, TextRef};
+use crate::playbook::ApprovalRule;
+use crate::rescan::{Rescan, RescanTrigger};
+use crate::sighting::Severity;
+use crate::time::Timestamp;
+
+/// One entry of the log, before it has its number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When it was decided.
+    pub at: Timestamp,
+    /// What happened to what.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// Of a case, or of the whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum Body {
+    /// Something happened to a case.
+    Case {
+        /// Which.
+        case: CaseId,
+        /// What.
+        what: CaseEvent,
+    },
+    /// A source delivered; its silence about a line counts up to `covers_until`.
+    FeedDelivered {
+        /// Which source.
+        source: SourceName,
+        /// The delivery speaks of everything up to here.
+        covers_until: Timestamp,
+    },
+    /// A policy came into force.
+    PolicyLoaded {
+        /// Its digest.
+        digest: TextRef,
+    },
+    /// Personal data were erased.
+    Purged {
+        /// The line whose id is no longer known; none for a purge by retention.
+        line: Option<LineNo>,
+        /// Who asked.
+        by: Actor,
+        /// Rows erased.
+        rows: u64,
+    },
+    /// Nothing new is enforced until somebody resumes; releases go on.
+    Halted {
+        /// Who or what halted.
+        by: Actor,
+        /// Why.
+        because: SmolStr,
+    },
+    /// Enforcement may go on.
+    Resumed {
+        /// Who.
+        by: Actor,
+    },
+}
+
+/// What happened to a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+pub enum CaseEvent {
+    /// Evidence passed a playbook's threshold. Followed by `Warned` or `Proposed` in the same append.
+    Opened {
+        /// Whose line.
+        line: LineNo,
+        /// First cause.
+        cause: CauseKey,
+        /// The sightings that passed the threshold.
+        evidence: Vec<EvidenceRef>,
+    },
+    /// The subscriber is warned; enforcement waits.
+    Warned {
+        /// Proposed if evidence goes on until here.
+        until: Timestamp,
+    },
+    /// Waits for approval. Also the relapse of a watched case.
+    Proposed {
+        /// Approvals needed.
+        rule: ApprovalRule,
+        /// Why now.
+        because: ProposedBecause,
+    },
+    /// New evidence, also during quarantine or grace; resets silence. A new cause joins the case.
+    EvidenceAdded {
+        /// Of what.
+        cause: CauseKey,
+        /// The sighting.
+        evidence: EvidenceRef,
+    },
+    /// One approval of possibly several.
+    Approved {
+        /// By whom or which rule.
+        by: Actor,
+    },
+    /// The line is enforced from here.
+    Quarantined {
+        /// Everybody who approved.
+        by: Vec<Actor>,
+        /// Policy in force.
+        policy: TextRef,
+        /// Sightings it rests on.
+        evidence: Vec<SightingNo>,
+        /// Why this is justified.
+        justification: SmolStr,
+        /// Ends here at the latest.
+        until: Timestamp,
+    },
+    /// A person decided against it.
+    Dismissed {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// The source took sightings back, or staff found them wrong.
+    Retracted {
+        /// Which.
+        sightings: Vec<SightingNo>,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// The subscriber says it is fixed.
+    FixReported,
+    /// A rescan is due.
+    RescanRequested {
+        /// Why.
+        trigger: RescanTrigger,
+    },
+    /// A rescan ended.
+    Rescanned {
+        /// With what.
+        rescan: Rescan,
+    },
+    /// The wall blocked attack traffic from this line.
+    WallTraffic {
+        /// Packets since the last such event.
+        packets: u64,
+    },
+    /// The line is free from here.
+    Released {
+        /// On what ground.
+        how: Release,
+        /// Who.
+        by: Actor,
+        /// Why, for a person's release.
+        reason: Option<TextRef>,
+        /// New evidence until here is a relapse.
+        watch_until: Timestamp,
+    },
+    /// A person renewed the quarantine.
+    Renewed {
+        /// Who.
+        by: Actor,
+        /// New end.
+        until: Timestamp,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// A note by staff.
+    Noted {
+        /// Who.
+        by: Actor,
+        /// The text.
+        text: TextRef,
+    },
+    /// The end of the story.
+    Closed {
+        /// Why.
+        why: Closed,
+    },
+}
+
+/// One sighting as evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EvidenceRef {
+    /// Which.
+    pub sighting: SightingNo,
+    /// From whom.
+    pub source: SourceName,
+    /// When it was seen.
+    pub observed_at: Timestamp,
+    /// How bad.
+    pub severity: Severity,
+    /// Device, where the report names it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub device: Option<SmolStr>,
+}
+
+/// Who did it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Actor {
+    /// A member of staff, by name of the person, not of the token: two tokens of one person are one person.
+    Person(SmolStr),
+    /// A rule of the policy, by name.
+    Rule(SmolStr),
+    /// The subscriber.
+    Subscriber,
+    /// pratique itself: deadlines, retention.
+    System,
+}
+
+/// Why a case is proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProposedBecause {
+    /// The evidence passed the threshold.
+    Evidence,
+    /// The warning's deadline passed and evidence went on.
+    WarningIgnored,
+    /// Evidence came back while watched.
+    Relapse,
+}
+
+/// On what ground a line was freed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Release {
+    /// The playbook's conditions hold.
+    Proven,
+    /// The subscriber left on trust after a clean rescan.
+    SelfRelease,
+    /// A member of staff.
+    Staff,
+    /// The longest time was over.
+    Expired,
+    /// The evidence was taken back.
+    Retracted,
+    /// `release --all`.
+    Emergency,
+}
+
+/// Why a case ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closed {
+    /// Warned and quiet since.
+    QuietAfterWarning,
+    /// Watched and quiet.
+    QuietAfterRelease,
+    /// A person dismissed it.
+    Dismissed,
+    /// No evidence left.
+    Retracted,
+}

@@ -1,0 +1,29 @@
+//! The pure core of pratique, in the order data flows through it:
+//!
+//! * [`sighting`]: what was seen from outside, normalised
+//! * [`session`]: who held the address at that moment
+//! * [`playbook`], [`policy`]: what evidence starts what, what proves the fix, which limits hold
+//! * [`command`], [`machine`], [`event`], [`state`]: the case machine; commands become events or refusals, events become
+//!   state, nothing else changes a case
+//! * [`world`]: directory, cases and policy together, as the engine drives them
+//! * [`plan`]: the desired enforcement that follows from state
+//! * [`allow`], [`view`]: what dns and portal may read
+//! * [`rescan`]: what probes ask and say
+//! * [`chain`]: the hash chain of the log
+//! * [`ids`], [`time`]: names, numbers, points and spans of time
+//!
+//! No sockets, no files, no clock, no randomness: `now` is a parameter everywhere.
+
+pub mod allow;
+pub mod command;
+pub mod event;
+pub mod ids;
+pub mod plan;
+pub mod playbook;
+pub mod policy;
+pub mod rescan;
+pub mod session;
+pub mod sighting;
+pub mod state;
+pub mod time;
+pub mod view;

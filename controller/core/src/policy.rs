@@ -1,0 +1,188 @@
+//! The whole policy: global rules, playbooks, protected lines. Immutable; the engine swaps it as one piece.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::ids::{CauseKey, SourceName, SubscriberId, TextRef};
+use crate::playbook::{AllowName, ApprovalRule, Playbook};
+use crate::sighting::Severity;
+use crate::time::Span;
+
+/// Everything that decides about cases. Built by the controller from `policies/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// SHA-256 over the files it was read from; stands in every approval.
+    pub digest: TextRef,
+    /// Global rules.
+    pub global: Global,
+    /// One per cause.
+    pub playbooks: BTreeMap<CauseKey, Playbook>,
+    /// Lines that are never enforced automatically.
+    pub protected: Protected,
+}
+
+/// `policies/policy.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Global {
+    /// The provider's own subscriber networks. Sightings elsewhere are refused.
+    pub networks: Vec<IpNet>,
+    /// Own infrastructure inside them (resolvers, portal, management): sightings there are refused and counted.
+    #[serde(default)]
+    pub infrastructure: Vec<IpNet>,
+    /// Limits on how much may be enforced.
+    #[serde(default)]
+    pub caps: Caps,
+    /// Nobody is enforced with fewer approvals than this, whatever a playbook says.
+    #[serde(default)]
+    pub approval_at_least: ApprovalRule,
+    /// Without a recorded quarantine clause in the contract, or after an opt-out, only warn.
+    #[serde(default)]
+    pub require_clause: bool,
+    /// The justification recorded with each quarantine (EU 2015/2120 art. 3(3)(b)).
+    pub justification: SmolStr,
+    /// How long things are kept.
+    #[serde(default)]
+    pub retention: Retention,
+    /// Releases on trust.
+    #[serde(default)]
+    pub self_release: SelfRelease,
+    /// What every resident may reach.
+    #[serde(default)]
+    pub garden: Garden,
+    /// Sources and what we know of them.
+    #[serde(default)]
+    pub sources: BTreeMap<SourceName, Source>,
+}
+
+/// Limits that hold at every step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Caps {
+    /// At most this share of all known lines is enforced at once, in tenths of a percent; at least one line.
+    pub share_permille: u32,
+    /// At most this many lines are enforced at once.
+    pub lines: u64,
+    /// At most so many quarantines begin per hour, by people and rules together.
+    pub per_hour: u32,
+    /// At most so many of them by a rule (`approval: auto`).
+    pub automatic_per_hour: u32,
+}
+
+/// How long personal data stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Retention {
+    /// Sightings, counted from arrival.
+    pub sightings: Span,
+    /// Sessions, counted from their end.
+    pub sessions: Span,
+    /// Notes and reasons, counted from the closing of the case.
+    pub texts: Span,
+}
+
+/// Releases on trust.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SelfRelease {
+    /// So many …
+    pub times: u32,
+    /// … per line within this time.
+    pub within: Span,
+}
+
+/// What every resident may reach, beside the portal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Garden {
+    /// Names with ports: NTP pools, OCSP responders, help pages.
+    pub names: Vec<AllowName>,
+    /// Addresses that are always open, with all ports: the provider's voice and emergency services.
+    pub networks: Vec<IpNet>,
+}
+
+/// What is known of a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Source {
+    /// How far its clock may be off, either way.
+    pub clock_error: Span,
+    /// It delivers at least this often; when it does not, silence does not count.
+    pub expect_every: Span,
+    /// Severity assumed where a row has none.
+    pub severity: Severity,
+}
+
+/// `policies/protected.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Protected {
+    /// By subscriber, with the reason.
+    pub subscribers: BTreeMap<SubscriberId, SmolStr>,
+    /// By network, with the reason: whoever holds an address in it.
+    pub networks: BTreeMap<IpNet, SmolStr>,
+}
+
+impl Policy {
+    /// The playbook of a cause, or that of `generic` for a cause without one.
+    pub fn playbook(&self, cause: &CauseKey) -> Option<&Playbook> {
+        self.playbooks.get(cause).or_else(|| self.playbooks.get(&CauseKey::new("generic")))
+    }
+
+    /// What is known of a source; the defaults for one that is not configured.
+    pub fn source(&self, source: &SourceName) -> Source {
+        self.global.sources.get(source).cloned().unwrap_or_default()
+    }
+
+    /// What is wrong with it beyond single files, in words, each with its remedy.
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if self.global.networks.is_empty() {
+            found.push("policy.yaml: networks is empty: name your subscriber networks".into());
+        }
+        for (key, playbook) in &self.playbooks {
+            found.extend(playbook.problems().into_iter().map(|p| format!("playbook {key}: {p}")));
+        }
+        let mut names = BTreeSet::new();
+        for allow in &self.global.garden.names {
+            found.extend(allow.problem().map(|p| format!("policy.yaml: {p}")));
+            if !names.insert(&allow.name) {
+                found.push(format!("policy.yaml: garden name `{}` stands twice", allow.name));
+            }
+        }
+        if self.global.caps.share_permille > 1000 {
+            found.push("policy.yaml: caps.share_permille is above 1000, more than every line".into());
+        }
+        if !self.playbooks.contains_key(&CauseKey::new("generic")) {
+            found.push("playbooks: `generic` is missing: causes without a playbook of their own need it".into());
+        }
+        found
+    }
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { share_permille: 10, lines: 10_000, per_hour: 60, automatic_per_hour: 20 }
+    }
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Self { sightings: Span::from_days(90), sessions: Span::from_days(14), texts: Span::from_days(180) }
+    }
+}
+
+impl Default for SelfRelease {
+    fn default() -> Self {
+        Self { times: 2, within: Span::from_days(30) }
+    }
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self { clock_error: Span::from_secs(60), expect_every: Span::from_hours(36), severity: Severity::Medium }
+    }
+}

@@ -1,0 +1,239 @@
+//! Where a case stands. The picture is that of the README; `machine` holds the only code that moves it.
+//!
+//! ```text
+//!               sighting over a playbook's threshold
+//!                           │
+//!              ┌────────────┴───────────┐ action: warn
+//!              ▼                        ▼
+//!          proposed ◀──── deadline ── warned ──── quiet ───▶ closed
+//!              │ approve (auto, one or two people)
+//!              ▼
+//!        quarantined ─── proof, self-release, staff, expiry, retraction ──▶ watching ─── quiet ──▶ closed
+//!              ▲                                                                │
+//!              └──────────────────── relapse: proposed again ◀──────────────────┘
+//!    proposed ── dismissed / retracted ──▶ closed
+//! ```
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::event::{Actor, Closed, EvidenceRef, Release};
+use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName};
+use crate::playbook::ApprovalRule;
+use crate::rescan::{Rescan, RescanTrigger};
+use crate::sighting::Severity;
+use crate::time::Timestamp;
+
+/// One line's current trouble.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Case {
+    /// Its number.
+    pub id: CaseId,
+    /// Whose line.
+    pub line: LineNo,
+    /// Events so far; what optimistic locking compares.
+    pub version: u32,
+    /// Where it stands.
+    pub state: State,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// When its last event was.
+    pub changed_at: Timestamp,
+    /// Each cause once, in the order they came.
+    pub troubles: Vec<Trouble>,
+    /// Since the last `Proposed`.
+    pub approvals: Vec<Actor>,
+    /// When the subscriber last said "fixed".
+    pub fix_reported_at: Option<Timestamp>,
+    /// A rescan that was asked for and has not ended, and since when.
+    pub rescan_pending: Option<(RescanTrigger, Timestamp)>,
+    /// The last finished rescan.
+    pub last_rescan: Option<Box<Rescan>>,
+    /// When the wall last blocked attack traffic of this line, and how many packets in all.
+    pub wall_traffic: Option<(Timestamp, u64)>,
+    /// So often it came back while watched.
+    pub relapses: u32,
+    /// How it was last released.
+    pub last_release: Option<(Timestamp, Release)>,
+}
+
+/// One cause within a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trouble {
+    /// What.
+    pub cause: CauseKey,
+    /// First observation that counts.
+    pub first_seen: Timestamp,
+    /// Last observation.
+    pub last_seen: Timestamp,
+    /// The worst severity so far.
+    pub severity: Severity,
+    /// Observations that count.
+    pub count: u32,
+    /// Which sightings: the last [`Trouble::KEPT`] of them.
+    pub sightings: Vec<SightingNo>,
+    /// Who reported it.
+    pub sources: Vec<SourceName>,
+    /// Device, where a report named it.
+    pub device: Option<SmolStr>,
+}
+
+/// Where a case stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub enum State {
+    /// The subscriber was warned.
+    Warned {
+        /// Since when.
+        since: Timestamp,
+        /// Proposed then, if evidence went on.
+        until: Timestamp,
+    },
+    /// Waits for approval.
+    Proposed {
+        /// Since when.
+        since: Timestamp,
+        /// What it takes.
+        rule: ApprovalRule,
+    },
+    /// The line is enforced.
+    Quarantined {
+        /// Since when.
+        since: Timestamp,
+        /// Ends then at the latest.
+        until: Timestamp,
+    },
+    /// Free, and watched.
+    Watching {
+        /// Since when.
+        since: Timestamp,
+        /// Closed then, if quiet.
+        until: Timestamp,
+    },
+    /// Over.
+    Closed {
+        /// When.
+        at: Timestamp,
+        /// Why.
+        why: Closed,
+    },
+}
+
+/// A state without what it carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateName {
+    /// Warned.
+    Warned,
+    /// Proposed.
+    Proposed,
+    /// Quarantined.
+    Quarantined,
+    /// Watching.
+    Watching,
+    /// Closed.
+    Closed,
+}
+
+impl StateName {
+    /// All, in the order of the story.
+    pub const ALL: [Self; 5] = [Self::Warned, Self::Proposed, Self::Quarantined, Self::Watching, Self::Closed];
+
+    /// As written in the API and in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Warned => "warned",
+            Self::Proposed => "proposed",
+            Self::Quarantined => "quarantined",
+            Self::Watching => "watching",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for StateName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl State {
+    /// Its name.
+    pub const fn name(&self) -> StateName {
+        match self {
+            Self::Warned { .. } => StateName::Warned,
+            Self::Proposed { .. } => StateName::Proposed,
+            Self::Quarantined { .. } => StateName::Quarantined,
+            Self::Watching { .. } => StateName::Watching,
+            Self::Closed { .. } => StateName::Closed,
+        }
+    }
+}
+
+impl Case {
+    /// A line is enforced if and only if its case says so.
+    pub const fn is_enforced(&self) -> bool {
+        matches!(self.state, State::Quarantined { .. })
+    }
+
+    /// Not closed.
+    pub const fn is_open(&self) -> bool {
+        !matches!(self.state, State::Closed { .. })
+    }
+
+    /// The last observation of any cause.
+    pub fn last_seen(&self) -> Option<Timestamp> {
+        self.troubles.iter().map(|t| t.last_seen).max()
+    }
+
+    /// The trouble of a cause.
+    pub fn trouble(&self, cause: &CauseKey) -> Option<&Trouble> {
+        self.troubles.iter().find(|t| t.cause == *cause)
+    }
+
+    /// The worst severity of any cause.
+    pub fn severity(&self) -> Severity {
+        self.troubles.iter().map(|t| t.severity).max().unwrap_or_default()
+    }
+}
+
+impl Trouble {
+    /// So many sightings are remembered by number; older ones stay in the log.
+    pub const KEPT: usize = 64;
+
+    /// From its first evidence.
+    pub(crate) fn new(cause: CauseKey, first: &EvidenceRef) -> Self {
+        let mut trouble = Self {
+            cause,
+            first_seen: first.observed_at,
+            last_seen: first.observed_at,
+            severity: first.severity,
+            count: 0,
+            sightings: Vec::new(),
+            sources: Vec::new(),
+            device: None,
+        };
+        trouble.add(first);
+        trouble
+    }
+
+    /// Counts one more.
+    pub(crate) fn add(&mut self, evidence: &EvidenceRef) {
+        self.first_seen = self.first_seen.min(evidence.observed_at);
+        self.last_seen = self.last_seen.max(evidence.observed_at);
+        self.severity = self.severity.max(evidence.severity);
+        self.count = self.count.saturating_add(1);
+        if self.sightings.len() >= Self::KEPT {
+            self.sightings.remove(0);
+        }
+        self.sightings.push(evidence.sighting);
+        if !self.sources.contains(&evidence.source) {
+            self.sources.push(evidence.source.clone());
+        }
+        if evidence.device.is_some() {
+            self.device.clone_from(&evidence.device);
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What dns and portal may see of the residents: who is behind an address, and what the page says.
+//!
+//! Many readers, one writer (the engine). A lookup takes one shard's read lock for a moment and copies one `Arc`; a
+//! change touches one shard. The cost is flat in the number of residents, and a reader sees either the old or the new
+//! resident, never a mixture.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ipnet::Ipv6Net;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use smol_str::SmolStr;
+
+use crate::allow::AllowList;
+use crate::command::Missing;
+use crate::ids::{CaseId, CauseKey, LineNo, Seq};
+use crate::plan::Element;
+use crate::rescan::Verdict;
+use crate::time::Timestamp;
+
+/// One quarantined subscriber, as its garden sees it.
+#[derive(Debug)]
+pub struct Resident {
+    /// Its case.
+    pub case: CaseId,
+    /// Its line.
+    pub line: LineNo,
+    /// Names it may reach.
+    pub allow: Arc<AllowList>,
+    /// What its page says.
+    pub card: CaseCard,
+}
+
+/// The case as its subscriber may see it. No evidence beyond one's own line, no names of staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CaseCard {
+    /// Number to give on the phone.
+    pub case: CaseId,
+    /// Changes with every event; pages carry it so that a stale button does nothing twice.
+    pub version: u32,
+    /// In quarantine since.
+    pub since: Timestamp,
+    /// Ends at the latest.
+    pub until: Timestamp,
+    /// What was seen, per cause.
+    pub causes: Vec<CauseCard>,
+    /// When the subscriber said "fixed".
+    pub fix_reported_at: Option<Timestamp>,
+    /// A check is under way since.
+    pub checking_since: Option<Timestamp>,
+    /// The last check: when, and what it found per cause.
+    pub last_check: Option<CheckCard>,
+    /// What is still missing before the line is freed by proof.
+    pub missing: Option<Missing>,
+    /// The subscriber may leave on trust now.
+    pub self_release: bool,
+}
+
+/// One cause on the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CauseCard {
+    /// Selects the texts.
+    pub cause: CauseKey,
+    /// First observation.
+    pub first_seen: Timestamp,
+    /// Last observation.
+    pub last_seen: Timestamp,
+    /// How many observations.
+    pub count: u32,
+    /// Device, where the report named it.
+    pub device: Option<SmolStr>,
+}
+
+/// The last check on the page.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckCard {
+    /// When it ended.
+    pub at: Timestamp,
+    /// Over everything.
+    pub verdict: Verdict,
+    /// Each probe: name with port (`telnet:23`), verdict, and the key of what was found.
+    pub found: Vec<(SmolStr, Verdict, SmolStr)>,
+}
+
+const SHARDS: usize = 64;
+
+type Shard<K> = RwLock<FxHashMap<K, Arc<Resident>>>;
+
+/// The residents by address.
+#[derive(Debug)]
+pub struct GardenView {
+    v4: [Shard<Ipv4Addr>; SHARDS],
+    v6: [Shard<Ipv6Net>; SHARDS],
+    /// Entries per IPv6 prefix length, so that a lookup asks only for lengths in use.
+    lengths: [AtomicUsize; 129],
+    generation: AtomicU64,
+}
+
+impl Default for GardenView {
+    fn default() -> Self {
+        Self {
+            v4: std::array::from_fn(|_| RwLock::default()),
+            v6: std::array::from_fn(|_| RwLock::default()),
+            lengths: std::array::from_fn(|_| AtomicUsize::new(0)),
+            generation: AtomicU64::new(0),
+        }
+    }
+}
+
+impl GardenView {
+    /// Who is behind this address; none if no resident is. IPv4-mapped IPv6 addresses count as IPv4.
+    pub fn resident(&self, address: IpAddr) -> Option<Arc<Resident>> {
+        match address.to_canonical() {
+            IpAddr::V4(a) => read(&self.v4[shard4(a)]).get(&a).cloned(),
+            IpAddr::V6(a) => (0..=128u8).rev().find_map(|len| {
+                if self.lengths[usize::from(len)].load(Ordering::Acquire) == 0 {
+                    return None;
+                }
+                let net = Ipv6Net::new(a, len).ok()?.trunc();
+                read(&self.v6[shard6(net)]).get(&net).cloned()
+            }),
+        }
+    }
+
+    /// Puts or replaces a resident at an address or prefix.
+    pub fn put(&self, element: Element, resident: Arc<Resident>) {
+        match element {
+            Element::V4(a) => {
+                write(&self.v4[shard4(a)]).insert(a, resident);
+            }
+            Element::V6(net) => {
+                let net = net.trunc();
+                if write(&self.v6[shard6(net)]).insert(net, resident).is_none() {
+                    self.lengths[usize::from(net.prefix_len())].fetch_add(1, Ordering::Release);
+                }
+            }
+        }
+    }
+
+    /// Takes an address or prefix out.
+    pub fn remove(&self, element: Element) {
+        match element {
+            Element::V4(a) => {
+                write(&self.v4[shard4(a)]).remove(&a);
+            }
+            Element::V6(net) => {
+                let net = net.trunc();
+                if write(&self.v6[shard6(net)]).remove(&net).is_some() {
+                    self.lengths[usize::from(net.prefix_len())].fetch_sub(1, Ordering::Release);
+                }
+            }
+        }
+    }
+
+    /// The log position this view has followed to.
+    pub fn generation(&self) -> Seq {
+        Seq(self.generation.load(Ordering::Acquire))
+    }
+
+    /// Says that everything up to here is in.
+    pub fn set_generation(&self, seq: Seq) {
+        self.generation.store(seq.0, Ordering::Release);
+    }
+
+    /// Addresses and prefixes inside.
+    pub fn len(&self) -> usize {
+        let v4: usize = self.v4.iter().map(|s| read(s).len()).sum();
+        v4 + self.v6.iter().map(|s| read(s).len()).sum::<usize>()
+    }
+
+    /// Nobody is in quarantine.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn shard4(a: Ipv4Addr) -> usize {
+    (u32::from(a) as usize) % SHARDS
+}
+
+fn shard6(net: Ipv6Net) -> usize {
+    let n = u128::from(net.network());
+    ((n >> 64) as usize ^ (n >> 72) as usize ^ (n >> 80) as usize) % SHARDS
+}
+
+// A writer cannot panic while it holds the lock (it only inserts or removes), so a poisoned lock is still sound.
+fn read<K>(shard: &Shard<K>) -> std::sync::RwLockReadGuard<'_, FxHashMap<K, Arc<Resident>>> {
+    shard.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write<K>(shard: &Shard<K>) -> std::sync::RwLockWriteGuard<'_, FxHashMap<K, Arc<Resident>>> {
+    shard.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Resident {
+    /// A resident for tests of readers: one cause, quarantined at the epoch for 30 days.
+    pub fn for_test(case: u64, cause: &str, allow: AllowList) -> Arc<Self> {
+        Arc::new(Self {
+            case: CaseId(case),
+            line: LineNo(1),
+            allow: Arc::new(allow),
+            card: CaseCard {
+                case: CaseId(case),
+                version: 3,
+                since: Timestamp::from_secs(0),
+                until: Timestamp::from_secs(30 * 86_400),
+                causes: vec![CauseCard {
+                    cause: cause.into(),
+                    first_seen: Timestamp::from_secs(0),
+                    last_seen: Timestamp::from_secs(0),
+                    count: 1,
+                    device: None,
+                }],
+                fix_reported_at: None,
+                checking_since: None,
+                last_check: None,
+                missing: Some(Missing::Rescan),
+                self_release: false,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resident_is_found_by_ipv4_by_any_address_of_its_prefixes_and_by_nothing_else() {
+        let view = GardenView::default();
+        let resident = Resident::for_test(7, "mirai", AllowList::default());
+        view.put(Element::V4("192.0.2.1".parse().unwrap()), resident.clone());
+        view.put(Element::V6("2001:db8:1:2::/64".parse().unwrap()), resident.clone());
+        view.put(Element::V6("2001:db8:aa00::/56".parse().unwrap()), resident);
+        for inside in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8:1:2:3:4:5:6", "2001:db8:aa00:ff::1"] {
+            assert!(view.resident(inside.parse().unwrap()).is_some(), "{inside}");
+        }
+        for outside in ["192.0.2.2", "2001:db8:1:3::1", "2001:db8:aa00:100::1", "::1"] {
+            assert!(view.resident(outside.parse().unwrap()).is_none(), "{outside}");
+        }
+        view.remove(Element::V6("2001:db8:1:2::/64".parse().unwrap()));
+        assert!(view.resident("2001:db8:1:2::9".parse().unwrap()).is_none());
+        assert_eq!(view.len(), 2);
+    }
+}

@@ -1,0 +1,236 @@
+//! The store: the append-only, hash-chained event log, and beside it the tables with personal data (subscribers,
+//! sessions, sightings, texts, deliveries), each with its retention.
+//!
+//! `append` is the commit point of everything. `seq` is the primary key of the log, so a writer that no longer leads
+//! fails on its first append: that is the fence. SQLite is the first implementation; the trait is small enough for a
+//! second without touching the engine.
+
+use std::sync::Arc;
+
+use pratique_core::event::Event;
+use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, SubscriberId, TextRef};
+use pratique_core::session::Session;
+use pratique_core::sighting::Sighting;
+use pratique_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// Everything that must become durable together.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// New log entries, in order.
+    pub events: Vec<Event>,
+    /// Lines seen for the first time, or whose record changed.
+    pub lines: Vec<LineRecord>,
+    /// NAS names seen for the first time.
+    pub nases: Vec<(u16, SmolStr)>,
+    /// Sessions begun, changed or ended; the key is (line, holding, from).
+    pub sessions: Vec<Session>,
+    /// Sightings with what became of them. Numbers are given by the engine, ascending.
+    pub sightings: Vec<StoredSighting>,
+    /// Free texts, by their reference, with the case they belong to.
+    pub texts: Vec<(TextRef, CaseId, String)>,
+    /// Deliveries recorded or changed.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// What is known of a subscriber. Personal data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineRecord {
+    /// Our number; the log knows only this.
+    pub line: LineNo,
+    /// The provider's id.
+    pub subscriber: SubscriberId,
+    /// Version of the terms that hold the quarantine clause.
+    pub clause: Option<SmolStr>,
+    /// The subscriber opted out.
+    pub opted_out: bool,
+    /// Language of pages and notices, as a BCP 47 tag.
+    pub language: Option<SmolStr>,
+}
+
+/// A sighting and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredSighting {
+    /// Its number.
+    pub number: SightingNo,
+    /// When it arrived.
+    pub received_at: Timestamp,
+    /// What was seen.
+    pub sighting: Sighting,
+    /// Whose it was at that moment, if exactly one line can be meant.
+    pub line: Option<LineNo>,
+    /// The case it became evidence in.
+    pub case: Option<CaseId>,
+    /// A stable key of what became of it: `evidence`, `below-threshold`, `unknown`, `no-port`, `changed-hands`, …
+    pub outcome: SmolStr,
+    /// The delivery that brought it.
+    pub delivery: u64,
+    /// Others who reported the same observation.
+    pub also_from: Vec<SmolStr>,
+}
+
+/// One report file, list or API post.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Its number, ascending.
+    pub number: u64,
+    /// Who delivered.
+    pub source: SmolStr,
+    /// Report type.
+    pub report: SmolStr,
+    /// File name, or `api`.
+    pub name: String,
+    /// SHA-256 of the content: the same file twice is one delivery.
+    pub content: TextRef,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// What became of it.
+    pub state: DeliveryState,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows refused, with the reasons' counts as `reason: n`.
+    pub refused: Vec<(SmolStr, u64)>,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryState {
+    /// Taken in.
+    Accepted,
+    /// Held for a person: it looks wrong as a whole (ten times its usual size).
+    Held,
+    /// Refused whole.
+    Refused,
+}
+
+/// A log entry as stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its position; 1 is the first.
+    pub seq: Seq,
+    /// What happened.
+    pub event: Event,
+    /// SHA-256 over the previous hash, the position and the entry as stored.
+    pub hash: TextRef,
+}
+
+/// What the engine needs to go on where it stopped.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The newest usable snapshot: the position it stands for, and its bytes.
+    pub snapshot: Option<(Seq, Vec<u8>)>,
+    /// Log entries after it, in order.
+    pub events: Vec<(Seq, Event)>,
+    /// Last position of the log.
+    pub last: Seq,
+    /// All lines.
+    pub lines: Vec<LineRecord>,
+    /// All NAS names.
+    pub nases: Vec<(u16, SmolStr)>,
+    /// All sessions within retention.
+    pub sessions: Vec<Session>,
+    /// Sightings that may still count towards a threshold or be repeated by another source: received within the last
+    /// eight days.
+    pub recent: Vec<StoredSighting>,
+    /// Last number given.
+    pub last_sighting: SightingNo,
+    /// Last number given.
+    pub last_delivery: u64,
+}
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else has appended: this writer no longer leads.
+    #[error(
+        "another writer has appended to the log (expected position {expected}, found {found}): this node stops writing"
+    )]
+    Fenced {
+        /// What we thought was last.
+        expected: Seq,
+        /// What is.
+        found: Seq,
+    },
+    /// No room.
+    #[error("the disk is full: {0}; intake stops, enforcement stays, releases go on from the reserve")]
+    Full(String),
+    /// Busy for too long.
+    #[error("the store is locked by another process: {0}")]
+    Busy(String),
+    /// Made by a newer pratique.
+    #[error("the store has schema version {found}, this program knows up to {known}: use a newer pratique")]
+    TooNew {
+        /// In the file.
+        found: u32,
+        /// Ours.
+        known: u32,
+    },
+    /// The log does not verify or does not parse.
+    #[error("the log is damaged at position {seq}: {what}; run `pratique verify-log`")]
+    Damaged {
+        /// The first bad entry.
+        seq: Seq,
+        /// What is wrong.
+        what: String,
+    },
+    /// Anything else.
+    #[error("store: {0}")]
+    Other(String),
+}
+
+/// The one writer. Each call is one transaction, durable when it returns.
+pub trait Store: Send + 'static {
+    /// Everything the engine needs at start.
+    fn load(&mut self) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
+    /// Appends a batch after `expected`; returns the new last position. With no events the position stays.
+    fn append(&mut self, expected: Seq, batch: Batch) -> impl Future<Output = Result<Seq, StoreError>> + Send;
+
+    /// Stores a snapshot for a position and drops all but the newest two.
+    fn snapshot(&mut self, at: Seq, state: Vec<u8>) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Erases personal data older than these points; returns the rows erased. Never touches the log.
+    fn expire(&mut self, before: &Expiry) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Erases what is known of one line: its record, sessions, sightings and texts.
+    fn purge(&mut self, line: LineNo) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Readers beside the writer.
+    fn reader(&self) -> Arc<dyn Reader>;
+}
+
+/// From when on to keep.
+#[derive(Clone, Copy, Debug)]
+pub struct Expiry {
+    /// Sightings received before this go, unless an open case rests on them.
+    pub sightings: Timestamp,
+    /// Sessions that ended before this go.
+    pub sessions: Timestamp,
+    /// Texts of cases closed before this go.
+    pub texts: Timestamp,
+    /// Cases that are open now.
+    pub open_cases_from: Option<CaseId>,
+}
+
+/// Reads for people; never in the way of the writer.
+#[async_trait::async_trait]
+pub trait Reader: Send + Sync {
+    /// The story of a case.
+    async fn events_of(&self, case: CaseId) -> Result<Vec<Record>, StoreError>;
+    /// A stretch of the log.
+    async fn events_after(&self, seq: Seq, limit: u32) -> Result<Vec<Record>, StoreError>;
+    /// Sightings by number; erased ones are missing.
+    async fn sightings(&self, numbers: &[SightingNo]) -> Result<Vec<StoredSighting>, StoreError>;
+    /// The newest sightings that became no evidence, with their outcome, newest first.
+    async fn unattributed(&self, limit: u32) -> Result<Vec<StoredSighting>, StoreError>;
+    /// Texts by reference; erased ones are missing.
+    async fn texts(&self, refs: &[TextRef]) -> Result<Vec<(TextRef, String)>, StoreError>;
+    /// The newest deliveries.
+    async fn deliveries(&self, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    /// Whether the same content came before.
+    async fn delivery_of(&self, content: TextRef) -> Result<Option<Delivery>, StoreError>;
+    /// Row counts of the newest accepted deliveries of this source and report, newest first.
+    async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError>;
+}
