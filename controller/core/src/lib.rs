@@ -1,7 +1,7 @@
 //! The pure core of pratique, in the order data flows through it:
 //!
 //! * [`sighting`]: what was seen from outside, normalised
-//! * [`session`]: who held the address at that moment
+//! * [`session`], [`directory`]: who held the address at that moment
 //! * [`playbook`], [`policy`]: what evidence starts what, what proves the fix, which limits hold
 //! * [`command`], [`machine`], [`event`], [`state`]: the case machine; commands become events or refusals, events become
 //!   state, nothing else changes a case
@@ -16,6 +16,7 @@
 
 pub mod allow;
 pub mod command;
+pub mod directory;
 pub mod event;
 pub mod ids;
 pub mod plan;
