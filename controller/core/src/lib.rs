@@ -1,7 +1,7 @@
 //! The pure core of pratique, in the order data flows through it:
 //!
 //! * [`sighting`]: what was seen from outside, normalised
-//! * [`session`], [`directory`]: who held the address at that moment
+//! * [`lines`], [`session`], [`directory`]: who held the address at that moment
 //! * [`playbook`], [`policy`]: what evidence starts what, what proves the fix, which limits hold
 //! * [`command`], [`machine`], [`event`], [`state`]: the case machine; commands become events or refusals, events become
 //!   state, nothing else changes a case
@@ -19,6 +19,8 @@ pub mod command;
 pub mod directory;
 pub mod event;
 pub mod ids;
+pub mod lines;
+pub mod machine;
 pub mod plan;
 pub mod playbook;
 pub mod policy;
@@ -28,3 +30,4 @@ pub mod sighting;
 pub mod state;
 pub mod time;
 pub mod view;
+pub mod world;

@@ -3,6 +3,7 @@
 
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::{CaseId, Seq, SubscriberId};
+pub use pratique_core::lines::Contract;
 use pratique_core::session::Holding;
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
@@ -87,17 +88,6 @@ pub struct SessionChange {
     pub to: Option<Timestamp>,
     /// Contract facts, where the list carries them.
     pub contract: Option<Contract>,
-}
-
-/// Contract facts of a subscriber.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contract {
-    /// Version of the terms with the quarantine clause.
-    pub clause: Option<SmolStr>,
-    /// Opted out.
-    pub opted_out: bool,
-    /// Language, BCP 47.
-    pub language: Option<SmolStr>,
 }
 
 /// What became of session changes.
