@@ -34,6 +34,19 @@ pub struct Batch {
     pub deliveries: Vec<Delivery>,
 }
 
+impl Batch {
+    /// Nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.lines.is_empty()
+            && self.nases.is_empty()
+            && self.sessions.is_empty()
+            && self.sightings.is_empty()
+            && self.texts.is_empty()
+            && self.deliveries.is_empty()
+    }
+}
+
 /// What is known of a subscriber. Personal data.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineRecord {

@@ -66,6 +66,17 @@ impl World {
         }
     }
 
+    /// This world, loaded anew after a failure, with the plan that the outside already follows: the next settling then
+    /// names only real differences.
+    #[must_use]
+    pub fn with_plan_of(mut self, before: &mut Self) -> Self {
+        self.plan = std::mem::take(&mut before.plan);
+        self.planned = std::mem::take(&mut before.planned);
+        self.wall_seen_until = before.wall_seen_until;
+        self.unsettled.extend(self.planned.keys().copied());
+        self
+    }
+
     /// What a command leads to; changes nothing.
     ///
     /// # Errors
