@@ -28,6 +28,8 @@ pub mod rescan;
 pub mod session;
 pub mod sighting;
 pub mod state;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod view;
 pub mod world;

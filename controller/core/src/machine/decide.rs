@@ -206,7 +206,8 @@ impl Cases {
         let rule = self.rule_for(case.line, strictest, around);
         let mut events = vec![event(case, now, CaseEvent::Proposed { rule, because })];
         if rule == ApprovalRule::Auto && self.room(true, 0, around, now).is_ok() && self.halted.is_none() {
-            events.extend(self.enforce(case, Actor::Rule("relapse-or-deadline".into()), around, now));
+            // Approvals of an earlier proposal do not count for this one.
+            events.extend(self.enforce(case, &[], Actor::Rule("relapse-or-deadline".into()), around, now));
         }
         events
     }
@@ -250,12 +251,19 @@ impl Cases {
             return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone() })]);
         }
         self.room(false, 0, around, now)?;
-        Ok(self.enforce(case, by.clone(), around, now))
+        Ok(self.enforce(case, &case.approvals, by.clone(), around, now))
     }
 
     /// The last approval, and the quarantine that follows from it.
-    fn enforce(&self, case: &Case, by: Actor, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
-        let mut all = case.approvals.clone();
+    fn enforce(
+        &self,
+        case: &Case,
+        before: &[Actor],
+        by: Actor,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let mut all = before.to_vec();
         all.push(by.clone());
         let sightings = case.troubles.iter().flat_map(|t| t.sightings.iter().copied()).collect();
         let most = self.max_quarantine(case, around);
@@ -307,7 +315,7 @@ impl Cases {
             }
             ahead += 1;
             let first = case.troubles.first().map_or("none", |t| t.cause.as_str());
-            events.extend(self.enforce(case, Actor::Rule(first.into()), around, now));
+            events.extend(self.enforce(case, &[], Actor::Rule(first.into()), around, now));
         }
         events
     }
