@@ -15,6 +15,7 @@
 //! No sockets, no files, no clock, no randomness: `now` is a parameter everywhere.
 
 pub mod allow;
+pub mod chain;
 pub mod command;
 pub mod directory;
 pub mod event;
