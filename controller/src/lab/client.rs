@@ -189,13 +189,13 @@ pub struct Form {
 }
 
 impl Form {
-    /// The page's form with this action, as a browser would see it.
-    pub fn find(page: &str, action: &str) -> Option<Self> {
+    /// The page's first form whose action ends so, as a browser would see it.
+    pub fn find(page: &str, action_ends: &str) -> Option<Self> {
         page.split("<form").skip(1).find_map(|rest| {
             let form = rest.split("</form").next()?;
             let (opening, inside) = form.split_once('>')?;
             let goes_to = attribute(opening, "action")?;
-            (goes_to == action).then(|| Self {
+            goes_to.ends_with(action_ends).then(|| Self {
                 action: goes_to,
                 fields: ["<input", "<button"]
                     .iter()
@@ -251,7 +251,7 @@ mod tests {
         let page = r#"<form method="post" action="/other"><input name="a" value="b"></form>
             <form class="x" method="post" action="/.pratique/fixed"><input type="hidden" name="token" value="a&amp;b c">
             <input type="checkbox" name="sure" value="1"><button name="go" value="fix">Done</button></form>"#;
-        let form = Form::find(page, "/.pratique/fixed").unwrap();
+        let form = Form::find(page, "/fixed").unwrap();
         assert_eq!(form.encode(), "token=a%26b%20c&go=fix");
         assert_eq!(Form::find(page, "/nowhere"), None);
     }

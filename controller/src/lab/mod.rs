@@ -7,5 +7,7 @@ pub mod client;
 pub mod devices;
 pub mod internet;
 pub mod net;
+pub mod timeline;
 pub mod town;
 pub mod wire;
+pub mod witness;
