@@ -1,3 +1,4 @@
-//! Tests and measurements of the whole: `bench` compares pratique with its peers in one run.
+//! What the tests share: a place to run in. And [`bench`]: measurements against peers in one run.
 
 pub mod bench;
+pub mod namespaces;

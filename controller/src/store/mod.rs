@@ -61,6 +61,17 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.lines.is_empty()
+            && self.nases.is_empty()
+            && self.sessions.is_empty()
+            && self.sightings.is_empty()
+            && self.texts.is_empty()
+            && self.deliveries.is_empty()
+    }
+
     /// Nothing new is taken in or enforced by it: it frees, ends, notes or follows a line. On a full disk such a batch may
     /// use the reserve; everything else waits for room.
     ///
