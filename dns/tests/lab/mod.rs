@@ -73,10 +73,11 @@ impl WallOpener for Wall {
     }
 }
 
-/// The records an upstream knows, by owner; the query's name and type select nothing by themselves: a script may lie.
+/// What an upstream answers, true if asked over TCP; none is silence. Id and question are added unless the script set a
+/// question, or CD for none at all.
 pub type Script = dyn Fn(&Query, bool) -> Option<Message> + Send + Sync;
 
-/// A real resolver upstream: UDP and TCP on one port, from a script (true: asked over TCP; none: silence).
+/// A real resolver upstream: UDP and TCP on one port, from a script.
 pub struct Upstream {
     pub address: SocketAddr,
     pub gate: Arc<Semaphore>,
@@ -101,7 +102,9 @@ impl Upstream {
                     gate.acquire().await.unwrap().forget();
                     let mut reply = script(&question, over_tcp)?;
                     reply.metadata.id = query.metadata.id;
-                    reply.add_query(question);
+                    if reply.queries.is_empty() && !reply.metadata.checking_disabled {
+                        reply.add_query(question);
+                    }
                     reply.to_vec().ok()
                 }
             })
