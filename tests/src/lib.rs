@@ -1,1 +1,3 @@
-//! .
+//! What the tests share: a place to run in.
+
+pub mod namespaces;
