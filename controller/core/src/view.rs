@@ -154,6 +154,18 @@ impl GardenView {
         }
     }
 
+    /// Takes an address or prefix out if it still shows this resident; a newer one stays.
+    pub fn remove_if(&self, element: Element, resident: &Arc<Resident>) {
+        let held = match element {
+            Element::V4(a) => read(&self.v4[shard4(a)]).get(&a).cloned(),
+            Element::V6(net) => read(&self.v6[shard6(net.trunc())]).get(&net.trunc()).cloned(),
+        };
+        // One writer: nothing comes between the look and the removal.
+        if held.is_some_and(|held| Arc::ptr_eq(&held, resident)) {
+            self.remove(element);
+        }
+    }
+
     /// The log position this view has followed to.
     pub fn generation(&self) -> Seq {
         Seq(self.generation.load(Ordering::Acquire))

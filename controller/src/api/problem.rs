@@ -120,6 +120,9 @@ pub const fn code(refusal: &Refusal) -> &'static str {
         Refusal::RescanUnderWay(_) => "rescan-under-way",
         Refusal::RenewTooLong(_) => "renew-too-long",
         Refusal::NoSuchSighting => "no-such-sighting",
+        Refusal::NoPlaybook(_) => "no-playbook",
+        Refusal::InformationOnly(_) => "information-only",
+        Refusal::TooOld(_) => "too-old",
     }
 }
 
@@ -139,7 +142,10 @@ impl From<Refusal> for Problem {
             | Refusal::SelfReleaseUsedUp { .. }
             | Refusal::NotYet(_)
             | Refusal::RescanUnderWay(_)
-            | Refusal::RenewTooLong(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            | Refusal::RenewTooLong(_)
+            | Refusal::NoPlaybook(_)
+            | Refusal::InformationOnly(_)
+            | Refusal::TooOld(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
         let problem = Self::new(status, code(&refusal), refusal.to_string());
         match refusal {
