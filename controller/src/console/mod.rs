@@ -1,1 +1,6 @@
-//! Not built yet.
+//! Staff, by browser.
+pub mod sessions;
+/// The paths.
+pub fn routes() -> axum::Router<crate::api::Desk> {
+    axum::Router::new()
+}
