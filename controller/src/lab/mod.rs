@@ -7,6 +7,8 @@ pub mod client;
 pub mod devices;
 pub mod internet;
 pub mod net;
+pub mod node;
+pub mod reports;
 pub mod timeline;
 pub mod town;
 pub mod wire;

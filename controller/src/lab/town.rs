@@ -200,7 +200,15 @@ impl Home {
     /// Everything it holds, as session lists write it: address or prefix.
     pub fn holdings(&self) -> Vec<IpNet> {
         let own = [IpNet::from(IpAddr::V4(self.v4)), self.wan6.into(), self.delegated.into()];
-        own.into_iter().chain(self.visiting.iter().map(|a| IpNet::from(*a))).collect()
+        own.into_iter().chain(self.visiting.iter().map(|a| line_of(*a))).collect()
+    }
+}
+
+/// What a line holds with this address: the IPv4 address, or the /64 around the IPv6 one.
+pub fn line_of(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(_) => address.into(),
+        IpAddr::V6(_) => net(address, 64).trunc(),
     }
 }
 
