@@ -5,7 +5,6 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use pratique_core::command::Command;
 use pratique_core::event::{Actor, Body, CaseEvent};
 use pratique_core::ids::{CaseId, LineNo, TextRef};
 use pratique_core::plan::Element;
@@ -122,7 +121,7 @@ impl Bench {
         let (full, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
         let store = Fragile { store, full: full.clone() };
-        let (engine, handle) = Engine::load(store, policy(), clock.clone(), seen.clone()).await.unwrap();
+        let (engine, handle) = Engine::load(store, policy(), clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
         let task = tokio::spawn(engine.run());
         Self { folder, clock, full, seen, handle, task }
     }
