@@ -191,7 +191,7 @@ note-started = Thank you. We are starting the check now.
 note-released = Thank you. Your line is being opened. This takes a few seconds.
 note-again = Something has changed since you opened this page. You now see the newest state. If the button is still there, you can press it again.
 note-press-again = That did not reach us in full. Please press the button once more.
-note-not-now = This is not possible just yet. “Where we are now” tells you what is still missing.
+note-not-now = This is not possible just yet. “Where we are now” tells you where things stand.
 note-used-up = You have used this as often as we can allow. Please follow the steps and have your line checked, or call us.
 note-unavailable = We could not take this just now. Nothing is lost. Please press the button again in a minute.
 
