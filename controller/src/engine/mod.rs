@@ -203,7 +203,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn.quietly(&mut self.world, &command, now);
                     }
                 }
-                Input::Read(look) => look(&self.world, now),
+                // Answered after the commit: nobody hears of what is not stored.
+                Input::Read(look) => turn.reads.push(look),
             }
             taken += 1;
             if taken < PER_TURN {
@@ -230,7 +231,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
     }
 
     /// Commits a turn; on failure tells everybody and loads the world again.
-    async fn finish(&mut self, turn: Turn, now: Timestamp) {
+    async fn finish(&mut self, mut turn: Turn, now: Timestamp) {
+        let reads = std::mem::take(&mut turn.reads);
         if let Err(error) = self.commit(turn, now).await {
             error!(%error, "the store did not take a batch; nothing of it happened");
             self.outside.failed(&error);
@@ -246,10 +248,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 self.reload().await;
             }
         }
+        reads.into_iter().for_each(|look| look(&self.world, now));
     }
 
     async fn commit(&mut self, turn: Turn, now: Timestamp) -> Result<(), StoreError> {
-        let Turn { batch, replies, purges } = turn;
+        let Turn { batch, replies, purges, reads: _ } = turn;
         let events = batch.events.clone();
         if !batch.is_empty() {
             match self.store.append(self.last, batch).await {

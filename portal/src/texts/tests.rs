@@ -64,8 +64,8 @@ fn every_key_is_used_by_a_page() {
 }
 
 #[test]
-fn every_term_is_used_by_a_text() {
-    for line in ENGLISH.lines().filter(|l| l.starts_with('-')) {
+fn every_term_and_shared_text_is_used_by_a_text() {
+    for line in ENGLISH.lines().filter(|l| l.starts_with('-') || l.starts_with(keys::SHARED.prefix)) {
         let term = line.split(' ').next().unwrap();
         assert!(ENGLISH.contains(&format!("{{ {term} }}")), "{term} is not used");
     }
@@ -175,6 +175,7 @@ fn a_wrong_file_is_refused_with_line_and_remedy() {
     assert!(at("headline = { $case }\n").contains("en.ftl:1: `headline`: "));
     assert!(at("headline = { $case }\n").contains("it may use $provider, $phone"));
     assert!(at("headline = { -no-such-term }\n").starts_with("en.ftl:1: `headline`: "));
+    assert!(at("-x = { $provider }\nheadline = { -x }\n").starts_with("en.ftl:2: `headline` refers to a term"));
     assert!(at("headline = A\n\nwhy = { $\n").starts_with("en.ftl:3: no valid Fluent"));
     assert!(at("cause-x-title = X\n").contains("cause `x` lacks `cause-x-means`"));
     assert!(at("cause-mirai-step-12 = X\n").contains("without a gap"));

@@ -1,0 +1,5 @@
+//! Everything started and stopped together.
+
+mod follow;
+mod pages;
+mod wall;
