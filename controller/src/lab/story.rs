@@ -77,7 +77,7 @@ impl Stage {
     }
 
     /// An error with what the daemon said last.
-    pub fn with_log(&self, e: &anyhow::Error) -> String {
+    pub fn with_log(&mut self, e: &anyhow::Error) -> String {
         let text = format!("{e:#}");
         let log = self.node.last_log(15);
         if text == INTERRUPTED || log.is_empty() {
@@ -131,7 +131,7 @@ impl Stage {
 
         let subscriber = home.subscriber.clone();
         let row = self.step(timeline, Step::Attributed, SOON, "a case of the line that held the address", |s| {
-            Ok(s.case_of(&subscriber)?)
+            s.case_of(&subscriber)
         })?;
         let case = row["case"].as_u64().context("a case without a number")?;
         timeline.observed(Step::Attributed, &format!("{} was held by {subscriber}", home.v4));
@@ -146,7 +146,7 @@ impl Stage {
         self.others_are_well()?;
         let open = self.town.homes[1].clone();
         self.node.deliver(&Report::open_resolver(open.v4.into(), SystemTime::now() - Duration::from_secs(2))?)?;
-        let second = self.wait(SOON, "the case of the open resolver", |s| Ok(s.case_of(&open.subscriber)?))?;
+        let second = self.wait(SOON, "the case of the open resolver", |s| s.case_of(&open.subscriber))?;
         let state = second["state"].as_str().unwrap_or_default();
         timeline.say(&format!("case {}: {} has an open resolver: {state}", second["case"], open.subscriber));
         Ok(case)
