@@ -8,6 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -40,6 +41,7 @@ const STOP_WITHIN: Duration = Duration::from_secs(5);
 pub struct Node {
     child: Child,
     log: Arc<Mutex<VecDeque<String>>>,
+    readers: Vec<JoinHandle<()>>,
     gateway: Namespace,
     api: SocketAddr,
     token: String,
@@ -71,10 +73,11 @@ impl Node {
                 .spawn()
         })??;
         let log = Arc::new(Mutex::new(VecDeque::new()));
+        let mut readers = Vec::new();
         for pipe in [child.stdout.take().map(boxed), child.stderr.take().map(boxed)].into_iter().flatten() {
-            keep_lines(pipe, log.clone())?;
+            readers.push(keep_lines(pipe, log.clone())?);
         }
-        Ok(Self { child, log, gateway: town.gateway.clone(), api, token, directory })
+        Ok(Self { child, log, readers, gateway: town.gateway.clone(), api, token, directory })
     }
 
     /// Somebody at the NOC.
@@ -109,8 +112,14 @@ impl Node {
         self.child.try_wait().ok().flatten()
     }
 
-    /// The last lines of its log.
-    pub fn last_log(&self, lines: usize) -> String {
+    /// The last lines of its log; of a daemon that has ended, the very last ones.
+    pub fn last_log(&mut self, lines: usize) -> String {
+        /// Its last words are in the pipe already; reading them takes no longer.
+        const READ_WITHIN: Duration = Duration::from_secs(1);
+        let until = Instant::now() + READ_WITHIN;
+        while self.ended().is_some() && !self.readers.iter().all(JoinHandle::is_finished) && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = String::new();
         for line in log.iter().skip(log.len().saturating_sub(lines)) {
@@ -290,7 +299,7 @@ fn boxed(pipe: impl Read + Send + 'static) -> Box<dyn Read + Send> {
 }
 
 /// Reads to the end of the pipe, which is the end of the daemon.
-fn keep_lines(pipe: Box<dyn Read + Send>, log: Arc<Mutex<VecDeque<String>>>) -> anyhow::Result<()> {
+fn keep_lines(pipe: Box<dyn Read + Send>, log: Arc<Mutex<VecDeque<String>>>) -> std::io::Result<JoinHandle<()>> {
     /// Longer lines are cut.
     const LINE_CHARACTERS: usize = 400;
     std::thread::Builder::new().name("daemon-log".into()).spawn(move || {
@@ -303,6 +312,5 @@ fn keep_lines(pipe: Box<dyn Read + Send>, log: Arc<Mutex<VecDeque<String>>>) -> 
             }
             log.push_back(line);
         }
-    })?;
-    Ok(())
+    })
 }
