@@ -55,7 +55,8 @@ impl SystemClock {
     }
 
     fn with(registry: &Registry, raw: Box<dyn Fn() -> Raw + Send + Sync>) -> Result<Self, prometheus::Error> {
-        let steps = IntCounter::new("pratique_clock_steps_total", "Steps of the wall clock that were not followed at once")?;
+        let steps =
+            IntCounter::new("pratique_clock_steps_total", "Steps of the wall clock that were not followed at once")?;
         let offset = IntGauge::new("pratique_clock_offset_ms", "Wall clock minus the engine's clock, in milliseconds")?;
         registry.register(Box::new(steps.clone()))?;
         registry.register(Box::new(offset.clone()))?;
@@ -95,7 +96,8 @@ impl Clock for SystemClock {
 
 fn system() -> Raw {
     // Both clocks exist on every kernel this program runs on; a clock that cannot be read stands still.
-    let read = |id| clock_gettime(id).map_or(0, |t| t.tv_sec().saturating_mul(1000).saturating_add(t.tv_nsec() / 1_000_000));
+    let read =
+        |id| clock_gettime(id).map_or(0, |t| t.tv_sec().saturating_mul(1000).saturating_add(t.tv_nsec() / 1_000_000));
     Raw { wall: read(ClockId::CLOCK_REALTIME), steady: read(ClockId::CLOCK_BOOTTIME) }
 }
 

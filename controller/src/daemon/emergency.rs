@@ -123,7 +123,10 @@ impl Marker {
     pub(super) fn remove(&self) -> anyhow::Result<()> {
         match std::fs::remove_file(&self.0) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error).with_context(|| {
-                format!("the marker {} cannot be removed; remove it, or every start releases all lines", self.0.display())
+                format!(
+                    "the marker {} cannot be removed; remove it, or every start releases all lines",
+                    self.0.display()
+                )
             }),
             _ => Ok(()),
         }

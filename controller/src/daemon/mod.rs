@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 
 use self::follow::Followers;
 use self::inbox::Inbox;
-use self::wall::{Opener, OfficeWall, WallFeed, Walls};
+use self::wall::{OfficeWall, Opener, WallFeed, Walls};
 use crate::api;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -149,8 +149,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let now = Arc::clone(&clock);
     let scanner = Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?;
-    let rescans =
-        Rescans::new(handle.clone(), Arc::clone(&reader), Arc::new(scanner), Arc::clone(&clock), running);
+    let rescans = Rescans::new(handle.clone(), Arc::clone(&reader), Arc::new(scanner), Arc::clone(&clock), running);
     tasks.spawn(dispatch_rescans(rescans, rescan_asked, stopping.clone()));
     tasks.spawn(read_counters(walls.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
     tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));

@@ -16,11 +16,12 @@ use pratique_dns::{OpenError, WallOpener};
 use crate::api::dossier::EnforcerStatus;
 use crate::clock::Clock;
 use crate::config::{Config, EnforcerKind};
+use crate::enforce::config::WallConfig;
 use crate::enforce::driver::{self, Driver, Status};
 use crate::enforce::dry_run::DryRun;
 use crate::enforce::metrics::Metrics;
 use crate::enforce::nft::{self, NftEnforcer};
-use crate::enforce::{EnforceError, Enforcer, Opening, WallConfig};
+use crate::enforce::{EnforceError, Enforcer, Opening};
 use crate::office::Wall;
 
 /// The driver of this node's enforcer; exchanged when a new policy changes the wall itself.
@@ -82,9 +83,7 @@ impl Walls {
 
     fn observe(&self) -> Result<Option<Vec<Element>>, EnforceError> {
         match self.kind {
-            EnforcerKind::Nft => {
-                nft::observed(&self.config.lock().unwrap_or_else(PoisonError::into_inner).clone())
-            }
+            EnforcerKind::Nft => nft::observed(&self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()),
             // Nothing is enforced, and that is what an observer finds.
             EnforcerKind::DryRun => Ok(None),
         }

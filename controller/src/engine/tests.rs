@@ -121,7 +121,8 @@ impl Bench {
         let (full, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
         let store = Fragile { store, full: full.clone() };
-        let (engine, handle) = Engine::load(store, policy(), clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
+        let (engine, handle) =
+            Engine::load(store, policy(), clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
         let task = tokio::spawn(engine.run());
         Self { folder, clock, full, seen, handle, task }
     }

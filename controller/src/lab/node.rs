@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,6 +17,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use pratique_core::policy::Caps;
 use pratique_core::time::Span;
+use pratique_portal::PortalUrl;
 use serde_json::Value;
 use sha2::Digest as _;
 use tempfile::TempDir;
@@ -24,9 +25,10 @@ use tempfile::TempDir;
 use super::client::{Page, Request};
 use super::net::Namespace;
 use super::reports::Report;
-use super::town::{HOMES4, HOMES6, Host, PORTAL4, PORTAL6, SCANNER4, SCANNER6, Town};
-use crate::config::{Config, EnforcerKind};
+use super::town::{CONTROL4, CONTROL6, HOMES4, HOMES6, Host, PORTAL4, PORTAL6, SCANNER4, SCANNER6, Town};
+use crate::config::{Config, EnforcerKind, Portal};
 use crate::policy_files;
+use crate::scan::Kind;
 
 /// The portal's own name; the captive resolver gives it to residents.
 pub const PORTAL_NAME: &str = "help.isp.example";
@@ -220,14 +222,26 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr) -> anyhow::Result<Pat
     };
     config.wall.portal4 = Some(PORTAL4);
     config.wall.portal6 = Some(PORTAL6);
+    config.wall.dns4 = Some(SocketAddrV4::new(PORTAL4, 53));
+    config.wall.dns6 = Some(SocketAddrV6::new(PORTAL6, 53, 0, 0));
     config.wall.scanner = vec![SCANNER4.into(), SCANNER6.into()];
     config.wall.access_interfaces = town.homes.iter().map(|h| h.interface.clone()).collect();
-    config.dns.listen = vec![(PORTAL4, 53).into(), (PORTAL6, 53).into()];
-    config.dns.upstream = vec![(Host::RESOLVER.v4(), 53).into()];
-    config.dns.portal_name = PORTAL_NAME.into();
-    config.portal.listen = vec![(PORTAL4, 80).into(), (PORTAL6, 80).into()];
-    config.scanner.source4 = Some(SCANNER4);
-    config.scanner.source6 = Some(SCANNER6);
+    let mut dns = pratique_dns::Settings::new(PORTAL_NAME, Some(PORTAL4), Some(PORTAL6));
+    dns.listen = vec![(PORTAL4, 53).into(), (PORTAL6, 53).into()];
+    dns.upstreams = vec![(Host::RESOLVER.v4(), 53).into()];
+    config.dns = Some(dns);
+    let url = format!("http://{PORTAL_NAME}/").parse().map_err(|e| anyhow::anyhow!("{e}"))?;
+    let listen = vec![(PORTAL4, 80).into(), (PORTAL6, 80).into()];
+    config.portal = Some(Portal { listen, pages: pages(url) });
+    config.scan.source4 = Some(SCANNER4);
+    config.scan.source6 = Some(SCANNER6);
+    // The test line: what a check must find open, or it believes nothing it finds shut.
+    for kind in Kind::ALL {
+        let at = vec![(CONTROL4, kind.control_port()).into(), (CONTROL6, kind.control_port()).into()];
+        config.scan.control.insert(kind, at.clone());
+        config.control.listen.insert(kind, at);
+    }
+    config.control.answer = vec![IpNet::from(IpAddr::from(SCANNER4)), IpNet::from(IpAddr::from(SCANNER6))];
     config.api.listen = api;
     let path = root.join("pratique.yaml");
     for folder in ["data", "drop"] {
@@ -235,6 +249,13 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr) -> anyhow::Result<Pat
     }
     std::fs::write(&path, serde_yaml::to_string(&config)?)?;
     Ok(path)
+}
+
+/// The provider of the lab, as its pages name it.
+fn pages(url: PortalUrl) -> pratique_portal::Settings {
+    let mut pages = pratique_portal::Settings::example(url);
+    pages.still_works = vec!["emergency".into(), "steps".into()];
+    pages
 }
 
 /// The shipped policies, with the lab's networks and its shorter day.
