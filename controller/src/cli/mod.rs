@@ -83,6 +83,9 @@ impl Node {
     }
 }
 
+/// Counts the quarantined lines of a node without its daemon; with a reason it releases them.
+pub type ReleaseOffline = fn(&Config, Option<&str>) -> anyhow::Result<AllReleased>;
+
 /// What the rooms behind this one do; `main.rs` opens the doors. A command whose door is closed says so.
 #[derive(Clone, Copy, Default)]
 pub struct Rooms {
@@ -93,7 +96,7 @@ pub struct Rooms {
     /// Explains the policies' errors and what they would do; says whether all is well.
     pub check_config: Option<fn(CheckConfig) -> anyhow::Result<bool>>,
     /// Counts the quarantined lines without a daemon, and with a reason releases them in store and dataplane.
-    pub release_offline: Option<fn(&Config, Option<&str>) -> anyhow::Result<AllReleased>>,
+    pub release_offline: Option<ReleaseOffline>,
     /// Tries the garden from inside a namespace and says whether everything that should work does, and nothing else.
     pub garden_test: Option<fn(&Config) -> anyhow::Result<bool>>,
 }
