@@ -5,12 +5,15 @@
 //! * [`pages`]: what is looked at; [`forms`]: what is done, through the same [`crate::api::cases::act`] as the API
 //! * [`words`]: times, states and strangers' text for people; `templates/` holds the pages
 
+use askama::Template;
 use axum::Router;
 use axum::http::header;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
 use crate::api::Desk;
+use crate::api::problem::Problem;
 
 pub mod forms;
 pub mod pages;
@@ -44,6 +47,20 @@ pub fn routes() -> Router<Desk> {
         .route("/halt", post(forms::halt))
         .route("/resume", post(forms::resume))
         .fallback(pages::nothing_here)
+        .layer(map_response(problems_as_pages))
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    detail: String,
+}
+
+/// A refusal that no page of its own has shown: people get words, not JSON.
+async fn problems_as_pages(answer: Response) -> Response {
+    let Some(problem) = answer.extensions().get::<Problem>().cloned() else { return answer };
+    let page = ProblemPage { detail: problem.detail };
+    pages::render(problem.status, &page).unwrap_or(answer)
 }
 
 async fn style() -> Response {

@@ -117,7 +117,7 @@ pub fn troubles(status: &Status) -> Vec<String> {
         ));
     }
     if status.conflicts > 0 {
-        found.push(format!("{} addresses are claimed by two sessions: nobody is enforced there.", status.conflicts));
+        found.push(format!("Addresses claimed by two sessions: {}. Nobody is enforced there.", status.conflicts));
     }
     found
 }

@@ -1,4 +1,5 @@
 //! API, console and command line over real sockets, against a small office in memory.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;
 mod cli;
@@ -37,7 +38,7 @@ pub struct House {
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
-    pub headers: ureq::http::HeaderMap,
+    pub headers: http::HeaderMap,
     pub text: String,
 }
 
@@ -171,7 +172,7 @@ impl House {
             .max_redirects_will_error(false)
             .build()
             .into();
-        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.url()));
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.url()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
