@@ -4,12 +4,14 @@
 //! The commented example that `pratique init` writes ([`EXAMPLE`]) shows every field with the reason for its default.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::enforce::config::WallConfig;
+use crate::policy_files::nearest;
 
 /// The example with every field. Parsing it gives [`Config::default`]; a test keeps the two equal.
 pub const EXAMPLE: &str = include_str!("config.example.yaml");
@@ -28,13 +30,15 @@ pub struct Config {
     /// What makes the dataplane follow the plan.
     pub enforcer: EnforcerKind,
     /// The wall on this machine.
-    pub wall: Wall,
-    /// The captive resolver.
-    pub dns: Dns,
-    /// The subscribers' pages.
-    pub portal: Portal,
-    /// The scanner that checks a fix.
-    pub scanner: Scanner,
+    pub wall: WallConfig,
+    /// The captive resolver; none switches it off on this node.
+    pub dns: Option<pratique_dns::Settings>,
+    /// The subscribers' pages; none switches them off on this node.
+    pub portal: Option<Portal>,
+    /// The probes that check a fix.
+    pub scan: crate::scan::Settings,
+    /// A responder that answers the scanner as a vulnerable device would; best on a node of its own.
+    pub control: crate::scan::ControlSettings,
     /// API and console.
     pub api: Api,
     /// Log lines of the daemon.
@@ -56,52 +60,14 @@ pub enum EnforcerKind {
     DryRun,
 }
 
-/// The wall on this machine.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Wall {
-    /// Where residents' DNS and HTTP over IPv4 are steered to; needed with `enforcer: nft`.
-    pub portal4: Option<Ipv4Addr>,
-    /// The same over IPv6; none leaves residents' IPv6 blocked without steering.
-    pub portal6: Option<Ipv6Addr>,
-    /// Addresses the rescans come from; they pass the wall in both directions.
-    pub scanner: Vec<IpAddr>,
-    /// Interfaces the subscribers are behind; empty takes any.
-    pub access_interfaces: Vec<String>,
-    /// Networks residents may always reach, beside those of the policy.
-    pub garden_networks: Vec<IpNet>,
-}
-
-/// The captive resolver.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Dns {
-    /// Addresses it answers on, UDP and TCP; empty switches it off on this node.
-    pub listen: Vec<SocketAddr>,
-    /// Where allow-listed names are resolved.
-    pub upstream: Vec<SocketAddr>,
-    /// The portal's own name.
-    pub portal_name: String,
-}
-
 /// The subscribers' pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct Portal {
-    /// Addresses it answers on; empty switches it off on this node.
+    /// Addresses it answers on.
     pub listen: Vec<SocketAddr>,
-}
-
-/// The scanner.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Scanner {
-    /// Probes leave from here; none lets the system choose.
-    pub source4: Option<Ipv4Addr>,
-    /// Probes leave from here; none lets the system choose.
-    pub source6: Option<Ipv6Addr>,
-    /// Checks under way at once.
-    pub parallel: u32,
+    /// What the pages say of the provider, and their limits.
+    pub pages: pratique_portal::Settings,
 }
 
 /// API and console.
@@ -143,33 +109,16 @@ impl Default for Config {
             data_dir: "data".into(),
             policies: "policies".into(),
             enforcer: EnforcerKind::default(),
-            wall: Wall::default(),
-            dns: Dns::default(),
-            portal: Portal::default(),
-            scanner: Scanner::default(),
+            wall: WallConfig::default(),
+            dns: None,
+            portal: None,
+            scan: crate::scan::Settings::default(),
+            control: crate::scan::ControlSettings::default(),
             api: Api::default(),
             log: Log::default(),
             drop_dir: None,
             tokens: "tokens.yaml".into(),
         }
-    }
-}
-
-impl Default for Dns {
-    fn default() -> Self {
-        Self { listen: Vec::new(), upstream: Vec::new(), portal_name: "portal.invalid".into() }
-    }
-}
-
-impl Default for Portal {
-    fn default() -> Self {
-        Self { listen: Vec::new() }
-    }
-}
-
-impl Default for Scanner {
-    fn default() -> Self {
-        Self { source4: None, source6: None, parallel: 16 }
     }
 }
 
@@ -231,6 +180,11 @@ impl Config {
         if here.is_file() { here } else { "/etc/pratique/pratique.yaml".into() }
     }
 
+    /// The store's database.
+    pub fn store_path(&self) -> PathBuf {
+        self.data_dir.join("pratique.db")
+    }
+
     /// What serde cannot see, in words, each with its remedy.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -250,15 +204,19 @@ impl Config {
         if self.api.upload_limit_mib == 0 || self.api.upload_limit_mib > 65_536 {
             found.push("api.upload_limit_mib must lie between 1 and 65536".into());
         }
-        if self.enforcer == EnforcerKind::Nft && self.wall.portal4.is_none() {
+        if self.enforcer == EnforcerKind::Nft && self.wall.portal4.is_none() && self.wall.portal6.is_none() {
             found.push(
-                "wall.portal4 is missing: name the IPv4 address of the portal on this machine, or set `enforcer: \
-                 dry-run` to enforce nothing"
+                "wall.portal4 is missing: residents would meet a wall without a page; name the portal's address, or set \
+                 `enforcer: dry-run` to enforce nothing"
                     .into(),
             );
         }
-        if self.scanner.parallel == 0 || self.scanner.parallel > 1024 {
-            found.push("scanner.parallel must lie between 1 and 1024".into());
+        found.extend(self.wall.problems());
+        found.extend(self.scan.problems());
+        found.extend(self.dns.iter().flat_map(pratique_dns::Settings::problems).map(|p| format!("dns: {p}")));
+        found.extend(self.portal.iter().filter_map(|p| p.pages.check().err()).map(|e| e.to_string()));
+        if self.portal.as_ref().is_some_and(|p| p.listen.is_empty()) {
+            found.push("portal.listen is empty: name addresses, or remove the whole section".into());
         }
         found
     }
@@ -299,34 +257,10 @@ fn with_suggestion(said: &str) -> String {
     let mut quoted = rest.split('`');
     let Some(wrong) = quoted.next() else { return said.to_owned() };
     let known = quoted.skip(1).step_by(2);
-    let near = known.map(|k| (distance(wrong, k), k)).min().filter(|(d, _)| *d <= 2 + wrong.len() / 5);
-    match near {
-        Some((_, meant)) => format!("{said}; did you mean `{meant}`?"),
+    match nearest(wrong, known) {
+        Some(meant) => format!("{said}; did you mean `{meant}`?"),
         None => format!("{said}; remove it or correct it"),
     }
-}
-
-// Levenshtein; keys are short.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let above = row.get(j + 1).copied().unwrap_or(0);
-            let here = (diagonal + usize::from(x != *y)).min(above + 1).min(left + 1);
-            diagonal = above;
-            if let Some(cell) = row.get_mut(j) {
-                *cell = left;
-            }
-            left = here;
-        }
-        if let Some(cell) = row.last_mut() {
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -363,9 +297,10 @@ mod tests {
     }
 
     #[test]
-    fn distance_counts_changed_missing_and_added_letters() {
-        for (a, b, d) in [("listen", "lisen", 1), ("abc", "abc", 0), ("", "abc", 3), ("kitten", "sitting", 3)] {
-            assert_eq!(distance(a, b), d, "{a} {b}");
-        }
+    fn the_commented_sections_of_the_example_are_sound() {
+        let shown: String = EXAMPLE.lines().filter_map(|l| l.strip_prefix("#: ")).flat_map(|l| [l, "\n"]).collect();
+        let config = parse(&format!("enforcer: dry-run\n{shown}")).unwrap();
+        assert!(config.dns.is_some() && config.portal.is_some());
+        assert_eq!(config.problems(), Vec::<String>::new());
     }
 }

@@ -15,6 +15,9 @@
 //! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
 //! `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
 //!
+//! Answers carry no signatures: a client that validates DNSSEC itself rejects captive answers, as it should, and signed
+//! allow-listed names as well; the RFC 8908 API is its way to the portal.
+//!
 //! Steering DNS is a help, not the wall: clients may use other resolvers or none, and then the wall stops them.
 
 mod cache;

@@ -131,11 +131,12 @@ impl Resolver {
             Step::Later(later) => {
                 let (resolver, socket) = (self.clone(), socket.clone());
                 tokio::spawn(async move {
-                    if let Some(reply) = resolver.finish(later).await
+                    if let Some(reply) = resolver.finish(&later).await
                         && socket.send_to(&reply, from).await.is_err()
                     {
                         resolver.capped("send");
                     }
+                    drop(later);
                 });
             }
         }
@@ -195,7 +196,7 @@ impl Resolver {
                 // Nothing that is met with silence is worth a connection.
                 Step::Silence => break,
                 Step::Reply(reply) => reply,
-                Step::Later(later) => match self.finish(later).await {
+                Step::Later(later) => match self.finish(&later).await {
                     Some(reply) => reply,
                     None => break,
                 },

@@ -1,4 +1,5 @@
-//! What the tests share: a place to run in, packets to send, measurements.
+//! What the tests share: [`namespaces`], a place to run in; [`packets`] to send and to see; and [`bench`], measurements
+//! against peers in one run.
 
 pub mod bench;
 pub mod namespaces;

@@ -420,6 +420,14 @@ async fn approve_many(
     staff: Staff,
     Body(wanted): Body<ApproveMany>,
 ) -> Result<Json<ApprovedMany>, Problem> {
+    bulk_approve(&desk, &staff, wanted).await.map(Json)
+}
+
+/// Previews or does many approvals.
+///
+/// # Errors
+/// When it is too many, unconfirmed, above a cap, or one of the cases cannot be approved; nothing was approved then.
+pub async fn bulk_approve(desk: &Desk, staff: &Staff, wanted: ApproveMany) -> Result<ApprovedMany, Problem> {
     staff.needs(Role::Operator)?;
     let count = wanted.cases.len();
     if count > bulk::MOST {
@@ -446,7 +454,7 @@ async fn approve_many(
     let preview = Preview::of(&wanted.cases, &rows, &caps, staff.person.name());
     let mut answer = ApprovedMany { preview, dry_run: wanted.dry_run, ..ApprovedMany::default() };
     if wanted.dry_run {
-        return Ok(Json(answer));
+        return Ok(answer);
     }
     if let Some(obstacle) = answer.preview.obstacle() {
         return Err(Problem::refused("bulk-refused", obstacle).with("preview", json!(answer.preview)));
@@ -460,12 +468,12 @@ async fn approve_many(
     }
     for pick in wanted.cases {
         let action = Action::Approve { version: pick.version, protected_confirmed: false, note: None };
-        match act(&desk, &staff, pick.id, action).await {
+        match act(desk, staff, pick.id, action).await {
             Ok(_) => answer.approved.push(pick.id),
             Err(problem) => answer.refused.push((pick.id, problem.detail)),
         }
     }
-    Ok(Json(answer))
+    Ok(answer)
 }
 
 /// Body of `POST /retract`.

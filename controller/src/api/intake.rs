@@ -4,7 +4,7 @@
 use std::io::{Read, Seek as _, SeekFrom};
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::routing::{get, post};
@@ -28,6 +28,8 @@ use crate::engine::handle::{Intake, IntakeReport, SessionChange, SessionReport};
 
 /// A body that sends nothing for this long is given up.
 const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
+/// So much of a file that is too large is read and thrown away, so that the sender gets to read why.
+const DRAINED_BYTES: u64 = 16 << 20;
 /// Uploads read at once; each may hold all its rows in memory.
 const AT_ONCE: usize = 2;
 /// Session changes go to the engine in pieces, so that cases are decided in between.
@@ -173,6 +175,7 @@ async fn spool(
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
     if announced.is_some_and(|n: u64| n > limit) {
+        drain(body.into_data_stream()).await;
         return Err(too_large());
     }
     let no_room =
@@ -189,6 +192,7 @@ async fn spool(
         let chunk = chunk.map_err(|_| Problem::bad_request("the file broke off; send it again"))?;
         bytes = bytes.saturating_add(chunk.len() as u64);
         if bytes > limit {
+            drain(stream).await;
             return Err(too_large());
         }
         hash.update(&chunk);
@@ -211,6 +215,16 @@ async fn spool(
         bytes,
     };
     Ok((label, file))
+}
+
+async fn drain(mut stream: BodyDataStream) {
+    let mut bytes = 0_u64;
+    while bytes < DRAINED_BYTES {
+        match tokio::time::timeout(NEXT_BYTES_WITHIN, stream.next()).await {
+            Ok(Some(Ok(chunk))) => bytes += chunk.len() as u64,
+            _ => return,
+        }
+    }
 }
 
 /// So many deliveries are listed.

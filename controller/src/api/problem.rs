@@ -169,6 +169,8 @@ impl From<EngineError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut answer = (self.status, Json(self.body())).into_response();
+        // The console turns it into a page.
+        answer.extensions_mut().insert(self.clone());
         let headers = answer.headers_mut();
         headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {

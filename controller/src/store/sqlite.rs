@@ -30,7 +30,8 @@ use super::{Batch, Expiry, Loaded, Reader, Store, StoreError, StoreMetrics, appe
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bytes put aside for releases on a full disk. 16 MiB hold some 20,000 releases.
+    /// Bytes put aside for releases on a full disk; 0 for none. 16 MiB hold the write-ahead log once more and some 10,000
+    /// releases.
     pub reserve_bytes: u64,
     /// Reading connections. Readers are people and dashboards; four of them keep two cores busy.
     pub readers: u32,
@@ -60,9 +61,11 @@ impl Default for Options {
 
 /// SQLite's default page, which is also the kernel's.
 const PAGE_BYTES: u64 = 4096;
-/// The writer folds the write-ahead log back after so many pages (16 MiB): seldom enough that bulk intake is not held up
-/// by it, often enough that a crash recovers in well under a second.
-const CHECKPOINT_PAGES: i64 = 4096;
+/// The writer folds the write-ahead log back after at most so many pages (16 MiB): seldom enough that bulk intake is not
+/// held up by it, often enough that a crash recovers in well under a second.
+const CHECKPOINT_PAGES: u64 = 4096;
+/// On a full disk it does so after this many, so that a hundred releases do not need a megabyte of log.
+const CHECKPOINT_PAGES_FULL: u64 = 32;
 /// The write-ahead log is cut back to this after a burst.
 const WAL_BYTES: i64 = 32 << 20;
 /// Page cache of the writer, in KiB: the upper levels of all indexes at a million sightings.
@@ -164,6 +167,29 @@ impl SqliteStore {
         Err(error)
     }
 
+    /// First from the room the write-ahead log takes twice, then from the reserve.
+    async fn append_on_full_disk(&mut self, expected: Seq, batch: &Batch) -> Result<Anchor, StoreError> {
+        self.fold().await;
+        let appended = self.try_append(expected, batch).await;
+        if !matches!(appended, Err(StoreError::Full(_))) || !self.reserve.give_up() {
+            return appended;
+        }
+        self.disconnect().await;
+        self.fold().await;
+        self.try_append(expected, batch).await
+    }
+
+    /// Brings the write-ahead log into the database and cuts it to nothing, as far as the disk lets it.
+    async fn fold(&mut self) {
+        let folded =
+            async { Ok(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(self.writer().await?).await?) };
+        let folded: Result<_, StoreError> = folded.await;
+        if let Err(error) = folded {
+            let error = self.after(error).await;
+            tracing::debug!(%error, "the write-ahead log could not be folded back");
+        }
+    }
+
     /// Throws the writer's connection away; the next use opens it again and reads what is on disk.
     async fn disconnect(&mut self) {
         if let Some(conn) = self.conn.take()
@@ -206,8 +232,8 @@ impl Store for SqliteStore {
             self.reserve.restore()?;
         }
         let mut appended = self.try_append(expected, &batch).await;
-        if matches!(appended, Err(StoreError::Full(_))) && frees && self.reserve.give_up() {
-            appended = self.try_append(expected, &batch).await;
+        if matches!(appended, Err(StoreError::Full(_))) && frees {
+            appended = self.append_on_full_disk(expected, &batch).await;
         }
         self.show_reserve();
         let anchor = appended?;
@@ -292,7 +318,7 @@ async fn connect(path: &Path, options: &Options, reserve: &Reserve) -> Result<Sq
         .foreign_keys(false)
         // Erased means overwritten.
         .pragma("secure_delete", "ON")
-        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
+        .pragma("wal_autocheckpoint", checkpoint_pages(reserve).to_string())
         .pragma("journal_size_limit", WAL_BYTES.to_string())
         .pragma("cache_size", (-CACHE_KIB).to_string());
     if let Some(pages) = options.max_pages {
@@ -300,4 +326,14 @@ async fn connect(path: &Path, options: &Options, reserve: &Reserve) -> Result<Sq
         how = how.pragma("max_page_count", pages.saturating_add(more).to_string());
     }
     Ok(SqliteConnection::connect_with(&how).await?)
+}
+
+/// The log's pages have to fit into the database a second time when they are folded back. Half of the reserve holds them
+/// also on a full disk.
+fn checkpoint_pages(reserve: &Reserve) -> u64 {
+    match reserve.bytes() / PAGE_BYTES / 2 {
+        0 => CHECKPOINT_PAGES,
+        _ if reserve.in_use() => CHECKPOINT_PAGES_FULL,
+        half => half.min(CHECKPOINT_PAGES),
+    }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 pub mod enforce;
+pub mod store;
 
 /// One line of the table.
 #[derive(Clone, Debug, Serialize)]
