@@ -12,7 +12,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::api::operations::AllReleased;
 use crate::config::Config;
 
 pub mod case;
@@ -83,19 +82,30 @@ impl Node {
     }
 }
 
-/// Counts the quarantined lines of a node without its daemon; with a reason it releases them.
-pub type ReleaseOffline = fn(&Config, Option<&str>) -> anyhow::Result<AllReleased>;
+/// Frees every line of a node without its daemon, in the name of a person.
+pub type ReleaseOffline = fn(&Config, person: &str) -> anyhow::Result<FreedOffline>;
+
+/// What a release without the daemon did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FreedOffline {
+    /// Addresses and prefixes that stood behind the wall; none if there was no wall of ours.
+    pub freed: Option<usize>,
+    /// Cases the log holds as released; none if the log could not be written.
+    pub released: Option<usize>,
+    /// What did not work, in words.
+    pub problems: Vec<String>,
+}
 
 /// What the rooms behind this one do; `main.rs` opens the doors. A command whose door is closed says so.
 #[derive(Clone, Copy, Default)]
 pub struct Rooms {
     /// Runs the daemon until it is told to stop. Builds its own runtime.
     pub run: Option<fn(Config) -> anyhow::Result<()>>,
-    /// Runs the lab and says whether every step was observed. Called while the process has one thread.
-    pub lab: Option<fn(Lab) -> anyhow::Result<bool>>,
+    /// Runs the lab; its exit code says whether every step was observed. Called while the process has one thread.
+    pub lab: Option<fn(Lab) -> anyhow::Result<ExitCode>>,
     /// Explains the policies' errors and what they would do; says whether all is well.
     pub check_config: Option<fn(CheckConfig) -> anyhow::Result<bool>>,
-    /// Counts the quarantined lines without a daemon, and with a reason releases them in store and dataplane.
+    /// Releases everything in dataplane and store without a daemon.
     pub release_offline: Option<ReleaseOffline>,
     /// Tries the garden from inside a namespace and says whether everything that should work does, and nothing else.
     pub garden_test: Option<fn(&Config) -> anyhow::Result<bool>>,
@@ -246,7 +256,10 @@ pub fn main(rooms: &Rooms) -> ExitCode {
             None => Err(Rooms::missing("run")),
         },
         Command::Lab(command) => match rooms.lab {
-            Some(lab) => passed(lab(command), "not every step was observed"),
+            Some(lab) => match lab(command) {
+                Ok(code) => return code,
+                Err(e) => Err(e.into()),
+            },
             None => Err(Rooms::missing("lab")),
         },
         Command::CheckConfig(command) => match rooms.check_config {

@@ -4,7 +4,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::case::typed_number;
+use super::case::typed;
 use super::client::{Client, escaped};
 use super::{Failure, Node, Remote, Rooms, show};
 use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
@@ -221,16 +221,31 @@ impl Release {
                 done => return done,
             }
         }
-        let Some(offline) = rooms.release_offline else { return Err(Rooms::missing("release --all --offline")) };
-        let config = self.remote.node.load()?;
-        let seen = offline(&config, None)?;
-        println!("{} lines are quarantined.", seen.quarantined);
+        self.without_daemon(rooms)
+    }
+
+    /// Frees the lines first and tells the log second: with a broken store people still get out.
+    fn without_daemon(&self, rooms: &Rooms) -> Result<(), Failure> {
+        let Some(release) = rooms.release_offline else { return Err(Rooms::missing("release --all --offline")) };
         if self.dry_run {
-            return Ok(());
+            return Err(Failure::Usage("without the daemon nobody counts: leave --dry-run out".into()));
         }
-        self.confirmed(seen.quarantined)?;
-        let done = offline(&config, Some(&self.reason))?;
-        self.tell(&done)
+        let config = self.remote.node.load()?;
+        if !self.yes {
+            let typed: String = typed("Type `release` to free every line of this node")?;
+            if typed != "release" {
+                return Err(Failure::Refused("not confirmed; nothing was done".into()));
+            }
+        }
+        let done = release(&config, &this_person())?;
+        match done.freed {
+            Some(n) => println!("{n} addresses and prefixes are free"),
+            None => println!("there was no wall of ours on this machine"),
+        }
+        if let Some(n) = done.released {
+            println!("{n} cases released in the log");
+        }
+        if done.problems.is_empty() { Ok(()) } else { Err(Failure::Refused(done.problems.join("\n"))) }
     }
 
     fn through(&self, client: &Client) -> Result<(), Failure> {
@@ -249,7 +264,7 @@ impl Release {
         if self.yes {
             return Ok(count);
         }
-        let typed: u64 = typed_number("Type that number to release all of them")?;
+        let typed: u64 = typed("Type that number to release all of them")?;
         if typed == count { Ok(count) } else { Err(Failure::Refused("not confirmed; nothing was done".into())) }
     }
 
@@ -350,4 +365,11 @@ impl VerifyLog {
             Err(e) => Err(Failure::Refused(format!("{}: {e}", log.display()))),
         }
     }
+}
+
+/// Who sits at this machine: behind sudo, the person who called it.
+fn this_person() -> String {
+    let sudo = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
+    let user = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|u| u.name);
+    sudo.or_else(user).unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
 }
