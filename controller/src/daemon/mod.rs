@@ -174,8 +174,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(api::serve::serve(listener, router, meters, stopping.clone()))
     };
     if let Some(folder) = &config.drop_dir {
-        let (inbox, folder, stopping) = (Arc::clone(&inbox), folder.clone(), stopping.clone());
-        tasks.spawn(async move { inbox.watch(folder, stopping).await });
+        let folder = Inbox::open(folder, metrics.registry())?;
+        tasks.spawn(Arc::clone(&inbox).watch(folder, stopping.clone()));
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -322,7 +322,7 @@ fn staff_desk(
     let now = Arc::clone(clock);
     let desk = api::Desk {
         office: Arc::clone(office) as Arc<dyn api::office::Office>,
-        readers: Arc::clone(inbox) as Arc<dyn api::intake::Readers>,
+        readers: Arc::new(inbox.readers()),
         auth: Arc::new(api::auth::Auth::new(api::tokens::TokenFile::open(&config.tokens)?, meters.clone())),
         sessions: Arc::default(),
         metrics: Arc::clone(metrics),
