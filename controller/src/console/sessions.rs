@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_session_ends_by_logout_by_disuse_by_age_and_by_its_token() {
         let sessions = Sessions::default();
-        let at = |hours| Timestamp::from_secs(hours * 3_600);
+        let at = |hours: i64| Timestamp::from_secs(hours * 3_600);
         let cookie = sessions.begin(anna(), at(0)).unwrap();
         assert!(sessions.of(&cookie, at(1), |_| true).is_some());
         assert!(sessions.of("another", at(1), |_| true).is_none());
