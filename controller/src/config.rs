@@ -37,6 +37,8 @@ pub struct Config {
     pub portal: Option<Portal>,
     /// The probes that check a fix.
     pub scan: crate::scan::Settings,
+    /// A responder that answers the scanner as a vulnerable device would; best on a node of its own.
+    pub control: crate::scan::ControlSettings,
     /// API and console.
     pub api: Api,
     /// Log lines of the daemon.
@@ -111,6 +113,7 @@ impl Default for Config {
             dns: None,
             portal: None,
             scan: crate::scan::Settings::default(),
+            control: crate::scan::ControlSettings::default(),
             api: Api::default(),
             log: Log::default(),
             drop_dir: None,

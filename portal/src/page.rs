@@ -73,6 +73,9 @@ struct CasePage<'a> {
     until: Option<String>,
     works: Vec<String>,
     genuine_phone: String,
+    phone: &'a str,
+    /// The same, as a telephone dials it (RFC 3966).
+    dial: String,
     hours: Option<String>,
     fixed_path: &'static str,
     leave_path: &'static str,
@@ -84,8 +87,14 @@ struct Cause {
     means: String,
     device: Option<String>,
     seen: String,
-    steps: Vec<String>,
+    steps: Vec<Step>,
     note: Option<String>,
+}
+
+/// One step: what to do, then how or why.
+struct Step {
+    lead: String,
+    rest: String,
 }
 
 /// The last check in words.
@@ -212,6 +221,8 @@ impl Pages {
             until: self.day(v, card.until),
             works: self.settings.still_works.iter().filter_map(works).collect(),
             genuine_phone: v.say(genuine_phone),
+            phone: &provider.phone,
+            dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
             hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
             fixed_path: Button::FIXED_PATH,
             leave_path: Button::LEAVE_PATH,
@@ -249,7 +260,7 @@ impl Pages {
             note: text(cause, "note"),
             device: card.device.as_deref().and_then(clean_name),
             seen,
-            steps: v.steps(cause),
+            steps: v.steps(cause).into_iter().map(step).collect(),
         }
     }
 
@@ -310,6 +321,14 @@ fn day_args(z: DateTime) -> [(&'static str, FluentValue<'static>); 4] {
         ("month", FluentValue::from(z.month())),
         ("year", FluentValue::from(z.year().to_string())),
     ]
+}
+
+/// The first line of a step says what to do.
+fn step(text: String) -> Step {
+    match text.split_once('\n') {
+        Some((lead, rest)) => Step { lead: lead.to_owned(), rest: rest.to_owned() },
+        None => Step { lead: text, rest: String::new() },
+    }
 }
 
 fn missing_text(missing: Missing) -> Key {

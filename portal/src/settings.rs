@@ -301,6 +301,20 @@ mod tests {
     }
 
     #[test]
+    fn a_short_section_is_enough_and_an_unknown_key_is_refused() {
+        let short = "portal_url: http://help.example.net/\nprovider: {name: N, phone: '1', site: n.example/q}\n";
+        let settings: Settings = serde_yaml::from_str(short).unwrap();
+        assert!(settings.check().is_ok());
+        assert!(settings.still_works.is_empty(), "nothing is promised that nobody configured");
+        for wrong in ["portal_ur: x\n", "limits: {conections: 5}\n"] {
+            let error = serde_yaml::from_str::<Settings>(&format!("{short}{wrong}")).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{error}");
+        }
+        let error = serde_yaml::from_str::<Settings>(&short.replace("http:", "gopher:")).unwrap_err().to_string();
+        assert!(error.contains("write scheme and host alone"), "{error}");
+    }
+
+    #[test]
     fn a_wrong_time_zone_says_what_to_write() {
         let mut settings = Settings::example(url("http://x.example/").unwrap());
         assert!(settings.check().is_ok());

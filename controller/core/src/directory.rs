@@ -247,6 +247,17 @@ impl Directory {
         self.sessions = self.v4.values().map(Vec::len).sum::<usize>() + self.v6.values().map(Vec::len).sum::<usize>();
     }
 
+    /// Addresses and prefixes that two live sessions of different lines claim with the same bounds.
+    pub fn conflicts(&self) -> usize {
+        let clash = |tenures: &&Vec<Tenure>| {
+            tenures.iter().enumerate().any(|(i, a)| {
+                let meets = |b: &Tenure| a.line != b.line && a.ports.0 <= b.ports.1 && b.ports.0 <= a.ports.1;
+                a.to == Timestamp::MAX && tenures.iter().skip(i + 1).any(|b| b.to == Timestamp::MAX && meets(b))
+            })
+        };
+        self.v4.values().filter(clash).count() + self.v6.values().filter(clash).count()
+    }
+
     /// Sessions inside.
     pub fn len(&self) -> usize {
         self.sessions

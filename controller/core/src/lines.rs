@@ -61,6 +61,11 @@ impl Lines {
         self.by_number.insert(number, Line { subscriber, contract });
     }
 
+    /// Gives no number up to here again, also if its line is forgotten: the log goes on naming it.
+    pub fn reserve(&mut self, last: LineNo) {
+        self.last = self.last.max(last.0);
+    }
+
     /// A line by number.
     pub fn get(&self, number: LineNo) -> Option<&Line> {
         self.by_number.get(&number)

@@ -6,11 +6,12 @@ use serde_json::{Value, json};
 
 use super::case::typed;
 use super::client::{Client, escaped};
-use super::{Failure, Node, Remote, Rooms, show};
+use super::{Failure, Node, Remote, show};
 use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
 use crate::api::operations::{AllReleased, ReleaseAll};
 use crate::api::plain;
 use crate::console::{pages, words};
+use crate::daemon::emergency;
 use crate::engine::handle::IntakeReport;
 use crate::store::{self, VerifyError};
 
@@ -212,7 +213,7 @@ impl Release {
     ///
     /// # Errors
     /// Whatever refuses.
-    pub fn run(self, rooms: &Rooms) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Failure> {
         if !self.offline {
             match Client::new(&self.remote).and_then(|client| self.through(&client)) {
                 Err(Failure::Unreachable(said)) => {
@@ -221,31 +222,28 @@ impl Release {
                 done => return done,
             }
         }
-        self.without_daemon(rooms)
-    }
-
-    /// Frees the lines first and tells the log second: with a broken store people still get out.
-    fn without_daemon(&self, rooms: &Rooms) -> Result<(), Failure> {
-        let Some(release) = rooms.release_offline else { return Err(Rooms::missing("release --all --offline")) };
-        if self.dry_run {
-            return Err(Failure::Usage("without the daemon nobody counts: leave --dry-run out".into()));
-        }
         let config = self.remote.node.load()?;
-        if !self.yes {
-            let typed: String = typed("Type `release` to free every line of this node")?;
-            if typed != "release" {
-                return Err(Failure::Refused("not confirmed; nothing was done".into()));
-            }
+        match emergency::standing(&config)? {
+            Some(count) => println!("{count} addresses and prefixes stand behind the wall of this machine."),
+            None => println!("No wall of pratique stands on this machine."),
         }
-        let done = release(&config, &this_person())?;
-        match done.freed {
-            Some(n) => println!("{n} addresses and prefixes are free"),
-            None => println!("there was no wall of ours on this machine"),
+        if self.dry_run {
+            return Ok(());
         }
-        if let Some(n) = done.released {
-            println!("{n} cases released in the log");
+        self.confirmed(emergency::standing(&config)?.unwrap_or(0) as u64)?;
+        let report = emergency::release_all(&config, &self.reason)?;
+        println!("The wall is away: {} addresses and prefixes are free.", report.freed.unwrap_or(0));
+        if let Some(released) = report.released {
+            println!("{released} cases are released in the log.");
         }
-        if done.problems.is_empty() { Ok(()) } else { Err(Failure::Refused(done.problems.join("\n"))) }
+        for problem in &report.problems {
+            eprintln!("pratique: {problem}");
+        }
+        if report.released.is_some() {
+            Ok(())
+        } else {
+            Err(Failure::Refused("the lines are free, the log is behind".into()))
+        }
     }
 
     fn through(&self, client: &Client) -> Result<(), Failure> {
@@ -365,11 +363,4 @@ impl VerifyLog {
             Err(e) => Err(Failure::Refused(format!("{}: {e}", log.display()))),
         }
     }
-}
-
-/// Who sits at this machine: behind sudo, the person who called it.
-fn this_person() -> String {
-    let sudo = std::env::var("SUDO_USER").ok().filter(|name| !name.is_empty());
-    let user = || nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|u| u.name);
-    sudo.or_else(user).unwrap_or_else(|| format!("uid {}", nix::unistd::getuid()))
 }

@@ -24,20 +24,24 @@ pub(super) struct Boot {
 
 /// Loads everything.
 pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Timestamp) -> Result<Boot, StoreError> {
-    let loaded = store.load().await?;
-    let cases = match &loaded.snapshot {
-        Some((seq, bytes)) => serde_json::from_slice::<Cases>(bytes).map_err(|error| StoreError::Damaged {
-            seq: *seq,
-            what: format!("the snapshot does not parse ({error})"),
-        })?,
-        None => Cases::default(),
-    };
+    let mut loaded = store.load().await?;
+    let mut cases = Cases::default();
+    if let Some((seq, bytes)) = loaded.snapshot.take() {
+        match serde_json::from_slice(&bytes) {
+            Ok(parsed) => cases = parsed,
+            Err(error) => {
+                tracing::warn!(%seq, %error, "the snapshot is of another version; the whole log is replayed instead");
+                loaded = store.load_whole().await?;
+            }
+        }
+    }
     let mut last_at = cases.iter().map(|c| c.changed_at).max().unwrap_or(Timestamp::MIN);
     let mut world = World::new(policy, cases);
     for record in loaded.lines {
         let contract = Contract { clause: record.clause, opted_out: record.opted_out, language: record.language };
         world.lines.put(record.line, Some(record.subscriber), contract);
     }
+    world.lines.reserve(loaded.last_line);
     for session in &loaded.sessions {
         world.record_session(session, now);
     }
@@ -55,6 +59,6 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
         last: loaded.last,
         last_at,
         replayed: loaded.events.len() as u64,
-        rolled_back: None,
+        rolled_back: loaded.rolled_back,
     })
 }

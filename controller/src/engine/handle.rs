@@ -118,9 +118,12 @@ pub(super) enum Input {
     Policy(Arc<Policy>, Reply<()>),
     Purge(LineNo, Actor, Reply<u64>),
     Wall(Vec<Attempt>, Timestamp),
-    Read(Box<dyn FnOnce(&World, Timestamp) + Send>),
+    Read(Look),
     Stop(oneshot::Sender<()>),
 }
+
+/// A look at the world, made by the loop between two commits.
+pub(super) type Look = Box<dyn FnOnce(&World, Timestamp) + Send>;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 

@@ -19,6 +19,7 @@ mod wall;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pratique_core::command::Command;
 use pratique_core::event::Event;
 use pratique_core::ids::Seq;
 use pratique_core::policy::Policy;
@@ -81,7 +82,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(5);
 const SLEEP_WHILE_UNWELL: Duration = Duration::from_secs(1);
 
 impl<S: Store, O: Outside> Engine<S, O> {
-    /// Loads the world from the store and puts the policy into force.
+    /// Loads the world from the store, puts the policy into force and follows `at_start`'s commands, all before anything
+    /// outside is told.
     ///
     /// # Errors
     /// When the store cannot be loaded or cannot take the first events.
@@ -90,6 +92,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
         policy: Arc<Policy>,
         clock: Arc<dyn Clock>,
         outside: O,
+        at_start: impl FnOnce(&World) -> Vec<Command>,
     ) -> Result<(Self, EngineHandle), StoreError> {
         let (handle, inputs) = EngineHandle::new();
         let now = clock.now();
@@ -116,8 +119,16 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if let Some((found, known)) = boot.rolled_back {
             turn.halt_after_rollback(&mut engine.world, found, known, now);
         }
+        for command in at_start(&engine.world) {
+            turn.quietly(&mut engine.world, &command, now);
+        }
         engine.commit(turn, now).await?;
         Ok((engine, handle))
+    }
+
+    /// The world as loaded.
+    pub const fn world(&self) -> &World {
+        &self.world
     }
 
     /// Runs until it is told to stop.
@@ -203,7 +214,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn.quietly(&mut self.world, &command, now);
                     }
                 }
-                Input::Read(look) => look(&self.world, now),
+                // Answered after the commit: nobody hears of what is not stored.
+                Input::Read(look) => turn.reads.push(look),
             }
             taken += 1;
             if taken < PER_TURN {
@@ -220,17 +232,18 @@ impl<S: Store, O: Outside> Engine<S, O> {
             return None;
         }
         if self.world.cases().next_deadline().is_some_and(|d| d <= now) {
-            turn.quietly(&mut self.world, &pratique_core::command::Command::Tick, now);
+            turn.quietly(&mut self.world, &Command::Tick, now);
             self.world.postpone_due(now);
         } else if taken == 0 {
             // Cases that waited for room under a cap.
-            turn.quietly(&mut self.world, &pratique_core::command::Command::Tick, now);
+            turn.quietly(&mut self.world, &Command::Tick, now);
         }
         None
     }
 
     /// Commits a turn; on failure tells everybody and loads the world again.
-    async fn finish(&mut self, turn: Turn, now: Timestamp) {
+    async fn finish(&mut self, mut turn: Turn, now: Timestamp) {
+        let reads = std::mem::take(&mut turn.reads);
         if let Err(error) = self.commit(turn, now).await {
             error!(%error, "the store did not take a batch; nothing of it happened");
             self.outside.failed(&error);
@@ -246,10 +259,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 self.reload().await;
             }
         }
+        reads.into_iter().for_each(|look| look(&self.world, now));
     }
 
     async fn commit(&mut self, turn: Turn, now: Timestamp) -> Result<(), StoreError> {
-        let Turn { batch, replies, purges } = turn;
+        let Turn { batch, replies, purges, reads: _ } = turn;
         let events = batch.events.clone();
         if !batch.is_empty() {
             match self.store.append(self.last, batch).await {

@@ -28,6 +28,7 @@ pub(super) struct Turn {
     pub(super) batch: Batch,
     pub(super) replies: Vec<Waiting>,
     pub(super) purges: Vec<LineNo>,
+    pub(super) reads: Vec<super::handle::Look>,
 }
 
 /// Numbers given so far.
@@ -245,9 +246,12 @@ impl Turn {
 impl IntakeJob {
     pub(super) fn new(intake: Intake, reply: Reply<IntakeReport>, numbers: &mut Numbers, now: Timestamp) -> Self {
         let Intake { mut delivery, sightings, covers_until } = intake;
-        numbers.delivery = numbers.delivery.saturating_add(1);
-        delivery.number = numbers.delivery;
-        delivery.received_at = now;
+        // A held delivery that was accepted keeps its number.
+        if delivery.number == 0 {
+            numbers.delivery = numbers.delivery.saturating_add(1);
+            delivery.number = numbers.delivery;
+            delivery.received_at = now;
+        }
         let report = IntakeReport { delivery: delivery.number, ..IntakeReport::default() };
         let sightings = sightings.into_iter();
         Self { delivery, sightings, covers_until, report, outcomes: BTreeMap::new(), reply, began: false }

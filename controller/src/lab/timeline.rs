@@ -116,6 +116,23 @@ impl Timeline {
         }
     }
 
+    /// Something beside the steps, in its own words for people.
+    pub fn extra(&self, value: &serde_json::Value, words: &dyn Fn(&serde_json::Value) -> String) {
+        if self.json { self.print(&value.to_string()) } else { self.say(&words(value)) }
+    }
+
+    /// What a kept lab offers: names and values.
+    pub fn kept(&self, offers: &[(&str, &str)]) {
+        if self.json {
+            let map: serde_json::Map<_, _> = offers.iter().map(|(n, v)| ((*n).to_string(), (*v).into())).collect();
+            self.print(&serde_json::json!({ "kept": map }).to_string());
+            return;
+        }
+        for (name, value) in offers {
+            self.print(&format!("  {} {value}", self.paint("1", &format!("{name:<8}"))));
+        }
+    }
+
     /// A step was observed: what was seen.
     pub fn observed(&mut self, step: Step, seen: &str) {
         self.step(step, true, seen);

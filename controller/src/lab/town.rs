@@ -31,6 +31,10 @@ pub const PORTAL6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x8
 pub const SCANNER4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 90);
 /// The same for IPv6.
 pub const SCANNER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x90);
+/// The provider's test line, which answers checks like an open device.
+pub const CONTROL4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 91);
+/// The same for IPv6.
+pub const CONTROL6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x91);
 
 /// A host on the Internet, by its last number in both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +125,14 @@ impl Town {
             Ok::<_, NetError>(())
         })??;
         gateway.wire(|wire| {
-            for address in [IpAddr::V4(PORTAL4), PORTAL6.into(), SCANNER4.into(), SCANNER6.into()] {
+            for address in [
+                IpAddr::V4(PORTAL4),
+                PORTAL6.into(),
+                SCANNER4.into(),
+                SCANNER6.into(),
+                CONTROL4.into(),
+                CONTROL6.into(),
+            ] {
                 wire.address("lo", address.into())?;
             }
             wire.veth("internet0", &internet, "isp0")?;
@@ -200,7 +211,15 @@ impl Home {
     /// Everything it holds, as session lists write it: address or prefix.
     pub fn holdings(&self) -> Vec<IpNet> {
         let own = [IpNet::from(IpAddr::V4(self.v4)), self.wan6.into(), self.delegated.into()];
-        own.into_iter().chain(self.visiting.iter().map(|a| IpNet::from(*a))).collect()
+        own.into_iter().chain(self.visiting.iter().map(|a| line_of(*a))).collect()
+    }
+}
+
+/// What a line holds with this address: the IPv4 address, or the /64 around the IPv6 one.
+pub fn line_of(address: IpAddr) -> IpNet {
+    match address {
+        IpAddr::V4(_) => address.into(),
+        IpAddr::V6(_) => net(address, 64).trunc(),
     }
 }
 

@@ -30,6 +30,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use metrics::StoreMetrics;
+pub use position::read as read_position;
 pub use pratique_core::chain::{Anchor, BadEntry};
 use pratique_core::event::{Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, SubscriberId, TextRef};

@@ -52,11 +52,12 @@ impl Position {
     }
 }
 
-/// What a position file knows; none if there is no file or it was never filled.
+/// What a position file knows; none if there is no file or it was never filled. For `verify`'s anchor, where the file does
+/// not lie beside the database.
 ///
 /// # Errors
 /// When the file is there and cannot be read or understood: that is not "unknown".
-pub(super) fn read(path: &Path) -> Result<Option<Anchor>, StoreError> {
+pub fn read(path: &Path) -> Result<Option<Anchor>, StoreError> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),

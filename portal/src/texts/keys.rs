@@ -31,9 +31,11 @@ pub const PROBE: Family = Family { prefix: "probe-", args: &["port"] };
 pub const FOUND: Family = Family { prefix: "found-", args: &[] };
 /// What still works.
 pub const WORKS: Family = Family { prefix: "works-", args: &[] };
+/// Parts that other texts refer to; never shown by themselves.
+pub const SHARED: Family = Family { prefix: "shared-", args: &[] };
 
 /// All families.
-pub const FAMILIES: [Family; 4] = [CAUSE, PROBE, FOUND, WORKS];
+pub const FAMILIES: [Family; 5] = [CAUSE, PROBE, FOUND, WORKS, SHARED];
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $ident:ident = $name:literal $([$($arg:literal),*])?;)*) => {
@@ -59,6 +61,8 @@ keys! {
     WHY = "why";
     /// Link from the top to the part about genuineness.
     GENUINE_LINK = "genuine-link";
+    /// Link from the top to the help desk.
+    CALL_LINK = "call-link";
     /// Label of the case number.
     CASE_LABEL = "case-label";
     /// Since when.

@@ -179,14 +179,22 @@ impl Language {
             for arg in COMMON.iter().chain(args) {
                 dummy.set(*arg, FluentValue::from(1));
             }
+            let message = self.bundle.get_message(name);
+            let Some(pattern) = message.as_ref().and_then(fluent_bundle::FluentMessage::value) else {
+                return Err(source.error(*line, format!("`{name}` has no text; write one behind the `=`")));
+            };
             let mut errors = Vec::new();
-            match self.bundle.get_message(name).as_ref().and_then(fluent_bundle::FluentMessage::value) {
-                Some(pattern) => drop(self.bundle.format_pattern(pattern, Some(&dummy), &mut errors)),
-                None => return Err(source.error(*line, format!("`{name}` has no text; write one behind the `=`"))),
-            }
+            let text = self.bundle.format_pattern(pattern, Some(&dummy), &mut errors);
             if let Some(error) = errors.first() {
                 let may: Vec<_> = COMMON.iter().chain(args).map(|a| format!("${a}")).collect();
                 let problem = format!("`{name}`: {error}; it may use {}", may.join(", "));
+                return Err(source.error(*line, problem));
+            }
+            // Terms see no variables, and the formatter says so only in its output.
+            if text.contains("{$") {
+                let shared = keys::SHARED.prefix;
+                let problem =
+                    format!("`{name}` refers to a term that uses a variable; name the term `{shared}…` instead");
                 return Err(source.error(*line, problem));
             }
         }

@@ -115,6 +115,11 @@ impl Cases {
         u32::try_from(times.iter().filter(|t| **t > since).count()).unwrap_or(u32::MAX)
     }
 
+    /// Quarantines that began within the last hour.
+    pub fn begun_within_hour(&self, now: Timestamp) -> u32 {
+        u32::try_from(self.begun.iter().filter(|(t, _)| t.plus(HOUR) > now).count()).unwrap_or(u32::MAX)
+    }
+
     /// Folds one event into the state. Returns the case it touched.
     pub fn apply(&mut self, event: &Event, policy: &Policy) -> Option<CaseId> {
         match &event.body {
