@@ -1,1 +1,306 @@
-//! Not built yet.
+//! This node's own settings: `pratique.yaml`. Where things are and what they listen on; what to do about cases stands in
+//! `policies/`. Strict: an unknown or misspelt key refuses to start and names file, line and key.
+//!
+//! The commented example that `pratique init` writes ([`EXAMPLE`]) shows every field with the reason for its default.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::enforce::config::WallConfig;
+use crate::policy_files::nearest;
+
+/// The example with every field. Parsing it gives [`Config::default`]; a test keeps the two equal.
+pub const EXAMPLE: &str = include_str!("config.example.yaml");
+
+/// A configuration file is never this large; refusing early keeps a mistyped path (`/dev/zero`, a report) harmless.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// One node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// The store, the spool of uploads and the held deliveries. Relative paths start at the file's own folder.
+    pub data_dir: PathBuf,
+    /// Folder with policy.yaml, playbooks, protected lines, allow-lists and texts.
+    pub policies: PathBuf,
+    /// What makes the dataplane follow the plan.
+    pub enforcer: EnforcerKind,
+    /// The wall on this machine.
+    pub wall: WallConfig,
+    /// The captive resolver; none switches it off on this node.
+    pub dns: Option<pratique_dns::Settings>,
+    /// The subscribers' pages; none switches them off on this node.
+    pub portal: Option<Portal>,
+    /// The probes that check a fix.
+    pub scan: crate::scan::Settings,
+    /// A responder that answers the scanner as a vulnerable device would; best on a node of its own.
+    pub control: crate::scan::ControlSettings,
+    /// API and console.
+    pub api: Api,
+    /// Log lines of the daemon.
+    pub log: Log,
+    /// Report files that appear here are taken in; none watches nothing.
+    pub drop_dir: Option<PathBuf>,
+    /// Who may use API and console; written by `pratique token`.
+    pub tokens: PathBuf,
+}
+
+/// What makes the dataplane follow the plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnforcerKind {
+    /// nftables on this machine.
+    #[default]
+    Nft,
+    /// Nothing is enforced; the plan is kept and shown.
+    DryRun,
+}
+
+/// The subscribers' pages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Portal {
+    /// Addresses it answers on.
+    pub listen: Vec<SocketAddr>,
+    /// What the pages say of the provider, and their limits.
+    pub pages: pratique_portal::Settings,
+}
+
+/// API and console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// The one listener of API, console and metrics.
+    pub listen: SocketAddr,
+    /// Further names under which it is reached, without port.
+    pub hosts: Vec<String>,
+    /// A TLS proxy stands in front of it.
+    pub tls: bool,
+    /// Largest report or session list that may be posted, in MiB.
+    pub upload_limit_mib: u32,
+}
+
+/// Log lines of the daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// Text for people, JSON for collectors.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One line of text each.
+    #[default]
+    Text,
+    /// One JSON object each.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "data".into(),
+            policies: "policies".into(),
+            enforcer: EnforcerKind::default(),
+            wall: WallConfig::default(),
+            dns: None,
+            portal: None,
+            scan: crate::scan::Settings::default(),
+            control: crate::scan::ControlSettings::default(),
+            api: Api::default(),
+            log: Log::default(),
+            drop_dir: None,
+            tokens: "tokens.yaml".into(),
+        }
+    }
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 8053)), hosts: Vec::new(), tls: false, upload_limit_mib: 512 }
+    }
+}
+
+/// Why a file was not taken: `path:line:column: what, and what to do`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    path: PathBuf,
+    at: Option<(usize, usize)>,
+    what: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some((line, column)) = self.at {
+            write!(f, ":{line}:{column}")?;
+        }
+        write!(f, ": {}", self.what)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl ConfigError {
+    /// About a whole file.
+    pub fn new(path: &Path, what: impl Into<String>) -> Self {
+        Self { path: path.into(), at: None, what: what.into() }
+    }
+}
+
+impl Config {
+    /// Reads a file; its relative paths then start at its folder.
+    ///
+    /// # Errors
+    /// When it cannot be read, has an unknown key or a wrong value, or contradicts itself.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = read_text(path)?;
+        let mut config: Self = parse_yaml(path, &text)?;
+        if let Some(what) = config.problems().into_iter().next() {
+            return Err(ConfigError { path: path.into(), at: None, what });
+        }
+        let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
+        for own in [&mut config.data_dir, &mut config.policies, &mut config.tokens] {
+            *own = base.join(&*own);
+        }
+        config.drop_dir = config.drop_dir.map(|d| base.join(d));
+        Ok(config)
+    }
+
+    /// The file a command uses when none is named: `pratique.yaml` here, else `/etc/pratique/pratique.yaml`.
+    pub fn default_path() -> PathBuf {
+        let here = PathBuf::from("pratique.yaml");
+        if here.is_file() { here } else { "/etc/pratique/pratique.yaml".into() }
+    }
+
+    /// The store's database.
+    pub fn store_path(&self) -> PathBuf {
+        self.data_dir.join("pratique.db")
+    }
+
+    /// What serde cannot see, in words, each with its remedy.
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        if !self.api.listen.ip().is_loopback() && !self.api.tls {
+            found.push(format!(
+                "api.listen is {}, which others can reach, and tokens would cross the network in the clear: listen on \
+                 127.0.0.1, or put a TLS proxy in front and say so with `api.tls: true`",
+                self.api.listen
+            ));
+        }
+        for host in &self.api.hosts {
+            let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '-');
+            if host.is_empty() || !host.chars().all(plain) {
+                found.push(format!("api.hosts: `{host}`: write the bare name in lower case, without scheme or port"));
+            }
+        }
+        if self.api.upload_limit_mib == 0 || self.api.upload_limit_mib > 65_536 {
+            found.push("api.upload_limit_mib must lie between 1 and 65536".into());
+        }
+        if self.enforcer == EnforcerKind::Nft && self.wall.portal4.is_none() && self.wall.portal6.is_none() {
+            found.push(
+                "wall.portal4 is missing: residents would meet a wall without a page; name the portal's address, or set \
+                 `enforcer: dry-run` to enforce nothing"
+                    .into(),
+            );
+        }
+        found.extend(self.wall.problems());
+        found.extend(self.scan.problems());
+        found.extend(self.dns.iter().flat_map(pratique_dns::Settings::problems).map(|p| format!("dns: {p}")));
+        found.extend(self.portal.iter().filter_map(|p| p.pages.check().err()).map(|e| e.to_string()));
+        if self.portal.as_ref().is_some_and(|p| p.listen.is_empty()) {
+            found.push("portal.listen is empty: name addresses, or remove the whole section".into());
+        }
+        found
+    }
+}
+
+/// Reads a small text file.
+///
+/// # Errors
+/// When it cannot be read, is larger than a configuration file ever is, or is not UTF-8.
+pub fn read_text(path: &Path) -> Result<String, ConfigError> {
+    use std::io::Read as _;
+    let fail = |what: String| ConfigError { path: path.into(), at: None, what };
+    let file = std::fs::File::open(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
+    let mut text = String::new();
+    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
+    let bytes = read.map_err(|e| fail(format!("cannot be read as text: {e}")))?;
+    if bytes as u64 > MAX_FILE_BYTES {
+        return Err(fail(format!("is larger than {MAX_FILE_BYTES} bytes: this is no configuration file")));
+    }
+    Ok(text)
+}
+
+/// Reads YAML strictly; errors name line and column, and for a misspelt key the one that was probably meant.
+///
+/// # Errors
+/// Anything the type does not say.
+pub fn parse_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
+    serde_yaml::from_str(text).map_err(|e| {
+        let at = e.location().map(|l| (l.line(), l.column()));
+        let said = e.to_string();
+        let said = at.and_then(|(l, c)| said.strip_suffix(&format!(" at line {l} column {c}"))).unwrap_or(&said);
+        ConfigError { path: path.into(), at, what: with_suggestion(said) }
+    })
+}
+
+fn with_suggestion(said: &str) -> String {
+    let Some((_, rest)) = said.split_once("unknown field `") else { return said.to_owned() };
+    let mut quoted = rest.split('`');
+    let Some(wrong) = quoted.next() else { return said.to_owned() };
+    let known = quoted.skip(1).step_by(2);
+    match nearest(wrong, known) {
+        Some(meant) => format!("{said}; did you mean `{meant}`?"),
+        None => format!("{said}; remove it or correct it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        parse_yaml(Path::new("pratique.yaml"), text).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_example_names_every_field_and_holds_the_defaults() {
+        let shown: Config = parse(EXAMPLE).unwrap();
+        assert_eq!(shown, Config { enforcer: EnforcerKind::DryRun, ..Config::default() });
+        let all = serde_yaml::to_string(&Config::default()).unwrap();
+        for key in all.lines().filter_map(|l| l.trim_start().split_once(':')).map(|(k, _)| k) {
+            assert!(EXAMPLE.contains(&format!("{key}:")), "config.example.yaml says nothing of `{key}`");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_key_is_refused_with_its_line_and_what_was_meant() {
+        let said = parse("data_dir: x\napi:\n  lisen: 127.0.0.1:1\n").unwrap_err();
+        assert!(said.starts_with("pratique.yaml:3:3: "), "{said}");
+        assert!(said.ends_with("did you mean `listen`?"), "{said}");
+    }
+
+    #[test]
+    fn tokens_never_cross_the_network_in_the_clear() {
+        let mut config = parse("enforcer: dry-run\napi: {listen: '0.0.0.0:8053'}").unwrap();
+        assert!(config.problems()[0].contains("api.tls"));
+        config.api.tls = true;
+        assert!(config.problems().is_empty());
+    }
+
+    #[test]
+    fn the_commented_sections_of_the_example_are_sound() {
+        let shown: String = EXAMPLE.lines().filter_map(|l| l.strip_prefix("#: ")).flat_map(|l| [l, "\n"]).collect();
+        let config = parse(&format!("enforcer: dry-run\n{shown}")).unwrap();
+        assert!(config.dns.is_some() && config.portal.is_some());
+        assert_eq!(config.problems(), Vec::<String>::new());
+    }
+}

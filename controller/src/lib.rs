@@ -5,8 +5,8 @@
 //! * [`engine`]: the one loop that owns the cases; [`clock`]: the time it lives in
 //! * [`store`]: the hash-chained log and the tables beside it
 //! * [`enforce`]: enforcers converge on the plan; nftables over netlink
-//! * [`scan`]: harmless probes that check a fix
-//! * [`api`], [`console`]: staff, by program and by browser
+//! * [`scan`]: harmless probes that check a fix; [`rescans`]: from the wish for a check to its recorded outcome
+//! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
 //! * [`metrics`]: what the NOC graphs; [`daemon`]: everything started and stopped together
 //! * [`cli`]: what a person types; [`lab`]: a whole Internet in namespaces to see it work
 //!
@@ -23,7 +23,9 @@ pub mod enforce;
 pub mod engine;
 pub mod lab;
 pub mod metrics;
+pub mod office;
 pub mod policy_files;
+pub mod rescans;
 pub mod scan;
 pub mod sources;
 pub mod store;

@@ -1,1 +1,183 @@
-//! Not built yet.
+//! What the NOC graphs. One registry per process; every part registers its own meters beside the code they measure and
+//! this module only renders them, holds what the engine counts, and sets up the log.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pratique_core::state::StateName;
+use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+
+use crate::config::LogFormat;
+
+/// The registry, and the engine's own meters.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Of the engine.
+    pub engine: EngineMeters,
+    /// For `/readyz`.
+    pub ready: Readiness,
+}
+
+/// What the engine counts.
+#[derive(Clone, Debug)]
+pub struct EngineMeters {
+    /// Cases by state.
+    pub cases: IntGaugeVec,
+    /// Sightings by outcome: `evidence`, `unknown`, `repeated`, …
+    pub sightings: IntCounterVec,
+    /// Rows of deliveries that were refused, by reason.
+    pub refused_rows: IntCounterVec,
+    /// Deliveries by what became of them.
+    pub deliveries: IntCounterVec,
+    /// Commands that were refused, by the refusal's code.
+    pub refusals: IntCounterVec,
+    /// Last position of the log.
+    pub log_position: IntGauge,
+    /// 1 while new enforcement is halted.
+    pub halted: IntGauge,
+    /// Live sessions in the directory.
+    pub sessions: IntGauge,
+    /// Addresses that two live sessions claim.
+    pub conflicts: IntGauge,
+    /// Appends that failed.
+    pub store_failures: IntCounter,
+}
+
+/// What must hold before a load balancer or an operator may rely on this node. Each part sets its own flag.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    /// The store takes appends.
+    pub store_writable: AtomicBool,
+    /// Every enforcer holds what the plan says.
+    pub enforcers_in_step: AtomicBool,
+    /// A policy is in force.
+    pub policy_loaded: AtomicBool,
+}
+
+impl Readiness {
+    /// What is not ready, in words; empty when all is.
+    pub fn lacking(&self) -> Vec<&'static str> {
+        let flags = [
+            (&self.store_writable, "the store does not take appends"),
+            (&self.enforcers_in_step, "an enforcer is not in step with the plan"),
+            (&self.policy_loaded, "no policy is loaded"),
+        ];
+        flags.into_iter().filter(|(flag, _)| !flag.load(Ordering::Acquire)).map(|(_, said)| said).collect()
+    }
+}
+
+impl Metrics {
+    /// A registry with the engine's meters in it.
+    ///
+    /// # Errors
+    /// Only when two meters have the same name, which a test excludes.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let engine = EngineMeters::new(&registry)?;
+        Ok(Self { registry, engine, ready: Readiness::default() })
+    }
+
+    /// Where other parts register their meters.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Everything in the text exposition format, version 0.0.4.
+    ///
+    /// # Errors
+    /// When a meter has no valid value to show.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl EngineMeters {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters = |name: &str, help: &str, label: &str| -> Result<IntCounterVec, prometheus::Error> {
+            let meter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(meter.clone()))?;
+            Ok(meter)
+        };
+        let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
+            let meter = IntGauge::new(name, help)?;
+            registry.register(Box::new(meter.clone()))?;
+            Ok(meter)
+        };
+        let cases = IntGaugeVec::new(Opts::new("pratique_cases", "Cases by state"), &["state"])?;
+        registry.register(Box::new(cases.clone()))?;
+        // A state without a case is 0, not absent: an alert on "quarantined" must not depend on history.
+        for state in StateName::ALL {
+            cases.with_label_values(&[state.as_str()]).set(0);
+        }
+        let store_failures =
+            IntCounter::new("pratique_store_failures_total", "Appends to the store that failed; nothing was changed")?;
+        registry.register(Box::new(store_failures.clone()))?;
+        Ok(Self {
+            cases,
+            sightings: counters("pratique_sightings_total", "Sightings by what became of them", "outcome")?,
+            refused_rows: counters("pratique_refused_rows_total", "Report rows refused, by reason", "reason")?,
+            deliveries: counters("pratique_deliveries_total", "Deliveries by what became of them", "state")?,
+            refusals: counters("pratique_refusals_total", "Commands refused, by the refusal's code", "code")?,
+            log_position: gauge("pratique_log_position", "Last position of the event log")?,
+            halted: gauge("pratique_halted", "1 while new enforcement is halted")?,
+            sessions: gauge("pratique_sessions", "Live sessions in the directory")?,
+            conflicts: gauge("pratique_session_conflicts", "Addresses that two live sessions claim")?,
+            store_failures,
+        })
+    }
+}
+
+/// Starts the log on standard error. `PRATIQUE_LOG_FORMAT` (`text` or `json`) overrules the configuration, `PRATIQUE_LOG`
+/// sets levels, for example `info,pratique::engine=debug`. A second call in one process changes nothing.
+///
+/// # Errors
+/// When one of the two variables says something unknown.
+pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
+    use std::io::IsTerminal as _;
+    use tracing_subscriber::EnvFilter;
+    let format = match std::env::var("PRATIQUE_LOG_FORMAT").as_deref() {
+        Err(_) | Ok("") => configured,
+        Ok("text") => LogFormat::Text,
+        Ok("json") => LogFormat::Json,
+        Ok(other) => anyhow::bail!("PRATIQUE_LOG_FORMAT is `{other}`: write `text` or `json`"),
+    };
+    let levels = std::env::var("PRATIQUE_LOG").ok().filter(|l| !l.is_empty()).unwrap_or_else(|| "info".into());
+    let filter = EnvFilter::try_new(&levels)
+        .map_err(|e| anyhow::anyhow!("PRATIQUE_LOG is `{levels}`: {e}; write for example `info,pratique=debug`"))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // An error here only says that a log runs already, which is what was asked for.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_state_is_exported_from_the_start() {
+        let metrics = Metrics::new().unwrap();
+        metrics.engine.cases.with_label_values(&["quarantined"]).set(3);
+        let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+        for line in
+            ["pratique_cases{state=\"quarantined\"} 3", "pratique_cases{state=\"proposed\"} 0", "pratique_halted 0"]
+        {
+            assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_node_is_ready_only_when_store_enforcers_and_policy_are() {
+        let ready = Readiness::default();
+        assert_eq!(ready.lacking().len(), 3);
+        for flag in [&ready.store_writable, &ready.enforcers_in_step, &ready.policy_loaded] {
+            flag.store(true, Ordering::Release);
+        }
+        assert!(ready.lacking().is_empty());
+    }
+}

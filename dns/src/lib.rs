@@ -1,1 +1,41 @@
-//! .
+//! The captive resolver: what residents of the garden get when they ask for names. In the order a query flows:
+//!
+//! * [`settings`]: what is configured, checked before anything starts
+//! * `serve`: sockets; datagrams and TCP frames in, replies out from the address they were asked at
+//! * `wire`: bytes to a request and back; hickory's types end here
+//! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
+//! * `limits`: how much one line, one client and all together may ask
+//! * `handler`: the steps above put together for one query
+//! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
+//! * [`wall`]: the hole that must be open before the real address leaves
+//! * [`explain`]: the same decision as words, for people
+//! * `metrics`: what is counted
+//!
+//! The crate reads a [`GardenView`](pratique_core::view::GardenView) and knows nothing of the controller. It writes no
+//! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
+//! `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
+//!
+//! Answers carry no signatures: a client that validates DNSSEC itself rejects captive answers, as it should, and signed
+//! allow-listed names as well; the RFC 8908 API is its way to the portal.
+//!
+//! Steering DNS is a help, not the wall: clients may use other resolvers or none, and then the wall stops them.
+
+mod cache;
+pub mod captive;
+pub mod explain;
+mod handler;
+mod limits;
+mod metrics;
+pub mod networks;
+pub mod question;
+mod serve;
+pub mod settings;
+mod upstream;
+pub mod wall;
+mod wire;
+
+pub use explain::{ExplainError, Explanation};
+pub use handler::{Resolver, SetupError};
+pub use serve::{BindError, bind};
+pub use settings::Settings;
+pub use wall::{OpenError, WallOpener};

@@ -1,1 +1,123 @@
-//! .
+//! pratique-portal: what the subscriber of a quarantined line sees, in the order a request flows through it:
+//!
+//! * [`settings`]: what the provider configures
+//! * [`server`]: the accept loop and its limits; one connection, one peer address, nothing a client says changes it
+//! * [`front`]: which answer a request gets: the smallest correct one, or a page
+//! * [`probes`]: the questions operating systems ask to find out whether they are online
+//! * [`page`]: the resident's page, and the page for everybody else
+//! * [`texts`]: every word a person reads, from Fluent files
+//! * [`actions`], [`token`]: the two buttons, and why nobody else can press them
+//! * [`answer`]: headers and bodies
+//! * [`metrics`]: what the NOC graphs
+//!
+//! The portal reads a [`GardenView`] and sends commands through a [`Desk`]. It never sees the controller.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pratique_core::command::Missing;
+use pratique_core::ids::CaseId;
+use pratique_core::view::{CaseCard, GardenView};
+use tokio::net::TcpListener;
+
+mod actions;
+mod answer;
+mod front;
+mod metrics;
+mod page;
+mod probes;
+mod server;
+pub mod settings;
+pub mod texts;
+mod token;
+
+pub use settings::{Limits, PortalUrl, Provider, Settings};
+
+/// Where the buttons of a page lead: the controller's engine.
+#[async_trait]
+pub trait Desk: Send + Sync + 'static {
+    /// The subscriber says that the steps are done and wants a check. `version` is the case's version on the page.
+    ///
+    /// # Errors
+    /// [`DeskError`]; nothing has changed then.
+    async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
+
+    /// The subscriber leaves the garden on trust. `version` is the case's version on the page.
+    ///
+    /// # Errors
+    /// [`DeskError`]; nothing has changed then.
+    async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
+}
+
+/// Why a button had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DeskError {
+    /// The case is further than the page: a double click, a replay, or somebody else at home was faster.
+    #[error("the case has changed since the page was shown")]
+    AlreadyDone,
+    /// Not possible before this is there.
+    #[error("not yet: {0}")]
+    NotNow(Missing),
+    /// Leaving on trust was used as often as the policy allows.
+    #[error("self-release is used up")]
+    UsedUp,
+    /// The engine cannot take it now.
+    #[error("the engine cannot take it now")]
+    Unavailable,
+}
+
+/// Why there is no portal.
+#[derive(Debug, thiserror::Error)]
+pub enum PortalError {
+    /// The configuration does not make sense.
+    #[error(transparent)]
+    Settings(#[from] settings::SettingsError),
+    /// A text file does not.
+    #[error(transparent)]
+    Texts(#[from] texts::TextsError),
+    /// A metric is registered twice.
+    #[error("the portal's metrics cannot be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// No randomness for the key of the forms.
+    #[error("the system gives no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// The portal of one node.
+pub struct Portal {
+    front: Arc<front::Front>,
+}
+
+impl Portal {
+    /// Reads the texts (built-in English, then one `<language>.ftl` per language in `texts_dir`), checks the settings
+    /// against them and registers the metrics.
+    ///
+    /// # Errors
+    /// [`PortalError`], in words for the person who wrote the settings or texts.
+    pub fn new(
+        settings: Settings,
+        texts_dir: Option<&Path>,
+        view: Arc<GardenView>,
+        desk: Arc<dyn Desk>,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, PortalError> {
+        let texts = texts::Texts::load(texts_dir)?;
+        let pages = page::Pages::new(settings, texts)?;
+        let metrics = metrics::Metrics::register(registry)?;
+        let seal = token::Seal::random().map_err(PortalError::Random)?;
+        Ok(Self { front: Arc::new(front::Front::new(pages, view, desk, seal, metrics)) })
+    }
+
+    /// Answers on these listeners until `shutdown` is ready; then no new connection is taken and those under way get a
+    /// few seconds to end.
+    pub async fn serve(&self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
+        server::serve(self.front.clone(), listeners, shutdown).await;
+    }
+
+    /// The page of a case as its subscriber sees it, in the default language, with buttons that do nothing: for the
+    /// console.
+    pub fn preview(&self, card: &CaseCard) -> String {
+        self.front.preview(card)
+    }
+}

@@ -48,6 +48,12 @@ impl AllowList {
         None
     }
 
+    /// The name itself stands in the list, not only a suffix of it. Names below a suffix are without number, so a
+    /// resolver counts them; the names of the list are few and always free. `name` as in [`Self::ports_for`].
+    pub fn has_exact(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+    }
+
     /// Every name with its ports; names below a suffix as `*.suffix`.
     pub fn names(&self) -> impl Iterator<Item = (String, &[PortSpec])> {
         let exact = self.exact.iter().map(|(n, p)| (n.to_string(), p.as_slice()));
@@ -69,6 +75,7 @@ mod tests {
         let list = AllowList::merge([&[allow("example.com", 443), allow("*.vendor.example", 443)][..]]);
         assert!(list.ports_for("example.com").is_some());
         assert!(list.ports_for("a.b.vendor.example").is_some());
+        assert!(list.has_exact("example.com") && !list.has_exact("a.b.vendor.example"));
         for other in ["evilexample.com", "www.example.com", "vendor.example", "xvendor.example", "com", "", "."] {
             assert!(list.ports_for(other).is_none(), "{other}");
         }

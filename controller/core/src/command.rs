@@ -11,14 +11,14 @@ use crate::time::{Span, Timestamp};
 /// A wish. [`crate::machine`] turns it into events or a [`Refusal`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// An attributed sighting.
+    /// Attributed sightings that passed their playbook's threshold.
     Observe {
         /// Whose.
         line: LineNo,
         /// Of what.
         cause: CauseKey,
-        /// The sighting.
-        evidence: EvidenceRef,
+        /// The sightings, at least one.
+        evidence: Vec<EvidenceRef>,
     },
     /// An approval.
     Approve {
@@ -218,6 +218,15 @@ pub enum Refusal {
     /// Nothing known of these sightings.
     #[error("none of these sightings is part of an open case")]
     NoSuchSighting,
+    /// No playbook.
+    #[error("there is no playbook for cause {0}, and none called generic")]
+    NoPlaybook(CauseKey),
+    /// The playbook makes no cases of this.
+    #[error("cause {0} is for information only")]
+    InformationOnly(CauseKey),
+    /// The observations are older than the playbook accepts for a new case.
+    #[error("the observations are older than {0}: too old to open a case")]
+    TooOld(Span),
 }
 
 /// What still stands between a line and its release.

@@ -1,7 +1,7 @@
 //! The pure core of pratique, in the order data flows through it:
 //!
 //! * [`sighting`]: what was seen from outside, normalised
-//! * [`session`]: who held the address at that moment
+//! * [`lines`], [`session`], [`directory`]: who held the address at that moment
 //! * [`playbook`], [`policy`]: what evidence starts what, what proves the fix, which limits hold
 //! * [`command`], [`machine`], [`event`], [`state`]: the case machine; commands become events or refusals, events become
 //!   state, nothing else changes a case
@@ -15,9 +15,13 @@
 //! No sockets, no files, no clock, no randomness: `now` is a parameter everywhere.
 
 pub mod allow;
+pub mod chain;
 pub mod command;
+pub mod directory;
 pub mod event;
 pub mod ids;
+pub mod lines;
+pub mod machine;
 pub mod plan;
 pub mod playbook;
 pub mod policy;
@@ -25,5 +29,8 @@ pub mod rescan;
 pub mod session;
 pub mod sighting;
 pub mod state;
+#[cfg(test)]
+mod testing;
 pub mod time;
 pub mod view;
+pub mod world;

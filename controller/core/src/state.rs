@@ -24,7 +24,7 @@ use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName};
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::sighting::Severity;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// One line's current trouble.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,9 @@ pub struct Case {
     /// How it was last released.
     pub last_release: Option<(Timestamp, Release)>,
 }
+
+/// The longest time a rescan may be under way; a request older than this got lost with a crash and may be made again.
+pub const RESCAN_PATIENCE: Span = Span::from_mins(2);
 
 /// One cause within a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -154,6 +154,35 @@ impl GardenView {
         }
     }
 
+    /// The resident of exactly this address or prefix.
+    pub fn at(&self, element: Element) -> Option<Arc<Resident>> {
+        match element {
+            Element::V4(a) => read(&self.v4[shard4(a)]).get(&a).cloned(),
+            Element::V6(net) => read(&self.v6[shard6(net.trunc())]).get(&net.trunc()).cloned(),
+        }
+    }
+
+    /// Takes an address or prefix out if it still shows this resident; a newer one stays.
+    pub fn remove_if(&self, element: Element, resident: &Arc<Resident>) {
+        // The removal and the look share one lock: the engine may put a newer resident at any moment.
+        let same = |held: Option<&Arc<Resident>>| held.is_some_and(|held| Arc::ptr_eq(held, resident));
+        match element {
+            Element::V4(a) => {
+                let mut shard = write(&self.v4[shard4(a)]);
+                if same(shard.get(&a)) {
+                    shard.remove(&a);
+                }
+            }
+            Element::V6(net) => {
+                let net = net.trunc();
+                let mut shard = write(&self.v6[shard6(net)]);
+                if same(shard.get(&net)) && shard.remove(&net).is_some() {
+                    self.lengths[usize::from(net.prefix_len())].fetch_sub(1, Ordering::Release);
+                }
+            }
+        }
+    }
+
     /// The log position this view has followed to.
     pub fn generation(&self) -> Seq {
         Seq(self.generation.load(Ordering::Acquire))

@@ -1,1 +1,76 @@
-//! Not built yet.
+//! Staff, by program: the HTTP API under `/api/v1`, and the listener it shares with the console, `/metrics`, `/healthz`
+//! and `/readyz`. In the order a request passes:
+//!
+//! * [`serve`]: the listener, with limits on connections, headers and time
+//! * [`guard`]: Host check against DNS rebinding, headers every answer carries
+//! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
+//! * [`cases`], [`intake`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a preview
+//! * [`problem`]: every refusal, as `application/problem+json`
+//! * [`office`], [`dossier`], [`story`]: what the engine offers to staff, and the shapes of its answers
+//! * [`plain`]: hostile text made harmless to look at
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+
+use crate::console::sessions::Sessions;
+use crate::metrics::Metrics;
+
+pub mod auth;
+pub mod bulk;
+pub mod cases;
+pub mod dossier;
+pub mod guard;
+pub mod intake;
+pub mod meters;
+pub mod office;
+pub mod operations;
+pub mod plain;
+pub mod problem;
+pub mod serve;
+pub mod story;
+pub mod tokens;
+
+/// Everything a handler may use. Cheap to clone.
+#[derive(Clone)]
+pub struct Desk {
+    /// The engine's side.
+    pub office: Arc<dyn office::Office>,
+    /// Report and session readers.
+    pub readers: Arc<dyn intake::Readers>,
+    /// Who may ask.
+    pub auth: Arc<auth::Auth>,
+    /// Console log-ins.
+    pub sessions: Arc<Sessions>,
+    /// Everything measured.
+    pub metrics: Arc<Metrics>,
+    /// Counters of this listener.
+    pub meters: Arc<meters::Meters>,
+    /// The time.
+    pub now: Arc<dyn Fn() -> pratique_core::time::Timestamp + Send + Sync>,
+    /// Names and limits of the listener.
+    pub settings: Arc<Settings>,
+}
+
+/// What the listener needs to know of the node's configuration.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Host names under which console and API are reached, beside the listen address and `localhost`; lower case,
+    /// without port.
+    pub hosts: Vec<String>,
+    /// A TLS proxy stands in front: cookies are marked Secure.
+    pub tls: bool,
+    /// Largest report or session list, in bytes.
+    pub upload_limit: u64,
+    /// Where uploads wait while they are read; on the data disk, not in memory.
+    pub spool: PathBuf,
+}
+
+/// Everything behind the listener, guarded.
+pub fn router(desk: Desk) -> Router {
+    let api = cases::routes().merge(intake::routes()).merge(operations::routes()).fallback(problem::no_such_path);
+    let open = operations::open_routes();
+    let inside = Router::new().nest("/api/v1", api).merge(crate::console::routes());
+    guard::guarded(inside, open, desk)
+}

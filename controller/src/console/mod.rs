@@ -1,1 +1,73 @@
-//! Not built yet.
+//! Staff, by browser: pages rendered on the server, no script, nothing from elsewhere. On the listener of the API, after
+//! the same guards.
+//!
+//! * [`sessions`]: log-ins; [`visitor`]: who looks, and the check that a form is ours
+//! * [`pages`]: what is looked at; [`forms`]: what is done, through the same [`crate::api::cases::act`] as the API
+//! * [`words`]: times, states and strangers' text for people; `templates/` holds the pages
+
+use askama::Template;
+use axum::Router;
+use axum::http::header;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+
+use crate::api::Desk;
+use crate::api::problem::Problem;
+
+pub mod forms;
+pub mod pages;
+pub mod sessions;
+pub mod visitor;
+pub mod words;
+
+const STYLE: &str = include_str!("templates/style.css");
+const ICON: &str = include_str!("templates/icon.svg");
+/// The style sheet changes only with the program.
+const KEEP_FOR_AN_HOUR: &str = "public, max-age=3600";
+
+/// The paths.
+pub fn routes() -> Router<Desk> {
+    Router::new()
+        .route("/", get(async || Redirect::to("/queue")))
+        .route("/style.css", get(style))
+        .route("/icon.svg", get(icon))
+        .route("/login", get(forms::login_page).post(forms::log_in))
+        .route("/logout", post(forms::log_out))
+        .route("/queue", get(pages::queue))
+        .route("/queue/approve", post(forms::approve_many))
+        .route("/cases", get(pages::cases))
+        .route("/cases/{case}", get(pages::case))
+        .route("/cases/{case}/{action}", post(forms::decide))
+        .route("/residents", get(pages::residents))
+        .route("/deliveries", get(pages::deliveries))
+        .route("/deliveries/{delivery}/accept", post(forms::accept))
+        .route("/unattributed", get(pages::unattributed))
+        .route("/health", get(pages::health))
+        .route("/halt", post(forms::halt))
+        .route("/resume", post(forms::resume))
+        .fallback(pages::nothing_here)
+        .layer(map_response(problems_as_pages))
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage {
+    detail: String,
+}
+
+/// A refusal that no page of its own has shown: people get words, not JSON.
+async fn problems_as_pages(answer: Response) -> Response {
+    let Some(problem) = answer.extensions().get::<Problem>().cloned() else { return answer };
+    let page = ProblemPage { detail: problem.detail };
+    pages::render(problem.status, &page).unwrap_or(answer)
+}
+
+async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css; charset=utf-8"), (header::CACHE_CONTROL, KEEP_FOR_AN_HOUR)], STYLE)
+        .into_response()
+}
+
+async fn icon() -> Response {
+    ([(header::CONTENT_TYPE, "image/svg+xml"), (header::CACHE_CONTROL, KEEP_FOR_AN_HOUR)], ICON).into_response()
+}

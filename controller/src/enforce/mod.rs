@@ -2,6 +2,19 @@
 //!
 //! An enforcer is driven from one thread. It keeps its own copy of what the dataplane acknowledged; it never reads a
 //! failed read as "empty"; it stops without taking anything away (fail static).
+//!
+//! * [`config`]: what the wall must know of its surroundings
+//! * [`ruleset`]: the wall as rules, pure; [`netlink`]: nftables' wire format
+//! * [`nft`]: the wall in this kernel; [`dry_run`]: the same on paper
+//! * [`driver`]: the thread that follows the plan, retries and repairs; [`metrics`]: what it shows
+
+pub mod config;
+pub mod driver;
+pub mod dry_run;
+pub mod metrics;
+pub mod netlink;
+pub mod nft;
+pub mod ruleset;
 
 use std::net::IpAddr;
 
@@ -31,6 +44,26 @@ pub struct Attempt {
     pub port: PortSpec,
     /// Packets since the wall was built.
     pub packets: u64,
+}
+
+/// What a counter of the wall says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Which; see [`ruleset::wall::counter`].
+    pub name: &'static str,
+    /// Packets since the wall was built.
+    pub packets: u64,
+    /// Bytes since the wall was built.
+    pub bytes: u64,
+}
+
+/// Somebody else changed what the enforcer keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drift {
+    /// Process id and program name, where they are known.
+    pub culprit: Option<(u32, String)>,
+    /// What was noticed.
+    pub what: String,
 }
 
 /// Why the dataplane was not changed or not read.
@@ -84,4 +117,30 @@ pub trait Enforcer: Send {
     /// # Errors
     /// When it cannot be read; that is never "none".
     fn attempts(&mut self) -> Result<Vec<Attempt>, EnforceError>;
+
+    /// Takes over what stands, if it was built by the same rules; then [`Self::apply`] goes on from there. None: it must be
+    /// rebuilt.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    fn adopt(&mut self) -> Result<Option<Vec<Element>>, EnforceError>;
+
+    /// What the wall's counters say.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn counters(&mut self) -> Result<Vec<Counter>, EnforceError>;
+
+    /// Whether somebody else changed what we keep since the last call. Never blocks. After a drift only
+    /// [`Self::rebuild`] makes it whole.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn drift(&mut self) -> Result<Option<Drift>, EnforceError>;
+
+    /// A cheap look whether the wall still stands as it was built; does not read the lines.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    fn audit(&mut self) -> Result<bool, EnforceError>;
 }

@@ -1,14 +1,22 @@
 //! How the rest of the program talks to the engine: commands in, answers out, and reads of the world between two
 //! commands.
 
+use std::sync::Arc;
+
 use pratique_core::command::{Command, Refusal};
-use pratique_core::ids::{CaseId, Seq, SubscriberId};
+use pratique_core::event::Actor;
+use pratique_core::ids::{CaseId, LineNo, Seq, SubscriberId};
+pub use pratique_core::lines::Contract;
+use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
+use pratique_core::world::World;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::enforce::Attempt;
 use crate::store::Delivery;
 
 /// A command that was followed.
@@ -89,17 +97,6 @@ pub struct SessionChange {
     pub contract: Option<Contract>,
 }
 
-/// Contract facts of a subscriber.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contract {
-    /// Version of the terms with the quarantine clause.
-    pub clause: Option<SmolStr>,
-    /// Opted out.
-    pub opted_out: bool,
-    /// Language, BCP 47.
-    pub language: Option<SmolStr>,
-}
-
 /// What became of session changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionReport {
@@ -111,4 +108,131 @@ pub struct SessionReport {
     pub unchanged: u64,
     /// Two live sessions now claim the same address; neither is enforced there.
     pub conflicts: u64,
+}
+
+/// What reaches the loop.
+pub(super) enum Input {
+    Wish(Box<Wish>, Reply<Done>),
+    Intake(Box<Intake>, Reply<IntakeReport>),
+    Sessions(Vec<SessionChange>, Reply<SessionReport>),
+    Policy(Arc<Policy>, Reply<()>),
+    Purge(LineNo, Actor, Reply<u64>),
+    Wall(Vec<Attempt>, Timestamp),
+    Read(Look),
+    Stop(oneshot::Sender<()>),
+}
+
+/// A look at the world, made by the loop between two commits.
+pub(super) type Look = Box<dyn FnOnce(&World, Timestamp) + Send>;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// Talks to the engine. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct EngineHandle {
+    inputs: mpsc::Sender<Input>,
+}
+
+/// So many inputs wait before callers are told that the engine is busy.
+pub(super) const QUEUE: usize = 4_096;
+
+impl EngineHandle {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Input>) {
+        let (inputs, received) = mpsc::channel(QUEUE);
+        (Self { inputs }, received)
+    }
+
+    /// Has a command decided; returns when its events are durable.
+    ///
+    /// # Errors
+    /// The refusal, or why the engine could not take it.
+    pub async fn wish(&self, wish: Wish) -> Result<Done, EngineError> {
+        self.ask(|reply| Input::Wish(Box::new(wish), reply)).await
+    }
+
+    /// A command without text.
+    ///
+    /// # Errors
+    /// As [`EngineHandle::wish`].
+    pub async fn command(&self, command: Command) -> Result<Done, EngineError> {
+        self.wish(Wish { command, text: None }).await
+    }
+
+    /// Takes a delivery's sightings in; returns when all are durable.
+    ///
+    /// # Errors
+    /// Why not; rows before the error stay, and the same delivery may come again.
+    pub async fn intake(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
+        self.ask(|reply| Input::Intake(Box::new(intake), reply)).await
+    }
+
+    /// Takes session changes in; returns when all are durable.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
+        self.ask(|reply| Input::Sessions(changes, reply)).await
+    }
+
+    /// Puts a new policy into force.
+    ///
+    /// # Errors
+    /// Why not; the old one stays.
+    pub async fn policy(&self, policy: Arc<Policy>) -> Result<(), EngineError> {
+        self.ask(|reply| Input::Policy(policy, reply)).await
+    }
+
+    /// Erases what is known of a line. Its open case stays, nameless, until it ends.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn purge(&self, line: LineNo, by: Actor) -> Result<u64, EngineError> {
+        self.ask(|reply| Input::Purge(line, by, reply)).await
+    }
+
+    /// The wall's counters, as read at a time.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn wall(&self, attempts: Vec<Attempt>, read_at: Timestamp) -> Result<(), EngineError> {
+        self.inputs.send(Input::Wall(attempts, read_at)).await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Looks at the world between two commands. The closure runs on the loop: it has to be quick.
+    ///
+    /// # Errors
+    /// When the engine is busy or has stopped.
+    pub async fn read<R: Send + 'static>(
+        &self,
+        look: impl FnOnce(&World, Timestamp) -> R + Send + 'static,
+    ) -> Result<R, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let look = move |world: &World, now| {
+            // The asker may have gone; then nobody misses the answer.
+            let _gone = reply.send(look(world, now)).is_err();
+        };
+        self.send(Input::Read(Box::new(look)))?;
+        answer.await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Stops the loop after what is under way; returns when the last snapshot is written.
+    pub async fn stop(&self) {
+        let (done, stopped) = oneshot::channel();
+        if self.inputs.send(Input::Stop(done)).await.is_ok() {
+            let _loop_ended_first = stopped.await.is_err();
+        }
+    }
+
+    async fn ask<T>(&self, input: impl FnOnce(Reply<T>) -> Input) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(input(reply))?;
+        answer.await.map_err(|_| EngineError::Stopped)?
+    }
+
+    fn send(&self, input: Input) -> Result<(), EngineError> {
+        self.inputs.try_send(input).map_err(|e| match e {
+            mpsc::error::TrySendError::Full(_) => EngineError::Busy,
+            mpsc::error::TrySendError::Closed(_) => EngineError::Stopped,
+        })
+    }
 }

@@ -1,4 +1,360 @@
-//! The one loop that owns the cases. Every input becomes a command; events are appended, then applied; the plan, the
-//! view and everything outside follow. [`handle`] is how the rest of the program talks to it.
+//! The one loop that owns the cases. Every input becomes commands; events are decided, appended, and only then does
+//! anything outside hear of them: plan, view, scanner, answers to callers.
+//!
+//! ```text
+//! inputs ─▶ decide + apply (in memory) ─▶ append (one transaction per turn) ─▶ settle ─▶ outside, replies
+//!                                             │ failed
+//!                                             ▼
+//!                               memory is thrown away and loaded again
+//! ```
+//!
+//! Within a turn memory runs ahead of the store, so that a thousand inputs share one transaction. When the append fails
+//! nobody has heard of it yet, and the world is loaded again as the store has it.
 
+mod boot;
 pub mod handle;
+mod turn;
+mod wall;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pratique_core::command::Command;
+use pratique_core::event::Event;
+use pratique_core::ids::Seq;
+use pratique_core::policy::Policy;
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::world::{Settled, World};
+use tokio::sync::{mpsc, oneshot};
+use tracing::{error, info, warn};
+
+use self::handle::{EngineError, EngineHandle, Input};
+use self::turn::Turn;
+use crate::clock::Clock;
+use crate::store::{Expiry, Store, StoreError};
+
+/// What follows the engine. Called on the loop, after the commit: implementations hand over and return.
+pub trait Outside: Send + 'static {
+    /// Events are durable.
+    fn committed(&mut self, events: &[(Seq, Event)], world: &World);
+    /// Plan and view have moved on.
+    fn settled(&mut self, settled: Settled, world: &World, now: Timestamp);
+    /// The store failed; nothing of the last turn happened.
+    fn failed(&mut self, error: &StoreError);
+}
+
+/// The engine, loaded and ready to run.
+pub struct Engine<S: Store, O: Outside> {
+    store: S,
+    outside: O,
+    clock: Arc<dyn Clock>,
+    inputs: mpsc::Receiver<Input>,
+    world: World,
+    numbers: turn::Numbers,
+    wall: wall::Counters,
+    last: Seq,
+    last_at: Timestamp,
+    since_snapshot: u64,
+    housekeeping_at: Timestamp,
+    /// The store failed; until then only what frees lines is tried.
+    unwell_until: Option<(Timestamp, String)>,
+    /// Another writer leads; this one never writes again.
+    fenced: bool,
+    intakes: std::collections::VecDeque<turn::IntakeJob>,
+}
+
+/// At most so many inputs share one transaction: bounds the time a person waits behind a storm.
+const PER_TURN: usize = 512;
+
+/// A snapshot after so many events: a restart then replays at most as many.
+const SNAPSHOT_EVERY: u64 = 100_000;
+
+/// Retention and forgetting run this often.
+const HOUSEKEEPING_EVERY: Span = Span::from_hours(1);
+
+/// After a failed append the store is left alone this long, except by releases.
+const REST_AFTER_FAILURE: Span = Span::from_secs(5);
+
+/// The loop looks at the clock at least this often, so that a clock that was slewed is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// How often the store is looked at while it is unwell.
+const SLEEP_WHILE_UNWELL: Duration = Duration::from_secs(1);
+
+impl<S: Store, O: Outside> Engine<S, O> {
+    /// Loads the world from the store, puts the policy into force and follows `at_start`'s commands, all before anything
+    /// outside is told.
+    ///
+    /// # Errors
+    /// When the store cannot be loaded or cannot take the first events.
+    pub async fn load(
+        mut store: S,
+        policy: Arc<Policy>,
+        clock: Arc<dyn Clock>,
+        outside: O,
+        at_start: impl FnOnce(&World) -> Vec<Command>,
+    ) -> Result<(Self, EngineHandle), StoreError> {
+        let (handle, inputs) = EngineHandle::new();
+        let now = clock.now();
+        let boot = boot::load(&mut store, Arc::clone(&policy), now).await?;
+        let mut engine = Self {
+            store,
+            outside,
+            clock,
+            inputs,
+            last_at: boot.last_at,
+            last: boot.last,
+            world: boot.world,
+            numbers: boot.numbers,
+            wall: wall::Counters::default(),
+            since_snapshot: boot.replayed,
+            housekeeping_at: now,
+            unwell_until: None,
+            fenced: false,
+            intakes: std::collections::VecDeque::new(),
+        };
+        let mut turn = Turn::default();
+        let now = engine.now();
+        turn.load_policy(&mut engine.world, now);
+        if let Some((found, known)) = boot.rolled_back {
+            turn.halt_after_rollback(&mut engine.world, found, known, now);
+        }
+        for command in at_start(&engine.world) {
+            turn.quietly(&mut engine.world, &command, now);
+        }
+        engine.commit(turn, now).await?;
+        Ok((engine, handle))
+    }
+
+    /// The world as loaded.
+    pub const fn world(&self) -> &World {
+        &self.world
+    }
+
+    /// Runs until it is told to stop.
+    pub async fn run(mut self) {
+        loop {
+            let input = self.next_input().await;
+            let now = self.now();
+            if !self.fenced && self.unwell_until.as_ref().is_some_and(|(until, _)| *until == Timestamp::MAX) {
+                self.reload().await;
+            }
+            let mut turn = Turn::default();
+            if let Some(done) = self.take(&mut turn, input, now) {
+                self.finish(turn, now).await;
+                self.snapshot().await;
+                let _asker_gone = done.send(()).is_err();
+                return;
+            }
+            self.finish(turn, now).await;
+            if self.since_snapshot >= SNAPSHOT_EVERY {
+                self.snapshot().await;
+            }
+            if now >= self.housekeeping_at {
+                self.housekeeping_at = now.plus(HOUSEKEEPING_EVERY);
+                self.housekeeping(now).await;
+            }
+        }
+    }
+
+    /// The next input; none when a deadline came or an intake has rows left. Channel closed counts as stop.
+    async fn next_input(&mut self) -> Option<Input> {
+        if !self.intakes.is_empty() {
+            return self.inputs.try_recv().ok();
+        }
+        let now = self.now();
+        let deadline = self.world.cases().next_deadline().map_or(LONGEST_SLEEP, |d| d.since(now).to_std());
+        let sleep = if self.may_try(false, now) { deadline.min(LONGEST_SLEEP) } else { SLEEP_WHILE_UNWELL };
+        match tokio::time::timeout(sleep, self.inputs.recv()).await {
+            Ok(Some(input)) => Some(input),
+            Ok(None) => {
+                let (done, _) = oneshot::channel();
+                Some(Input::Stop(done))
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Fills a turn with the first input, what else waits, a piece of an intake, and what is due. Returns the answer to
+    /// a wish to stop.
+    fn take(&mut self, turn: &mut Turn, first: Option<Input>, now: Timestamp) -> Option<oneshot::Sender<()>> {
+        let mut next = first;
+        let mut taken = 0;
+        while let Some(input) = next.take() {
+            match input {
+                Input::Stop(done) => return Some(done),
+                Input::Wish(wish, reply) => {
+                    if self.may_try(turn::frees(&wish.command), now) {
+                        turn.wish(&mut self.world, *wish, reply, now);
+                    } else {
+                        turn::refuse(reply, self.unwell());
+                    }
+                }
+                Input::Sessions(changes, reply) => {
+                    if self.may_try(false, now) {
+                        turn.sessions(&mut self.world, &mut self.numbers, &changes, reply, now);
+                    } else {
+                        turn::refuse(reply, self.unwell());
+                    }
+                }
+                Input::Intake(intake, reply) => {
+                    if self.may_try(false, now) {
+                        self.intakes.push_back(turn::IntakeJob::new(*intake, reply, &mut self.numbers, now));
+                    } else {
+                        turn::refuse(reply, self.unwell());
+                    }
+                }
+                Input::Policy(policy, reply) => turn.policy(&mut self.world, policy, reply, now),
+                Input::Purge(line, by, reply) => turn.purge(&mut self.world, line, by, reply, now),
+                Input::Wall(..) if !self.may_try(false, now) => {}
+                Input::Wall(attempts, read_at) => {
+                    let commands = self.wall.read(&self.world, &attempts, read_at);
+                    self.world.wall_seen_until(read_at);
+                    for command in commands {
+                        turn.quietly(&mut self.world, &command, now);
+                    }
+                }
+                // Answered after the commit: nobody hears of what is not stored.
+                Input::Read(look) => turn.reads.push(look),
+            }
+            taken += 1;
+            if taken < PER_TURN {
+                next = self.inputs.try_recv().ok();
+            }
+        }
+        if let Some(job) = self.intakes.front_mut()
+            && turn.intake(&mut self.world, &mut self.numbers, job, now)
+            && let Some(job) = self.intakes.pop_front()
+        {
+            turn.intake_done(job);
+        }
+        if !self.may_try(false, now) {
+            return None;
+        }
+        if self.world.cases().next_deadline().is_some_and(|d| d <= now) {
+            turn.quietly(&mut self.world, &Command::Tick, now);
+            self.world.postpone_due(now);
+        } else if taken == 0 {
+            // Cases that waited for room under a cap.
+            turn.quietly(&mut self.world, &Command::Tick, now);
+        }
+        None
+    }
+
+    /// Commits a turn; on failure tells everybody and loads the world again.
+    async fn finish(&mut self, mut turn: Turn, now: Timestamp) {
+        let reads = std::mem::take(&mut turn.reads);
+        if let Err(error) = self.commit(turn, now).await {
+            error!(%error, "the store did not take a batch; nothing of it happened");
+            self.outside.failed(&error);
+            self.unwell_until = Some((now.plus(REST_AFTER_FAILURE), error.to_string()));
+            for job in self.intakes.drain(..) {
+                job.fail(&error.to_string());
+            }
+            if matches!(error, StoreError::Fenced { .. }) {
+                // Somebody else leads. Loading its log and going on would be two leaders taking turns.
+                self.unwell_until = Some((Timestamp::MAX, error.to_string()));
+                self.fenced = true;
+            } else {
+                self.reload().await;
+            }
+        }
+        reads.into_iter().for_each(|look| look(&self.world, now));
+    }
+
+    async fn commit(&mut self, turn: Turn, now: Timestamp) -> Result<(), StoreError> {
+        let Turn { batch, replies, purges, reads: _ } = turn;
+        let events = batch.events.clone();
+        if !batch.is_empty() {
+            match self.store.append(self.last, batch).await {
+                Ok(seq) => self.last = seq,
+                Err(error) => {
+                    let text = error.to_string();
+                    replies.into_iter().for_each(|reply| reply(Err(&text)));
+                    return Err(error);
+                }
+            }
+            self.unwell_until = None;
+        }
+        for line in purges {
+            if let Err(error) = self.store.purge(line).await {
+                warn!(%error, "a purge was logged but not carried out; it is tried again by the next purge");
+            }
+        }
+        let first = self.last.0.saturating_sub(events.len() as u64);
+        let events: Vec<(Seq, Event)> = (first + 1..).map(Seq).zip(events).collect();
+        self.since_snapshot = self.since_snapshot.saturating_add(events.len() as u64);
+        let settled = self.world.settle(self.last, now);
+        self.outside.settled(settled, &self.world, now);
+        self.outside.committed(&events, &self.world);
+        let (world, seq) = (&self.world, self.last);
+        replies.into_iter().for_each(|reply| reply(Ok((world, seq))));
+        Ok(())
+    }
+
+    async fn reload(&mut self) {
+        let policy = Arc::clone(self.world.policy());
+        let now = self.now();
+        match boot::load(&mut self.store, policy, now).await {
+            Ok(boot) => {
+                self.world = boot.world.with_plan_of(&mut self.world);
+                self.numbers = boot.numbers;
+                self.last = boot.last;
+                self.wall = wall::Counters::default();
+                if let Some((until, _)) = &mut self.unwell_until {
+                    *until = (*until).min(now.plus(REST_AFTER_FAILURE));
+                }
+            }
+            Err(error) => {
+                // Memory holds what was not stored. It must not be acted upon: everything but reads is refused until
+                // loading works again.
+                error!(%error, "the store cannot be loaded again; enforcement stays as it is");
+                self.unwell_until = Some((Timestamp::MAX, error.to_string()));
+            }
+        }
+    }
+
+    fn may_try(&self, frees: bool, now: Timestamp) -> bool {
+        match &self.unwell_until {
+            Some((until, _)) => (frees && *until != Timestamp::MAX) || *until <= now,
+            None => true,
+        }
+    }
+
+    fn unwell(&self) -> EngineError {
+        EngineError::Store(self.unwell_until.as_ref().map_or_else(String::new, |(_, why)| why.clone()))
+    }
+
+    async fn snapshot(&mut self) {
+        match serde_json::to_vec(self.world.cases()) {
+            Ok(state) => match self.store.snapshot(self.last, state).await {
+                Ok(()) => self.since_snapshot = 0,
+                Err(error) => warn!(%error, "no snapshot was written; the next start replays more of the log"),
+            },
+            Err(error) => warn!(%error, "no snapshot could be made; the next start replays more of the log"),
+        }
+    }
+
+    async fn housekeeping(&mut self, now: Timestamp) {
+        let keep = &self.world.policy().global.retention;
+        let (sightings, sessions, texts) = (now.minus(keep.sightings), now.minus(keep.sessions), now.minus(keep.texts));
+        let open = self.world.cases().iter().filter(|c| c.is_open()).map(|c| c.id).min();
+        let expiry = Expiry { sightings, sessions, texts, open_cases_from: open };
+        match self.store.expire(&expiry).await {
+            Ok(0) => {}
+            Ok(rows) => info!(rows, "personal data past their retention were erased"),
+            Err(error) => warn!(%error, "retention could not be carried out; it is tried again in an hour"),
+        }
+        self.world.forget_sessions_before(sessions);
+        self.world.forget_sightings(now);
+    }
+
+    /// The time of this turn: never before the last event's.
+    fn now(&mut self) -> Timestamp {
+        self.last_at = self.clock.now().max(self.last_at);
+        self.last_at
+    }
+}
+
+#[cfg(test)]
+mod tests;

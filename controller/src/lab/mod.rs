@@ -1,1 +1,226 @@
-//! Not built yet.
+//! The lab: a whole Internet in network namespaces, to see the loop work without root, installed programs or a network.
+//! In the order it is built:
+//!
+//! * [`net`], [`wire`]: namespaces, cables, addresses, routes
+//! * [`town`]: the map; [`internet`]: the people outside; [`devices`]: what stands in the homes
+//! * [`reports`]: what Shadowserver sends; [`node`]: the real daemon on the gateway, and its staff
+//! * [`client`], [`witness`]: what is seen from inside the homes
+//! * [`story`], [`timeline`]: the steps, awaited and told
+//! * [`relay`]: a window for the host's browser
+
+use std::io::IsTerminal as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::runtime::{Handle, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+pub mod client;
+pub mod devices;
+pub mod internet;
+pub mod net;
+pub mod node;
+pub mod relay;
+pub mod reports;
+pub mod story;
+pub mod timeline;
+pub mod town;
+pub mod wire;
+pub mod witness;
+
+use self::reports::Visit;
+use self::story::Stage;
+use self::timeline::Timeline;
+use self::town::{MOST_HOMES, PORTAL4, Town};
+
+/// `pratique lab`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct LabOptions {
+    /// Print one JSON object per step instead of the timeline
+    #[arg(long)]
+    pub json: bool,
+    /// Leave it running until Ctrl-C, and print addresses of console and portal for the browser of this machine
+    #[arg(long)]
+    pub keep: bool,
+    /// Bring a Shadowserver report of your own; its addresses are given to homes of the lab
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// How many homes are connected
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_HOMES)))]
+    pub homes: u32,
+}
+
+/// The console of the lab, if the port is free.
+const CONSOLE_PORT: u16 = 8053;
+/// The portal as seen from the camera's home, if the port is free.
+const PORTAL_PORT: u16 = 8480;
+
+/// Listeners of the host, opened before everything else.
+struct Windows {
+    console: TcpListener,
+    portal: TcpListener,
+}
+
+/// Builds the lab, plays the story, and takes everything down. To be called before the process has a second thread.
+///
+/// # Errors
+/// When the lab cannot be built; a story that goes wrong is told on the timeline and ends in a failing exit code.
+pub fn run(options: LabOptions) -> anyhow::Result<ExitCode> {
+    let visit = match &options.report {
+        Some(path) => Some(Visit::read(path, &crate::policy_files::built_in()?.reports)?),
+        None => None,
+    };
+    let windows = match options.keep {
+        true => Some(Windows { console: relay::listen(CONSOLE_PORT)?, portal: relay::listen(PORTAL_PORT)? }),
+        false => None,
+    };
+    net::enter(net::Rights::OwnUserNamespace)?;
+
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("lab").enable_all().build()?;
+    let interrupted = Arc::new(AtomicBool::new(false));
+    watch_signals(&runtime, interrupted.clone())?;
+    let mut timeline = Timeline::begin(options.json);
+    let told = tell(&options, visit.as_ref(), windows, runtime.handle(), &interrupted, &mut timeline);
+    // Relays and servers may hold connections that nobody ends.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) if interrupted.load(Ordering::Relaxed) => ExitCode::from(130),
+        Err(_) => ExitCode::FAILURE,
+    })
+}
+
+fn tell(
+    options: &LabOptions,
+    visit: Option<&Visit>,
+    windows: Option<Windows>,
+    runtime: &Handle,
+    interrupted: &Arc<AtomicBool>,
+    timeline: &mut Timeline,
+) -> anyhow::Result<()> {
+    let visiting = visit.map(|v| v.addresses.as_slice()).unwrap_or_default();
+    let port = windows.as_ref().and_then(|w| w.console.local_addr().ok()).map_or(CONSOLE_PORT, |a| a.port());
+    let stage = Town::build(options.homes, visiting)
+        .and_then(|town| Stage::set(town, port, visit.is_some(), runtime.clone(), interrupted.clone(), timeline));
+    let mut stage = match stage {
+        Ok(stage) => stage,
+        Err(e) => {
+            timeline.end(Some(&format!("{e:#}")));
+            return Err(e);
+        }
+    };
+    let played = stage.play(timeline).and_then(|()| match visit {
+        Some(visit) => stage.visit(visit).map(|seen| show_visit(&seen, timeline)),
+        None => Ok(()),
+    });
+    if let Err(e) = played {
+        timeline.end(Some(&stage.with_log(&e)));
+        return Err(e);
+    }
+    timeline.say(&format!("{} looks of people in other homes: all was well", stage.well_seen()));
+    timeline.end(None);
+    anyhow::ensure!(timeline.complete(), "not every step was observed");
+    match windows {
+        Some(windows) => keep(&mut stage, windows, runtime, interrupted, timeline),
+        None => Ok(()),
+    }
+}
+
+/// Leaves the lab running with something to see in it.
+fn keep(
+    stage: &mut Stage,
+    windows: Windows,
+    runtime: &Handle,
+    interrupted: &AtomicBool,
+    timeline: &Timeline,
+) -> anyhow::Result<()> {
+    let console = windows.console.local_addr()?;
+    let portal = windows.portal.local_addr()?;
+    let case = stage.relapse()?;
+    let home = stage.town.homes[0].clone();
+    let mut relays = relay::Relays::default();
+    let api = SocketAddr::from((Ipv4Addr::LOCALHOST, console.port()));
+    relays.carry(windows.console, api, &stage.town.gateway, runtime)?;
+    relays.show_portal(windows.portal, (PORTAL4, 80).into(), &home.namespace, runtime)?;
+    timeline.kept(&[
+        ("console", &format!("http://{console}/")),
+        ("token", stage.node.token()),
+        ("portal", &format!("http://{portal}/")),
+        ("files", &stage.node.directory().display().to_string()),
+    ]);
+    timeline.say(&format!(
+        "The camera was reset to its factory password and taken again: case {case} is quarantined. The portal's address \
+         shows what its owner sees. Enter fixes the camera, Ctrl-C ends the lab."
+    ));
+    let wishes = std::io::stdin().is_terminal().then(read_enter).transpose()?;
+    while !interrupted.load(Ordering::Relaxed) {
+        if let Some(status) = stage.node.ended() {
+            anyhow::bail!("the daemon ended ({status})");
+        }
+        if wishes.as_ref().is_some_and(|w| w.try_recv().is_ok()) {
+            stage.fix();
+            timeline.say("The camera is fixed: press the button on the portal's page.");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
+}
+
+fn read_enter() -> std::io::Result<std::sync::mpsc::Receiver<()>> {
+    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new().name("terminal".into()).spawn(move || {
+        let mut line = String::new();
+        // Ends with the input, or with the lab.
+        while std::io::stdin().read_line(&mut line).is_ok_and(|n| n > 0) && sender.send(()).is_ok() {
+            line.clear();
+        }
+    })?;
+    Ok(receiver)
+}
+
+fn show_visit(seen: &[Value], timeline: &Timeline) {
+    for value in seen {
+        timeline.extra(value, &|v: &Value| match v.get("delivery") {
+            Some(delivery) => {
+                format!("your report {}: {} rows, refused: {}", delivery["name"], delivery["rows"], delivery["refused"])
+            }
+            None => {
+                let case = &v["case"];
+                let causes = case["causes"].as_array().map(|c| c.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+                format!(
+                    "your report: case {} of {} ({}): {}, severity {}: {}",
+                    case["case"],
+                    case["subscriber"].as_str().unwrap_or("?"),
+                    v["addresses"],
+                    causes.unwrap_or_default().join(", "),
+                    case["severity"].as_str().unwrap_or("?"),
+                    case["state"].as_str().unwrap_or("?"),
+                )
+            }
+        });
+    }
+    if seen.len() < 2 {
+        timeline.extra(&json!({ "cases": 0 }), &|_| "your report opened no case".into());
+    }
+}
+
+/// Ctrl-C and polite requests to end are noted; everything that waits looks at the note.
+fn watch_signals(runtime: &Runtime, interrupted: Arc<AtomicBool>) -> anyhow::Result<()> {
+    let _inside = runtime.enter();
+    for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+        let mut signals = signal(kind)?;
+        let interrupted = interrupted.clone();
+        runtime.spawn(async move {
+            while signals.recv().await.is_some() {
+                interrupted.store(true, Ordering::Relaxed);
+            }
+        });
+    }
+    Ok(())
+}

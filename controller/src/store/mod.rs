@@ -4,16 +4,43 @@
 //! `append` is the commit point of everything. `seq` is the primary key of the log, so a writer that no longer leads
 //! fails on its first append: that is the fence. SQLite is the first implementation; the trait is small enough for a
 //! second without touching the engine.
+//!
+//! * [`sqlite`]: the store itself, [`append`]/[`load`]/[`reader`]/[`erase`]: what it does, [`schema`]/[`rows`]: how things lie
+//! * [`snapshot`], [`position`], [`reserve`], [`lock`]: the files beside the database
+//! * [`verify`]: `pratique verify-log`, without a daemon; [`fault`]: SQLite's errors in our words
 
+mod append;
+mod erase;
+mod fault;
+mod load;
+mod lock;
+mod metrics;
+mod position;
+mod reader;
+mod reserve;
+mod rows;
+mod schema;
+mod snapshot;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::path::Path;
 use std::sync::Arc;
 
-use pratique_core::event::Event;
+pub use metrics::StoreMetrics;
+pub use position::read as read_position;
+pub use pratique_core::chain::{Anchor, BadEntry};
+use pratique_core::event::{Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, SubscriberId, TextRef};
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+pub use sqlite::{Options, SqliteStore};
+pub use verify::{Verified, VerifyError, verify};
 
 /// Everything that must become durable together.
 #[derive(Debug, Default)]
@@ -32,6 +59,50 @@ pub struct Batch {
     pub texts: Vec<(TextRef, CaseId, String)>,
     /// Deliveries recorded or changed.
     pub deliveries: Vec<Delivery>,
+}
+
+impl Batch {
+    /// Nothing to store.
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+            && self.lines.is_empty()
+            && self.nases.is_empty()
+            && self.sessions.is_empty()
+            && self.sightings.is_empty()
+            && self.texts.is_empty()
+            && self.deliveries.is_empty()
+    }
+
+    /// Nothing new is taken in or enforced by it: it frees, ends, notes or follows a line. On a full disk such a batch may
+    /// use the reserve; everything else waits for room.
+    ///
+    /// Group commits should therefore not mix the two once [`StoreError::Full`] was seen.
+    pub fn frees_only(&self) -> bool {
+        self.sightings.is_empty()
+            && self.deliveries.is_empty()
+            && self.events.iter().all(|event| match &event.body {
+                Body::Case { what, .. } => match what {
+                    CaseEvent::Opened { .. }
+                    | CaseEvent::Warned { .. }
+                    | CaseEvent::Proposed { .. }
+                    | CaseEvent::EvidenceAdded { .. }
+                    | CaseEvent::Approved { .. }
+                    | CaseEvent::Quarantined { .. } => false,
+                    CaseEvent::Dismissed { .. }
+                    | CaseEvent::Retracted { .. }
+                    | CaseEvent::FixReported
+                    | CaseEvent::RescanRequested { .. }
+                    | CaseEvent::Rescanned { .. }
+                    | CaseEvent::WallTraffic { .. }
+                    | CaseEvent::Released { .. }
+                    | CaseEvent::Renewed { .. }
+                    | CaseEvent::Noted { .. }
+                    | CaseEvent::Closed { .. } => true,
+                },
+                Body::FeedDelivered { .. } => false,
+                Body::PolicyLoaded { .. } | Body::Purged { .. } | Body::Halted { .. } | Body::Resumed { .. } => true,
+            })
+    }
 }
 
 /// What is known of a subscriber. Personal data.
@@ -125,6 +196,11 @@ pub struct Loaded {
     pub events: Vec<(Seq, Event)>,
     /// Last position of the log.
     pub last: Seq,
+    /// (found, known): the log ends at `found`, but this node has acknowledged `known` before, or other entries than stand
+    /// there now. An old backup was put back, or the log was replaced. Start halted, append
+    /// [`Body::Halted`] before anything else (that append makes the log as it is now the known one), and let a person
+    /// decide.
+    pub rolled_back: Option<(Seq, Seq)>,
     /// All lines.
     pub lines: Vec<LineRecord>,
     /// All NAS names.
@@ -134,7 +210,9 @@ pub struct Loaded {
     /// Sightings that may still count towards a threshold or be repeated by another source: received within the last
     /// eight days.
     pub recent: Vec<StoredSighting>,
-    /// Last number given.
+    /// Last number given, also if that line was purged since: the log goes on naming it.
+    pub last_line: LineNo,
+    /// Last number given, also if that sighting was erased since.
     pub last_sighting: SightingNo,
     /// Last number given.
     pub last_delivery: u64,
@@ -159,6 +237,12 @@ pub enum StoreError {
     /// Busy for too long.
     #[error("the store is locked by another process: {0}")]
     Busy(String),
+    /// The disk did not do it. What stood before stands.
+    #[error("the disk failed: {0}; intake stops, enforcement stays; check the disk and `dmesg`")]
+    Io(String),
+    /// The database file itself is damaged.
+    #[error("the database file is damaged: {0}; stop pratique and put back a backup; enforcement stays as it is")]
+    Corrupt(String),
     /// Made by a newer pratique.
     #[error("the store has schema version {found}, this program knows up to {known}: use a newer pratique")]
     TooNew {
@@ -185,7 +269,14 @@ pub trait Store: Send + 'static {
     /// Everything the engine needs at start.
     fn load(&mut self) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
 
+    /// The same without a snapshot and with the whole log, for a snapshot the engine cannot use (made by another version).
+    fn load_whole(&mut self) -> impl Future<Output = Result<Loaded, StoreError>> + Send;
+
     /// Appends a batch after `expected`; returns the new last position. With no events the position stays.
+    ///
+    /// # Errors
+    /// Nothing of the batch is stored, with one exception: when the disk failed in the very commit and does not come back
+    /// at once, nobody can know; the next append then tells by [`StoreError::Fenced`], and the engine has to load again.
     fn append(&mut self, expected: Seq, batch: Batch) -> impl Future<Output = Result<Seq, StoreError>> + Send;
 
     /// Stores a snapshot for a position and drops all but the newest two.
@@ -196,6 +287,9 @@ pub trait Store: Send + 'static {
 
     /// Erases what is known of one line: its record, sessions, sightings and texts.
     fn purge(&mut self, line: LineNo) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Copies the whole database, consistent and compact, into a new file, while everything goes on.
+    fn backup(&self, to: &Path) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// Readers beside the writer.
     fn reader(&self) -> Arc<dyn Reader>;
@@ -212,6 +306,13 @@ pub struct Expiry {
     pub texts: Timestamp,
     /// Cases that are open now.
     pub open_cases_from: Option<CaseId>,
+}
+
+/// How the store is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// The disk is full: the reserve is given up to releases, and intake waits until there is room again.
+    pub reserve_in_use: bool,
 }
 
 /// Reads for people; never in the way of the writer.
@@ -233,4 +334,6 @@ pub trait Reader: Send + Sync {
     async fn delivery_of(&self, content: TextRef) -> Result<Option<Delivery>, StoreError>;
     /// Row counts of the newest accepted deliveries of this source and report, newest first.
     async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError>;
+    /// How the store is.
+    fn health(&self) -> Health;
 }

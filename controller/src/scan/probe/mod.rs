@@ -42,6 +42,20 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Where a responder of this kind usually listens: the probe's own port, or 7 (echo) for one that has none.
+    pub const fn control_port(self) -> u16 {
+        match self {
+            Self::Telnet => 23,
+            Self::TcpBanner => 7,
+            Self::HttpAdmin => 80,
+            Self::OpenDns => 53,
+            Self::Ssdp => 1900,
+            Self::NtpMonlist => 123,
+            Self::SnmpPublic => 161,
+            Self::Adb => 5555,
+        }
+    }
+
     /// All of them.
     pub const ALL: [Self; 8] = [
         Self::Telnet,

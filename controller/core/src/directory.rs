@@ -1,0 +1,362 @@
+//! The directory: which line held an address (and port) at a moment. Built from sessions, asked with observations.
+//!
+//! It answers [`Attribution::One`] only when exactly one line can be meant over the whole of observed_at ± the source's
+//! clock error. Everything else is an answer too, and starts no case.
+//!
+//! IPv4 is a hash of addresses; IPv6 is an ordered map of prefixes, so that a prefix finds both those around it and those
+//! inside it.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::Ipv6Net;
+use rustc_hash::FxHashMap;
+
+use crate::ids::LineNo;
+use crate::plan::Element;
+use crate::session::{Ambiguity, Attribution, Holding, Session};
+use crate::time::{Span, Timestamp};
+
+/// Who held what, and when.
+#[derive(Clone, Debug, Default)]
+pub struct Directory {
+    v4: FxHashMap<Ipv4Addr, Vec<Tenure>>,
+    v6: BTreeMap<(u128, u8), Vec<Tenure>>,
+    /// Entries per IPv6 prefix length in use.
+    lengths: BTreeMap<u8, u32>,
+    /// What each line holds or held, each holding once.
+    lines: FxHashMap<LineNo, Vec<Holding>>,
+    sessions: usize,
+}
+
+/// One line's time on a holding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Tenure {
+    from: Timestamp,
+    to: Timestamp,
+    line: LineNo,
+    /// First and last port; 0–65535 for a whole address or prefix.
+    ports: (u16, u16),
+    nas: u16,
+}
+
+const ALL_PORTS: (u16, u16) = (0, u16::MAX);
+
+/// What recording a session did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// New, changed or known.
+    pub effect: Effect,
+    /// Another line claims the same now.
+    pub conflict: bool,
+    /// Lines whose enforceable elements may differ now.
+    pub touched: Vec<LineNo>,
+}
+
+/// What recording a session did to the directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Not known before.
+    Started,
+    /// Its end or NAS is different now.
+    Changed,
+    /// Known just so.
+    Unchanged,
+}
+
+impl Directory {
+    /// Takes a session in. The key is (line, holding, from); a known session's end and NAS are updated. Recording the same
+    /// session twice changes nothing.
+    pub fn record(&mut self, session: &Session) -> Recorded {
+        let tenure = Tenure {
+            from: session.from,
+            to: session.to,
+            line: session.line,
+            ports: ports(session.holding),
+            nas: session.nas,
+        };
+        let tenures = match session.holding {
+            Holding::V4(a) | Holding::V4Ports(a, ..) => self.v4.entry(a).or_default(),
+            Holding::V6(net) => {
+                let tenures = self.v6.entry(key6(net)).or_default();
+                if tenures.is_empty() {
+                    *self.lengths.entry(net.prefix_len()).or_default() += 1;
+                }
+                tenures
+            }
+        };
+        let same = |t: &&mut Tenure| t.line == tenure.line && t.ports == tenure.ports && t.from == tenure.from;
+        let effect = match tenures.iter_mut().find(same) {
+            Some(known) if *known == tenure => Effect::Unchanged,
+            Some(known) => {
+                *known = tenure;
+                Effect::Changed
+            }
+            None => {
+                tenures.push(tenure);
+                self.sessions += 1;
+                let holdings = self.lines.entry(session.line).or_default();
+                if !holdings.contains(&session.holding) {
+                    holdings.push(session.holding);
+                }
+                Effect::Started
+            }
+        };
+        if effect == Effect::Unchanged {
+            return Recorded { effect, conflict: false, touched: Vec::new() };
+        }
+        let rivals = self.live_rivals(session.line, session.holding);
+        let conflict = session.is_live() && !rivals.is_empty();
+        let mut touched = rivals;
+        touched.push(session.line);
+        Recorded { effect, conflict, touched }
+    }
+
+    /// Who can be meant by an address and port seen at a time, with that error either way.
+    pub fn attribute(&self, address: IpAddr, port: Option<u16>, at: Timestamp, error: Span) -> Attribution {
+        let (first, last) = (at.minus(error), at.plus(error));
+        let mut found: Vec<&Tenure> = Vec::new();
+        let mut shared = false;
+        self.visit(address.to_canonical(), |t| {
+            if t.from <= last && t.to > first {
+                shared |= t.ports != ALL_PORTS;
+                if port.is_none_or(|p| (t.ports.0..=t.ports.1).contains(&p)) {
+                    found.push(t);
+                }
+            }
+        });
+        if shared && port.is_none() {
+            return Attribution::Ambiguous(Ambiguity::NoPort);
+        }
+        let Some(one) = found.first() else { return Attribution::Unknown };
+        if found.iter().any(|t| t.line != one.line) {
+            let clash = found
+                .iter()
+                .enumerate()
+                .any(|(i, a)| found.iter().skip(i + 1).any(|b| a.line != b.line && a.from < b.to && b.from < a.to));
+            return Attribution::Ambiguous(if clash { Ambiguity::Conflict } else { Ambiguity::ChangedHands });
+        }
+        if covers(&mut found.iter().map(|t| (t.from, t.to)).collect::<Vec<_>>(), first, last) {
+            Attribution::One(one.line)
+        } else {
+            // Somebody unknown may have held it at the other end of the error.
+            Attribution::Ambiguous(Ambiguity::ChangedHands)
+        }
+    }
+
+    /// What of a line can be enforced now: live holdings that no other live session claims.
+    pub fn enforceable(&self, line: LineNo) -> impl Iterator<Item = Element> {
+        let live = self.live(line);
+        live.filter(move |h| self.live_rivals(line, *h).is_empty()).filter_map(Holding::element)
+    }
+
+    /// What a line holds now.
+    pub fn live(&self, line: LineNo) -> impl Iterator<Item = Holding> {
+        let holdings = self.lines.get(&line).map_or(&[][..], Vec::as_slice).iter().copied();
+        holdings.filter(move |h| {
+            self.tenures(*h).iter().any(|t| t.line == line && t.ports == ports(*h) && t.to == Timestamp::MAX)
+        })
+    }
+
+    /// Who holds an address now, if exactly one line does.
+    pub fn holder(&self, address: IpAddr, port: Option<u16>) -> Option<LineNo> {
+        let mut lines: Vec<LineNo> = Vec::new();
+        self.visit(address.to_canonical(), |t| {
+            let hit = port.map_or(t.ports == ALL_PORTS, |p| (t.ports.0..=t.ports.1).contains(&p));
+            if t.to == Timestamp::MAX && hit && !lines.contains(&t.line) {
+                lines.push(t.line);
+            }
+        });
+        match lines[..] {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// Lines that hold or held an address, newest first, with from and to.
+    pub fn tenants(&self, address: IpAddr) -> Vec<(LineNo, Timestamp, Timestamp)> {
+        let mut found = Vec::new();
+        self.visit(address.to_canonical(), |t| found.push((t.line, t.from, t.to)));
+        found.sort_unstable_by_key(|(_, from, _)| std::cmp::Reverse(*from));
+        found
+    }
+
+    /// Every session of a line.
+    pub fn sessions_of(&self, line: LineNo) -> Vec<Session> {
+        let holdings = self.lines.get(&line).map_or(&[][..], Vec::as_slice);
+        let mut found: Vec<Session> = Vec::new();
+        for holding in holdings {
+            for t in self.tenures(*holding) {
+                if t.line == line && t.ports == ports(*holding) {
+                    found.push(Session { line, holding: *holding, nas: t.nas, from: t.from, to: t.to });
+                }
+            }
+        }
+        found.sort_unstable_by_key(|s| s.from);
+        found
+    }
+
+    /// Forgets sessions that ended before a time. Returns how many.
+    pub fn forget_before(&mut self, before: Timestamp) -> usize {
+        let had = self.sessions;
+        let mut left = 0;
+        self.v4.retain(|_, tenures| {
+            tenures.retain(|t| t.to >= before);
+            left += tenures.len();
+            !tenures.is_empty()
+        });
+        let lengths = &mut self.lengths;
+        self.v6.retain(|(_, len), tenures| {
+            tenures.retain(|t| t.to >= before);
+            left += tenures.len();
+            if tenures.is_empty() {
+                drop_length(lengths, *len);
+            }
+            !tenures.is_empty()
+        });
+        self.sessions = left;
+        if left < had {
+            self.rebuild_lines();
+        }
+        had - left
+    }
+
+    /// Forgets one line wholly.
+    pub fn forget_line(&mut self, line: LineNo) {
+        for holding in self.lines.remove(&line).unwrap_or_default() {
+            match holding {
+                Holding::V4(a) | Holding::V4Ports(a, ..) => {
+                    if let Some(tenures) = self.v4.get_mut(&a) {
+                        tenures.retain(|t| t.line != line);
+                        if tenures.is_empty() {
+                            self.v4.remove(&a);
+                        }
+                    }
+                }
+                Holding::V6(net) => {
+                    if let Some(tenures) = self.v6.get_mut(&key6(net)) {
+                        tenures.retain(|t| t.line != line);
+                        if tenures.is_empty() {
+                            self.v6.remove(&key6(net));
+                            drop_length(&mut self.lengths, net.prefix_len());
+                        }
+                    }
+                }
+            }
+        }
+        self.sessions = self.v4.values().map(Vec::len).sum::<usize>() + self.v6.values().map(Vec::len).sum::<usize>();
+    }
+
+    /// Addresses and prefixes that two live sessions of different lines claim with the same bounds.
+    pub fn conflicts(&self) -> usize {
+        let clash = |tenures: &&Vec<Tenure>| {
+            tenures.iter().enumerate().any(|(i, a)| {
+                let meets = |b: &Tenure| a.line != b.line && a.ports.0 <= b.ports.1 && b.ports.0 <= a.ports.1;
+                a.to == Timestamp::MAX && tenures.iter().skip(i + 1).any(|b| b.to == Timestamp::MAX && meets(b))
+            })
+        };
+        self.v4.values().filter(clash).count() + self.v6.values().filter(clash).count()
+    }
+
+    /// Sessions inside.
+    pub fn len(&self) -> usize {
+        self.sessions
+    }
+
+    /// No session is known.
+    pub fn is_empty(&self) -> bool {
+        self.sessions == 0
+    }
+
+    /// Other lines with a live session that overlaps a holding.
+    fn live_rivals(&self, line: LineNo, holding: Holding) -> Vec<LineNo> {
+        let (low, high) = ports(holding);
+        let mut rivals = Vec::new();
+        let mut visit = |t: &Tenure| {
+            let overlap = t.ports.0 <= high && low <= t.ports.1;
+            if t.to == Timestamp::MAX && t.line != line && overlap && !rivals.contains(&t.line) {
+                rivals.push(t.line);
+            }
+        };
+        match holding {
+            Holding::V4(a) | Holding::V4Ports(a, ..) => self.v4.get(&a).into_iter().flatten().for_each(&mut visit),
+            Holding::V6(net) => {
+                let (start, len) = key6(net);
+                self.around(start, len).for_each(&mut visit);
+                let end = u128::from(net.broadcast());
+                let inside = self.v6.range((start, len.saturating_add(1))..=(end, 128));
+                inside.filter(|((_, l), _)| *l > len).flat_map(|(_, t)| t).for_each(&mut visit);
+            }
+        }
+        rivals
+    }
+
+    fn visit<'a>(&'a self, address: IpAddr, mut visit: impl FnMut(&'a Tenure)) {
+        match address {
+            IpAddr::V4(a) => self.v4.get(&a).into_iter().flatten().for_each(visit),
+            IpAddr::V6(a) => self.around(u128::from(a), 128).for_each(&mut visit),
+        }
+    }
+
+    /// Tenures on prefixes of at most this length that contain the address.
+    fn around(&self, address: u128, len: u8) -> impl Iterator<Item = &Tenure> {
+        self.lengths.range(..=len).filter_map(move |(l, _)| self.v6.get(&(masked(address, *l), *l))).flatten()
+    }
+
+    fn tenures(&self, holding: Holding) -> &[Tenure] {
+        let found = match holding {
+            Holding::V4(a) | Holding::V4Ports(a, ..) => self.v4.get(&a),
+            Holding::V6(net) => self.v6.get(&key6(net)),
+        };
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    fn rebuild_lines(&mut self) {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.retain(|line, holdings| {
+            holdings.retain(|h| self.tenures(*h).iter().any(|t| t.line == *line && t.ports == ports(*h)));
+            !holdings.is_empty()
+        });
+        self.lines = lines;
+    }
+}
+
+/// Whether intervals together cover `first..=last` without a gap.
+fn covers(intervals: &mut [(Timestamp, Timestamp)], first: Timestamp, last: Timestamp) -> bool {
+    intervals.sort_unstable();
+    let mut reached = first;
+    for (from, to) in intervals {
+        if *from > reached {
+            return false;
+        }
+        reached = reached.max(*to);
+    }
+    reached > last
+}
+
+fn ports(holding: Holding) -> (u16, u16) {
+    match holding {
+        Holding::V4Ports(_, low, high) => (low, high),
+        Holding::V4(_) | Holding::V6(_) => ALL_PORTS,
+    }
+}
+
+fn key6(net: Ipv6Net) -> (u128, u8) {
+    (u128::from(net.network()), net.prefix_len())
+}
+
+fn masked(address: u128, len: u8) -> u128 {
+    if len == 0 { 0 } else { address & (u128::MAX << (128 - u32::from(len.min(128)))) }
+}
+
+fn drop_length(lengths: &mut BTreeMap<u8, u32>, len: u8) {
+    if let Some(n) = lengths.get_mut(&len) {
+        *n = n.saturating_sub(1);
+        if *n == 0 {
+            lengths.remove(&len);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+//! Subscribers' lines: our number, the provider's id, what the contract says. Personal data; never in the log.
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::ids::{LineNo, SubscriberId};
+
+/// All known lines.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    by_number: FxHashMap<LineNo, Line>,
+    by_id: FxHashMap<SubscriberId, LineNo>,
+    last: u32,
+}
+
+/// One line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The provider's id; none once it was purged.
+    pub subscriber: Option<SubscriberId>,
+    /// What the contract says.
+    pub contract: Contract,
+}
+
+/// Contract facts of a subscriber.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contract {
+    /// Version of the terms that hold the quarantine clause.
+    pub clause: Option<SmolStr>,
+    /// The subscriber opted out.
+    pub opted_out: bool,
+    /// Language of pages and notices, as a BCP 47 tag.
+    pub language: Option<SmolStr>,
+}
+
+impl Lines {
+    /// The number of a subscriber; a new one if it is not known. The flag says that the record is new or changed.
+    pub fn note(&mut self, subscriber: &SubscriberId, contract: Option<&Contract>) -> (LineNo, bool) {
+        if let Some(number) = self.by_id.get(subscriber).copied() {
+            let changed = match (self.by_number.get_mut(&number), contract) {
+                (Some(line), Some(new)) if line.contract != *new => {
+                    line.contract = new.clone();
+                    true
+                }
+                _ => false,
+            };
+            return (number, changed);
+        }
+        let number = LineNo(self.last.saturating_add(1));
+        self.put(number, Some(subscriber.clone()), contract.cloned().unwrap_or_default());
+        (number, true)
+    }
+
+    /// Puts a line as stored.
+    pub fn put(&mut self, number: LineNo, subscriber: Option<SubscriberId>, contract: Contract) {
+        self.last = self.last.max(number.0);
+        if let Some(id) = &subscriber {
+            self.by_id.insert(id.clone(), number);
+        }
+        self.by_number.insert(number, Line { subscriber, contract });
+    }
+
+    /// Gives no number up to here again, also if its line is forgotten: the log goes on naming it.
+    pub fn reserve(&mut self, last: LineNo) {
+        self.last = self.last.max(last.0);
+    }
+
+    /// A line by number.
+    pub fn get(&self, number: LineNo) -> Option<&Line> {
+        self.by_number.get(&number)
+    }
+
+    /// The provider's id of a line.
+    pub fn id(&self, number: LineNo) -> Option<&SubscriberId> {
+        self.by_number.get(&number).and_then(|l| l.subscriber.as_ref())
+    }
+
+    /// The line of a subscriber.
+    pub fn line(&self, subscriber: &SubscriberId) -> Option<LineNo> {
+        self.by_id.get(subscriber).copied()
+    }
+
+    /// Forgets who a line is.
+    pub fn purge(&mut self, number: LineNo) {
+        if let Some(line) = self.by_number.get_mut(&number) {
+            if let Some(id) = line.subscriber.take() {
+                self.by_id.remove(&id);
+            }
+            line.contract = Contract::default();
+        }
+    }
+
+    /// How many lines are known.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// No line is known.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}

@@ -1,0 +1,449 @@
+//! Commands into events, or a refusal. Nothing here changes state.
+
+use smol_str::SmolStr;
+
+use super::due::event;
+use super::{Cases, HOUR, NO_EVIDENCE_LEFT, Surroundings};
+use crate::command::{Command, Refusal};
+use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
+use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
+use crate::playbook::{Action, ApprovalRule, Playbook};
+use crate::rescan::RescanTrigger;
+use crate::state::{Case, RESCAN_PATIENCE, State, StateName};
+use crate::time::{Span, Timestamp};
+
+impl Cases {
+    /// What a command leads to. No events: nothing to do.
+    ///
+    /// # Errors
+    /// Why it is not followed; then nothing happened.
+    pub fn decide(&self, command: &Command, around: &impl Surroundings, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        match command {
+            Command::Observe { line, cause, evidence } => self.observe(*line, cause, evidence, around, now),
+            Command::Approve { case, version, by, protected_confirmed } => {
+                let case = self.at_version(*case, Some(*version))?;
+                self.approve(case, by, *protected_confirmed, around, now)
+            }
+            Command::Dismiss { case, version, by, reason } => {
+                let case = self.at_version(*case, Some(*version))?;
+                in_state(case, &[StateName::Warned, StateName::Proposed], "dismissed")?;
+                let dismissed = CaseEvent::Dismissed { by: by.clone(), reason: *reason };
+                let closed = CaseEvent::Closed { why: Closed::Dismissed };
+                Ok(vec![event(case, now, dismissed), event(case, now, closed)])
+            }
+            Command::Release { case, version, by, reason, emergency } => {
+                let case = self.at_version(*case, *version)?;
+                in_state(case, &[StateName::Quarantined], "released")?;
+                let how = if *emergency { Release::Emergency } else { Release::Staff };
+                Ok(vec![self.released(case, how, by.clone(), *reason, around, now)])
+            }
+            Command::ReportFixed { case } => {
+                let case = self.at_version(*case, None)?;
+                in_state(case, &[StateName::Quarantined], "reported as fixed")?;
+                no_rescan_under_way(case, now)?;
+                let mut events = vec![event(case, now, CaseEvent::FixReported)];
+                if self.troubles(case, around.policy()).iter().any(|(_, p)| !p.rescan.is_empty()) {
+                    let trigger = RescanTrigger::Subscriber;
+                    events.push(event(case, now, CaseEvent::RescanRequested { trigger }));
+                }
+                Ok(events)
+            }
+            Command::SelfRelease { case } => {
+                let case = self.at_version(*case, None)?;
+                in_state(case, &[StateName::Quarantined], "released")?;
+                self.may_leave_on_trust(case, around, now)?;
+                Ok(vec![self.released(case, Release::SelfRelease, Actor::Subscriber, None, around, now)])
+            }
+            Command::RequestRescan { case, trigger } => {
+                let case = self.at_version(*case, None)?;
+                in_state(case, &[StateName::Proposed, StateName::Quarantined, StateName::Watching], "rescanned")?;
+                no_rescan_under_way(case, now)?;
+                Ok(vec![event(case, now, CaseEvent::RescanRequested { trigger: *trigger })])
+            }
+            Command::RecordRescan { case, rescan } => {
+                let case = self.at_version(*case, None)?;
+                in_state(case, &[StateName::Proposed, StateName::Quarantined, StateName::Watching], "rescanned")?;
+                let rescanned = event(case, now, CaseEvent::Rescanned { rescan: rescan.clone() });
+                Ok(self.with_release_if_proven(case, rescanned, around, now))
+            }
+            Command::WallTraffic { case, packets } => {
+                let case = self.at_version(*case, None)?;
+                in_state(case, &[StateName::Quarantined], "seen at the wall")?;
+                Ok(vec![event(case, now, CaseEvent::WallTraffic { packets: *packets })])
+            }
+            Command::Retract { sightings, by, reason } => self.retract(sightings, by, *reason, around, now),
+            Command::Renew { case, version, by, until, reason } => {
+                let case = self.at_version(*case, Some(*version))?;
+                in_state(case, &[StateName::Quarantined], "renewed")?;
+                let most = self.max_quarantine(case, around);
+                if *until <= now || *until > now.plus(most) {
+                    return Err(Refusal::RenewTooLong(most));
+                }
+                Ok(vec![event(case, now, CaseEvent::Renewed { by: by.clone(), until: *until, reason: *reason })])
+            }
+            Command::Note { case, by, text } => {
+                let case = self.at_version(*case, None)?;
+                Ok(vec![event(case, now, CaseEvent::Noted { by: by.clone(), text: *text })])
+            }
+            Command::FeedDelivered { source, covers_until } => {
+                Ok(self.feed_delivered(source, *covers_until, around, now))
+            }
+            Command::LoadPolicy { digest } => Ok(if self.policy == Some(*digest) {
+                Vec::new()
+            } else {
+                vec![Event { at: now, body: Body::PolicyLoaded { digest: *digest } }]
+            }),
+            Command::Halt { by, because } => Ok(if self.halted.is_some() {
+                Vec::new()
+            } else {
+                vec![Event { at: now, body: Body::Halted { by: by.clone(), because: because.clone() } }]
+            }),
+            Command::Resume { by } => Ok(if self.halted.is_none() {
+                Vec::new()
+            } else {
+                vec![Event { at: now, body: Body::Resumed { by: by.clone() } }]
+            }),
+            Command::Tick => {
+                let mut events = self.due_events(around, now);
+                events.extend(self.automatic_waiting(around, now));
+                Ok(events)
+            }
+        }
+    }
+
+    fn observe(
+        &self,
+        line: LineNo,
+        cause: &CauseKey,
+        evidence: &[EvidenceRef],
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let policy = around.policy();
+        let playbook = policy.playbook(cause).ok_or_else(|| Refusal::NoPlaybook(cause.clone()))?;
+        if playbook.action == Action::None {
+            return Err(Refusal::InformationOnly(cause.clone()));
+        }
+        let Some(case) = self.open_of(line) else {
+            let newest = evidence.iter().map(|e| e.observed_at).max().unwrap_or(Timestamp::MIN);
+            if newest.plus(playbook.evidence.max_age) < now {
+                return Err(Refusal::TooOld(playbook.evidence.max_age));
+            }
+            return Ok(self.open_case(line, cause, evidence, playbook, around, now));
+        };
+        let added =
+            |e: &EvidenceRef| event(case, now, CaseEvent::EvidenceAdded { cause: cause.clone(), evidence: e.clone() });
+        let mut events: Vec<Event> = evidence.iter().map(added).collect();
+        match &case.state {
+            State::Warned { .. } if playbook.action == Action::Quarantine && around.no_ground(line).is_none() => {
+                events.extend(self.propose_with(case, Some(playbook), ProposedBecause::Evidence, around, now));
+            }
+            State::Watching { since, .. } => {
+                // Only what was surely seen after the release is a relapse; a late report of before is not.
+                let after = |e: &EvidenceRef| e.observed_at > since.plus(policy.source(&e.source).clock_error);
+                if evidence.iter().any(after) {
+                    let because = ProposedBecause::Relapse;
+                    events.extend(match around.no_ground(line) {
+                        Some(_) => {
+                            vec![event(case, now, CaseEvent::Warned { until: now.plus(playbook.warn_for) })]
+                        }
+                        None => self.propose_with(case, Some(playbook), because, around, now),
+                    });
+                }
+            }
+            State::Warned { .. } | State::Proposed { .. } | State::Quarantined { .. } | State::Closed { .. } => {}
+        }
+        Ok(events)
+    }
+
+    fn open_case(
+        &self,
+        line: LineNo,
+        cause: &CauseKey,
+        evidence: &[EvidenceRef],
+        playbook: &Playbook,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let id = CaseId(self.last_id.saturating_add(1));
+        let of_case = |what| Event { at: now, body: Body::Case { case: id, what } };
+        let opened = of_case(CaseEvent::Opened { line, cause: cause.clone(), evidence: evidence.to_vec() });
+        if playbook.action == Action::Warn || around.no_ground(line).is_some() {
+            return vec![opened, of_case(CaseEvent::Warned { until: now.plus(playbook.warn_for) })];
+        }
+        let rule = self.rule_for(line, playbook.approval, around);
+        let mut events = vec![opened, of_case(CaseEvent::Proposed { rule, because: ProposedBecause::Evidence })];
+        if rule == ApprovalRule::Auto && self.room(true, 0, around, now).is_ok() && self.halted.is_none() {
+            let by = Actor::Rule(SmolStr::new(cause.as_str()));
+            let sightings = evidence.iter().map(|e| e.sighting).collect();
+            events.push(of_case(CaseEvent::Approved { by: by.clone() }));
+            events.push(of_case(quarantined(vec![by], sightings, playbook.max_quarantine, around, now)));
+        }
+        events
+    }
+
+    /// Proposes an open case, and approves it at once where a rule may.
+    pub(super) fn propose(
+        &self,
+        case: &Case,
+        because: ProposedBecause,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        self.propose_with(case, None, because, around, now)
+    }
+
+    fn propose_with(
+        &self,
+        case: &Case,
+        new: Option<&Playbook>,
+        because: ProposedBecause,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let of_troubles = self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.approval);
+        let strictest = of_troubles.chain(new.map(|p| p.approval)).max().unwrap_or_default();
+        let rule = self.rule_for(case.line, strictest, around);
+        let mut events = vec![event(case, now, CaseEvent::Proposed { rule, because })];
+        if rule == ApprovalRule::Auto && self.room(true, 0, around, now).is_ok() && self.halted.is_none() {
+            // Approvals of an earlier proposal do not count for this one.
+            events.extend(self.enforce(case, &[], Actor::Rule("relapse-or-deadline".into()), around, now));
+        }
+        events
+    }
+
+    /// What it takes for this line: never less than the global rule; never automatic for a protected line.
+    fn rule_for(&self, line: LineNo, wanted: ApprovalRule, around: &impl Surroundings) -> ApprovalRule {
+        let rule = wanted.max(around.policy().global.approval_at_least);
+        if around.protected(line).is_some() { ApprovalRule::Two } else { rule }
+    }
+
+    fn approve(
+        &self,
+        case: &Case,
+        by: &Actor,
+        protected_confirmed: bool,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let State::Proposed { rule, .. } = case.state else {
+            return Err(Refusal::WrongState { case: case.id, state: case.state.name(), verb: "approved" });
+        };
+        let Actor::Person(name) = by else {
+            return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
+        };
+        if case.approvals.contains(by) {
+            return Err(Refusal::SamePerson(name.clone()));
+        }
+        if let Some(because) = &self.halted {
+            return Err(Refusal::Halted(because.clone()));
+        }
+        if let Some(why) = around.no_ground(case.line) {
+            return Err(Refusal::NoGround(why));
+        }
+        let protected = around.protected(case.line);
+        if let Some(reason) = protected.clone().filter(|_| !protected_confirmed) {
+            return Err(Refusal::Protected(reason));
+        }
+        // A line that became protected after the proposal takes two people all the same.
+        let needed = if rule == ApprovalRule::Two || protected.is_some() { 2 } else { 1 };
+        if case.approvals.len() + 1 < needed {
+            return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone() })]);
+        }
+        self.room(false, 0, around, now)?;
+        Ok(self.enforce(case, &case.approvals, by.clone(), around, now))
+    }
+
+    /// The last approval, and the quarantine that follows from it.
+    fn enforce(
+        &self,
+        case: &Case,
+        before: &[Actor],
+        by: Actor,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let mut all = before.to_vec();
+        all.push(by.clone());
+        let sightings = case.troubles.iter().flat_map(|t| t.sightings.iter().copied()).collect();
+        let most = self.max_quarantine(case, around);
+        vec![
+            event(case, now, CaseEvent::Approved { by }),
+            event(case, now, quarantined(all, sightings, most, around, now)),
+        ]
+    }
+
+    /// Whether one more line may be enforced, `ahead` others being on their way in the same decision.
+    fn room(&self, automatic: bool, ahead: u64, around: &impl Surroundings, now: Timestamp) -> Result<(), Refusal> {
+        let caps = &around.policy().global.caps;
+        let enforced = self.count(StateName::Quarantined).saturating_add(ahead);
+        let share = around.known_lines().saturating_mul(u64::from(caps.share_permille)) / 1000;
+        let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
+        let recent = self.begun.iter().filter(|(t, _)| t.plus(HOUR) > now);
+        let begun = (recent.clone().count() as u64).saturating_add(ahead);
+        let begun_by_rule = (recent.filter(|(_, auto)| *auto).count() as u64).saturating_add(ahead);
+        let limits = [
+            ("lines", enforced, caps.lines),
+            ("share_permille", enforced, share),
+            ("per_hour", begun, u64::from(caps.per_hour)),
+        ];
+        let by_rule = automatic.then_some(("automatic_per_hour", begun_by_rule, u64::from(caps.automatic_per_hour)));
+        for (cap, now, limit) in limits.into_iter().chain(by_rule) {
+            if now >= limit {
+                return Err(Refusal::Capped { cap, now, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Cases a rule approves that waited for room under the caps, oldest first, as many as fit.
+    fn automatic_waiting(&self, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
+        if self.halted.is_some() || self.count(StateName::Proposed) == 0 || self.room(true, 0, around, now).is_err() {
+            return Vec::new();
+        }
+        let waits = |c: &&Case| matches!(c.state, State::Proposed { rule: ApprovalRule::Auto, .. });
+        let mut waiting: Vec<&Case> = self.iter().filter(waits).collect();
+        waiting.sort_unstable_by_key(|c| c.id);
+        let mut events = Vec::new();
+        let mut ahead = 0;
+        for case in waiting {
+            if around.protected(case.line).is_some() || around.no_ground(case.line).is_some() {
+                continue;
+            }
+            if self.room(true, ahead, around, now).is_err() {
+                break;
+            }
+            ahead += 1;
+            let first = case.troubles.first().map_or("none", |t| t.cause.as_str());
+            events.extend(self.enforce(case, &[], Actor::Rule(first.into()), around, now));
+        }
+        events
+    }
+
+    fn retract(
+        &self,
+        sightings: &[SightingNo],
+        by: &Actor,
+        reason: Option<TextRef>,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let mut events = Vec::new();
+        let mut touched: Vec<&Case> = self.iter().filter(|c| c.is_open()).collect();
+        touched.retain(|c| c.troubles.iter().any(|t| t.sightings.iter().any(|s| sightings.contains(s))));
+        touched.sort_unstable_by_key(|c| c.id);
+        for case in touched {
+            let mut left = case.clone();
+            super::retract(&mut left, sightings);
+            let gone: Vec<SightingNo> =
+                sightings.iter().copied().filter(|s| case.troubles.iter().any(|t| t.sightings.contains(s))).collect();
+            let retracted = CaseEvent::Retracted { sightings: gone, by: by.clone(), reason };
+            events.push(event(case, now, retracted));
+            if left.troubles.is_empty() {
+                if case.is_enforced() {
+                    events.push(self.released(case, Release::Retracted, by.clone(), reason, around, now));
+                }
+                events.push(event(case, now, CaseEvent::Closed { why: NO_EVIDENCE_LEFT }));
+            }
+        }
+        if events.is_empty() { Err(Refusal::NoSuchSighting) } else { Ok(events) }
+    }
+
+    fn feed_delivered(
+        &self,
+        source: &crate::ids::SourceName,
+        covers_until: Timestamp,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        // A delivery that speaks of the future speaks of now.
+        let covers_until = covers_until.min(now);
+        if self.feeds.get(source).is_some_and(|known| *known >= covers_until) {
+            return Vec::new();
+        }
+        let delivered = Body::FeedDelivered { source: source.clone(), covers_until };
+        let mut events = vec![Event { at: now, body: delivered }];
+        let mut after = Cases { feeds: self.feeds.clone(), ..Cases::default() };
+        after.feeds.insert(source.clone(), covers_until);
+        for id in self.proven_by_feed(source) {
+            let Some(case) = self.get(id) else { continue };
+            if after.missing(case, around, now).is_none() {
+                events.push(self.released(case, Release::Proven, Actor::System, None, around, now));
+            }
+        }
+        events
+    }
+
+    fn with_release_if_proven(
+        &self,
+        case: &Case,
+        rescanned: Event,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let mut after = case.clone();
+        if let Body::Case { what: CaseEvent::Rescanned { rescan }, .. } = &rescanned.body {
+            after.last_rescan = Some(Box::new(rescan.clone()));
+        }
+        let mut events = vec![rescanned];
+        if after.is_enforced() && self.missing(&after, around, now).is_none() {
+            events.push(self.released(case, Release::Proven, Actor::System, None, around, now));
+        }
+        events
+    }
+
+    pub(super) fn released(
+        &self,
+        case: &Case,
+        how: Release,
+        by: Actor,
+        reason: Option<TextRef>,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Event {
+        let watch = self.troubles(case, around.policy()).iter().map(|(_, p)| p.watch).max().unwrap_or_default();
+        event(case, now, CaseEvent::Released { how, by, reason, watch_until: now.plus(watch) })
+    }
+
+    fn max_quarantine(&self, case: &Case, around: &impl Surroundings) -> Span {
+        let spans = self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.max_quarantine);
+        spans.max().unwrap_or(Span::from_days(30))
+    }
+
+    fn at_version(&self, id: CaseId, version: Option<u32>) -> Result<&Case, Refusal> {
+        let case = self.get(id).ok_or(Refusal::NoSuchCase(id))?;
+        match version {
+            Some(seen) if seen != case.version => Err(Refusal::Stale { case: id, seen, now: case.version }),
+            _ => Ok(case),
+        }
+    }
+}
+
+fn quarantined(
+    by: Vec<Actor>,
+    evidence: Vec<SightingNo>,
+    most: Span,
+    around: &impl Surroundings,
+    now: Timestamp,
+) -> CaseEvent {
+    let policy = around.policy();
+    CaseEvent::Quarantined {
+        by,
+        policy: policy.digest,
+        evidence,
+        justification: policy.global.justification.clone(),
+        until: now.plus(most),
+    }
+}
+
+fn in_state(case: &Case, states: &[StateName], verb: &'static str) -> Result<(), Refusal> {
+    let state = case.state.name();
+    if states.contains(&state) { Ok(()) } else { Err(Refusal::WrongState { case: case.id, state, verb }) }
+}
+
+fn no_rescan_under_way(case: &Case, now: Timestamp) -> Result<(), Refusal> {
+    match case.rescan_pending {
+        Some((_, since)) if since.plus(RESCAN_PATIENCE) > now => Err(Refusal::RescanUnderWay(case.id)),
+        _ => Ok(()),
+    }
+}

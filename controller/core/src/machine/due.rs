@@ -1,0 +1,89 @@
+//! What time alone brings about: deadlines of warnings, ends of quarantines and watches, proofs that became complete.
+
+use super::{Cases, Surroundings};
+use crate::event::{Actor, Body, CaseEvent, Closed, Event, ProposedBecause, Release};
+use crate::ids::CaseId;
+use crate::rescan::RescanTrigger;
+use crate::state::{Case, RESCAN_PATIENCE, State};
+use crate::time::{Span, Timestamp};
+
+/// At most so many cases move in one tick, so that the loop stays quick for people; the rest is due at the next.
+const PER_TICK: usize = 1_000;
+
+impl Cases {
+    /// Everything due by now, a bounded number of cases at a time.
+    pub(super) fn due_events(&self, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
+        let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).take(PER_TICK);
+        let mut events = Vec::new();
+        for (_, id) in due {
+            if let Some(case) = self.get(*id) {
+                events.extend(self.due_of(case, around, now));
+            }
+        }
+        events
+    }
+
+    /// Cases in quarantine that a delivery of a source may have proven.
+    pub(super) fn proven_by_feed(&self, source: &crate::ids::SourceName) -> Vec<CaseId> {
+        let rests = |c: &&Case| c.is_enforced() && c.troubles.iter().any(|t| t.sources.contains(source));
+        self.iter().filter(rests).map(|c| c.id).collect()
+    }
+
+    /// What is due for one case.
+    pub(super) fn due_of(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
+        let policy = around.policy();
+        match &case.state {
+            State::Closed { .. } | State::Proposed { .. } => Vec::new(),
+            State::Watching { until, .. } if *until <= now => {
+                vec![event(case, now, CaseEvent::Closed { why: Closed::QuietAfterRelease })]
+            }
+            State::Watching { .. } => Vec::new(),
+            State::Warned { since, until } => {
+                let last = case.last_seen().unwrap_or(*since);
+                let quiet = self.troubles(case, policy).iter().map(|(_, p)| p.warn_quiet).max().unwrap_or_default();
+                if last > *since && *until <= now {
+                    // Without a ground in the contract a warning stays a warning.
+                    return match around.no_ground(case.line) {
+                        Some(_) => vec![event(case, now, CaseEvent::Warned { until: now.plus(until.since(*since)) })],
+                        None => self.propose(case, ProposedBecause::WarningIgnored, around, now),
+                    };
+                }
+                if last.max(*since).plus(quiet) <= now {
+                    return vec![event(case, now, CaseEvent::Closed { why: Closed::QuietAfterWarning })];
+                }
+                Vec::new()
+            }
+            State::Quarantined { until, .. } => {
+                if *until <= now {
+                    return vec![self.released(case, Release::Expired, Actor::System, None, around, now)];
+                }
+                if self.missing(case, around, now).is_none() {
+                    return vec![self.released(case, Release::Proven, Actor::System, None, around, now)];
+                }
+                let lost = case.rescan_pending.is_some_and(|(_, since)| since.plus(RESCAN_PATIENCE) <= now);
+                if lost || self.wants_scheduled_rescan(case, around, now) {
+                    let trigger = case.rescan_pending.map_or(RescanTrigger::Schedule, |(t, _)| t);
+                    return vec![event(case, now, CaseEvent::RescanRequested { trigger })];
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Cases whose deadline has come, as many as one tick looks at.
+    pub fn due_by(&self, now: Timestamp) -> Vec<CaseId> {
+        self.deadlines.iter().take_while(|(at, _)| *at <= now).take(PER_TICK).map(|(_, id)| *id).collect()
+    }
+
+    /// Sets the next look at a case that was due and may not have changed: as its state says, but never in the past;
+    /// `soon` for one that waits for counters that are read every few seconds.
+    pub fn postpone(&mut self, id: CaseId, policy: &crate::policy::Policy, soon: bool, now: Timestamp) {
+        let next = self.get(id).and_then(|case| self.look_again_at(case, policy, now));
+        let next = next.map(|n| if soon { n.min(now.plus(Span::from_secs(2))) } else { n });
+        self.set_deadline(id, next.map(|n| n.max(now.plus(Span::from_secs(1)))));
+    }
+}
+
+pub(super) fn event(case: &Case, now: Timestamp, what: CaseEvent) -> Event {
+    Event { at: now, body: Body::Case { case: case.id, what } }
+}

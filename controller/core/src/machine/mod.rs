@@ -1,0 +1,298 @@
+//! The case machine: [`Cases::decide`] turns a command into events or a refusal and changes nothing;
+//! [`Cases::apply`] folds events into state, cannot fail and decides nothing. The same events give the same state, today
+//! and after a restart.
+
+mod decide;
+mod due;
+mod proof;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
+use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, TextRef};
+use crate::playbook::ApprovalRule;
+use crate::policy::Policy;
+use crate::state::{Case, State, StateName, Trouble};
+use crate::time::{Span, Timestamp};
+
+/// All cases, and what they have in common. Serialisable: a snapshot is this and nothing else.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cases {
+    cases: FxHashMap<CaseId, Case>,
+    /// The one open case of a line.
+    open: FxHashMap<LineNo, CaseId>,
+    /// Ended cases still in memory, oldest first.
+    ended: VecDeque<CaseId>,
+    last_id: u64,
+    /// Up to where each source has spoken.
+    feeds: BTreeMap<SourceName, Timestamp>,
+    /// Quarantines of the last hour: when, and whether a rule approved.
+    begun: VecDeque<(Timestamp, bool)>,
+    /// When each line left on trust.
+    left_on_trust: FxHashMap<LineNo, Vec<Timestamp>>,
+    /// When to look at a case again.
+    deadlines: BTreeSet<(Timestamp, CaseId)>,
+    due: FxHashMap<CaseId, Timestamp>,
+    /// Cases by state.
+    counts: BTreeMap<StateName, u64>,
+    halted: Option<SmolStr>,
+    policy: Option<TextRef>,
+}
+
+/// What the machine has to know of the world beyond its own state.
+pub trait Surroundings {
+    /// The policy in force.
+    fn policy(&self) -> &Policy;
+    /// Lines the directory knows; the base of the share cap.
+    fn known_lines(&self) -> u64;
+    /// Why a line is protected, if it is.
+    fn protected(&self, line: LineNo) -> Option<SmolStr>;
+    /// Why the contract gives no ground for a quarantine; none if it does.
+    fn no_ground(&self, line: LineNo) -> Option<&'static str>;
+    /// Up to when the wall's counters were read; wall silence counts no further.
+    fn wall_seen_until(&self) -> Option<Timestamp>;
+}
+
+/// So many ended cases stay in memory for lists; their stories stay in the log.
+const ENDED_KEPT: usize = 10_000;
+
+/// The period of `caps.per_hour`.
+const HOUR: Span = Span::from_hours(1);
+
+impl Cases {
+    /// A case, open or recently ended.
+    pub fn get(&self, id: CaseId) -> Option<&Case> {
+        self.cases.get(&id)
+    }
+
+    /// The open case of a line.
+    pub fn open_of(&self, line: LineNo) -> Option<&Case> {
+        self.open.get(&line).and_then(|id| self.cases.get(id))
+    }
+
+    /// Every case in memory, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values()
+    }
+
+    /// How many cases are in a state (ended ones: those in memory).
+    pub fn count(&self, state: StateName) -> u64 {
+        self.counts.get(&state).copied().unwrap_or(0)
+    }
+
+    /// Why enforcement of anything new is halted, if it is.
+    pub fn halted(&self) -> Option<&str> {
+        self.halted.as_deref()
+    }
+
+    /// Up to where each source has spoken.
+    pub fn feeds(&self) -> &BTreeMap<SourceName, Timestamp> {
+        &self.feeds
+    }
+
+    /// The policy that was last loaded.
+    pub fn policy_digest(&self) -> Option<TextRef> {
+        self.policy
+    }
+
+    /// When [`crate::command::Command::Tick`] has something to do next.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Cases whose rescan was asked for and has not ended; to be asked again after a restart.
+    pub fn rescans_pending(&self) -> impl Iterator<Item = &Case> {
+        self.cases.values().filter(|c| c.is_open() && c.rescan_pending.is_some())
+    }
+
+    /// How often a line left on trust since a time.
+    pub fn self_releases_since(&self, line: LineNo, since: Timestamp) -> u32 {
+        let times = self.left_on_trust.get(&line).map_or(&[][..], Vec::as_slice);
+        u32::try_from(times.iter().filter(|t| **t > since).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Quarantines that began within the last hour.
+    pub fn begun_within_hour(&self, now: Timestamp) -> u32 {
+        u32::try_from(self.begun.iter().filter(|(t, _)| t.plus(HOUR) > now).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Folds one event into the state. Returns the case it touched.
+    pub fn apply(&mut self, event: &Event, policy: &Policy) -> Option<CaseId> {
+        match &event.body {
+            Body::Case { case, what } => {
+                self.apply_case(*case, what, event.at, policy);
+                return Some(*case);
+            }
+            Body::FeedDelivered { source, covers_until } => {
+                let until = self.feeds.entry(source.clone()).or_insert(*covers_until);
+                *until = (*until).max(*covers_until);
+            }
+            Body::PolicyLoaded { digest } => self.policy = Some(*digest),
+            Body::Halted { because, .. } => self.halted = Some(because.clone()),
+            Body::Resumed { .. } => self.halted = None,
+            Body::Purged { line, .. } => {
+                if let Some(line) = line {
+                    self.left_on_trust.remove(line);
+                }
+            }
+        }
+        None
+    }
+
+    fn apply_case(&mut self, id: CaseId, what: &CaseEvent, at: Timestamp, policy: &Policy) {
+        if let CaseEvent::Opened { line, cause, evidence } = what {
+            self.open(id, *line, cause, evidence, at);
+        }
+        let Some(mut case) = self.cases.remove(&id) else { return };
+        let before = case.state.name();
+        case.version = case.version.saturating_add(1);
+        case.changed_at = at;
+        match what {
+            CaseEvent::Opened { .. } | CaseEvent::Noted { .. } => {}
+            CaseEvent::Warned { until } => case.state = State::Warned { since: at, until: *until },
+            CaseEvent::Proposed { rule, because } => {
+                if *because == crate::event::ProposedBecause::Relapse {
+                    case.relapses = case.relapses.saturating_add(1);
+                }
+                case.approvals.clear();
+                case.fix_reported_at = None;
+                case.state = State::Proposed { since: at, rule: *rule };
+            }
+            CaseEvent::EvidenceAdded { cause, evidence } => {
+                match case.troubles.iter_mut().find(|t| t.cause == *cause) {
+                    Some(trouble) => trouble.add(evidence),
+                    None => case.troubles.push(Trouble::new(cause.clone(), evidence)),
+                }
+            }
+            CaseEvent::Approved { by } => case.approvals.push(by.clone()),
+            CaseEvent::Quarantined { by, until, .. } => {
+                case.state = State::Quarantined { since: at, until: *until };
+                let automatic = by.iter().all(|a| matches!(a, Actor::Rule(_)));
+                self.begun.push_back((at, automatic));
+                while self.begun.front().is_some_and(|(t, _)| t.plus(HOUR) <= at) {
+                    self.begun.pop_front();
+                }
+            }
+            CaseEvent::Dismissed { .. } => {}
+            CaseEvent::Retracted { sightings, .. } => retract(&mut case, sightings),
+            CaseEvent::FixReported => case.fix_reported_at = Some(at),
+            CaseEvent::RescanRequested { trigger } => case.rescan_pending = Some((*trigger, at)),
+            CaseEvent::Rescanned { rescan } => {
+                case.rescan_pending = None;
+                case.last_rescan = Some(Box::new(rescan.clone()));
+            }
+            CaseEvent::WallTraffic { packets } => {
+                let total = case.wall_traffic.map_or(0, |(_, n)| n);
+                case.wall_traffic = Some((at, total.saturating_add(*packets)));
+            }
+            CaseEvent::Released { how, watch_until, .. } => {
+                case.last_release = Some((at, *how));
+                case.rescan_pending = None;
+                case.state = State::Watching { since: at, until: *watch_until };
+                if *how == Release::SelfRelease {
+                    let within = policy.global.self_release.within;
+                    let times = self.left_on_trust.entry(case.line).or_default();
+                    times.retain(|t| t.plus(within) > at);
+                    times.push(at);
+                }
+            }
+            CaseEvent::Renewed { until, .. } => {
+                if let State::Quarantined { since, .. } = case.state {
+                    case.state = State::Quarantined { since, until: *until };
+                }
+            }
+            CaseEvent::Closed { why } => {
+                case.state = State::Closed { at, why: *why };
+                case.rescan_pending = None;
+                self.open.remove(&case.line);
+                self.ended.push_back(id);
+            }
+        }
+        self.recount(before, case.state.name());
+        self.set_deadline(id, self.look_again_at(&case, policy, at));
+        self.cases.insert(id, case);
+        self.drop_oldest_ended();
+    }
+
+    fn open(&mut self, id: CaseId, line: LineNo, cause: &CauseKey, evidence: &[EvidenceRef], at: Timestamp) {
+        let mut troubles = Vec::new();
+        if let Some((first, rest)) = evidence.split_first() {
+            let mut trouble = Trouble::new(cause.clone(), first);
+            rest.iter().for_each(|e| trouble.add(e));
+            troubles.push(trouble);
+        }
+        let case = Case {
+            id,
+            line,
+            version: 0,
+            state: State::Proposed { since: at, rule: ApprovalRule::One },
+            opened_at: at,
+            changed_at: at,
+            troubles,
+            approvals: Vec::new(),
+            fix_reported_at: None,
+            rescan_pending: None,
+            last_rescan: None,
+            wall_traffic: None,
+            relapses: 0,
+            last_release: None,
+        };
+        self.last_id = self.last_id.max(id.0);
+        *self.counts.entry(case.state.name()).or_default() += 1;
+        self.open.insert(line, id);
+        self.cases.insert(id, case);
+    }
+
+    fn recount(&mut self, before: StateName, after: StateName) {
+        if before != after {
+            let n = self.counts.entry(before).or_default();
+            *n = n.saturating_sub(1);
+            *self.counts.entry(after).or_default() += 1;
+        }
+    }
+
+    fn set_deadline(&mut self, id: CaseId, at: Option<Timestamp>) {
+        if let Some(old) = self.due.remove(&id) {
+            self.deadlines.remove(&(old, id));
+        }
+        if let Some(at) = at {
+            self.due.insert(id, at);
+            self.deadlines.insert((at, id));
+        }
+    }
+
+    fn drop_oldest_ended(&mut self) {
+        while self.ended.len() > ENDED_KEPT {
+            if let Some(id) = self.ended.pop_front()
+                && self.cases.remove(&id).is_some()
+            {
+                self.recount_ended();
+            }
+        }
+    }
+
+    fn recount_ended(&mut self) {
+        let n = self.counts.entry(StateName::Closed).or_default();
+        *n = n.saturating_sub(1);
+    }
+}
+
+fn retract(case: &mut Case, sightings: &[SightingNo]) {
+    for trouble in &mut case.troubles {
+        let had = trouble.sightings.len();
+        trouble.sightings.retain(|s| !sightings.contains(s));
+        let gone = u32::try_from(had - trouble.sightings.len()).unwrap_or(u32::MAX);
+        trouble.count = trouble.count.saturating_sub(gone);
+    }
+    case.troubles.retain(|t| t.count > 0);
+}
+
+/// Why a case that lost all its evidence ends.
+const NO_EVIDENCE_LEFT: Closed = Closed::Retracted;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,159 @@
+//! What proves a fix. `inconclusive` proves nothing; a closed port is no proof for an infection; a feed that stopped is
+//! not silence.
+
+use super::{Cases, Surroundings};
+use crate::command::{Missing, Refusal};
+use crate::playbook::Playbook;
+use crate::policy::Policy;
+use crate::rescan::Verdict;
+use crate::state::{Case, State, Trouble};
+use crate::time::{Span, Timestamp};
+
+impl Cases {
+    /// What still stands between a quarantined line and its release by proof; none when it is proven. Of several things
+    /// missing, the one the subscriber can do most about comes first.
+    pub fn missing(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Option<Missing> {
+        let parts = self.troubles(case, around.policy());
+        let rescan = parts.iter().find_map(|(t, p)| rescan_missing(case, t, p));
+        rescan
+            .or_else(|| wall_missing(case, &parts, around, now))
+            .or_else(|| parts.iter().find_map(|(t, p)| self.silence_missing(t, p, around.policy(), now)))
+    }
+
+    /// Whether the line may leave on trust now.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn may_leave_on_trust(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Result<(), Refusal> {
+        let parts = self.troubles(case, around.policy());
+        if let Some(missing) = parts.iter().find_map(|(t, p)| rescan_missing(case, t, p)) {
+            return Err(Refusal::NotYet(missing));
+        }
+        if let Some(missing) = wall_missing(case, &parts, around, now) {
+            return Err(Refusal::NotYet(missing));
+        }
+        let rule = &around.policy().global.self_release;
+        let used = self.self_releases_since(case.line, now.minus(rule.within));
+        let allowed = !parts.is_empty() && parts.iter().all(|(_, p)| p.release.self_release);
+        if !allowed {
+            return Err(Refusal::SelfReleaseUsedUp { used, limit: 0, within: rule.within });
+        }
+        if used >= rule.times {
+            return Err(Refusal::SelfReleaseUsedUp { used, limit: rule.times, within: rule.within });
+        }
+        Ok(())
+    }
+
+    /// Everything but the rescan holds, and the last one is missing or old: the schedule asks for one.
+    pub(super) fn wants_scheduled_rescan(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> bool {
+        let parts = self.troubles(case, around.policy());
+        let silent = wall_missing(case, &parts, around, now).is_none()
+            && parts.iter().all(|(t, p)| self.silence_missing(t, p, around.policy(), now).is_none());
+        let asked = parts.iter().any(|(t, p)| rescan_missing(case, t, p).is_some());
+        let last = case.last_rescan.as_ref().map(|r| r.finished_at);
+        silent && asked && case.rescan_pending.is_none() && last.is_none_or(|l| l.plus(RESCAN_EVERY) <= now)
+    }
+
+    /// When to look at a case again, from what is known now. Feeds that deliver are looked at when they do.
+    pub(super) fn look_again_at(&self, case: &Case, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        match &case.state {
+            State::Closed { .. } | State::Proposed { .. } => None,
+            State::Watching { until, .. } => Some(*until),
+            State::Warned { since, until } => {
+                let last = case.last_seen().unwrap_or(*since);
+                let quiet = self.troubles(case, policy).iter().map(|(_, p)| p.warn_quiet).max().unwrap_or_default();
+                // Evidence went on: the deadline counts. Otherwise quiet closes it.
+                Some(if last > *since { *until } else { since.plus(quiet) })
+            }
+            State::Quarantined { since, until } => {
+                let mut next = *until;
+                for (trouble, playbook) in self.troubles(case, policy) {
+                    let silent = trouble.last_seen.plus(playbook.release.silence);
+                    let wall = wall_since(case, *since).plus(playbook.release.wall_silence);
+                    for at in [silent, wall] {
+                        if at > now {
+                            next = next.min(at);
+                        }
+                    }
+                }
+                let rescan = case.last_rescan.as_ref().map(|r| r.finished_at.plus(RESCAN_EVERY));
+                if let Some(at) = rescan.filter(|at| *at > now) {
+                    next = next.min(at);
+                }
+                // A release that waits for a feed or the wall's counters is looked at again in any case.
+                Some(next.min(now.plus(LOOK_EVERY)))
+            }
+        }
+    }
+
+    /// A case's troubles with their playbooks.
+    pub(super) fn troubles<'a>(&self, case: &'a Case, policy: &'a Policy) -> Vec<(&'a Trouble, &'a Playbook)> {
+        case.troubles.iter().filter_map(|t| policy.playbook(&t.cause).map(|p| (t, p))).collect()
+    }
+
+    fn silence_missing(
+        &self,
+        trouble: &Trouble,
+        playbook: &Playbook,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Option<Missing> {
+        let silence = playbook.release.silence;
+        if silence <= Span::ZERO {
+            return None;
+        }
+        trouble.sources.iter().find_map(|source| {
+            let expect = policy.source(source).expect_every;
+            // Zero says: this source is no feed; its silence counts by the clock.
+            let covered = if expect <= Span::ZERO { Some(now) } else { self.feeds.get(source).copied() };
+            match covered.map(|c| c.min(now)) {
+                Some(covered) if covered.since(trouble.last_seen) >= silence => None,
+                Some(covered) if now.since(covered) <= expect => Some(Missing::Silence),
+                _ => Some(Missing::FeedStalled),
+            }
+        })
+    }
+}
+
+/// A failed or inconclusive check is made again by the schedule after this long.
+const RESCAN_EVERY: Span = Span::from_hours(24);
+
+/// The longest time between two looks at a quarantined case.
+const LOOK_EVERY: Span = Span::from_hours(1);
+
+fn rescan_missing(case: &Case, trouble: &Trouble, playbook: &Playbook) -> Option<Missing> {
+    if !playbook.release.clean_rescan {
+        return None;
+    }
+    let evidence = case.wall_traffic.map_or(trouble.last_seen, |(at, _)| at.max(trouble.last_seen));
+    let infection = playbook.class == crate::playbook::Class::Infection;
+    let since = if infection { evidence } else { trouble.last_seen };
+    let Some(rescan) = case.last_rescan.as_ref().filter(|r| r.started_at > since) else {
+        return Some(Missing::Rescan);
+    };
+    match rescan.verdict_for(&playbook.rescan) {
+        Verdict::Clean => None,
+        Verdict::Vulnerable => Some(Missing::StillVulnerable),
+        Verdict::Inconclusive => Some(Missing::Inconclusive),
+    }
+}
+
+fn wall_missing(
+    case: &Case,
+    parts: &[(&Trouble, &Playbook)],
+    around: &impl Surroundings,
+    now: Timestamp,
+) -> Option<Missing> {
+    let State::Quarantined { since, .. } = case.state else { return None };
+    let needed = parts.iter().map(|(_, p)| p.release.wall_silence).max().unwrap_or_default();
+    if needed <= Span::ZERO {
+        return None;
+    }
+    // What the wall's counters have not shown yet is not silence.
+    let seen = around.wall_seen_until().map_or(since, |t| t.min(now));
+    (seen.since(wall_since(case, since)) < needed).then_some(Missing::WallSilence)
+}
+
+fn wall_since(case: &Case, since: Timestamp) -> Timestamp {
+    case.wall_traffic.map_or(since, |(at, _)| at.max(since))
+}

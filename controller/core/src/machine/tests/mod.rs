@@ -1,0 +1,96 @@
+//! The case machine: its whole transition table, its stories, and its invariants.
+
+mod properties;
+mod stories;
+mod table;
+
+use super::*;
+use crate::command::{Command, Refusal};
+use crate::event::EvidenceRef;
+use crate::testing::{Around, at, evidence, hours, person, rescan};
+
+/// Cases with a world around them; every event goes through a round of JSON, as in the log.
+pub(super) struct Bench {
+    pub(super) cases: Cases,
+    pub(super) around: Around,
+    pub(super) log: Vec<Event>,
+}
+
+impl Bench {
+    pub(super) fn new() -> Self {
+        Self { cases: Cases::default(), around: Around::new(), log: Vec::new() }
+    }
+
+    pub(super) fn send(&mut self, command: Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        let events = self.cases.decide(&command, &self.around, now)?;
+        for event in &events {
+            let stored: Event = serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap();
+            assert_eq!(stored, *event);
+            self.cases.apply(&stored, &self.around.policy);
+            self.log.push(stored);
+        }
+        if command == Command::Tick {
+            for id in self.cases.due_by(now) {
+                self.cases.postpone(id, &self.around.policy, false, now);
+            }
+        }
+        Ok(events)
+    }
+
+    pub(super) fn observe(
+        &mut self,
+        line: u32,
+        cause: &str,
+        seen: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let evidence = vec![evidence(self.log.len() as u64 + 1, seen)];
+        self.send(Command::Observe { line: LineNo(line), cause: cause.into(), evidence }, now)
+    }
+
+    pub(super) fn approve(&mut self, by: &str, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        let case = self.case();
+        let (case, version) = (case.id, case.version);
+        self.send(Command::Approve { case, version, by: person(by), protected_confirmed: true }, now)
+    }
+
+    /// The newest case.
+    pub(super) fn case(&self) -> &Case {
+        self.cases.iter().max_by_key(|c| c.id).unwrap()
+    }
+
+    pub(super) fn state(&self) -> StateName {
+        self.case().state.name()
+    }
+
+    /// One line of an infection, in quarantine since hour 1.
+    pub(super) fn quarantined() -> Self {
+        let mut bench = Self::new();
+        bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+        bench.approve("ann", hours(1)).unwrap();
+        assert_eq!(bench.state(), StateName::Quarantined);
+        bench
+    }
+
+    pub(super) fn release(&mut self, now: Timestamp) {
+        let case = self.case().id;
+        let release = Command::Release { case, version: None, by: person("ann"), reason: None, emergency: false };
+        self.send(release, now).unwrap();
+    }
+
+    pub(super) fn delivered(&mut self, until: Timestamp, now: Timestamp) {
+        self.send(Command::FeedDelivered { source: "feed".into(), covers_until: until }, now).unwrap();
+    }
+}
+
+pub(super) fn refs(first: u64, seen: Timestamp, n: u64) -> Vec<EvidenceRef> {
+    (first..first + n).map(|i| evidence(i, seen)).collect()
+}
+
+pub(super) use crate::rescan::{RescanTrigger, Verdict};
+pub(super) fn clean(from: Timestamp) -> crate::rescan::Rescan {
+    rescan(Verdict::Clean, from)
+}
+pub(super) fn second(s: i64) -> Timestamp {
+    at(s)
+}

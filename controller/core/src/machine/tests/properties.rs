@@ -1,0 +1,215 @@
+//! Invariants over random stories of three lines.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::event::Release;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Observe(u32, &'static str, i64),
+    Approve(u64, &'static str),
+    Dismiss(u64),
+    Release(u64),
+    Fixed(u64),
+    Trust(u64),
+    Rescan(u64, u8),
+    Wall(u64),
+    Retract(u64),
+    Feed(i64),
+    Halt,
+    Resume,
+    Tick,
+}
+
+fn step() -> impl Strategy<Value = (Step, i64)> {
+    let case = 1u64..5;
+    let cause = prop_oneof![Just("mirai"), Just("door"), Just("slow"), Just("generic")];
+    let who = prop_oneof![Just("ann"), Just("bob")];
+    let step = prop_oneof![
+        4 => (1u32..4, cause, 0i64..10).prop_map(|(l, c, ago)| Step::Observe(l, c, ago)),
+        3 => (case.clone(), who).prop_map(|(c, w)| Step::Approve(c, w)),
+        1 => case.clone().prop_map(Step::Dismiss),
+        1 => case.clone().prop_map(Step::Release),
+        2 => case.clone().prop_map(Step::Fixed),
+        2 => case.clone().prop_map(Step::Trust),
+        3 => (case.clone(), 0u8..3).prop_map(|(c, v)| Step::Rescan(c, v)),
+        1 => case.clone().prop_map(Step::Wall),
+        1 => (1u64..30).prop_map(Step::Retract),
+        2 => (0i64..40).prop_map(Step::Feed),
+        1 => Just(Step::Halt),
+        1 => Just(Step::Resume),
+        3 => Just(Step::Tick),
+    ];
+    // Mostly hours pass, sometimes weeks.
+    (step, prop_oneof![4 => 0i64..12, 1 => 12i64..900])
+}
+
+fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
+    let version = |id: u64| bench.cases.get(CaseId(id)).map_or(0, |c| c.version);
+    match step {
+        Step::Observe(line, cause, ago) => Command::Observe {
+            line: LineNo(line),
+            cause: cause.into(),
+            evidence: refs(number, now.minus(Span::from_hours(ago)), 1),
+        },
+        Step::Approve(c, who) => {
+            Command::Approve { case: CaseId(c), version: version(c), by: person(who), protected_confirmed: false }
+        }
+        Step::Dismiss(c) => Command::Dismiss { case: CaseId(c), version: version(c), by: person("ann"), reason: None },
+        Step::Release(c) => {
+            Command::Release { case: CaseId(c), version: None, by: person("ann"), reason: None, emergency: false }
+        }
+        Step::Fixed(c) => Command::ReportFixed { case: CaseId(c) },
+        Step::Trust(c) => Command::SelfRelease { case: CaseId(c) },
+        Step::Rescan(c, v) => {
+            let verdict = [Verdict::Clean, Verdict::Vulnerable, Verdict::Inconclusive][usize::from(v)];
+            Command::RecordRescan { case: CaseId(c), rescan: rescan(verdict, now) }
+        }
+        Step::Wall(c) => Command::WallTraffic { case: CaseId(c), packets: 3 },
+        Step::Retract(n) => Command::Retract { sightings: vec![SightingNo(n)], by: person("bob"), reason: None },
+        Step::Feed(ago) => {
+            Command::FeedDelivered { source: "feed".into(), covers_until: now.minus(Span::from_hours(ago)) }
+        }
+        Step::Halt => Command::Halt { by: Actor::System, because: "test".into() },
+        Step::Resume => Command::Resume { by: person("ann") },
+        Step::Tick => Command::Tick,
+    }
+}
+
+fn story(steps: Vec<(Step, i64)>) -> (Bench, Timestamp) {
+    let mut bench = Bench::new();
+    bench.around.protected.insert(LineNo(3));
+    let mut now = hours(100);
+    for (number, (step, pass)) in (1..).zip(steps) {
+        now = now.plus(Span::from_hours(pass));
+        let command = command(step, &bench, number, now);
+        let before = bench.cases.clone();
+        if bench.send(command, now).is_err() {
+            assert_eq!(bench.cases, before, "a refusal changes nothing");
+        }
+        // The wall's counters are read all the time.
+        bench.around.wall_seen = Some(now);
+    }
+    (bench, now)
+}
+
+fn case_events(log: &[Event]) -> impl Iterator<Item = (usize, CaseId, &CaseEvent)> {
+    log.iter().enumerate().filter_map(|(i, e)| match &e.body {
+        Body::Case { case, what } => Some((i, *case, what)),
+        _ => None,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_line_is_enforced_without_an_approval_that_names_who_policy_and_evidence(
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        let (bench, _) = story(steps);
+        for (i, case, what) in case_events(&bench.log) {
+            if let CaseEvent::Quarantined { by, policy, evidence, justification, .. } = what {
+                prop_assert!(!by.is_empty() && !evidence.is_empty() && !justification.is_empty());
+                prop_assert_eq!(*policy, bench.around.policy.digest);
+                let approved: Vec<_> = case_events(&bench.log[..i])
+                    .filter(|(_, c, _)| *c == case)
+                    .collect::<Vec<_>>().into_iter().rev()
+                    .take_while(|(_, _, w)| !matches!(w, CaseEvent::Proposed { .. }))
+                    .filter(|(_, _, w)| matches!(w, CaseEvent::Approved { .. })).collect();
+                prop_assert_eq!(approved.len(), by.len());
+                let mut people = by.clone();
+                people.sort();
+                people.dedup();
+                prop_assert_eq!(people.len(), by.len(), "nobody counts twice");
+            }
+        }
+    }
+
+    #[test]
+    fn a_protected_line_is_never_enforced_without_two_people_who_confirm(
+        steps in proptest::collection::vec(step(), 1..60),
+    ) {
+        // Nobody confirms in these stories, so line 3 is never enforced.
+        let (bench, _) = story(steps);
+        let lines: Vec<LineNo> = case_events(&bench.log)
+            .filter(|(_, _, w)| matches!(w, CaseEvent::Quarantined { .. }))
+            .filter_map(|(_, c, _)| case_events(&bench.log).find_map(|(_, o, w)| match w {
+                CaseEvent::Opened { line, .. } if o == c => Some(*line),
+                _ => None,
+            })).collect();
+        prop_assert!(!lines.contains(&LineNo(3)));
+    }
+
+    #[test]
+    fn a_line_has_at_most_one_open_case_and_the_counts_are_right(steps in proptest::collection::vec(step(), 1..60)) {
+        let (bench, _) = story(steps);
+        for line in 1..4 {
+            let open: Vec<_> = bench.cases.iter().filter(|c| c.line == LineNo(line) && c.is_open()).collect();
+            prop_assert!(open.len() <= 1);
+            prop_assert_eq!(bench.cases.open_of(LineNo(line)).map(|c| c.id), open.first().map(|c| c.id));
+        }
+        for state in StateName::ALL {
+            let n = bench.cases.iter().filter(|c| c.state.name() == state).count() as u64;
+            prop_assert_eq!(bench.cases.count(state), n);
+        }
+    }
+
+    #[test]
+    fn the_log_alone_rebuilds_the_state_also_from_a_snapshot_in_the_middle(
+        steps in proptest::collection::vec(step(), 1..60), cut in 0usize..100,
+    ) {
+        let (bench, now) = story(steps);
+        let policy = &bench.around.policy;
+        let cut = cut.min(bench.log.len());
+        let mut first = Cases::default();
+        bench.log[..cut].iter().for_each(|e| { first.apply(e, policy); });
+        let mut again: Cases = serde_json::from_slice(&serde_json::to_vec(&first).unwrap()).unwrap();
+        prop_assert_eq!(&again, &first);
+        bench.log[cut..].iter().for_each(|e| { again.apply(e, policy); });
+        // Deadlines may have been moved on by looking; everything else is in the log.
+        let view = |c: &Cases| {
+            let mut all: Vec<_> = c.iter().cloned().collect();
+            all.sort_by_key(|c| c.id);
+            all
+        };
+        prop_assert_eq!(view(&again), view(&bench.cases));
+        prop_assert_eq!(again.decide(&Command::Halt { by: Actor::System, because: "x".into() }, &bench.around, now),
+            bench.cases.decide(&Command::Halt { by: Actor::System, because: "x".into() }, &bench.around, now));
+    }
+
+    #[test]
+    fn every_quarantine_ends_at_its_playbooks_maximum(steps in proptest::collection::vec(step(), 1..60)) {
+        let (mut bench, now) = story(steps);
+        bench.send(Command::Resume { by: person("ann") }, now).unwrap();
+        let stuck: Vec<_> = bench.cases.iter().filter(|c| c.is_enforced()).map(|c| c.id).collect();
+        let later = now.plus(Span::from_days(31));
+        bench.send(Command::Tick, later).unwrap();
+        for id in stuck {
+            prop_assert!(!bench.cases.get(id).is_some_and(Case::is_enforced));
+        }
+    }
+
+    #[test]
+    fn no_proven_release_follows_an_inconclusive_or_vulnerable_rescan(steps in proptest::collection::vec(step(), 1..80)) {
+        let (bench, _) = story(steps);
+        for (i, case, what) in case_events(&bench.log) {
+            let trusting = matches!(what, CaseEvent::Released { how: Release::Proven | Release::SelfRelease, .. });
+            if trusting {
+                let last = case_events(&bench.log[..i]).filter(|(_, c, _)| *c == case)
+                    .filter_map(|(_, _, w)| match w { CaseEvent::Rescanned { rescan } => Some(rescan.verdict()), _ => None })
+                    .last();
+                prop_assert_eq!(last, Some(Verdict::Clean));
+            }
+        }
+    }
+
+    #[test]
+    fn replaying_a_decision_changes_nothing_more(steps in proptest::collection::vec(step(), 1..40)) {
+        let (mut bench, now) = story(steps);
+        bench.send(Command::Tick, now).unwrap();
+        let due = bench.cases.next_deadline();
+        prop_assert!(due.is_none_or(|d| d > now), "a tick leaves nothing that is due");
+    }
+}

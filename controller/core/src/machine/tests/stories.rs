@@ -1,0 +1,300 @@
+//! What happens to one line, told from its first sighting on.
+
+use super::*;
+use crate::command::Missing;
+use crate::event::{ProposedBecause, Release};
+
+fn report_and_rescan(bench: &mut Bench, verdict: Verdict, now: Timestamp) {
+    let case = bench.case().id;
+    bench.send(Command::ReportFixed { case }, now).unwrap();
+    let rescan = rescan(verdict, now.plus(Span::from_secs(1)));
+    bench.send(Command::RecordRescan { case, rescan }, now.plus(Span::from_secs(9))).unwrap();
+}
+
+fn missing(bench: &Bench, now: Timestamp) -> Option<Missing> {
+    bench.cases.missing(bench.case(), &bench.around, now)
+}
+
+#[test]
+fn an_infection_leaves_after_a_clean_rescan_and_the_silence_its_feed_covers() {
+    let mut bench = Bench::quarantined();
+    bench.delivered(hours(2), hours(2));
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    assert_eq!(missing(&bench, hours(3)), Some(Missing::Silence));
+    bench.delivered(hours(30), hours(30));
+    assert_eq!(bench.state(), StateName::Quarantined);
+    bench.delivered(hours(48), hours(50));
+    assert_eq!(bench.state(), StateName::Watching);
+    assert_eq!(bench.case().last_release.unwrap().1, Release::Proven);
+}
+
+#[test]
+fn a_feed_that_stops_is_not_silence() {
+    let mut bench = Bench::quarantined();
+    bench.delivered(hours(2), hours(2));
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    for h in (4..24 * 20).step_by(6) {
+        bench.send(Command::Tick, hours(h)).unwrap();
+    }
+    assert_eq!(bench.state(), StateName::Quarantined);
+    assert_eq!(missing(&bench, hours(24 * 20)), Some(Missing::FeedStalled));
+}
+
+#[test]
+fn counters_of_the_wall_that_were_not_read_are_not_silence() {
+    let mut bench = Bench::quarantined();
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    bench.around.wall_seen = Some(hours(1));
+    assert_eq!(missing(&bench, hours(60)), Some(Missing::WallSilence));
+    bench.around.wall_seen = None;
+    assert_eq!(missing(&bench, hours(60)), Some(Missing::WallSilence));
+}
+
+#[test]
+fn blocked_attacks_start_the_silence_anew_and_ask_for_a_new_rescan() {
+    let mut bench = Bench::quarantined();
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    let case = bench.case().id;
+    bench.send(Command::WallTraffic { case, packets: 40 }, hours(4)).unwrap();
+    assert_eq!(missing(&bench, hours(5)), Some(Missing::Rescan));
+    assert!(bench.send(Command::SelfRelease { case }, hours(6)).is_err());
+    report_and_rescan(&mut bench, Verdict::Clean, hours(4).plus(Span::from_mins(30)));
+    assert_eq!(missing(&bench, hours(4).plus(Span::from_mins(40))), Some(Missing::WallSilence));
+}
+
+#[test]
+fn an_inconclusive_rescan_never_releases() {
+    let mut bench = Bench::quarantined();
+    bench.delivered(hours(100), hours(100));
+    report_and_rescan(&mut bench, Verdict::Inconclusive, hours(101));
+    assert_eq!(bench.state(), StateName::Quarantined);
+    assert_eq!(missing(&bench, hours(102)), Some(Missing::Inconclusive));
+    let case = bench.case().id;
+    assert_eq!(bench.send(Command::SelfRelease { case }, hours(102)), Err(Refusal::NotYet(Missing::Inconclusive)));
+}
+
+#[test]
+fn an_open_door_that_is_shut_lets_the_line_out_at_once() {
+    let mut bench = Bench::new();
+    bench.observe(1, "door", hours(0), hours(1)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined, "approved by its rule");
+    report_and_rescan(&mut bench, Verdict::Vulnerable, hours(2));
+    assert_eq!(missing(&bench, hours(2)), Some(Missing::StillVulnerable));
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    assert_eq!(bench.state(), StateName::Watching);
+}
+
+#[test]
+fn a_line_leaves_on_trust_twice_in_thirty_days_and_no_more() {
+    let mut bench = Bench::quarantined();
+    for round in 0..2i64 {
+        let now = hours(3 + round * 24);
+        report_and_rescan(&mut bench, Verdict::Clean, now);
+        let case = bench.case().id;
+        bench.send(Command::SelfRelease { case }, now.plus(Span::from_mins(1))).unwrap();
+        assert_eq!(bench.state(), StateName::Watching);
+        bench.observe(1, "mirai", now.plus(Span::from_hours(2)), now.plus(Span::from_hours(3))).unwrap();
+        assert_eq!(bench.state(), StateName::Proposed, "a relapse");
+        bench.approve("ann", now.plus(Span::from_hours(4))).unwrap();
+    }
+    assert_eq!(bench.case().relapses, 2);
+    report_and_rescan(&mut bench, Verdict::Clean, hours(60));
+    let case = bench.case().id;
+    let third = bench.send(Command::SelfRelease { case }, hours(61));
+    assert!(matches!(third, Err(Refusal::SelfReleaseUsedUp { used: 2, limit: 2, .. })), "{third:?}");
+    assert!(
+        bench.cases.may_leave_on_trust(bench.case(), &bench.around, hours(24 * 32)).is_ok(),
+        "30 days later it may"
+    );
+}
+
+#[test]
+fn every_quarantine_ends_and_a_person_may_renew_it() {
+    let mut bench = Bench::quarantined();
+    let (case, version) = (bench.case().id, bench.case().version);
+    let by = person("ann");
+    let too_long = hours(24 * 45);
+    let renew = |until| Command::Renew { case, version, by: by.clone(), until, reason: None };
+    assert!(matches!(bench.send(renew(too_long), hours(2)), Err(Refusal::RenewTooLong(_))));
+    bench.send(renew(hours(24 * 31)), hours(24 * 20)).unwrap();
+    bench.send(Command::Tick, hours(24 * 30 + 12)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+    bench.send(Command::Tick, hours(24 * 31)).unwrap();
+    assert_eq!(bench.case().last_release.unwrap().1, Release::Expired);
+}
+
+#[test]
+fn two_people_means_two_people() {
+    let mut bench = Bench::new();
+    bench
+        .send(Command::Observe { line: LineNo(1), cause: "other".into(), evidence: refs(1, hours(0), 3) }, hours(1))
+        .unwrap();
+    bench.approve("ann", hours(1)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    assert_eq!(bench.approve("ann", hours(1)), Err(Refusal::SamePerson("ann".into())));
+    bench.approve("bob", hours(1)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+}
+
+#[test]
+fn a_protected_line_is_never_automatic_and_takes_two_people_who_know() {
+    let mut bench = Bench::new();
+    bench.around.protected.insert(LineNo(1));
+    bench.observe(1, "door", hours(0), hours(1)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    let (case, version) = (bench.case().id, bench.case().version);
+    let unaware = Command::Approve { case, version, by: person("ann"), protected_confirmed: false };
+    assert_eq!(bench.send(unaware, hours(1)), Err(Refusal::Protected("hospital".into())));
+    bench.approve("ann", hours(1)).unwrap();
+    bench.send(Command::Tick, hours(2)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    bench.approve("bob", hours(3)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+}
+
+#[test]
+fn what_a_rule_may_not_do_for_lack_of_room_it_does_when_there_is() {
+    let mut bench = Bench::new();
+    for line in 1..=3 {
+        bench.observe(line, "door", hours(0), hours(1)).unwrap();
+    }
+    assert_eq!(bench.cases.count(StateName::Quarantined), 2, "automatic_per_hour is 2");
+    bench.send(Command::Tick, hours(1).plus(Span::from_mins(59))).unwrap();
+    assert_eq!(bench.cases.count(StateName::Quarantined), 2);
+    bench.send(Command::Tick, hours(2)).unwrap();
+    assert_eq!(bench.cases.count(StateName::Quarantined), 3);
+}
+
+#[test]
+fn the_share_cap_counts_against_known_lines() {
+    let mut bench = Bench::quarantined();
+    bench.around.policy.global.caps.share_permille = 1;
+    bench.observe(2, "mirai", hours(1), hours(1)).unwrap();
+    assert_eq!(bench.approve("ann", hours(2)), Err(Refusal::Capped { cap: "share_permille", now: 1, limit: 1 }));
+}
+
+#[test]
+fn a_warned_line_is_proposed_when_it_goes_on_and_forgotten_when_it_does_not() {
+    let mut bench = Bench::new();
+    bench.observe(1, "slow", hours(0), hours(1)).unwrap();
+    bench.observe(1, "slow", hours(20), hours(21)).unwrap();
+    bench.send(Command::Tick, hours(48)).unwrap();
+    assert_eq!(bench.state(), StateName::Warned);
+    let events = bench.send(Command::Tick, hours(49)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    let ignored = CaseEvent::Proposed { rule: ApprovalRule::One, because: ProposedBecause::WarningIgnored };
+    assert!(events.iter().any(|e| matches!(&e.body, Body::Case { what, .. } if *what == ignored)));
+
+    let mut quiet = Bench::new();
+    quiet.observe(1, "slow", hours(0), hours(1)).unwrap();
+    quiet.send(Command::Tick, hours(72)).unwrap();
+    assert_eq!(quiet.state(), StateName::Warned);
+    quiet.send(Command::Tick, hours(73)).unwrap();
+    assert_eq!(quiet.state(), StateName::Closed);
+}
+
+#[test]
+fn without_a_ground_in_the_contract_a_line_is_only_warned() {
+    let mut bench = Bench::new();
+    bench.around.no_ground.insert(LineNo(1));
+    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+    assert_eq!(bench.state(), StateName::Warned);
+    bench.observe(1, "door", hours(2), hours(2)).unwrap();
+    bench.send(Command::Tick, hours(60)).unwrap();
+    assert_eq!(bench.state(), StateName::Warned);
+}
+
+#[test]
+fn a_late_report_of_before_the_release_is_no_relapse() {
+    let mut bench = Bench::quarantined();
+    bench.release(hours(10));
+    bench.observe(1, "mirai", hours(9), hours(12)).unwrap();
+    assert_eq!(bench.state(), StateName::Watching);
+    bench.observe(1, "mirai", hours(10).plus(Span::from_secs(30)), hours(12)).unwrap();
+    assert_eq!(bench.state(), StateName::Watching, "within the clock error");
+    bench.observe(1, "mirai", hours(11), hours(12)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+}
+
+#[test]
+fn new_evidence_during_quarantine_is_not_discarded() {
+    let mut bench = Bench::quarantined();
+    bench.observe(1, "mirai", hours(5), hours(6)).unwrap();
+    bench.observe(1, "slow", hours(5), hours(6)).unwrap();
+    assert_eq!(bench.case().troubles.len(), 2);
+    assert_eq!(bench.case().troubles[0].count, 2);
+    assert_eq!(bench.case().last_seen(), Some(hours(5)));
+}
+
+#[test]
+fn retracting_all_evidence_frees_the_line_and_retracting_some_does_not() {
+    let mut bench = Bench::quarantined();
+    bench.observe(1, "mirai", hours(5), hours(6)).unwrap();
+    let all = bench.case().troubles[0].sightings.clone();
+    let retract = |sightings: Vec<SightingNo>| Command::Retract { sightings, by: person("ann"), reason: None };
+    bench.send(retract(all[..1].to_vec()), hours(7)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+    bench.send(retract(all[1..].to_vec()), hours(8)).unwrap();
+    assert_eq!(bench.state(), StateName::Closed);
+    assert_eq!(bench.case().last_release.unwrap().1, Release::Retracted);
+}
+
+#[test]
+fn a_stale_click_is_refused_but_a_release_needs_no_version() {
+    let mut bench = Bench::new();
+    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+    let (case, version) = (bench.case().id, bench.case().version);
+    bench.observe(1, "mirai", hours(1), hours(1)).unwrap();
+    let stale = Command::Approve { case, version, by: person("ann"), protected_confirmed: false };
+    assert!(matches!(bench.send(stale, hours(2)), Err(Refusal::Stale { .. })));
+    bench.approve("ann", hours(2)).unwrap();
+    bench.release(hours(3));
+    assert_eq!(bench.state(), StateName::Watching);
+}
+
+#[test]
+fn nothing_new_is_enforced_while_halted_and_releases_go_on() {
+    let mut bench = Bench::quarantined();
+    bench.send(Command::Halt { by: person("eve"), because: "old backup".into() }, hours(2)).unwrap();
+    bench.observe(2, "door", hours(2), hours(2)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    assert_eq!(bench.approve("ann", hours(2)), Err(Refusal::Halted("old backup".into())));
+    let first = CaseId(1);
+    let release = Command::Release { case: first, version: None, by: person("ann"), reason: None, emergency: true };
+    bench.send(release, hours(3)).unwrap();
+    assert_eq!(bench.cases.count(StateName::Quarantined), 0);
+    bench.send(Command::Resume { by: person("eve") }, hours(4)).unwrap();
+    bench.send(Command::Tick, hours(5)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+}
+
+#[test]
+fn the_schedule_asks_for_the_rescan_that_is_all_that_is_missing() {
+    let mut bench = Bench::quarantined();
+    bench.delivered(hours(50), hours(50));
+    bench.send(Command::Tick, hours(51)).unwrap();
+    assert_eq!(bench.case().rescan_pending.map(|(t, _)| t), Some(RescanTrigger::Schedule));
+    let case = bench.case().id;
+    bench
+        .send(
+            Command::RecordRescan { case, rescan: clean(hours(51).plus(Span::from_secs(1))) },
+            hours(51).plus(Span::from_secs(9)),
+        )
+        .unwrap();
+    assert_eq!(bench.state(), StateName::Watching);
+}
+
+#[test]
+fn a_second_click_on_fixed_starts_no_second_check() {
+    let mut bench = Bench::quarantined();
+    let case = bench.case().id;
+    bench.send(Command::ReportFixed { case }, hours(2)).unwrap();
+    assert_eq!(bench.send(Command::ReportFixed { case }, second(2 * 3600 + 1)), Err(Refusal::RescanUnderWay(case)));
+}
+
+#[test]
+fn an_observation_older_than_the_playbook_accepts_opens_no_case() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.observe(1, "mirai", hours(0), hours(24 * 4)), Err(Refusal::TooOld(Span::from_days(3))));
+    assert_eq!(bench.observe(1, "info", hours(0), hours(1)), Err(Refusal::InformationOnly("info".into())));
+}

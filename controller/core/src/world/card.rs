@@ -1,0 +1,68 @@
+//! The page's facts of one quarantined line, made from its case.
+
+use std::sync::Arc;
+
+use super::World;
+use crate::allow::AllowList;
+use crate::ids::{CauseKey, LineNo};
+use crate::state::{Case, State};
+use crate::time::Timestamp;
+use crate::view::{CaseCard, CauseCard, CheckCard, Resident};
+
+impl World {
+    /// The resident behind a line; none if it is not in quarantine.
+    pub(super) fn resident_of(&mut self, line: LineNo, now: Timestamp) -> Option<Arc<Resident>> {
+        let case = self.cases.open_of(line)?;
+        let card = self.card(case, now)?;
+        let id = case.id;
+        let causes: Vec<CauseKey> = case.troubles.iter().map(|t| t.cause.clone()).collect();
+        let allow = self.allow_for(causes);
+        Some(Arc::new(Resident { case: id, line, allow, card }))
+    }
+
+    /// What the page of a case says; none if its line is not in quarantine.
+    pub fn card(&self, case: &Case, now: Timestamp) -> Option<CaseCard> {
+        let State::Quarantined { since, until } = case.state else { return None };
+        let causes = case.troubles.iter().map(|t| CauseCard {
+            cause: t.cause.clone(),
+            first_seen: t.first_seen,
+            last_seen: t.last_seen,
+            count: t.count,
+            device: t.device.clone(),
+        });
+        let last_check = case.last_rescan.as_ref().map(|rescan| CheckCard {
+            at: rescan.finished_at,
+            verdict: rescan.verdict(),
+            found: rescan
+                .results
+                .iter()
+                .map(|r| (smol_str::format_smolstr!("{}", r.probe), r.verdict, r.found.clone()))
+                .collect(),
+        });
+        Some(CaseCard {
+            case: case.id,
+            version: case.version,
+            since,
+            until,
+            causes: causes.collect(),
+            fix_reported_at: case.fix_reported_at,
+            checking_since: case.rescan_pending.map(|(_, since)| since),
+            last_check,
+            missing: self.cases.missing(case, self, now),
+            self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
+        })
+    }
+
+    /// The allow-list of a combination of causes, made once per combination.
+    fn allow_for(&mut self, mut causes: Vec<CauseKey>) -> Arc<AllowList> {
+        causes.sort_unstable();
+        if let Some(known) = self.allow.get(&causes) {
+            return Arc::clone(known);
+        }
+        let playbooks = causes.iter().filter_map(|c| self.policy.playbook(c)).map(|p| p.garden.as_slice());
+        let basics = self.policy.global.garden.names.as_slice();
+        let list = Arc::new(AllowList::merge(std::iter::once(basics).chain(playbooks)));
+        self.allow.insert(causes, Arc::clone(&list));
+        list
+    }
+}

@@ -1,0 +1,217 @@
+//! Directory, cases, policy and plan together, as the engine drives them: a sighting goes in, events come out; events go
+//! in, the plan and the view follow.
+//!
+//! The engine's step is always: [`World::decide`] (nothing changes), append to the store (the commit point),
+//! [`World::apply`], and once per batch [`World::settle`], which says what the wall and the view have to change.
+
+mod card;
+mod intake;
+mod settle;
+
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use smol_str::SmolStr;
+
+pub use self::intake::{Outcome, Sighted};
+pub use self::settle::Settled;
+use crate::allow::AllowList;
+use crate::command::{Command, Refusal};
+use crate::directory::{Directory, Recorded};
+use crate::event::{Body, CaseEvent, Event};
+use crate::ids::{CauseKey, LineNo, Seq};
+use crate::lines::Lines;
+use crate::machine::{Cases, Surroundings};
+use crate::plan::{Element, Plan, PlanProblem};
+use crate::policy::Policy;
+use crate::session::Session;
+use crate::time::Timestamp;
+
+/// Everything the engine owns.
+#[derive(Debug)]
+pub struct World {
+    policy: Arc<Policy>,
+    /// Who the lines are.
+    pub lines: Lines,
+    directory: Directory,
+    cases: Cases,
+    plan: Plan,
+    /// What of the plan each line has.
+    planned: FxHashMap<LineNo, Vec<Element>>,
+    /// Elements that the plan check kept out.
+    kept_out: FxHashMap<LineNo, Vec<PlanProblem>>,
+    /// Lines whose plan or page may differ from what was last settled.
+    unsettled: FxHashSet<LineNo>,
+    allow: FxHashMap<Vec<CauseKey>, Arc<AllowList>>,
+    intake: intake::Memory,
+    wall_seen_until: Option<Timestamp>,
+}
+
+impl World {
+    /// An empty world under a policy, with cases as a snapshot had them.
+    pub fn new(policy: Arc<Policy>, cases: Cases) -> Self {
+        let unsettled = cases.iter().filter(|c| c.is_enforced()).map(|c| c.line).collect();
+        Self {
+            policy,
+            lines: Lines::default(),
+            directory: Directory::default(),
+            cases,
+            plan: Plan::default(),
+            planned: FxHashMap::default(),
+            kept_out: FxHashMap::default(),
+            unsettled,
+            allow: FxHashMap::default(),
+            intake: intake::Memory::default(),
+            wall_seen_until: None,
+        }
+    }
+
+    /// This world, loaded anew after a failure, with the plan that the outside already follows: the next settling then
+    /// names only real differences.
+    #[must_use]
+    pub fn with_plan_of(mut self, before: &mut Self) -> Self {
+        self.plan = std::mem::take(&mut before.plan);
+        self.planned = std::mem::take(&mut before.planned);
+        self.wall_seen_until = before.wall_seen_until;
+        self.unsettled.extend(self.planned.keys().copied());
+        self
+    }
+
+    /// What a command leads to; changes nothing.
+    ///
+    /// # Errors
+    /// Why it is not followed.
+    pub fn decide(&self, command: &Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        self.cases.decide(command, self, now)
+    }
+
+    /// Folds an event in.
+    pub fn apply(&mut self, event: &Event) {
+        let policy = Arc::clone(&self.policy);
+        if let Body::Purged { line: Some(line), .. } = &event.body {
+            self.lines.purge(*line);
+            self.directory.forget_line(*line);
+            self.unsettled.insert(*line);
+        }
+        if let Some(case) = self.cases.apply(event, &policy) {
+            // A note changes neither page nor plan.
+            let silent = matches!(&event.body, Body::Case { what: CaseEvent::Noted { .. }, .. });
+            if let Some(case) = self.cases.get(case).filter(|_| !silent) {
+                self.unsettled.insert(case.line);
+            }
+        }
+    }
+
+    /// Takes a session in. A session that is said to end in the future is live until it is said to have ended.
+    pub fn record_session(&mut self, session: &Session, now: Timestamp) -> Recorded {
+        let session = Session { to: if session.to > now { Timestamp::MAX } else { session.to }, ..*session };
+        let recorded = self.directory.record(&session);
+        self.unsettled.extend(recorded.touched.iter().copied());
+        recorded
+    }
+
+    /// Forgets sessions that ended before a time.
+    pub fn forget_sessions_before(&mut self, before: Timestamp) -> usize {
+        self.directory.forget_before(before)
+    }
+
+    /// A new policy in one piece. Cases are judged by it from now on; pages, allow-lists and plan follow at the next
+    /// settling.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+        self.allow.clear();
+        self.unsettled.extend(self.cases.iter().filter(|c| c.is_enforced()).map(|c| c.line));
+    }
+
+    /// The wall's counters were read up to here.
+    pub fn wall_seen_until(&mut self, until: Timestamp) {
+        self.wall_seen_until = Some(until);
+    }
+
+    /// After a tick: moves deadlines on and has the pages of the looked-at cases made again.
+    pub fn postpone_due(&mut self, now: Timestamp) {
+        let policy = Arc::clone(&self.policy);
+        let due: Vec<_> = self.cases.due_by(now);
+        for id in due {
+            let Some(case) = self.cases.get(id) else { continue };
+            let line = case.line;
+            // Waiting for the wall's counters: they are read every few seconds, not every hour.
+            let soon =
+                case.is_enforced() && self.cases.missing(case, self, now) == Some(crate::command::Missing::WallSilence);
+            self.cases.postpone(id, &policy, soon, now);
+            self.unsettled.insert(line);
+        }
+    }
+
+    /// The policy in force.
+    pub fn policy(&self) -> &Arc<Policy> {
+        &self.policy
+    }
+    /// The cases.
+    pub fn cases(&self) -> &Cases {
+        &self.cases
+    }
+    /// The directory.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+    /// The plan as last settled.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+    /// What of a line is behind the wall by the plan.
+    pub fn planned(&self, line: LineNo) -> &[Element] {
+        self.planned.get(&line).map_or(&[], Vec::as_slice)
+    }
+    /// Elements that should be enforced but that the plan check kept out, with the reason.
+    pub fn kept_out(&self) -> impl Iterator<Item = (LineNo, &PlanProblem)> {
+        self.kept_out.iter().flat_map(|(line, problems)| problems.iter().map(|p| (*line, p)))
+    }
+    /// Log position of the plan.
+    pub fn generation(&self) -> Seq {
+        self.plan.generation
+    }
+}
+
+impl Surroundings for World {
+    fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    fn known_lines(&self) -> u64 {
+        self.lines.len() as u64
+    }
+
+    fn protected(&self, line: LineNo) -> Option<SmolStr> {
+        let protected = &self.policy.protected;
+        if let Some(reason) = self.lines.id(line).and_then(|id| protected.subscribers.get(id)) {
+            return Some(reason.clone());
+        }
+        if protected.networks.is_empty() {
+            return None;
+        }
+        let overlaps = |net: &ipnet::IpNet, element: &Element| {
+            let own = element.net();
+            net.contains(&own) || own.contains(net)
+        };
+        let holdings: Vec<Element> = self.directory.live(line).filter_map(crate::session::Holding::element).collect();
+        let hit = protected.networks.iter().find(|(net, _)| holdings.iter().any(|e| overlaps(net, e)));
+        hit.map(|(_, reason)| reason.clone())
+    }
+
+    fn no_ground(&self, line: LineNo) -> Option<&'static str> {
+        let contract = self.lines.get(line).map(|l| &l.contract);
+        if contract.is_some_and(|c| c.opted_out) {
+            return Some("the subscriber opted out");
+        }
+        let clause = contract.is_some_and(|c| c.clause.is_some());
+        (self.policy.global.require_clause && !clause).then_some("no quarantine clause is recorded")
+    }
+
+    fn wall_seen_until(&self) -> Option<Timestamp> {
+        self.wall_seen_until
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,173 @@
+//! Who asks, and in which role. Programs send a bearer token with every request; the console exchanges one for a session
+//! ([`crate::console::sessions`]). Wrong tokens are counted per client and slowed.
+//!
+//! A right token is let through even from a client that has been slowed: tokens are 256 random bits, so nobody guesses
+//! one, and anybody could otherwise lock the NOC out by sending rubbish from the same proxy or host.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use governor::clock::Clock as _;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use ipnet::IpNet;
+use pratique_core::event::Actor;
+use pratique_core::time::Timestamp;
+
+use super::Desk;
+use super::meters::Meters;
+use super::problem::Problem;
+use super::tokens::{Person, Role, TokenFile, TokenHash};
+
+/// A client may present so many wrong tokens at once: a person pasting the wrong one a few times is not an attack.
+const WRONG_AT_ONCE: NonZeroU32 = NonZeroU32::new(5).unwrap();
+/// After that one more per this time.
+const WRONG_EVERY: Duration = Duration::from_secs(6);
+/// A slowed answer waits this long, so that one connection cannot try fast.
+const SLOWED_BY: Duration = Duration::from_secs(1);
+/// So many clients are remembered; beyond that, strangers share one allowance.
+const CLIENTS: usize = 10_000;
+
+/// A member of staff, proven.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Staff {
+    /// Who.
+    pub person: Person,
+    /// In which role.
+    pub role: Role,
+    /// Sees only lines in these networks; empty sees all.
+    pub scope: Vec<IpNet>,
+    /// By which token.
+    pub token: TokenHash,
+}
+
+impl Staff {
+    /// As the log names them.
+    pub fn actor(&self) -> Actor {
+        Actor::Person(self.person.name().clone())
+    }
+
+    /// This role or a higher one.
+    ///
+    /// # Errors
+    /// 403 otherwise.
+    pub fn needs(&self, role: Role) -> Result<(), Problem> {
+        if self.role >= role {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this needs the role {role}; {} is {}", self.person, self.role)))
+    }
+
+    /// For what concerns the whole network: this role, and not restricted to a part.
+    ///
+    /// # Errors
+    /// 403 otherwise.
+    pub fn needs_everything(&self, role: Role) -> Result<(), Problem> {
+        self.needs(role)?;
+        if self.scope.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!(
+            "this concerns the whole network; {} is restricted to a part of it",
+            self.person
+        )))
+    }
+}
+
+/// The peer of a connection. Taken from the socket; headers that claim another address are ignored.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
+/// Tokens and the slowing of guesses.
+#[derive(Debug)]
+pub struct Auth {
+    file: TokenFile,
+    wrong: DefaultKeyedRateLimiter<IpAddr>,
+    meters: Meters,
+}
+
+impl Auth {
+    /// Over a tokens file.
+    pub fn new(file: TokenFile, meters: Meters) -> Self {
+        let quota = Quota::with_period(WRONG_EVERY).unwrap_or(Quota::per_minute(WRONG_AT_ONCE));
+        Self { file, wrong: RateLimiter::keyed(quota.allow_burst(WRONG_AT_ONCE)), meters }
+    }
+
+    /// Why the list in force is not the file, for the health page.
+    pub fn problem(&self) -> Option<String> {
+        self.file.problem()
+    }
+
+    /// Who a token stands for.
+    ///
+    /// # Errors
+    /// 401 for a wrong one, 429 (late) for one too many of them.
+    pub async fn token(&self, peer: IpAddr, presented: &str, now: Timestamp) -> Result<Staff, Problem> {
+        if let Some(staff) = self.known(presented, now) {
+            return Ok(staff);
+        }
+        self.meters.wrong_tokens.inc();
+        let client = self.client(peer);
+        let Err(not_until) = self.wrong.check_key(&client) else {
+            tracing::warn!("a wrong token was presented to the office");
+            return Err(Problem::unauthorized());
+        };
+        self.meters.slowed.inc();
+        let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
+        tokio::time::sleep(SLOWED_BY).await;
+        let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
+        Err(Problem::slow_down(seconds, "too many wrong tokens from this client; wait, and check the token"))
+    }
+
+    /// Whether the token behind a session still says the same: not revoked, not expired, same person, role and networks.
+    pub fn still(&self, staff: &Staff, now: Timestamp) -> bool {
+        self.file.current().tokens.iter().any(|e| {
+            e.sha256 == staff.token
+                && e.person == staff.person
+                && e.role == staff.role
+                && e.networks == staff.scope
+                && e.expires.is_none_or(|end| now < end.0)
+        })
+    }
+
+    fn known(&self, presented: &str, now: Timestamp) -> Option<Staff> {
+        let list = self.file.current();
+        let entry = list.find(presented, now)?;
+        Some(Staff {
+            person: entry.person.clone(),
+            role: entry.role,
+            scope: entry.networks.clone(),
+            token: entry.sha256,
+        })
+    }
+
+    fn client(&self, peer: IpAddr) -> IpAddr {
+        if self.wrong.len() >= CLIENTS {
+            self.wrong.retain_recent();
+            if self.wrong.len() >= CLIENTS {
+                return IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+            }
+        }
+        match peer.to_canonical() {
+            // One host has a whole /64 to send from.
+            IpAddr::V6(a) => Ipv6Addr::from(u128::from(a) & !u128::from(u64::MAX)).into(),
+            v4 => v4,
+        }
+    }
+}
+
+impl FromRequestParts<Desk> for Staff {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
+        // No peer means that the listener is wired wrongly; refuse rather than count everybody as one client.
+        let peer = parts.extensions.get::<Peer>().ok_or_else(|| Problem::internal(&"a request without peer"))?.0;
+        let sent = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+        let token = sent.and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        let Some((_, token)) = token else { return Err(Problem::unauthorized()) };
+        desk.auth.token(peer, token.trim(), (desk.now)()).await
+    }
+}

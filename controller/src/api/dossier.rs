@@ -1,0 +1,596 @@
+//! The shapes of answers to staff: one set for API, console and command line. Times are RFC 3339 in UTC.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use pratique_core::command::Missing;
+use pratique_core::event::{Actor, Release};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId};
+use pratique_core::plan::Element;
+use pratique_core::playbook::{ApprovalRule, Class};
+use pratique_core::policy::Caps;
+use pratique_core::rescan::{RescanTrigger, Verdict};
+use pratique_core::sighting::{Severity, Transport};
+use pratique_core::state::{Case, State, StateName};
+use pratique_core::time::{Span, Timestamp};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
+
+use crate::store::{Delivery, DeliveryState, StoredSighting};
+
+/// A time that is written and read as RFC 3339, for people and their programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub Timestamp);
+
+impl From<Timestamp> for Moment {
+    fn from(t: Timestamp) -> Self {
+        Self(t)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = SmolStr::deserialize(d)?;
+        match text.as_str() {
+            "further notice" => Ok(Self(Timestamp::MAX)),
+            "ever" => Ok(Self(Timestamp::MIN)),
+            text => Timestamp::parse(text).map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+/// A case in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseRow {
+    /// Its number.
+    pub case: CaseId,
+    /// What an action on it must name.
+    pub version: u32,
+    /// Where it stands.
+    pub state: StateName,
+    /// Since when.
+    pub since: Moment,
+    /// When that state ends by itself, where it does.
+    pub until: Option<Moment>,
+    /// Whose line; none after a purge.
+    pub subscriber: Option<SubscriberId>,
+    /// Causes in the order they came.
+    pub causes: Vec<CauseKey>,
+    /// The worst severity of any cause.
+    pub severity: Severity,
+    /// Observations that count, over all causes.
+    pub sightings: u32,
+    /// The last of them.
+    pub last_seen: Option<Moment>,
+    /// Device, where a report named one.
+    pub device: Option<SmolStr>,
+    /// Addresses and prefixes an approval would wall now, or that are walled.
+    pub elements: Vec<Element>,
+    /// Who has approved.
+    pub approvals: Vec<String>,
+    /// Approvals needed in all; 0 where none is waited for.
+    pub approvals_needed: u32,
+    /// Why the line is protected, if it is.
+    pub protected: Option<SmolStr>,
+    /// Relapses so far.
+    pub relapses: u32,
+    /// What stands between a quarantined line and its release.
+    pub missing: Vec<MissingRow>,
+}
+
+/// One page of cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CasePage {
+    /// The rows.
+    pub rows: Vec<CaseRow>,
+    /// All that match, on this and every other page.
+    pub total: u64,
+}
+
+/// Everything about a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseDossier {
+    /// As in lists.
+    #[serde(flatten)]
+    pub row: CaseRow,
+    /// Our number for the line.
+    pub line: LineNo,
+    /// When it was opened.
+    pub opened_at: Moment,
+    /// When its last event was.
+    pub changed_at: Moment,
+    /// What is wrong, with the evidence.
+    pub troubles: Vec<TroubleDossier>,
+    /// What it takes to wall the line; only while it is proposed.
+    pub approval: Option<ApprovalNeed>,
+    /// What the line holds now.
+    pub holdings: Vec<HoldingRow>,
+    /// What an approval would do; only while it is proposed.
+    pub if_approved: Option<Consequence>,
+    /// When the subscriber last said "fixed".
+    pub fix_reported_at: Option<Moment>,
+    /// A check is under way, asked for by whom and since when.
+    pub rescan_pending: Option<(RescanTrigger, Moment)>,
+    /// The last finished check.
+    pub last_rescan: Option<RescanRow>,
+    /// When the wall last blocked attack traffic of this line, and how many packets in all.
+    pub wall_traffic: Option<(Moment, u64)>,
+    /// How it was last released.
+    pub last_release: Option<(Moment, Release)>,
+    /// Everything that happened, the oldest first.
+    pub story: Vec<StoryLine>,
+}
+
+/// One cause of a case.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleDossier {
+    /// What.
+    pub cause: CauseKey,
+    /// Infection or open door.
+    pub class: Class,
+    /// The worst severity.
+    pub severity: Severity,
+    /// First observation that counts.
+    pub first_seen: Moment,
+    /// Last observation.
+    pub last_seen: Moment,
+    /// Observations that count.
+    pub count: u32,
+    /// Who reported it.
+    pub sources: Vec<SourceName>,
+    /// Device, where a report named it.
+    pub device: Option<SmolStr>,
+    /// The sightings that are remembered, newest last; fewer than `count` once some are erased.
+    pub evidence: Vec<SightingRow>,
+}
+
+/// A sighting, with what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SightingRow {
+    /// Its number; what a retraction names.
+    pub number: SightingNo,
+    /// When it arrived.
+    pub received_at: Moment,
+    /// When it was seen.
+    pub observed_at: Moment,
+    /// Who told us.
+    pub source: SourceName,
+    /// Others who told the same.
+    pub also_from: Vec<SmolStr>,
+    /// Report type.
+    pub report: SmolStr,
+    /// What it means to us.
+    pub cause: CauseKey,
+    /// The subscriber's side.
+    pub address: IpAddr,
+    /// Port on the subscriber's side.
+    pub port: Option<u16>,
+    /// Transport of that port.
+    pub transport: Option<Transport>,
+    /// The source's own judgement.
+    pub severity: Severity,
+    /// Device.
+    pub device: Option<SmolStr>,
+    /// The other columns of the report. Written by strangers: show it with [`super::plain::visible`].
+    pub detail: Vec<(SmolStr, SmolStr)>,
+    /// What became of it: `evidence`, `unknown`, `no-port`, `changed-hands`, …
+    pub outcome: SmolStr,
+    /// The delivery that brought it.
+    pub delivery: u64,
+}
+
+/// What it takes to wall the line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalNeed {
+    /// The rule that holds, after the policy's minimum and protection.
+    pub rule: ApprovalRule,
+    /// Approvals still missing.
+    pub more: u32,
+    /// Each of them must confirm that a protected line is meant.
+    pub confirm_protected: bool,
+    /// Why it cannot be approved at all at the moment: halted, capped, no ground in the contract.
+    pub blocked: Option<String>,
+}
+
+/// What an approval would do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consequence {
+    /// What goes behind the wall.
+    pub walled: Vec<Element>,
+    /// What the line holds and the wall cannot hold, with the reason.
+    pub not_walled: Vec<(String, String)>,
+    /// The quarantine would end after this at the latest.
+    pub at_most: Span,
+    /// What releases the line, in words.
+    pub released_by: Vec<String>,
+}
+
+/// Something the line holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldingRow {
+    /// Address, address with ports, or prefix.
+    pub holding: String,
+    /// What of it the wall can hold.
+    pub element: Option<Element>,
+    /// Which NAS said so; empty for none.
+    pub nas: SmolStr,
+    /// Since when.
+    pub since: Moment,
+    /// It is behind the wall now.
+    pub walled: bool,
+}
+
+/// A finished check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RescanRow {
+    /// When it ended.
+    pub at: Moment,
+    /// Who asked for it.
+    pub trigger: RescanTrigger,
+    /// Over everything asked.
+    pub verdict: Verdict,
+    /// Each probe (`telnet:23`), its verdict, and the key of what was found.
+    pub found: Vec<(String, Verdict, SmolStr)>,
+}
+
+/// What stands between a line and its release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingRow {
+    /// A stable key.
+    pub key: SmolStr,
+    /// In words.
+    pub words: String,
+}
+
+impl From<Missing> for MissingRow {
+    fn from(missing: Missing) -> Self {
+        let key = match missing {
+            Missing::Rescan => "rescan",
+            Missing::StillVulnerable => "still-vulnerable",
+            Missing::Inconclusive => "inconclusive",
+            Missing::Silence => "silence",
+            Missing::FeedStalled => "feed-stalled",
+            Missing::WallSilence => "wall-silence",
+        };
+        Self { key: key.into(), words: missing.to_string() }
+    }
+}
+
+/// One thing that happened to a case. [`super::story`] makes it from the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoryLine {
+    /// Position in the log.
+    pub seq: Seq,
+    /// When.
+    pub at: Moment,
+    /// Who: a person, `rule NAME`, `subscriber` or `pratique`.
+    pub who: String,
+    /// A stable key: `opened`, `approved`, `released`, …
+    pub kind: SmolStr,
+    /// In words.
+    pub what: String,
+    /// The reason or note behind it; none if there is none or it has been erased.
+    pub text: Option<String>,
+}
+
+/// A delivery.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeliveryRow {
+    /// Its number.
+    pub number: u64,
+    /// Who delivered.
+    pub source: SmolStr,
+    /// Report type.
+    pub report: SmolStr,
+    /// File name, or `api`.
+    pub name: String,
+    /// When it came.
+    pub received_at: Moment,
+    /// What became of it.
+    pub state: DeliveryState,
+    /// Rows read.
+    pub rows: u64,
+    /// How many rows this source and report usually have, where a delivery was compared with that.
+    pub usual_rows: Option<u64>,
+    /// Rows refused, with the counts of the reasons.
+    pub refused: Vec<(SmolStr, u64)>,
+}
+
+/// What is known of a subscriber.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineDossier {
+    /// The provider's id.
+    pub subscriber: SubscriberId,
+    /// Our number.
+    pub line: LineNo,
+    /// What it holds now.
+    pub holdings: Vec<HoldingRow>,
+    /// Its cases that are not forgotten, newest first.
+    pub cases: Vec<CaseRow>,
+    /// Why it is protected, if it is.
+    pub protected: Option<SmolStr>,
+    /// Version of the terms with the quarantine clause.
+    pub clause: Option<SmolStr>,
+    /// Opted out.
+    pub opted_out: bool,
+    /// Language, BCP 47.
+    pub language: Option<SmolStr>,
+}
+
+/// How everything is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Now, as this node sees it.
+    pub now: Moment,
+    /// Started then.
+    pub started_at: Moment,
+    /// Last position of the log.
+    pub seq: Seq,
+    /// Why new enforcement is halted, if it is.
+    pub halted: Option<String>,
+    /// Cases by state.
+    pub cases: Vec<(StateName, u64)>,
+    /// Subscribers known.
+    pub lines: u64,
+    /// Live sessions.
+    pub sessions: u64,
+    /// Addresses claimed by two live sessions; nobody is enforced there.
+    pub conflicts: u64,
+    /// Limits of the policy, and how much of them is used.
+    pub caps: CapsUse,
+    /// Every enforcer.
+    pub enforcers: Vec<EnforcerStatus>,
+    /// The store.
+    pub store: StoreStatus,
+    /// Feeds this node has heard of or expects.
+    pub feeds: Vec<FeedStatus>,
+    /// The policy in force, by its digest; none before one was loaded.
+    pub policy: Option<String>,
+    /// Why the policy on disk is not the one in force.
+    pub policy_problem: Option<String>,
+    /// Held deliveries that wait for a person.
+    pub held_deliveries: u64,
+}
+
+/// Limits of the policy and their use.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CapsUse {
+    /// At most so many lines at once: the smaller of `caps.lines` and the share of all lines.
+    pub lines_limit: u64,
+    /// Lines enforced now.
+    pub lines_now: u64,
+    /// At most so many quarantines may begin per hour.
+    pub per_hour_limit: u32,
+    /// Begun within the last hour.
+    pub begun_last_hour: u32,
+}
+
+impl Default for CapsUse {
+    fn default() -> Self {
+        let caps = Caps::default();
+        Self { lines_limit: caps.lines, lines_now: 0, per_hour_limit: caps.per_hour, begun_last_hour: 0 }
+    }
+}
+
+/// One enforcer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnforcerStatus {
+    /// Its name.
+    pub name: SmolStr,
+    /// The generation it has acknowledged.
+    pub generation: Seq,
+    /// It holds what the plan says.
+    pub in_step: bool,
+    /// How long the oldest difference has waited.
+    pub lag: Span,
+    /// Elements behind the wall, as last acknowledged.
+    pub elements: u64,
+    /// Times somebody else changed our rules since the start.
+    pub drifts: u64,
+    /// The last drift: when, and who did it, where the kernel says.
+    pub last_drift: Option<(Moment, String)>,
+    /// The last failure that has not been overcome.
+    pub failing: Option<String>,
+}
+
+/// The store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreStatus {
+    /// It takes appends.
+    pub writable: bool,
+    /// Bytes free on its disk, where known.
+    pub free_bytes: Option<u64>,
+    /// Bytes it keeps back so that releases can be stored on a full disk.
+    pub reserve_bytes: Option<u64>,
+    /// Intake has stopped, and why.
+    pub intake_stopped: Option<String>,
+}
+
+/// One feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedStatus {
+    /// Its source.
+    pub source: SourceName,
+    /// It has spoken of everything up to here.
+    pub covers_until: Option<Moment>,
+    /// It should speak at least this often.
+    pub expect_every: Span,
+    /// It does not: silence does not count, releases that rest on it wait.
+    pub stalled: bool,
+}
+
+/// Desired against actual.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanReport {
+    /// The plan's generation.
+    pub generation: Seq,
+    /// Elements it asks for.
+    pub desired: u64,
+    /// Every enforcer against it.
+    pub enforcers: Vec<EnforcerDiff>,
+}
+
+/// One enforcer against the plan, read from the dataplane now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnforcerDiff {
+    /// Its name.
+    pub name: SmolStr,
+    /// Elements found; none if it could not be read, which is not "empty".
+    pub actual: Option<u64>,
+    /// Why it could not be read.
+    pub unreadable: Option<String>,
+    /// Asked for and not there, at most [`EnforcerDiff::SHOWN`].
+    pub missing: Vec<Element>,
+    /// All of them.
+    pub missing_total: u64,
+    /// There and not asked for, at most [`EnforcerDiff::SHOWN`].
+    pub surplus: Vec<Element>,
+    /// All of them.
+    pub surplus_total: u64,
+}
+
+impl EnforcerDiff {
+    /// So many elements of each kind are listed; the totals count all.
+    pub const SHOWN: usize = 1_000;
+}
+
+/// A purge that was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Purged {
+    /// Rows erased.
+    pub rows: u64,
+}
+
+/// A release of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedAll {
+    /// Cases released.
+    pub released: u64,
+    /// Cases that could not be; they stand in the answer of `cases` still.
+    pub failed: u64,
+}
+
+/// An actor, as staff read it.
+pub fn who(actor: &Actor) -> String {
+    match actor {
+        Actor::Person(name) => name.to_string(),
+        Actor::Rule(name) => format!("rule {name}"),
+        Actor::Subscriber => "subscriber".into(),
+        Actor::System => "pratique".into(),
+    }
+}
+
+/// What a list needs beside the case itself.
+#[derive(Clone, Debug, Default)]
+pub struct RowFacts {
+    /// The provider's id, unless purged.
+    pub subscriber: Option<SubscriberId>,
+    /// What the line holds that the wall can hold.
+    pub elements: Vec<Element>,
+    /// Approvals needed in all while proposed.
+    pub approvals_needed: u32,
+    /// Why the line is protected.
+    pub protected: Option<SmolStr>,
+    /// What stands between the line and its release.
+    pub missing: Vec<Missing>,
+}
+
+impl CaseRow {
+    /// A row of a case.
+    pub fn of(case: &Case, facts: RowFacts) -> Self {
+        let (since, until) = match &case.state {
+            State::Warned { since, until } | State::Quarantined { since, until } | State::Watching { since, until } => {
+                (*since, Some(Moment(*until)))
+            }
+            State::Proposed { since, .. } => (*since, None),
+            State::Closed { at, .. } => (*at, None),
+        };
+        let proposed = matches!(case.state, State::Proposed { .. });
+        Self {
+            case: case.id,
+            version: case.version,
+            state: case.state.name(),
+            since: since.into(),
+            until,
+            subscriber: facts.subscriber,
+            causes: case.troubles.iter().map(|t| t.cause.clone()).collect(),
+            severity: case.severity(),
+            sightings: case.troubles.iter().fold(0, |n: u32, t| n.saturating_add(t.count)),
+            last_seen: case.last_seen().map(Moment),
+            device: case.troubles.iter().rev().find_map(|t| t.device.clone()),
+            elements: facts.elements,
+            approvals: case.approvals.iter().map(who).collect(),
+            approvals_needed: if proposed { facts.approvals_needed } else { 0 },
+            protected: facts.protected,
+            relapses: case.relapses,
+            missing: if case.is_enforced() { facts.missing.into_iter().map(Into::into).collect() } else { Vec::new() },
+        }
+    }
+}
+
+impl SightingRow {
+    /// A row of a stored sighting.
+    pub fn of(stored: &StoredSighting) -> Self {
+        let seen = &stored.sighting;
+        Self {
+            number: stored.number,
+            received_at: stored.received_at.into(),
+            observed_at: seen.observed_at.into(),
+            source: seen.source.clone(),
+            also_from: stored.also_from.clone(),
+            report: seen.report.clone(),
+            cause: seen.cause.clone(),
+            address: seen.address,
+            port: seen.port,
+            transport: seen.transport,
+            severity: seen.severity,
+            device: seen.device.clone(),
+            detail: seen.detail.clone(),
+            outcome: stored.outcome.clone(),
+            delivery: stored.delivery,
+        }
+    }
+}
+
+impl DeliveryRow {
+    /// A row of a delivery; `usual_rows` where it was compared with earlier ones.
+    pub fn of(delivery: &Delivery, usual_rows: Option<u64>) -> Self {
+        Self {
+            number: delivery.number,
+            source: delivery.source.clone(),
+            report: delivery.report.clone(),
+            name: delivery.name.clone(),
+            received_at: delivery.received_at.into(),
+            state: delivery.state,
+            rows: delivery.rows,
+            usual_rows,
+            refused: delivery.refused.clone(),
+        }
+    }
+}
+
+impl RescanRow {
+    /// A row of a rescan.
+    pub fn of(rescan: &pratique_core::rescan::Rescan) -> Self {
+        Self {
+            at: rescan.finished_at.into(),
+            trigger: rescan.trigger,
+            verdict: rescan.verdict(),
+            found: rescan.results.iter().map(|r| (r.probe.to_string(), r.verdict, r.found.clone())).collect(),
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! Reports and session lists over HTTP. A body is bounded and waits in a file, never in memory; the readers of
+//! [`crate::sources`] stand behind one seam ([`Readers`]).
+
+use std::io::{Read, Seek as _, SeekFrom};
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use futures_util::StreamExt as _;
+use pratique_core::ids::{SourceName, TextRef};
+use pratique_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::Digest as _;
+use smol_str::SmolStr;
+use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Semaphore;
+
+use super::Desk;
+use super::auth::Staff;
+use super::cases::Asked;
+use super::dossier::{DeliveryRow, SightingRow};
+use super::problem::Problem;
+use super::tokens::Role;
+use crate::engine::handle::{Intake, IntakeReport, SessionChange, SessionReport};
+
+/// A body that sends nothing for this long is given up.
+const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
+/// So much of a file that is too large is read and thrown away, so that the sender gets to read why.
+const DRAINED_BYTES: u64 = 16 << 20;
+/// Uploads read at once; each may hold all its rows in memory.
+const AT_ONCE: usize = 2;
+/// Session changes go to the engine in pieces, so that cases are decided in between.
+const SESSIONS_AT_ONCE: usize = 10_000;
+
+static UPLOADS: Semaphore = Semaphore::const_new(AT_ONCE);
+
+/// What is known of a file before it is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Who delivered; none lets the reader say.
+    pub source: Option<SourceName>,
+    /// Report type; none lets the reader find it in the file name or the header line.
+    pub report: Option<SmolStr>,
+    /// File name, or `api`.
+    pub name: String,
+    /// When it came.
+    pub received_at: Timestamp,
+    /// SHA-256 of the content.
+    pub content: TextRef,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
+
+/// Why a file was refused, whole: `file:line: what, and what to do`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// Readers of reports and session lists. Called outside the async threads; they may block and take their time.
+pub trait Readers: Send + Sync + 'static {
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// When the file is refused whole.
+    fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable>;
+
+    /// Reads a session list.
+    ///
+    /// # Errors
+    /// When the file is refused whole.
+    fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable>;
+}
+
+/// The paths.
+pub fn routes() -> Router<Desk> {
+    Router::new()
+        .route("/reports", post(reports))
+        .route("/sessions", post(sessions))
+        .route("/deliveries", get(deliveries))
+        .route("/deliveries/{delivery}/accept", post(accept))
+        .route("/unattributed", get(unattributed))
+}
+
+/// Query of `POST /reports` and `POST /sessions`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Upload {
+    /// Report type; else the header `X-Report-Type`, else the file name decides.
+    #[serde(rename = "type")]
+    pub report: Option<SmolStr>,
+    /// Who delivered; else the header `X-Report-Source`.
+    pub source: Option<SmolStr>,
+    /// File name.
+    pub name: Option<String>,
+}
+
+/// Answer of `POST /reports`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The delivery as recorded; none if it has left the newest ones already.
+    pub delivery: Option<DeliveryRow>,
+    /// What became of its sightings.
+    pub report: IntakeReport,
+}
+
+async fn reports(
+    State(desk): State<Desk>,
+    staff: Staff,
+    headers: HeaderMap,
+    Asked(upload): Asked<Upload>,
+    body: Body,
+) -> Result<Json<Taken>, Problem> {
+    staff.needs_everything(Role::Operator)?;
+    let _turn = turn()?;
+    let (label, mut file) = spool(&desk, &headers, upload, body).await?;
+    let readers = desk.readers.clone();
+    let intake = tokio::task::spawn_blocking(move || readers.report(&label, &mut file));
+    let intake = intake.await.map_err(|e| Problem::internal(&e))?.map_err(unreadable)?;
+    let report = desk.office.intake(intake).await?;
+    let newest = desk.office.deliveries(NEWEST).await?;
+    let delivery = newest.into_iter().find(|d| d.number == report.delivery);
+    Ok(Json(Taken { delivery, report }))
+}
+
+async fn sessions(
+    State(desk): State<Desk>,
+    staff: Staff,
+    headers: HeaderMap,
+    Asked(upload): Asked<Upload>,
+    body: Body,
+) -> Result<Json<SessionReport>, Problem> {
+    staff.needs_everything(Role::Operator)?;
+    let _turn = turn()?;
+    let (label, mut file) = spool(&desk, &headers, upload, body).await?;
+    let readers = desk.readers.clone();
+    let changes = tokio::task::spawn_blocking(move || readers.sessions(&label, &mut file));
+    let mut changes = changes.await.map_err(|e| Problem::internal(&e))?.map_err(unreadable)?;
+    let mut all = SessionReport::default();
+    while !changes.is_empty() {
+        let rest = changes.split_off(changes.len().min(SESSIONS_AT_ONCE));
+        let part = desk.office.sessions(std::mem::replace(&mut changes, rest)).await?;
+        all.started += part.started;
+        all.changed += part.changed;
+        all.unchanged += part.unchanged;
+        all.conflicts += part.conflicts;
+    }
+    Ok(Json(all))
+}
+
+fn unreadable(e: Unreadable) -> Problem {
+    Problem::refused("unreadable", e.to_string())
+}
+
+fn turn() -> Result<tokio::sync::SemaphorePermit<'static>, Problem> {
+    UPLOADS.try_acquire().map_err(|_| Problem::unavailable("busy", "other files are being read; try again"))
+}
+
+/// Writes the body to a file that vanishes when it is closed.
+async fn spool(
+    desk: &Desk,
+    headers: &HeaderMap,
+    upload: Upload,
+    body: Body,
+) -> Result<(Label, std::fs::File), Problem> {
+    let limit = desk.settings.upload_limit;
+    let too_large = || {
+        Problem::new(
+            http::StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            format!("the file is larger than {limit} bytes; split it, or raise api.upload_limit_mib"),
+        )
+    };
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+    if announced.is_some_and(|n: u64| n > limit) {
+        drain(body.into_data_stream()).await;
+        return Err(too_large());
+    }
+    let no_room =
+        |e: std::io::Error| Problem::unavailable("store", format!("the file cannot be kept while it is read: {e}"));
+    let file = tempfile::tempfile_in(&desk.settings.spool).map_err(no_room)?;
+    let mut writer = tokio::io::BufWriter::new(tokio::fs::File::from_std(file));
+    let mut hash = sha2::Sha256::new();
+    let mut bytes = 0_u64;
+    let mut stream = body.into_data_stream();
+    loop {
+        let next = tokio::time::timeout(NEXT_BYTES_WITHIN, stream.next()).await;
+        let next = next.map_err(|_| Problem::bad_request("the file stopped arriving; send it again"))?;
+        let Some(chunk) = next else { break };
+        let chunk = chunk.map_err(|_| Problem::bad_request("the file broke off; send it again"))?;
+        bytes = bytes.saturating_add(chunk.len() as u64);
+        if bytes > limit {
+            drain(stream).await;
+            return Err(too_large());
+        }
+        hash.update(&chunk);
+        writer.write_all(&chunk).await.map_err(no_room)?;
+    }
+    if bytes == 0 {
+        return Err(Problem::refused("empty", "the file is empty: that is a failed delivery, not an all-clear"));
+    }
+    writer.flush().await.map_err(no_room)?;
+    let mut file = writer.into_inner().into_std().await;
+    file.seek(SeekFrom::Start(0)).map_err(no_room)?;
+    let named = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(SmolStr::new);
+    let bounded = |text: SmolStr| SmolStr::new(super::plain::short(&text, 64));
+    let label = Label {
+        source: upload.source.or_else(|| named("x-report-source")).map(|s| SourceName(bounded(s))),
+        report: upload.report.or_else(|| named("x-report-type")).map(bounded),
+        name: upload.name.map_or_else(|| "api".into(), |n| super::plain::short(&n, 200)),
+        received_at: (desk.now)(),
+        content: TextRef(hash.finalize().into()),
+        bytes,
+    };
+    Ok((label, file))
+}
+
+async fn drain(mut stream: BodyDataStream) {
+    let mut bytes = 0_u64;
+    while bytes < DRAINED_BYTES {
+        match tokio::time::timeout(NEXT_BYTES_WITHIN, stream.next()).await {
+            Ok(Some(Ok(chunk))) => bytes += chunk.len() as u64,
+            _ => return,
+        }
+    }
+}
+
+/// So many deliveries are listed.
+const NEWEST: u32 = 200;
+
+/// Query of the lists.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Limit {
+    limit: Option<u32>,
+}
+
+impl Limit {
+    fn checked(self) -> Result<u32, Problem> {
+        match self.limit.unwrap_or(100) {
+            n @ 1..=super::office::MAX_PAGE => Ok(n),
+            _ => Err(Problem::bad_request(format!("limit must lie between 1 and {}", super::office::MAX_PAGE))),
+        }
+    }
+}
+
+async fn deliveries(
+    State(desk): State<Desk>,
+    staff: Staff,
+    Asked(limit): Asked<Limit>,
+) -> Result<Json<Vec<DeliveryRow>>, Problem> {
+    staff.needs_everything(Role::Viewer)?;
+    Ok(Json(desk.office.deliveries(limit.checked()?).await?))
+}
+
+async fn accept(
+    State(desk): State<Desk>,
+    staff: Staff,
+    Path(number): Path<u64>,
+) -> Result<Json<IntakeReport>, Problem> {
+    accept_held(&desk, &staff, number).await.map(Json)
+}
+
+/// Takes in a held delivery.
+///
+/// # Errors
+/// 404 when none with this number is held.
+pub async fn accept_held(desk: &Desk, staff: &Staff, number: u64) -> Result<IntakeReport, Problem> {
+    staff.needs_everything(Role::Operator)?;
+    let taken = desk.office.accept_held(number, staff.actor()).await?;
+    taken.ok_or_else(|| Problem::not_found(format!("no delivery {number} is held")))
+}
+
+async fn unattributed(
+    State(desk): State<Desk>,
+    staff: Staff,
+    Asked(limit): Asked<Limit>,
+) -> Result<Json<Vec<SightingRow>>, Problem> {
+    staff.needs_everything(Role::Viewer)?;
+    Ok(Json(desk.office.unattributed(limit.checked()?).await?))
+}

@@ -1,0 +1,390 @@
+//! `pratique case …`: the queue and its decisions from a terminal. An action fetches the version first unless one is
+//! named, so a script that must not race names it.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use clap::{Args, Subcommand};
+use pratique_core::ids::SightingNo;
+use pratique_core::time::Span;
+use serde_json::{Value, json};
+
+use super::client::{Client, escaped};
+use super::{Failure, Remote, show};
+use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter, Retraction};
+use crate::api::dossier::{CaseDossier, CasePage};
+
+/// What to do with cases.
+#[derive(Debug, Subcommand)]
+pub enum Case {
+    /// List cases, the newest first.
+    List(List),
+    /// Show one with evidence and story.
+    Show(Show),
+    /// Approve the quarantine of one, or of all proposed cases in a network after showing their number.
+    Approve(Approve),
+    /// Close a proposed case without quarantine.
+    Dismiss(Reasoned),
+    /// Let a line out.
+    Release(Reasoned),
+    /// Give a quarantine a later end.
+    Renew(Renew),
+    /// Write something down.
+    Note(Note),
+    /// Check the line now.
+    Rescan(One),
+}
+
+/// `case list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// States, separated by commas: warned, proposed, quarantined, watching, closed.
+    #[arg(long)]
+    state: Option<String>,
+    /// Only this cause.
+    #[arg(long)]
+    cause: Option<String>,
+    /// Only this subscriber.
+    #[arg(long)]
+    subscriber: Option<String>,
+    /// Only lines in this network, or with this address.
+    #[arg(long)]
+    network: Option<String>,
+    /// At most so many.
+    #[arg(long, default_value_t = 100)]
+    limit: u32,
+    /// Only cases with a smaller number: the next page.
+    #[arg(long)]
+    after: Option<u64>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `case show`.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// Its number.
+    case: u64,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// A case and nothing else.
+#[derive(Debug, Args)]
+pub struct One {
+    /// Its number.
+    case: u64,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `case approve`.
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// Its number.
+    #[arg(required_unless_present = "network", conflicts_with = "network")]
+    case: Option<u64>,
+    /// All proposed cases of lines in this network; shows their number and asks.
+    #[arg(long)]
+    network: Option<String>,
+    /// Only this cause, with --network.
+    #[arg(long, requires = "network")]
+    cause: Option<String>,
+    /// Confirms the number that a dry run showed, with --network; for scripts.
+    #[arg(long, requires = "network", value_name = "COUNT")]
+    confirm: Option<usize>,
+    /// Only show what would happen.
+    #[arg(long)]
+    dry_run: bool,
+    /// The version you looked at.
+    #[arg(long, conflicts_with = "network")]
+    version: Option<u32>,
+    /// The line is protected and meant all the same.
+    #[arg(long, conflicts_with = "network")]
+    protected: bool,
+    /// Kept as a note.
+    #[arg(long, conflicts_with = "network")]
+    reason: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// An action with a reason.
+#[derive(Debug, Args)]
+pub struct Reasoned {
+    /// Its number.
+    case: u64,
+    /// Why; the next shift reads it.
+    #[arg(long)]
+    reason: String,
+    /// The version you looked at.
+    #[arg(long)]
+    version: Option<u32>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `case renew`.
+#[derive(Debug, Args)]
+pub struct Renew {
+    /// Its number.
+    case: u64,
+    /// How long from now, for example 14d.
+    #[arg(long = "for", value_name = "SPAN")]
+    lasting: Span,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    /// The version you looked at.
+    #[arg(long)]
+    version: Option<u32>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `case note`.
+#[derive(Debug, Args)]
+pub struct Note {
+    /// Its number.
+    case: u64,
+    /// The text.
+    text: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `retract`.
+#[derive(Debug, Args)]
+pub struct Retract {
+    /// Numbers of the sightings, as `case show` lists them.
+    #[arg(required = true)]
+    sightings: Vec<u64>,
+    /// Why.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Case {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(c) => list(c),
+            Self::Show(c) => {
+                let dossier: CaseDossier = Client::new(&c.remote)?.get(&format!("/cases/{}", c.case))?;
+                if c.json {
+                    return show::json(&dossier);
+                }
+                show::case(&dossier);
+                Ok(())
+            }
+            Self::Approve(c) => match c.network.clone() {
+                Some(network) => approve_network(&c, network),
+                None => approve_one(c),
+            },
+            Self::Dismiss(c) => {
+                let client = Client::new(&c.remote)?;
+                let version = Some(version(&client, c.case, c.version)?);
+                let decision = Decision { version, reason: Some(c.reason), ..Decision::default() };
+                act(&client, c.case, "dismiss", &decision, c.json)
+            }
+            Self::Release(c) => {
+                let decision = Decision { version: c.version, reason: Some(c.reason), ..Decision::default() };
+                act(&Client::new(&c.remote)?, c.case, "release", &decision, c.json)
+            }
+            Self::Renew(c) => {
+                let client = Client::new(&c.remote)?;
+                let version = Some(version(&client, c.case, c.version)?);
+                let lasting = Some(c.lasting);
+                let decision = Decision { version, lasting, reason: Some(c.reason), ..Decision::default() };
+                act(&client, c.case, "renew", &decision, c.json)
+            }
+            Self::Note(c) => {
+                let decision = Decision { text: Some(c.text), ..Decision::default() };
+                act(&Client::new(&c.remote)?, c.case, "note", &decision, c.json)
+            }
+            Self::Rescan(c) => act(&Client::new(&c.remote)?, c.case, "rescan", &Decision::default(), c.json),
+        }
+    }
+}
+
+impl Retract {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        let sightings = self.sightings.into_iter().map(SightingNo).collect();
+        let _: Value = Client::new(&self.remote)?.post("/retract", &Retraction { sightings, reason: self.reason })?;
+        println!("retracted");
+        Ok(())
+    }
+}
+
+fn list(c: List) -> Result<(), Failure> {
+    let filter = Filter {
+        state: c.state,
+        cause: c.cause,
+        subscriber: c.subscriber,
+        network: c.network,
+        limit: Some(c.limit),
+        after: c.after,
+    };
+    let page = page(&Client::new(&c.remote)?, &filter)?;
+    if c.json {
+        return show::json(&page);
+    }
+    show::cases(&page.rows, page.total);
+    Ok(())
+}
+
+fn page(client: &Client, filter: &Filter) -> Result<CasePage, Failure> {
+    let fields = [
+        ("state", filter.state.clone()),
+        ("cause", filter.cause.clone()),
+        ("subscriber", filter.subscriber.clone()),
+        ("network", filter.network.clone()),
+        ("limit", filter.limit.map(|n| n.to_string())),
+        ("after", filter.after.map(|n| n.to_string())),
+    ];
+    let said: Vec<_> =
+        fields.into_iter().filter_map(|(name, value)| Some(format!("{name}={}", escaped(&value?)))).collect();
+    client.get(&format!("/cases?{}", said.join("&")))
+}
+
+fn version(client: &Client, case: u64, named: Option<u32>) -> Result<u32, Failure> {
+    match named {
+        Some(version) => Ok(version),
+        None => Ok(client.get::<CaseDossier>(&format!("/cases/{case}"))?.row.version),
+    }
+}
+
+fn act(client: &Client, case: u64, action: &str, decision: &Decision, as_json: bool) -> Result<(), Failure> {
+    let done: Value = client.post(&format!("/cases/{case}/{action}"), decision)?;
+    if as_json {
+        return show::json(&done);
+    }
+    let after: CaseDossier = client.get(&format!("/cases/{case}"))?;
+    println!("case {case}: {action} done; it is {} (version {})", after.row.state, after.row.version);
+    Ok(())
+}
+
+fn approve_one(c: Approve) -> Result<(), Failure> {
+    let Some(case) = c.case else { return Err(Failure::Usage("name a case".into())) };
+    let client = Client::new(&c.remote)?;
+    let version = version(&client, case, c.version)?;
+    if c.dry_run {
+        let wanted = json!({"cases": [{"id": case, "version": version}], "dry_run": true});
+        return show::json(&client.post::<Value>("/cases/approve", &wanted)?);
+    }
+    let protected_confirmed = c.protected.then_some(true);
+    let decision = Decision { version: Some(version), protected_confirmed, reason: c.reason, ..Decision::default() };
+    act(&client, case, "approve", &decision, c.json)
+}
+
+fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
+    let client = Client::new(&c.remote)?;
+    let filter = Filter {
+        state: Some("proposed".into()),
+        cause: c.cause.clone(),
+        network: Some(network.clone()),
+        limit: Some(crate::api::bulk::MOST as u32),
+        ..Filter::default()
+    };
+    let page = page(&client, &filter)?;
+    if page.total > crate::api::bulk::MOST as u64 {
+        return Err(Failure::Refused(format!(
+            "{} proposed cases lie in {network}; at most {} can be approved at once. Was a smaller network meant?",
+            page.total,
+            crate::api::bulk::MOST
+        )));
+    }
+    if page.rows.is_empty() {
+        return Err(Failure::Refused(format!("no proposed case lies in {network}")));
+    }
+    let picks = page.rows.iter().map(|r| crate::api::bulk::Pick { id: r.case, version: r.version }).collect();
+    let mut wanted = ApproveMany { cases: picks, dry_run: true, confirm: None };
+    let preview: ApprovedMany = client.post("/cases/approve", &wanted)?;
+    if c.dry_run && c.json {
+        return show::json(&preview);
+    }
+    if !c.json {
+        show::cases(&page.rows, page.total);
+    }
+    let seen = &preview.preview;
+    eprintln!(
+        "{} cases: {} lines with {} addresses and prefixes would be walled, {} would wait for a second person; {} \
+         quarantined now, {} after.",
+        seen.count,
+        seen.would_quarantine,
+        seen.elements,
+        seen.would_wait.len(),
+        seen.lines_now,
+        seen.lines_after
+    );
+    if let Some(obstacle) = seen.obstacle() {
+        return Err(Failure::Refused(obstacle));
+    }
+    if c.dry_run {
+        return Ok(());
+    }
+    wanted.confirm = Some(match c.confirm {
+        Some(count) => count,
+        None => typed_number("Type that number of cases to approve them")?,
+    });
+    wanted.dry_run = false;
+    let done: ApprovedMany = client.post("/cases/approve", &wanted)?;
+    for (case, why) in &done.refused {
+        eprintln!("case {case}: {}", crate::api::plain::visible(why));
+    }
+    if c.json {
+        show::json(&done)?;
+    } else {
+        println!("{} approved", done.approved.len());
+    }
+    if done.refused.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Refused(format!("{} were refused meanwhile", done.refused.len())))
+    }
+}
+
+/// Asks a person to type a number that was shown: harder to do by reflex than `y`.
+///
+/// # Errors
+/// Usage, when nobody is there to type, or something else was typed.
+pub fn typed_number<T: std::str::FromStr>(question: &str) -> Result<T, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Failure::Usage("nobody is there to confirm: name the number with --confirm".into()));
+    }
+    eprint!("{question}: ");
+    std::io::stderr().flush()?;
+    let mut line = String::new();
+    stdin.lock().read_line(&mut line)?;
+    line.trim().parse().map_err(|_| Failure::Refused("not confirmed; nothing was done".into()))
+}

@@ -1,0 +1,142 @@
+//! The command line's side of the API: blocking, one request at a time, errors in the API's own words.
+
+use std::io::Read;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use ureq::http::Response;
+use ureq::{Agent, Body, SendBody};
+
+use super::{Failure, Remote};
+
+/// An answer takes at most this long; longer than the daemon's own limit, so that its words arrive.
+const ANSWER_WITHIN: Duration = Duration::from_secs(90);
+/// A large report may be read for as long as this after it was sent.
+const IMPORT_WITHIN: Duration = Duration::from_secs(3_600);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The largest answer: a page of a thousand cases with everything.
+const ANSWER_BYTES: u64 = 64 << 20;
+
+/// A daemon and a token.
+pub struct Client {
+    agent: Agent,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    /// From flags, environment and configuration.
+    ///
+    /// # Errors
+    /// Usage, when there is no token or no address.
+    pub fn new(remote: &Remote) -> Result<Self, Failure> {
+        let base = match &remote.url {
+            Some(url) => url.trim_end_matches('/').to_owned(),
+            None => format!("http://{}", remote.node.load()?.api.listen),
+        };
+        if !base.starts_with("http://") {
+            return Err(Failure::Usage(format!(
+                "{base}: the command line speaks plain HTTP to a loopback address; use http://, through ssh -L if the \
+                 controller is elsewhere"
+            )));
+        }
+        let token = match (&remote.token, &remote.token_file) {
+            (Some(token), _) => token.trim().to_owned(),
+            (None, Some(file)) => std::fs::read_to_string(file)
+                .map_err(|e| Failure::Usage(format!("{}: {e}", file.display())))?
+                .trim()
+                .to_owned(),
+            (None, None) => {
+                return Err(Failure::Usage(
+                    "no token: set PRATIQUE_TOKEN or PRATIQUE_TOKEN_FILE; `pratique token add` makes one".into(),
+                ));
+            }
+        };
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .timeout_connect(Some(CONNECT_WITHIN))
+            .timeout_recv_response(Some(ANSWER_WITHIN))
+            // A proxy of the environment has no business between an operator and the controller.
+            .proxy(None)
+            .build()
+            .into();
+        Ok(Self { agent, base, token })
+    }
+
+    /// `GET /api/v1` and the path.
+    ///
+    /// # Errors
+    /// The problem's words, or that nobody answered.
+    pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        self.answer(request.call())
+    }
+
+    /// `POST /api/v1` and the path, with a JSON body.
+    ///
+    /// # Errors
+    /// The problem's words, or that nobody answered.
+    pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        let request = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        self.answer(request.send_json(body))
+    }
+
+    /// `POST /api/v1` and the path, with a file of known length.
+    ///
+    /// # Errors
+    /// The problem's words, or that nobody answered.
+    pub fn upload<T: DeserializeOwned>(&self, path: &str, bytes: u64, body: &mut dyn Read) -> Result<T, Failure> {
+        let request = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        let request = request.content_type("text/csv").header("content-length", bytes.to_string());
+        let request = request.config().timeout_recv_response(Some(IMPORT_WITHIN)).build();
+        self.answer(request.send(SendBody::from_reader(body)))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}/api/v1{path}", self.base)
+    }
+
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
+    fn answer<T: DeserializeOwned>(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<T, Failure> {
+        let mut answer = sent.map_err(|e| match e {
+            ureq::Error::BodyExceedsLimit(_) => Failure::Refused(format!("{}: the answer is too large", self.base)),
+            e => Failure::Unreachable(format!(
+                "{}: {e}; is the daemon running there? (--url or PRATIQUE_URL names another)",
+                self.base
+            )),
+        })?;
+        let status = answer.status();
+        let text = answer.body_mut().with_config().limit(ANSWER_BYTES).read_to_string();
+        let text = text.map_err(|e| Failure::Unreachable(format!("{}: the answer broke off: {e}", self.base)))?;
+        if status.is_success() {
+            return serde_json::from_str(&text)
+                .map_err(|e| Failure::Refused(format!("{}: not an answer of this version: {e}", self.base)));
+        }
+        let said = serde_json::from_str::<Value>(&text).ok();
+        let detail = said.as_ref().and_then(|p| p["detail"].as_str());
+        Err(Failure::Refused(match detail {
+            Some(detail) => crate::api::plain::visible(detail).into_owned(),
+            None => format!("{}: answered {status} and is probably no pratique", self.base),
+        }))
+    }
+}
+
+/// A text as part of a path or query (RFC 3986 unreserved characters stay).
+pub fn escaped(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
+            // Writing to a String cannot fail.
+            _ => drop(write!(escaped, "%{byte:02X}")),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,67 @@
+//! `pratique init DIR`: a node to start from. Commented configuration, a copy of the policies, a first supervisor.
+
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::Failure;
+use super::token::now;
+use crate::api::tokens::{NewToken, Person, Role, TokenList};
+use crate::config::EXAMPLE;
+use crate::policy_files;
+
+/// `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Folder to write to; made if it is not there. Existing files stay as they are.
+    dir: PathBuf,
+    /// Whose the first token is.
+    #[arg(long, default_value = "admin")]
+    person: Person,
+}
+
+impl Init {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When something cannot be written.
+    pub fn run(self) -> Result<(), Failure> {
+        let dir = &self.dir;
+        let mut private = std::fs::DirBuilder::new();
+        private.recursive(true).mode(0o750);
+        private.create(dir)?;
+        private.create(dir.join("data"))?;
+        let config = dir.join("pratique.yaml");
+        if write_new(&config, EXAMPLE)? {
+            println!("{}: every field with its default and the reason for it", config.display());
+        } else {
+            println!("{}: is there already, left as it is", config.display());
+        }
+        let written = policy_files::write_built_in(&dir.join("policies"))?;
+        println!("{}: {} files", dir.join("policies").display(), written.len());
+        let tokens = dir.join("tokens.yaml");
+        let mut list = TokenList::load(&tokens).map_err(|e| Failure::Refused(e.to_string()))?;
+        if list.tokens.is_empty() {
+            let new = NewToken { person: self.person, role: Role::Supervisor, expires: None, networks: Vec::new() };
+            let token = list.add(new, now())?;
+            list.store(&tokens)?;
+            println!("\nThe first supervisor's token, shown this once:\n\n    {token}\n");
+        } else {
+            println!("{}: has tokens already; `pratique token add` makes more", tokens.display());
+        }
+        println!("Next: edit networks in policies/policy.yaml, then");
+        println!("    pratique check-config --config {}", config.display());
+        println!("    pratique run --config {}", config.display());
+        Ok(())
+    }
+}
+
+fn write_new(path: &Path, text: &str) -> std::io::Result<bool> {
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()).map(|()| true),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
+        Err(e) => Err(e),
+    }
+}

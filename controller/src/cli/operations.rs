@@ -1,0 +1,366 @@
+//! The whole from a terminal: status, plan, halt and resume, deliveries, one line's record, release of everything, and
+//! the check of the log.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::case::typed_number;
+use super::client::{Client, escaped};
+use super::{Failure, Node, Remote, show};
+use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
+use crate::api::operations::{AllReleased, ReleaseAll};
+use crate::api::plain;
+use crate::console::{pages, words};
+use crate::daemon::emergency;
+use crate::engine::handle::IntakeReport;
+use crate::store::{self, VerifyError};
+
+/// `plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+pub struct StatusOf {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `halt`.
+#[derive(Debug, Args)]
+pub struct Halt {
+    /// Why; everybody sees it.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `resume`.
+#[derive(Debug, Args)]
+pub struct Resume {
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `release`.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// Every quarantined line. One case is released with `case release`.
+    #[arg(long, required = true)]
+    all: bool,
+    /// Why.
+    #[arg(long, required_unless_present = "dry_run", default_value = "")]
+    reason: String,
+    /// Only show how many it would be.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask.
+    #[arg(long)]
+    yes: bool,
+    /// Do not ask the daemon: work on store and dataplane of this node directly. Used by itself when no daemon answers.
+    #[arg(long)]
+    offline: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery`.
+#[derive(Debug, Subcommand)]
+pub enum Delivery {
+    /// The newest deliveries.
+    List(StatusOf),
+    /// Take a held one in.
+    Accept(Accept),
+    /// The newest sightings that accuse nobody, with the reason.
+    Unattributed(StatusOf),
+}
+
+/// `delivery accept`.
+#[derive(Debug, Args)]
+pub struct Accept {
+    /// Its number.
+    delivery: u64,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `line`.
+#[derive(Debug, Subcommand)]
+pub enum Line {
+    /// What is known of a subscriber.
+    Show(Who),
+    /// Erase its personal data; the log keeps only a number.
+    Purge(Who),
+}
+
+/// A subscriber.
+#[derive(Debug, Args)]
+pub struct Who {
+    /// The provider's id.
+    subscriber: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `verify-log`.
+#[derive(Debug, Args)]
+pub struct VerifyLog {
+    /// A position and hash from an earlier run, as `POSITION:HASH`: proves that nothing before it was changed since.
+    #[arg(long, value_name = "ANCHOR")]
+    anchor: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+impl Plan {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        let plan: PlanReport = Client::new(&self.remote)?.get("/plan")?;
+        if self.json {
+            return show::json(&plan);
+        }
+        println!("plan {}: {} addresses and prefixes behind the wall", plan.generation, plan.desired);
+        for e in &plan.enforcers {
+            match (&e.unreadable, e.actual) {
+                (Some(why), _) => println!("{}: cannot be read, which is not empty: {}", e.name, plain::visible(why)),
+                (None, actual) if e.missing_total == 0 && e.surplus_total == 0 => {
+                    println!("{}: in step, {} there", e.name, actual.unwrap_or(0));
+                }
+                (None, _) => println!("{}: {} missing, {} too many", e.name, e.missing_total, e.surplus_total),
+            }
+            e.missing.iter().for_each(|m| println!("  + {m}"));
+            e.surplus.iter().for_each(|s| println!("  - {s}"));
+        }
+        Ok(())
+    }
+}
+
+impl StatusOf {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        let status: Status = Client::new(&self.remote)?.get("/status")?;
+        if self.json {
+            return show::json(&status);
+        }
+        if let Some(why) = &status.halted {
+            println!("HALTED: {}", plain::visible(why));
+        }
+        let troubles = pages::troubles(&status);
+        for trouble in &troubles {
+            println!("! {}", plain::visible(trouble));
+        }
+        let cases: Vec<_> = status.cases.iter().map(|(state, n)| format!("{n} {state}")).collect();
+        println!("cases: {}", cases.join(", "));
+        println!("walled: {} of {} lines allowed", status.caps.lines_now, status.caps.lines_limit);
+        println!(
+            "known: {} subscribers, {} live sessions",
+            words::count(&status.lines),
+            words::count(&status.sessions)
+        );
+        for e in &status.enforcers {
+            println!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
+        }
+        println!("log at {}, running since {}", status.seq, show::at(&status.started_at));
+        Ok(())
+    }
+}
+
+impl Halt {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        let _: Value = Client::new(&self.remote)?.post("/halt", &json!({"reason": self.reason}))?;
+        println!("halted: nothing new is walled until `pratique resume`");
+        Ok(())
+    }
+}
+
+impl Resume {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        let _: Value = Client::new(&self.remote)?.post("/resume", &json!({}))?;
+        println!("enforcement goes on");
+        Ok(())
+    }
+}
+
+impl Release {
+    /// Does it, through the daemon, or without it when there is none.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        if !self.offline {
+            match Client::new(&self.remote).and_then(|client| self.through(&client)) {
+                Err(Failure::Unreachable(said)) => {
+                    eprintln!("pratique: {said}\nNo daemon answers: working without it.")
+                }
+                done => return done,
+            }
+        }
+        let config = self.remote.node.load()?;
+        match emergency::standing(&config)? {
+            Some(count) => println!("{count} addresses and prefixes stand behind the wall of this machine."),
+            None => println!("No wall of pratique stands on this machine."),
+        }
+        if self.dry_run {
+            return Ok(());
+        }
+        self.confirmed(emergency::standing(&config)?.unwrap_or(0) as u64)?;
+        let report = emergency::release_all(&config, &self.reason)?;
+        println!("The wall is away: {} addresses and prefixes are free.", report.freed.unwrap_or(0));
+        if let Some(released) = report.released {
+            println!("{released} cases are released in the log.");
+        }
+        for problem in &report.problems {
+            eprintln!("pratique: {problem}");
+        }
+        if report.released.is_some() {
+            Ok(())
+        } else {
+            Err(Failure::Refused("the lines are free, the log is behind".into()))
+        }
+    }
+
+    fn through(&self, client: &Client) -> Result<(), Failure> {
+        let dry = ReleaseAll { dry_run: true, ..ReleaseAll::default() };
+        let seen: AllReleased = client.post("/release-all", &dry)?;
+        println!("{} lines are quarantined.", seen.quarantined);
+        if self.dry_run {
+            return Ok(());
+        }
+        let confirm = Some(self.confirmed(seen.quarantined)?);
+        let wanted = ReleaseAll { dry_run: false, confirm, reason: self.reason.clone() };
+        self.tell(&client.post("/release-all", &wanted)?)
+    }
+
+    fn confirmed(&self, count: u64) -> Result<u64, Failure> {
+        if self.yes {
+            return Ok(count);
+        }
+        let typed: u64 = typed_number("Type that number to release all of them")?;
+        if typed == count { Ok(count) } else { Err(Failure::Refused("not confirmed; nothing was done".into())) }
+    }
+
+    fn tell(&self, all: &AllReleased) -> Result<(), Failure> {
+        println!("{} released", all.done.released);
+        match all.done.failed {
+            0 => Ok(()),
+            n => Err(Failure::Refused(format!("{n} could not be released; `pratique case list --state quarantined`"))),
+        }
+    }
+}
+
+impl Delivery {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(c) => {
+                let rows: Vec<DeliveryRow> = Client::new(&c.remote)?.get("/deliveries")?;
+                if c.json {
+                    return show::json(&rows);
+                }
+                let mut shown = show::table(&["NO", "CAME", "SOURCE", "REPORT", "FILE", "ROWS", "STATE"]);
+                for d in rows {
+                    let usual = d.usual_rows.map(|n| format!(" (usually {n})")).unwrap_or_default();
+                    shown.add_row([
+                        d.number.to_string(),
+                        show::at(&d.received_at),
+                        plain::short(&d.source, 40),
+                        plain::short(&d.report, 40),
+                        plain::short(&d.name, 80),
+                        format!("{}{usual}", d.rows),
+                        format!("{:?}", d.state).to_lowercase(),
+                    ]);
+                }
+                println!("{shown}");
+                Ok(())
+            }
+            Self::Accept(c) => {
+                let report: IntakeReport =
+                    Client::new(&c.remote)?.post(&format!("/deliveries/{}/accept", c.delivery), &json!({}))?;
+                println!("{} taken in, {} cases opened", report.taken, report.opened.len());
+                Ok(())
+            }
+            Self::Unattributed(c) => {
+                let rows: Vec<SightingRow> = Client::new(&c.remote)?.get("/unattributed")?;
+                if c.json {
+                    return show::json(&rows);
+                }
+                show::sightings(&rows.iter().collect::<Vec<_>>(), true);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Line {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Show(c) => {
+                let line: LineDossier = Client::new(&c.remote)?.get(&format!("/lines/{}", escaped(&c.subscriber)))?;
+                show::json(&line)
+            }
+            Self::Purge(c) => {
+                let path = format!("/lines/{}/purge", escaped(&c.subscriber));
+                let purged: Purged = Client::new(&c.remote)?.post(&path, &json!({}))?;
+                println!("{} rows erased", purged.rows);
+                Ok(())
+            }
+        }
+    }
+}
+
+impl VerifyLog {
+    /// Does it, beside a running daemon or without one.
+    ///
+    /// # Errors
+    /// The first bad entry.
+    pub fn run(self) -> Result<(), Failure> {
+        let anchor = self.anchor.as_deref().map(str::parse).transpose();
+        let anchor = anchor.map_err(|e| Failure::Usage(format!("--anchor: {e}")))?;
+        let log = self.node.load()?.store_path();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        match runtime.block_on(store::verify(&log, anchor)) {
+            Ok(found) if self.json => show::json(&found),
+            Ok(found) => {
+                println!("{}: {} entries verified", log.display(), found.entries);
+                println!("anchor: {}", found.head);
+                Ok(())
+            }
+            Err(VerifyError::Bad(bad)) => Err(Failure::Refused(format!("{}: {bad}", log.display()))),
+            Err(e) => Err(Failure::Refused(format!("{}: {e}", log.display()))),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! `pratique token …`: edits the tokens file beside the configuration. The daemon sees the change at its next request, so
+//! this works with the daemon up or down.
+
+use clap::{Args, Subcommand};
+use ipnet::IpNet;
+use pratique_core::time::{Span, Timestamp};
+
+use super::{Failure, Node, show};
+use crate::api::tokens::{NewToken, Person, Role, TokenList};
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum Token {
+    /// Make a token and show it once.
+    Add(Add),
+    /// List tokens; the tokens themselves are kept nowhere.
+    List(List),
+    /// Revoke one token, or all of a person. Sessions it began end at once.
+    Revoke(Revoke),
+}
+
+/// `token add`.
+#[derive(Debug, Args)]
+pub struct Add {
+    /// Whose. Two tokens of one person count as one person where two have to approve.
+    #[arg(long)]
+    person: Person,
+    /// viewer looks; operator decides about cases; supervisor also halts, releases everything and erases.
+    #[arg(long, value_enum)]
+    role: Role,
+    /// Ends after this, for example 90d.
+    #[arg(long = "for", value_name = "SPAN")]
+    lasting: Option<Span>,
+    /// Sees only lines in this network; may be given several times.
+    #[arg(long, value_name = "NETWORK")]
+    network: Vec<IpNet>,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// `token list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// `token revoke`.
+#[derive(Debug, Args)]
+pub struct Revoke {
+    /// A person, or the first eight digits of a token's hash as `token list` shows them.
+    which: String,
+    #[command(flatten)]
+    node: Node,
+}
+
+impl Token {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Add(c) => {
+                let path = c.node.load()?.tokens;
+                let mut list = load(&path)?;
+                let expires = c.lasting.map(|span| now().plus(span));
+                if expires.is_some_and(|end| end <= now()) {
+                    return Err(Failure::Usage("--for: the token would never be valid".into()));
+                }
+                let token =
+                    list.add(NewToken { person: c.person, role: c.role, expires, networks: c.network }, now())?;
+                list.store(&path)?;
+                println!("{token}");
+                eprintln!("Shown this once; only its hash is kept, in {}.", path.display());
+                Ok(())
+            }
+            Self::List(c) => {
+                let list = load(&c.node.load()?.tokens)?;
+                if c.json {
+                    return show::json(&list);
+                }
+                let mut shown = show::table(&["TOKEN", "PERSON", "ROLE", "CREATED", "EXPIRES", "NETWORKS"]);
+                for t in &list.tokens {
+                    let networks: Vec<_> = t.networks.iter().map(ToString::to_string).collect();
+                    shown.add_row([
+                        t.sha256.id(),
+                        t.person.to_string(),
+                        t.role.to_string(),
+                        show::at(&t.created),
+                        t.expires.as_ref().map_or_else(|| "never".into(), show::at),
+                        if networks.is_empty() { "all".into() } else { networks.join(", ") },
+                    ]);
+                }
+                println!("{shown}");
+                Ok(())
+            }
+            Self::Revoke(c) => {
+                let path = c.node.load()?.tokens;
+                let mut list = load(&path)?;
+                let gone = list.revoke(&c.which);
+                if gone.is_empty() {
+                    return Err(Failure::Refused(format!("no token of `{}`; see `pratique token list`", c.which)));
+                }
+                list.store(&path)?;
+                for t in gone {
+                    println!("revoked {} of {} ({})", t.sha256.id(), t.person, t.role);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn load(path: &std::path::Path) -> Result<TokenList, Failure> {
+    TokenList::load(path).map_err(|e| Failure::Refused(e.to_string()))
+}
+
+/// The time of this machine.
+pub fn now() -> Timestamp {
+    Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+}

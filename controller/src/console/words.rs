@@ -1,0 +1,157 @@
+//! Small words of the pages: times as a person at night reads them, states, verdicts, strangers' text made harmless.
+
+use pratique_core::playbook::Class;
+use pratique_core::rescan::Verdict;
+use pratique_core::sighting::{Severity, Transport};
+use pratique_core::time::Span;
+
+use crate::api::dossier::{Moment, SightingRow};
+use crate::api::plain;
+
+/// `2026-02-16 00:00 UTC`.
+pub fn at(t: &Moment) -> String {
+    let text = t.to_string();
+    match text.get(..16) {
+        Some(minute) if minute.as_bytes().get(10) == Some(&b'T') => format!("{} UTC", minute.replacen('T', " ", 1)),
+        _ => text,
+    }
+}
+
+/// `3 h ago`, `in 29 d`.
+pub fn ago(t: &Moment, now: &Moment) -> String {
+    let ms = now.0.since(t.0).as_millis();
+    let said = roughly(ms.unsigned_abs());
+    match (said.as_str(), ms >= 0) {
+        ("now", _) => said,
+        (_, true) => format!("{said} ago"),
+        (_, false) => format!("in {said}"),
+    }
+}
+
+/// A span, roughly.
+pub fn span(s: &Span) -> String {
+    match roughly(s.as_millis().unsigned_abs()).as_str() {
+        "now" => "none".into(),
+        said => said.into(),
+    }
+}
+
+fn roughly(ms: u64) -> String {
+    match ms / 1_000 {
+        0..=4 => "now".into(),
+        s @ 5..=119 => format!("{s} s"),
+        s @ 120..=7_199 => format!("{} min", s / 60),
+        s @ 7_200..=172_799 => format!("{} h", s / 3_600),
+        s => format!("{} d", s / 86_400),
+    }
+}
+
+/// Strangers' text, at most 160 characters.
+pub fn shown(text: &str) -> String {
+    plain::short(text, 160)
+}
+
+/// Staff's text: whole, but visible.
+pub fn whole(text: &str) -> String {
+    text.lines().map(|l| plain::visible(l).into_owned()).collect::<Vec<_>>().join("\n")
+}
+
+/// `1,234`.
+pub fn count(n: &u64) -> String {
+    let digits = n.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// `12.0 GB`.
+pub fn bytes(n: &u64) -> String {
+    let (unit, name) = match n {
+        0..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    format!("{}.{} {name}", n / unit, n % unit * 10 / unit)
+}
+
+/// Where it was seen: `192.0.2.1 port 23/tcp`.
+pub fn place(row: &SightingRow) -> String {
+    let transport = match row.transport {
+        Some(Transport::Tcp) => "/tcp",
+        Some(Transport::Udp) => "/udp",
+        None => "",
+    };
+    row.port.map_or_else(|| row.address.to_string(), |port| format!("{} port {port}{transport}", row.address))
+}
+
+/// A severity.
+pub const fn severity(s: &Severity) -> &'static str {
+    match s {
+        Severity::Info => "info",
+        Severity::Low => "low",
+        Severity::Medium => "medium",
+        Severity::High => "high",
+        Severity::Critical => "critical",
+    }
+}
+
+/// A class.
+pub const fn class(c: &Class) -> &'static str {
+    match c {
+        Class::Infection => "infection",
+        Class::Exposure => "open door",
+    }
+}
+
+/// A verdict.
+pub const fn verdict(v: &Verdict) -> &'static str {
+    match v {
+        Verdict::Clean => "clean",
+        Verdict::Vulnerable => "vulnerable",
+        Verdict::Inconclusive => "inconclusive",
+    }
+}
+
+/// Why a sighting became no evidence, in words. An outcome without words here is shown as it is.
+pub fn outcome(key: &str) -> String {
+    match key {
+        "unknown" => "nobody is known to have held this address then; is a session list missing?".into(),
+        "no-port" => "the address is shared and the report names no port".into(),
+        "changed-hands" => "the address changed hands within the clock error of the report".into(),
+        "conflict" => "two sessions claim the address at the same time".into(),
+        "below-threshold" => "not yet enough of them for a case".into(),
+        other => plain::short(other, 80),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pratique_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn times_read_as_people_say_them() {
+        let now = Moment(Timestamp::from_secs(1_771_200_000));
+        assert_eq!(at(&now), "2026-02-16 00:00 UTC");
+        assert_eq!(ago(&now, &now), "now");
+        assert_eq!(ago(&Moment(now.0.minus(Span::from_mins(90))), &now), "90 min ago");
+        assert_eq!(ago(&Moment(now.0.plus(Span::from_days(29))), &now), "in 29 d");
+        assert_eq!(ago(&Moment(Timestamp::MAX), &now), "in 106731264 d");
+        assert_eq!(at(&Moment(Timestamp::MAX)), "further notice");
+    }
+
+    #[test]
+    fn numbers_are_grouped_and_bytes_have_units() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(|n| count(&n)), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            [0, 1_500, 67_108_864, 12_000_000_000].map(|n| bytes(&n)),
+            ["0.0 kB", "1.5 kB", "67.1 MB", "12.0 GB"]
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! What follows the engine: view, wall, scanner and gauges, told on the loop after each commit.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use pratique_core::event::{Body, CaseEvent, Event};
+use pratique_core::ids::{CaseId, Seq};
+use pratique_core::rescan::RescanTrigger;
+use pratique_core::state::StateName;
+use pratique_core::time::Timestamp;
+use pratique_core::view::GardenView;
+use pratique_core::world::{Settled, World};
+use tokio::sync::{mpsc, watch};
+
+use super::wall::WallFeed;
+use crate::engine::Outside;
+use crate::metrics::Metrics;
+use crate::rescans::Running;
+use crate::store::StoreError;
+
+/// Hands on what the engine committed.
+pub struct Followers {
+    /// Whom dns and portal read.
+    pub view: Arc<GardenView>,
+    /// The enforcer's side.
+    pub wall: WallFeed,
+    /// Rescans that were asked for.
+    pub rescans: mpsc::UnboundedSender<(CaseId, RescanTrigger)>,
+    /// Rescans under way.
+    pub running: Running,
+    /// Gauges.
+    pub metrics: Arc<Metrics>,
+    /// Set when this node must stop writing.
+    pub fenced: watch::Sender<bool>,
+    /// The first settling names the whole plan.
+    pub started: bool,
+}
+
+impl Outside for Followers {
+    fn committed(&mut self, events: &[(Seq, Event)], world: &World) {
+        for (_, event) in events {
+            if let Body::Case { case, what: CaseEvent::RescanRequested { trigger } } = &event.body {
+                // The receiver is gone only when the daemon stops; the request stands in the log.
+                let _stopping = self.rescans.send((*case, *trigger)).is_err();
+            }
+        }
+        let meters = &self.metrics.engine;
+        self.metrics.ready.store_writable.store(true, Ordering::Release);
+        for state in StateName::ALL {
+            let n = i64::try_from(world.cases().count(state)).unwrap_or(i64::MAX);
+            meters.cases.with_label_values(&[state.as_str()]).set(n);
+        }
+        meters.log_position.set(i64::try_from(world.generation().0).unwrap_or(i64::MAX));
+        meters.halted.set(i64::from(world.cases().halted().is_some()));
+        meters.sessions.set(i64::try_from(world.directory().len()).unwrap_or(i64::MAX));
+    }
+
+    fn settled(&mut self, settled: Settled, world: &World, _now: Timestamp) {
+        // Residents are in the view before the wall steers them, and stay until the wall has let them go: no packet
+        // meets a resolver or portal that does not know it.
+        for (element, resident) in &settled.put {
+            self.view.put(*element, Arc::clone(resident));
+        }
+        self.view.set_generation(settled.diff.generation);
+        if self.started {
+            self.wall.step(settled.diff, settled.remove, &self.view);
+        } else {
+            self.started = true;
+            self.wall.begin(world.plan());
+        }
+        self.running.recheck(world);
+    }
+
+    fn failed(&mut self, error: &StoreError) {
+        self.metrics.engine.store_failures.inc();
+        self.metrics.ready.store_writable.store(false, Ordering::Release);
+        if matches!(error, StoreError::Fenced { .. }) {
+            self.fenced.send_replace(true);
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Everything started and stopped together.
+//!
+//! Start: settings and policies are checked, sockets bound and the store loaded before the wall is touched. Stop: pages
+//! and API first, then the engine with a last snapshot, then the enforcer's thread; the wall stays as it is.
+//!
+//! * [`follow`]: what the engine's commits lead to
+//! * [`wall`]: the driver of the enforcer, for engine, resolver and office
+//! * [`pages`]: the portal's buttons; [`inbox`]: report files and session lists
+//! * [`emergency`]: `release --all` with everything else down
+
+pub mod emergency;
+mod follow;
+mod inbox;
+mod pages;
+mod wall;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use arc_swap::ArcSwapOption;
+use pratique_core::ids::CaseId;
+use pratique_core::rescan::RescanTrigger;
+use pratique_core::view::GardenView;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+
+use self::follow::Followers;
+use self::inbox::Inbox;
+use self::wall::{OfficeWall, Opener, WallFeed, Walls};
+use crate::api;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::Engine;
+use crate::engine::handle::EngineHandle;
+use crate::metrics::Metrics;
+use crate::office::EngineOffice;
+use crate::policy_files::{self, PolicySet};
+use crate::rescans::{Rescans, Running};
+use crate::scan::{Control, Scanner};
+use crate::store::{Options, SqliteStore, Store as _, StoreMetrics};
+
+/// The wall's counters are read this often. Attack traffic is evidence; a page that says "still attacking" should not be
+/// older than a few seconds.
+const COUNTERS_EVERY: Duration = Duration::from_secs(2);
+
+/// Gauges that nobody pushes are refreshed this often.
+const READINESS_EVERY: Duration = Duration::from_secs(1);
+
+/// Everything under way may take this long when stopping.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// The name of the database in the data directory.
+pub(crate) const DATABASE: &str = "pratique.db";
+
+/// Runs until SIGTERM or SIGINT. SIGHUP reads the policies again.
+///
+/// # Errors
+/// What kept it from starting, with the remedy; or that this node had to stop writing.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(serve(config));
+    // Blocking work that does not end (a stuck disk) must not keep a stopped daemon alive.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    result
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let metrics = Arc::new(Metrics::new()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry())?);
+    let started_at = clock.now();
+    let policies = policy_files::load_set(&config.policies)?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
+
+    // Sockets before anything changes: an address in use must not leave a half-started daemon with a wall.
+    let listener = TcpListener::bind(config.api.listen)
+        .await
+        .with_context(|| format!("api.listen: cannot listen on {}; is pratique running already?", config.api.listen))?;
+    let dns_sockets = match &config.dns {
+        Some(dns) => Some(pratique_dns::bind(&dns.listen)?),
+        None => None,
+    };
+    let mut portal_sockets = Vec::new();
+    for address in config.portal.iter().flat_map(|p| &p.listen) {
+        let bound = TcpListener::bind(address).await;
+        portal_sockets.push(bound.with_context(|| format!("portal.listen: cannot listen on {address}"))?);
+    }
+    let control = Control::start(&config.control).await?;
+
+    let store_metrics = StoreMetrics::new()?;
+    store_metrics.register(metrics.registry())?;
+    let options = Options { metrics: Some(store_metrics), ..Options::default() };
+    let store = SqliteStore::open(&config.data_dir.join(DATABASE), options).await?;
+    let reader = store.reader();
+
+    let view = Arc::new(GardenView::default());
+    let walls = Walls::start(&config, &policies.policy, metrics.registry())?;
+    let (ask_rescan, rescan_asked) = mpsc::unbounded_channel();
+    let running = Running::default();
+    let (fenced, mut fenced_seen) = watch::channel(false);
+    let followers = Followers {
+        view: Arc::clone(&view),
+        wall: WallFeed { walls: walls.clone(), runtime: tokio::runtime::Handle::current() },
+        rescans: ask_rescan.clone(),
+        running: running.clone(),
+        metrics: Arc::clone(&metrics),
+        fenced,
+        started: false,
+    };
+    let release = emergency::Marker::at(&config.data_dir);
+    let released = release.reason();
+    let at_start = |world: &pratique_core::world::World| match &released {
+        Some(_) => emergency::releases(world),
+        None => Vec::new(),
+    };
+    let policy = Arc::new(policies.policy.clone());
+    let (engine, handle) = Engine::load(store, policy, Arc::clone(&clock), followers, at_start).await?;
+    if released.is_some() {
+        release.remove()?;
+        warn!("every line was released by `release --all` while the daemon was down; the log says so now");
+    }
+    for case in engine.world().cases().rescans_pending() {
+        let trigger = case.rescan_pending.map_or(RescanTrigger::Schedule, |(trigger, _)| trigger);
+        let _never_closed_here = ask_rescan.send((case.id, trigger)).is_err();
+    }
+    metrics.ready.policy_loaded.store(true, Ordering::Release);
+
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks = JoinSet::new();
+    let engine_task = tokio::spawn(engine.run());
+
+    let office = Arc::new(EngineOffice {
+        engine: handle.clone(),
+        reader: Arc::clone(&reader),
+        wall: Arc::new(OfficeWall { walls: walls.clone(), clock: Arc::clone(&clock) }),
+        metrics: Arc::clone(&metrics),
+        held: config.data_dir.join("held"),
+        started_at,
+        policy_problem: Arc::new(ArcSwapOption::empty()),
+    });
+    let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock)));
+
+    let now = Arc::clone(&clock);
+    let scanner = Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?;
+    let rescans = Rescans::new(handle.clone(), Arc::clone(&reader), Arc::new(scanner), Arc::clone(&clock), running);
+    tasks.spawn(dispatch_rescans(rescans, rescan_asked, stopping.clone()));
+    tasks.spawn(read_counters(walls.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
+    tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
+
+    if let (Some(settings), Some((udp, tcp))) = (config.dns.clone(), dns_sockets) {
+        let opener = Arc::new(Opener(walls.clone()));
+        let resolver = pratique_dns::Resolver::new(settings, Arc::clone(&view), opener, metrics.registry())?;
+        let stopping = stopping.clone();
+        tasks.spawn(async move { resolver.serve(udp, tcp, stopped(stopping)).await });
+    }
+    if let Some(portal) = &config.portal {
+        let texts = config.policies.join("texts");
+        let texts = texts.is_dir().then_some(texts.as_path());
+        let desk = Arc::new(pages::PortalDesk(handle.clone()));
+        let portal =
+            pratique_portal::Portal::new(portal.pages.clone(), texts, Arc::clone(&view), desk, metrics.registry())?;
+        let stopping = stopping.clone();
+        tasks.spawn(async move { portal.serve(portal_sockets, stopped(stopping)).await });
+    }
+    let office_task = {
+        let (router, meters) = staff_desk(&config, &office, &inbox, &metrics, &clock)?;
+        tokio::spawn(api::serve::serve(listener, router, meters, stopping.clone()))
+    };
+    if let Some(folder) = &config.drop_dir {
+        let (inbox, folder, stopping) = (Arc::clone(&inbox), folder.clone(), stopping.clone());
+        tasks.spawn(async move { inbox.watch(folder, stopping).await });
+    }
+    info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
+    notify_systemd(&[sd_notify::NotifyState::Ready]);
+
+    let ended = wait_for_end(&config, &inbox, &handle, &walls, &mut fenced_seen).await;
+    notify_systemd(&[sd_notify::NotifyState::Stopping]);
+    info!("stopping; the wall stays as it is");
+    stop.send_replace(true);
+    let all_ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all_ended).await.is_err() {
+        warn!("some connections did not end in time; they are cut");
+        tasks.shutdown().await;
+    }
+    if let Err(error) = office_task.await {
+        error!(%error, "the API's task ended badly");
+    }
+    handle.stop().await;
+    if let Err(error) = engine_task.await {
+        error!(%error, "the engine's task ended badly");
+    }
+    walls.stop();
+    control.stop().await;
+    ended
+}
+
+/// Waits for a signal to stop, and reads the policies again on SIGHUP.
+async fn wait_for_end(
+    config: &Config,
+    inbox: &Inbox,
+    handle: &EngineHandle,
+    walls: &Walls,
+    fenced: &mut watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = fenced.wait_for(|f| *f) => {
+                bail!("another node writes to this log: this one stops; its wall stays as it is");
+            }
+            _ = hangup.recv() => reload(config, inbox, handle, walls).await,
+        }
+    }
+}
+
+async fn reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls: &Walls) {
+    let problem = match try_reload(config, inbox, handle, walls).await {
+        Ok(()) => {
+            info!("the policies were read again");
+            None
+        }
+        Err(error) => {
+            error!("the policies on disk are not in force, the former ones are: {error:#}");
+            Some(Arc::new(format!("{error:#}")))
+        }
+    };
+    inbox.office().policy_problem.store(problem);
+}
+
+async fn try_reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls: &Walls) -> anyhow::Result<()> {
+    let policies: PolicySet = policy_files::load_set(&config.policies)?;
+    let policy = Arc::new(policies.policy.clone());
+    handle.policy(Arc::clone(&policy)).await?;
+    let plan = handle.read(|world, _| world.plan().clone()).await?;
+    walls.reconfigure(config, &policy, &plan)?;
+    inbox.set_policies(policies);
+    Ok(())
+}
+
+async fn dispatch_rescans(
+    rescans: Rescans,
+    mut asked: mpsc::UnboundedReceiver<(CaseId, RescanTrigger)>,
+    stopping: watch::Receiver<bool>,
+) {
+    // The scanner bounds how many run; what waits is one small task each, at most one per open case.
+    let mut running = JoinSet::new();
+    let stop = stopped(stopping);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            Some((case, trigger)) = asked.recv() => {
+                running.spawn(rescans.clone().run(case, trigger));
+            }
+            Some(_) = running.join_next() => {}
+        }
+    }
+}
+
+async fn read_counters(walls: Walls, handle: EngineHandle, clock: Arc<dyn Clock>, stopping: watch::Receiver<bool>) {
+    let mut failing = false;
+    let mut turn = tokio::time::interval(COUNTERS_EVERY);
+    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let stop = stopped(stopping);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = turn.tick() => {}
+        }
+        // Traffic between this moment and the read counts; silence is told only up to here.
+        let read_at = clock.now();
+        match walls.driver().attempts().await {
+            Ok(attempts) => {
+                failing = false;
+                if handle.wall(attempts, read_at).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) if failing => tracing::debug!(%error, "the wall's counters still cannot be read"),
+            Err(error) => {
+                failing = true;
+                warn!(%error, "the wall's counters cannot be read; silence does not count until they can");
+            }
+        }
+    }
+}
+
+async fn watch_readiness(walls: Walls, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) {
+    let mut turn = tokio::time::interval(READINESS_EVERY);
+    let stop = stopped(stopping);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = turn.tick() => metrics.ready.enforcers_in_step.store(walls.in_step(), Ordering::Release),
+        }
+    }
+}
+
+fn staff_desk(
+    config: &Config,
+    office: &Arc<EngineOffice>,
+    inbox: &Arc<Inbox>,
+    metrics: &Arc<Metrics>,
+    clock: &Arc<dyn Clock>,
+) -> anyhow::Result<(axum::Router, api::meters::Meters)> {
+    let spool: PathBuf = config.data_dir.join("spool");
+    std::fs::create_dir_all(&spool).with_context(|| format!("{} cannot be made", spool.display()))?;
+    let meters = api::meters::Meters::new(metrics.registry())?;
+    let now = Arc::clone(clock);
+    let desk = api::Desk {
+        office: Arc::clone(office) as Arc<dyn api::office::Office>,
+        readers: Arc::clone(inbox) as Arc<dyn api::intake::Readers>,
+        auth: Arc::new(api::auth::Auth::new(api::tokens::TokenFile::open(&config.tokens)?, meters.clone())),
+        sessions: Arc::default(),
+        metrics: Arc::clone(metrics),
+        meters: Arc::new(meters.clone()),
+        now: Arc::new(move || now.now()),
+        settings: Arc::new(api::Settings {
+            hosts: config.api.hosts.clone(),
+            tls: config.api.tls,
+            upload_limit: u64::from(config.api.upload_limit_mib) << 20,
+            spool,
+        }),
+    };
+    Ok((api::router(desk), meters))
+}
+
+/// Ready when the daemon is to stop.
+fn stopped(mut stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+    async move {
+        // The sender gone is a stop, too.
+        let _gone = stopping.wait_for(|s| *s).await.is_err();
+    }
+}
+
+fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd could not be told");
+    }
+}

@@ -1,0 +1,210 @@
+//! The engine's and the resolver's side of the wall's driver.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use async_trait::async_trait;
+use ipnet::Ipv6Net;
+use pratique_core::plan::{Diff, Element, Plan};
+use pratique_core::playbook::PortSpec;
+use pratique_core::policy::Policy;
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::view::{GardenView, Resident};
+use pratique_dns::{OpenError, WallOpener};
+
+use crate::api::dossier::EnforcerStatus;
+use crate::clock::Clock;
+use crate::config::{Config, EnforcerKind};
+use crate::enforce::config::WallConfig;
+use crate::enforce::driver::{self, Driver, Status};
+use crate::enforce::dry_run::DryRun;
+use crate::enforce::metrics::Metrics;
+use crate::enforce::nft::{self, NftEnforcer};
+use crate::enforce::{EnforceError, Enforcer, Opening};
+use crate::office::Wall;
+
+/// The driver of this node's enforcer; exchanged when a new policy changes the wall itself.
+#[derive(Clone)]
+pub struct Walls {
+    driver: Arc<ArcSwap<Driver>>,
+    config: Arc<Mutex<WallConfig>>,
+    metrics: Metrics,
+    kind: EnforcerKind,
+}
+
+impl Walls {
+    /// Starts the enforcer's thread. Nothing is changed before the first plan.
+    pub fn start(config: &Config, policy: &Policy, registry: &prometheus::Registry) -> anyhow::Result<Self> {
+        let metrics = Metrics::new(registry)?;
+        let wall = wall_of(config, policy);
+        let driver = driver::spawn(enforcer(config.enforcer, &wall)?, metrics.clone())?;
+        let driver = Arc::new(ArcSwap::from_pointee(driver));
+        Ok(Self { driver, config: Arc::new(Mutex::new(wall)), metrics, kind: config.enforcer })
+    }
+
+    /// The driver in charge.
+    pub fn driver(&self) -> Arc<Driver> {
+        self.driver.load_full()
+    }
+
+    /// Which enforcer.
+    pub fn name(&self) -> &'static str {
+        self.driver().status().enforcer
+    }
+
+    /// A new policy may change what the wall itself says (always-open networks, ports that are evidence). The old wall
+    /// stands until the new one replaces it in one step.
+    pub fn reconfigure(&self, config: &Config, policy: &Policy, plan: &Plan) -> anyhow::Result<()> {
+        let wall = wall_of(config, policy);
+        {
+            let mut now = self.config.lock().unwrap_or_else(PoisonError::into_inner);
+            if *now == wall {
+                return Ok(());
+            }
+            let enforcer = enforcer(self.kind, &wall)?;
+            self.driver().stop();
+            self.driver.store(Arc::new(driver::spawn(enforcer, self.metrics.clone())?));
+            *now = wall;
+        }
+        self.driver().replace(plan.elements.keys().copied(), plan.generation);
+        Ok(())
+    }
+
+    /// The dataplane holds what the plan says.
+    pub fn in_step(&self) -> bool {
+        is_in_step(&self.driver().status())
+    }
+
+    /// Ends the thread; the wall stays.
+    pub fn stop(&self) {
+        self.driver().stop();
+    }
+
+    fn observe(&self) -> Result<Option<Vec<Element>>, EnforceError> {
+        match self.kind {
+            EnforcerKind::Nft => nft::observed(&self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            // Nothing is enforced, and that is what an observer finds.
+            EnforcerKind::DryRun => Ok(None),
+        }
+    }
+}
+
+fn enforcer(kind: EnforcerKind, wall: &WallConfig) -> Result<Box<dyn Enforcer>, EnforceError> {
+    Ok(match kind {
+        EnforcerKind::Nft => Box::new(NftEnforcer::new(wall)?),
+        EnforcerKind::DryRun => Box::new(DryRun::new()),
+    })
+}
+
+/// The node's wall with what the policy adds to it.
+fn wall_of(config: &Config, policy: &Policy) -> WallConfig {
+    let mut wall = config.wall.clone();
+    wall.garden_networks.extend(policy.global.garden.networks.iter().copied());
+    wall.evidence_ports.extend(policy.playbooks.values().flat_map(|p| p.wall_ports.iter().copied()));
+    wall.garden_networks.sort_unstable();
+    wall.garden_networks.dedup();
+    wall.evidence_ports.sort_unstable();
+    wall.evidence_ports.dedup();
+    wall
+}
+
+fn is_in_step(status: &Status) -> bool {
+    status.behind == 0 && status.last_error.is_none() && status.applied.is_some() && !status.stopped
+}
+
+/// Steps of the plan on their way to the driver.
+pub struct WallFeed {
+    /// The drivers.
+    pub walls: Walls,
+    /// Where waiting for the wall happens; the engine does not wait.
+    pub runtime: tokio::runtime::Handle,
+}
+
+impl WallFeed {
+    /// The whole plan, at start.
+    pub fn begin(&self, plan: &Plan) {
+        self.walls.driver().replace(plan.elements.keys().copied(), plan.generation);
+    }
+
+    /// One step. Elements leave the view only after the wall has let them go.
+    pub fn step(&self, diff: Diff, remove: Vec<Element>, view: &Arc<GardenView>) {
+        let generation = diff.generation;
+        let driver = self.walls.driver();
+        driver.step(&diff);
+        let leaving: Vec<_> = remove.into_iter().filter_map(|e| view.at(e).map(|r| (e, r))).collect();
+        if leaving.is_empty() {
+            return;
+        }
+        let view = Arc::clone(view);
+        self.runtime.spawn(async move {
+            // Stopped: the daemon ends, and its view with it.
+            if driver.settled(generation).await.is_ok() {
+                leaving.iter().for_each(|(element, resident)| view.remove_if(*element, resident));
+            }
+        });
+    }
+}
+
+/// Opens the wall for the resolver.
+pub struct Opener(pub Walls);
+
+#[async_trait]
+impl WallOpener for Opener {
+    async fn open(
+        &self,
+        client: IpAddr,
+        _resident: &Arc<Resident>,
+        addresses: &[IpAddr],
+        ports: &[PortSpec],
+        lasts: Span,
+    ) -> Result<(), OpenError> {
+        let resident = match client.to_canonical() {
+            IpAddr::V4(a) => Element::V4(a),
+            IpAddr::V6(a) => Element::V6(Ipv6Net::new_assert(a, 64).trunc()),
+        };
+        // A name can only be reached over the family it was asked from: the wall knows the line by that address.
+        let same_family = |a: &&IpAddr| a.is_ipv4() == matches!(resident, Element::V4(_));
+        let opening = |to: &IpAddr| Opening { resident, to: *to, ports: ports.to_vec(), lasts };
+        let openings: Vec<Opening> = addresses.iter().filter(same_family).map(opening).collect();
+        self.0.driver().open(openings).await.map_err(|error| match error {
+            EnforceError::Failed(_) | EnforceError::Changed(_) => OpenError::Busy,
+            EnforceError::Forbidden | EnforceError::Unsupported(_) => OpenError::Stopped,
+        })
+    }
+}
+
+/// What the office sees of the wall.
+pub struct OfficeWall {
+    /// The drivers.
+    pub walls: Walls,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl Wall for OfficeWall {
+    fn status(&self) -> EnforcerStatus {
+        let status = self.walls.driver().status();
+        let lag = status.behind_since.map_or(Span::ZERO, |since| {
+            Span::from_millis(i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX))
+        });
+        let seen: Timestamp = self.clock.now();
+        EnforcerStatus {
+            name: status.enforcer.into(),
+            generation: status.applied.unwrap_or_default(),
+            in_step: is_in_step(&status),
+            lag,
+            elements: status.lines as u64,
+            drifts: status.drifts,
+            last_drift: status.last_drift.map(|what| (seen.into(), what)),
+            failing: if status.stopped { Some("the enforcer's thread has ended".into()) } else { status.last_error },
+        }
+    }
+
+    async fn observe(&self) -> Result<Option<Vec<Element>>, String> {
+        let walls = self.walls.clone();
+        let read = tokio::task::spawn_blocking(move || walls.observe());
+        read.await.map_err(|e| e.to_string())?.map_err(|e| e.to_string())
+    }
+}

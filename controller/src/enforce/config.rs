@@ -1,0 +1,158 @@
+//! What the wall needs to know of its surroundings. Part of the node's configuration.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
+
+use ipnet::IpNet;
+use pratique_core::playbook::PortSpec;
+use serde::{Deserialize, Serialize};
+
+/// The nftables wall on this machine.
+///
+/// The machine must route the residents' packets itself. Packets that a flow table or network card forwards past the
+/// kernel's hooks (`flowtable`, hardware offload) are not seen by any rule, and so not by these: leave offload off on
+/// residents' interfaces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WallConfig {
+    /// Name of the one table of family inet that pratique owns. No other table is ever touched. Default `pratique`.
+    pub table: String,
+    /// IPv4 address of the portal, on this machine or elsewhere. Without it residents' HTTP over IPv4 is refused, not steered.
+    pub portal4: Option<Ipv4Addr>,
+    /// IPv6 address of the portal.
+    pub portal6: Option<Ipv6Addr>,
+    /// IPv4 address and port of the captive resolver, for example `192.0.2.53:53`. Without it residents' DNS over IPv4 is
+    /// refused.
+    pub dns4: Option<SocketAddrV4>,
+    /// IPv6 address and port of the captive resolver, for example `[2001:db8::53]:53`.
+    pub dns6: Option<SocketAddrV6>,
+    /// Port on which the portal speaks HTTP; residents' TCP 80 is led there. Default 80.
+    pub http_port: u16,
+    /// Port on which the portal speaks HTTPS, for the captive-portal API; TCP 443 at the portal's own address is led there.
+    /// No other TCP 443 is ever intercepted. Default 443.
+    pub https_port: u16,
+    /// Addresses the scanner probes from. They alone get in to residents, and residents may answer what they began.
+    pub scanner: Vec<IpAddr>,
+    /// Interfaces that subscribers are behind. A packet from them whose source address is not routed back to the same
+    /// interface is dropped, so that nobody leaves the garden under a neighbour's address. Empty: no such check.
+    pub access_interfaces: Vec<String>,
+    /// Networks that are always open to residents, in both directions and on all ports: voice and emergency services.
+    pub garden_networks: Vec<IpNet>,
+    /// Conntrack zone of the residents' packets. Any number that nobody else on this machine uses. Default 77.
+    pub zone: u16,
+    /// Ports whose blocked traffic is recorded as evidence, normally all `wall_ports` of the playbooks. Empty: every port,
+    /// which lets one port scan crowd out the others' evidence.
+    pub evidence_ports: Vec<PortSpec>,
+    /// How many (line, port) pairs of blocked traffic are remembered at most, per IP version. Default 65,536, about 10 MiB.
+    pub attempts_size: u32,
+}
+
+impl Default for WallConfig {
+    fn default() -> Self {
+        Self {
+            table: "pratique".into(),
+            portal4: None,
+            portal6: None,
+            dns4: None,
+            dns6: None,
+            http_port: 80,
+            https_port: 443,
+            scanner: Vec::new(),
+            access_interfaces: Vec::new(),
+            garden_networks: Vec::new(),
+            zone: 77,
+            evidence_ports: Vec::new(),
+            attempts_size: 65_536,
+        }
+    }
+}
+
+impl WallConfig {
+    /// What is wrong with it, in words, each with its remedy. Empty if it can be built.
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let good_start = self.table.starts_with(|c: char| c.is_ascii_alphabetic());
+        let good_rest = self.table.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !good_start || !good_rest || self.table.len() > 31 {
+            found.push(format!(
+                "wall.table: `{}` is no table name; use a letter, then letters, digits and `_`, at most 31",
+                self.table.escape_default()
+            ));
+        }
+        let steering = [
+            ("portal4", self.portal4.map(IpAddr::V4)),
+            ("portal6", self.portal6.map(IpAddr::V6)),
+            ("dns4", self.dns4.map(|a| IpAddr::V4(*a.ip()))),
+            ("dns6", self.dns6.map(|a| IpAddr::V6(*a.ip()))),
+        ];
+        for (key, address) in steering {
+            if let Some(a) = address
+                && (a.is_loopback() || a.is_unspecified() || a.is_multicast())
+            {
+                found.push(format!("wall.{key}: {a} cannot be reached from a home; use an address of the garden"));
+            }
+        }
+        for (key, port) in [("http_port", self.http_port), ("https_port", self.https_port)] {
+            if port == 0 {
+                found.push(format!("wall.{key}: 0 is no port; 80 and 443 are usual"));
+            }
+        }
+        for (key, port) in [("dns4", self.dns4.map(|a| a.port())), ("dns6", self.dns6.map(|a| a.port()))] {
+            if port == Some(0) {
+                found.push(format!("wall.{key}: port 0; 53 is usual"));
+            }
+        }
+        if self.zone == 0 {
+            found.push("wall.zone: 0 is everybody's zone; choose another number, 77 by default".into());
+        }
+        if self.attempts_size == 0 {
+            found.push("wall.attempts_size: 0 would record no evidence; 65536 is usual".into());
+        }
+        for name in &self.access_interfaces {
+            // IFNAMSIZ is 16 with its zero byte.
+            if name.is_empty() || name.len() > 15 || name.contains(|c: char| c.is_whitespace() || c == '/' || c == '"')
+            {
+                found.push(format!(
+                    "wall.access_interfaces: `{}` is no interface name; see `ip link`",
+                    name.escape_default()
+                ));
+            }
+        }
+        if let Some(wide) = self.garden_networks.iter().find(|n| n.prefix_len() == 0) {
+            found.push(format!("wall.garden_networks: {wide} is everything: no wall would be left"));
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_have_no_problems_and_each_mistake_is_named() {
+        assert_eq!(WallConfig::default().problems(), Vec::<String>::new());
+        let bad = WallConfig {
+            table: "a b".into(),
+            portal4: Some(Ipv4Addr::LOCALHOST),
+            dns6: Some("[::]:0".parse().unwrap()),
+            http_port: 0,
+            zone: 0,
+            attempts_size: 0,
+            access_interfaces: vec!["an-interface-name-too-long".into()],
+            garden_networks: vec!["0.0.0.0/0".parse().unwrap()],
+            ..WallConfig::default()
+        };
+        let found = bad.problems().join("\n");
+        for key in
+            ["table", "portal4", "dns6", "http_port", "zone", "attempts_size", "access_interfaces", "garden_networks"]
+        {
+            assert!(found.contains(&format!("wall.{key}")), "{key} in {found}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        assert!(serde_yaml::from_str::<WallConfig>("zone: 5\nscaner: []\n").is_err());
+        assert_eq!(serde_yaml::from_str::<WallConfig>("zone: 5\n").unwrap().zone, 5);
+    }
+}

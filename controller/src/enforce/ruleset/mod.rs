@@ -1,0 +1,15 @@
+//! The wall as nftables rules: pure, from configuration to sets, chains and rules, and from there to text or messages.
+//!
+//! * [`model`]: the few kinds of terms that rules are made of
+//! * [`wall`]: the rules themselves, chain by chain, with the reasons
+//! * [`text`]: as `nft list` shows them
+//! * [`encode`]: as netlink messages
+//! * [`elements`]: which line goes into which set
+
+pub mod elements;
+pub mod encode;
+pub mod model;
+pub mod text;
+pub mod wall;
+
+pub use wall::Wall;

@@ -1,0 +1,265 @@
+//! The wall as text, in the syntax of `nft`. For people (`pratique plan`), golden tests, and comparison with what the
+//! kernel holds.
+//!
+//! One kind of rule cannot be loaded by `nft`, though the kernel holds it and `nft list` shows it: a lookup of quoted header
+//! fields (`@th,…`) in a set with named types. They stand in the chains `errors_…` alone.
+
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use pratique_core::sighting::Transport;
+
+use super::model::{Chain, Fixed, Ip, KeyType, Rule, Set, Side, Term, protocol};
+use super::wall::{VERSIONED, Wall, counter};
+
+/// The whole table, with this comment on the chain that carries the version (none if empty).
+pub fn render(wall: &Wall, comment: &str) -> String {
+    let mut out = format!("table inet {} {{\n", wall.table);
+    for name in counter::ALL {
+        let _ = writeln!(out, "\tcounter {name} {{ }}");
+    }
+    for set in &wall.sets {
+        out.push_str(&set_block(set));
+    }
+    for chain in &wall.chains {
+        let comment = if chain.name == VERSIONED { comment } else { "" };
+        out.push_str(&chain_block(chain, comment));
+    }
+    out.push_str("}\n");
+    out
+}
+
+/// One chain, with this comment (none if empty).
+pub fn chain_block(chain: &Chain, comment: &str) -> String {
+    let mut out = format!("\tchain {} {{\n", chain.name);
+    if !comment.is_empty() {
+        let _ = writeln!(out, "\t\tcomment \"{comment}\"");
+    }
+    if let Some(hook) = chain.hook {
+        let (kind, (name, _), priority) = (hook.kind, hook.hook, hook.priority);
+        let _ = writeln!(out, "\t\ttype {kind} hook {name} priority {priority}; policy accept;");
+    }
+    for line in &chain.rules {
+        let _ = writeln!(out, "\t\t{}", rule(line));
+    }
+    out.push_str("\t}\n");
+    out
+}
+
+/// One rule.
+pub fn rule(rule: &Rule) -> String {
+    rule.iter().map(term).collect::<Vec<_>>().join(" ")
+}
+
+fn set_block(set: &Set) -> String {
+    let kind = match set.key {
+        KeyType::Address(ip) => address_type(ip).to_owned(),
+        KeyType::Interface => "ifname".to_owned(),
+        KeyType::ProtoPort => "inet_proto . inet_service".to_owned(),
+        KeyType::Attempt(ip) => format!("{} . inet_proto . inet_service", address_type(ip)),
+        KeyType::Flow(ip) => format!("{0} . {0} . inet_proto . inet_service", address_type(ip)),
+    };
+    let mut out = format!("\tset {} {{\n\t\ttype {kind}\n", set.name);
+    if let Some((size, _)) = set.dynamic {
+        let _ = writeln!(out, "\t\tsize {size}");
+    }
+    let flags: Vec<_> = [(set.dynamic.is_some(), "dynamic"), (set.interval, "interval"), (set.timeout, "timeout")]
+        .into_iter()
+        .filter_map(|(is, name)| is.then_some(name))
+        .collect();
+    if !flags.is_empty() {
+        let _ = writeln!(out, "\t\tflags {}", flags.join(","));
+    }
+    if let Some((_, timeout)) = set.dynamic {
+        let _ = writeln!(out, "\t\ttimeout {}s", timeout / 1000);
+    }
+    let elements: Vec<String> = match &set.fixed {
+        Fixed::None => Vec::new(),
+        Fixed::Addresses(all) => all.iter().map(ToString::to_string).collect(),
+        Fixed::Networks(all) => all.iter().map(|n| network(*n)).collect(),
+        Fixed::Interfaces(all) => all.iter().map(|n| format!("\"{n}\"")).collect(),
+        Fixed::Ports(all) => all.iter().map(|(t, port)| format!("{} . {port}", transport(*t))).collect(),
+    };
+    if !elements.is_empty() {
+        let _ = writeln!(out, "\t\telements = {{ {} }}", elements.join(", "));
+    }
+    out.push_str("\t}\n");
+    out
+}
+
+fn term(term: &Term) -> String {
+    match term {
+        Term::InSet(ip, side, None, set) => format!("{} @{set}", address(*ip, *side)),
+        Term::InSet(ip, side, Some(bits), set) => format!("{} @{set}", cut(*ip, *side, *bits)),
+        Term::InNet(side, net) => format!("{} {}", address(Ip::of(net.addr()), *side), network(*net)),
+        Term::Protocol(protocol::ICMPV6) => "meta l4proto ipv6-icmp".to_owned(),
+        Term::Protocol(number) => format!("meta l4proto {}", protocol_name(*number)),
+        Term::Port(t, side, port) => format!("{} {} {port}", transport(*t), port_name(*side)),
+        Term::Syn => "tcp flags syn / fin,syn,rst,ack".to_owned(),
+        Term::Icmp(Ip::V4, kind) => format!("icmp type {kind}"),
+        Term::Icmp(Ip::V6, kind) => format!("icmpv6 type {kind}"),
+        Term::PortInSet(set) => format!("meta l4proto . th dport @{set}"),
+        Term::Flow(ip, side) => {
+            let (resident, other) = (flow_resident(*ip, *side), address(*ip, opposite(*side)));
+            let port = if *side == Side::Source { "dport" } else { "sport" };
+            format!("{resident} . {other} . meta l4proto . th {port} @{}", allow(*ip))
+        }
+        Term::QuotedFlow(ip, side) => {
+            let q = Quoted::of(*ip);
+            match (ip, side) {
+                (Ip::V4, Side::Source) => {
+                    format!("ip saddr . ip daddr . {} . {} @allow4", bits(q.protocol), bits(q.source_port))
+                }
+                (Ip::V6, Side::Source) => format!(
+                    "{} & ffff:ffff:ffff:ffff:: . ip6 daddr . {} . {} @allow6",
+                    bits(q.destination),
+                    bits(q.protocol),
+                    bits(q.source_port)
+                ),
+                (_, Side::Destination) => format!(
+                    "{} . {} . {} . {} @{}",
+                    flow_resident(*ip, Side::Destination),
+                    bits(q.destination),
+                    bits(q.protocol),
+                    bits(q.destination_port),
+                    allow(*ip)
+                ),
+            }
+        }
+        Term::QuotedTo(ip, set) => format!("{} @{set}", bits(Quoted::of(*ip).destination)),
+        Term::QuotedToAddress(a) => {
+            let hex: String = match a {
+                IpAddr::V4(a) => a.octets().iter().map(|b| format!("{b:02x}")).collect(),
+                IpAddr::V6(a) => a.octets().iter().map(|b| format!("{b:02x}")).collect(),
+            };
+            let hex = hex.trim_start_matches('0');
+            format!("{} 0x{hex}", bits(Quoted::of(Ip::of(*a)).destination))
+        }
+        Term::QuotedPlain => "@th,64,8 0x45".to_owned(),
+        Term::NotFrom(set) => format!("iifname != @{set}"),
+        Term::From(set) => format!("iifname @{set}"),
+        Term::NoWayBack => "fib saddr . iif oif missing".to_owned(),
+        Term::Answer => "ct state established,related ct direction reply".to_owned(),
+        Term::Above(rate, burst) => format!("limit rate over {rate}/second burst {burst} packets"),
+        Term::Zone(zone) => format!("ct zone set {zone}"),
+        Term::Redirect(SocketAddr::V4(to)) => format!("dnat ip to {to}"),
+        Term::Redirect(SocketAddr::V6(to)) => format!("dnat ip6 to {to}"),
+        Term::Remember(ip, set) => {
+            format!("update @{set} {{ {} . meta l4proto . th dport counter }}", flow_resident(*ip, Side::Source))
+        }
+        Term::Count(name) => format!("counter name \"{name}\""),
+        Term::Reset => "reject with tcp reset".to_owned(),
+        Term::Prohibit => "reject with icmpx admin-prohibited".to_owned(),
+        Term::Accept => "accept".to_owned(),
+        Term::Drop => "drop".to_owned(),
+        Term::Return => "return".to_owned(),
+        Term::Jump(chain) => format!("jump {chain}"),
+        Term::Goto(chain) => format!("goto {chain}"),
+    }
+}
+
+/// Where fields of a quoted packet lie behind an ICMP error's eight bytes of head: offset and length in bytes from the
+/// start of the ICMP message. For IPv4 without options, for IPv6 without extension headers.
+pub(super) struct Quoted {
+    pub(super) protocol: (u32, u32),
+    pub(super) destination: (u32, u32),
+    pub(super) source_port: (u32, u32),
+    pub(super) destination_port: (u32, u32),
+}
+
+impl Quoted {
+    pub(super) fn of(ip: Ip) -> Self {
+        match ip {
+            Ip::V4 => Self {
+                protocol: (8 + 9, 1),
+                destination: (8 + 16, 4),
+                source_port: (8 + 20, 2),
+                destination_port: (8 + 22, 2),
+            },
+            Ip::V6 => Self {
+                protocol: (8 + 6, 1),
+                destination: (8 + 24, 16),
+                source_port: (8 + 40, 2),
+                destination_port: (8 + 42, 2),
+            },
+        }
+    }
+}
+
+fn bits((offset, length): (u32, u32)) -> String {
+    format!("@th,{},{}", offset * 8, length * 8)
+}
+
+fn address(ip: Ip, side: Side) -> &'static str {
+    match (ip, side) {
+        (Ip::V4, Side::Source) => "ip saddr",
+        (Ip::V4, Side::Destination) => "ip daddr",
+        (Ip::V6, Side::Source) => "ip6 saddr",
+        (Ip::V6, Side::Destination) => "ip6 daddr",
+    }
+}
+
+/// The resident's part of a flow: its IPv4 address, or its /64.
+fn flow_resident(ip: Ip, side: Side) -> String {
+    match ip {
+        Ip::V4 => address(ip, side).to_owned(),
+        Ip::V6 => cut(ip, side, 64),
+    }
+}
+
+fn cut(ip: Ip, side: Side, bits: u8) -> String {
+    let mask = match ip {
+        Ip::V4 => IpAddr::from(u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0).to_be_bytes()),
+        Ip::V6 => IpAddr::from(u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0).to_be_bytes()),
+    };
+    format!("{} & {mask}", address(ip, side))
+}
+
+fn network(net: IpNet) -> String {
+    if net.prefix_len() == net.max_prefix_len() { net.addr().to_string() } else { net.to_string() }
+}
+
+fn opposite(side: Side) -> Side {
+    match side {
+        Side::Source => Side::Destination,
+        Side::Destination => Side::Source,
+    }
+}
+
+fn port_name(side: Side) -> &'static str {
+    match side {
+        Side::Source => "sport",
+        Side::Destination => "dport",
+    }
+}
+
+fn transport(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    }
+}
+
+fn protocol_name(number: u8) -> String {
+    match number {
+        protocol::TCP => "tcp".to_owned(),
+        protocol::UDP => "udp".to_owned(),
+        protocol::ICMP => "icmp".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn address_type(ip: Ip) -> &'static str {
+    match ip {
+        Ip::V4 => "ipv4_addr",
+        Ip::V6 => "ipv6_addr",
+    }
+}
+
+fn allow(ip: Ip) -> &'static str {
+    match ip {
+        Ip::V4 => super::wall::set::ALLOW4,
+        Ip::V6 => super::wall::set::ALLOW6,
+    }
+}

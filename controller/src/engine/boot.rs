@@ -1,0 +1,64 @@
+//! From the store to a running world: snapshot, log after it, lines, sessions, and the sightings that still count.
+
+use std::sync::Arc;
+
+use pratique_core::ids::Seq;
+use pratique_core::lines::Contract;
+use pratique_core::machine::Cases;
+use pratique_core::policy::Policy;
+use pratique_core::time::Timestamp;
+use pratique_core::world::World;
+
+use super::turn::Numbers;
+use crate::store::{Store, StoreError};
+
+pub(super) struct Boot {
+    pub(super) world: World,
+    pub(super) numbers: Numbers,
+    pub(super) last: Seq,
+    pub(super) last_at: Timestamp,
+    pub(super) replayed: u64,
+    /// The log ends before a position that is known to have been written.
+    pub(super) rolled_back: Option<(Seq, Seq)>,
+}
+
+/// Loads everything.
+pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Timestamp) -> Result<Boot, StoreError> {
+    let mut loaded = store.load().await?;
+    let mut cases = Cases::default();
+    if let Some((seq, bytes)) = loaded.snapshot.take() {
+        match serde_json::from_slice(&bytes) {
+            Ok(parsed) => cases = parsed,
+            Err(error) => {
+                tracing::warn!(%seq, %error, "the snapshot is of another version; the whole log is replayed instead");
+                loaded = store.load_whole().await?;
+            }
+        }
+    }
+    let mut last_at = cases.iter().map(|c| c.changed_at).max().unwrap_or(Timestamp::MIN);
+    let mut world = World::new(policy, cases);
+    for record in loaded.lines {
+        let contract = Contract { clause: record.clause, opted_out: record.opted_out, language: record.language };
+        world.lines.put(record.line, Some(record.subscriber), contract);
+    }
+    world.lines.reserve(loaded.last_line);
+    for session in &loaded.sessions {
+        world.record_session(session, now);
+    }
+    for (_, event) in &loaded.events {
+        last_at = last_at.max(event.at);
+        world.apply(event);
+    }
+    for stored in &loaded.recent {
+        world.recall(&stored.sighting, stored.number, stored.received_at, stored.line, &stored.outcome);
+    }
+    let nases = loaded.nases.into_iter().map(|(number, name)| (name, number)).collect();
+    Ok(Boot {
+        world,
+        numbers: Numbers { sighting: loaded.last_sighting, delivery: loaded.last_delivery, nases },
+        last: loaded.last,
+        last_at,
+        replayed: loaded.events.len() as u64,
+        rolled_back: loaded.rolled_back,
+    })
+}

@@ -1,0 +1,351 @@
+//! The loop with a real store, a fake clock, and a store that fails when told to.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use pratique_core::event::{Actor, Body, CaseEvent};
+use pratique_core::ids::{CaseId, LineNo, TextRef};
+use pratique_core::plan::Element;
+use pratique_core::policy::Policy;
+use pratique_core::session::Holding;
+use pratique_core::sighting::{Severity, Sighting, Transport};
+use pratique_core::state::StateName;
+
+use super::handle::{Intake, SessionChange, Wish};
+use super::*;
+use crate::enforce::Attempt;
+use crate::store::{Batch, Delivery, DeliveryState, Loaded, Options, Reader, SqliteStore};
+
+/// 2026-02-15T12:00:00Z, in seconds.
+const NOON: i64 = 1_771_156_800;
+
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A store whose appends fail while the switch is on, or only those that do more than free lines.
+struct Fragile {
+    store: SqliteStore,
+    full: Arc<AtomicBool>,
+}
+
+impl Store for Fragile {
+    async fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.store.load().await
+    }
+    async fn load_whole(&mut self) -> Result<Loaded, StoreError> {
+        self.store.load_whole().await
+    }
+    async fn append(&mut self, expected: Seq, batch: Batch) -> Result<Seq, StoreError> {
+        if self.full.load(Ordering::SeqCst) && !batch.frees_only() {
+            return Err(StoreError::Full("test".into()));
+        }
+        self.store.append(expected, batch).await
+    }
+    async fn snapshot(&mut self, at: Seq, state: Vec<u8>) -> Result<(), StoreError> {
+        self.store.snapshot(at, state).await
+    }
+    async fn expire(&mut self, before: &Expiry) -> Result<u64, StoreError> {
+        self.store.expire(before).await
+    }
+    async fn purge(&mut self, line: LineNo) -> Result<u64, StoreError> {
+        self.store.purge(line).await
+    }
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        self.store.backup(to).await
+    }
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.store.reader()
+    }
+}
+
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>)>>);
+
+impl Seen {
+    fn wall(&self) -> Vec<String> {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.0.iter().map(ToString::to_string).collect()
+    }
+    fn count(&self, of: impl Fn(&CaseEvent) -> bool) -> usize {
+        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.1.iter().filter(|e| matches!(&e.body, Body::Case { what, .. } if of(what))).count()
+    }
+}
+
+impl Outside for Seen {
+    fn committed(&mut self, events: &[(Seq, Event)], _: &World) {
+        self.0.lock().unwrap().1.extend(events.iter().map(|(_, e)| e.clone()));
+    }
+    fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
+        let mut seen = self.0.lock().unwrap();
+        settled.diff.remove.iter().for_each(|e| {
+            seen.0.remove(e);
+        });
+        seen.0.extend(settled.diff.add.iter().copied());
+        let planned: BTreeSet<Element> = world.plan().elements.keys().copied().collect();
+        assert_eq!(seen.0, planned, "who follows the steps has the plan");
+    }
+    fn failed(&mut self, _: &StoreError) {}
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    clock: Arc<Hand>,
+    full: Arc<AtomicBool>,
+    seen: Seen,
+    handle: EngineHandle,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn policy() -> Arc<Policy> {
+    let mut policy = crate::policy_files::built_in().unwrap().policy;
+    policy.global.networks = vec!["192.0.2.0/24".parse().unwrap(), "198.18.0.0/15".parse().unwrap()];
+    policy.global.caps.share_permille = 1000;
+    Arc::new(policy)
+}
+
+impl Bench {
+    async fn new() -> Self {
+        Self::at(tempfile::tempdir().unwrap()).await
+    }
+
+    async fn at(folder: tempfile::TempDir) -> Self {
+        let clock = Arc::new(Hand(AtomicI64::new(NOON * 1000)));
+        let (full, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
+        let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+        let store = Fragile { store, full: full.clone() };
+        let (engine, handle) =
+            Engine::load(store, policy(), clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
+        let task = tokio::spawn(engine.run());
+        Self { folder, clock, full, seen, handle, task }
+    }
+
+    /// As a crash does: nothing is written any more.
+    async fn crash(self) -> Self {
+        self.task.abort();
+        let _aborted = self.task.await.is_err();
+        Self::at(self.folder).await
+    }
+
+    async fn home(&self, who: &str, address: &str) {
+        let change = SessionChange {
+            subscriber: who.into(),
+            holding: Holding::V4(address.parse().unwrap()),
+            nas: "bng1".into(),
+            from: Timestamp::from_secs(NOON - 86_400),
+            to: None,
+            contract: None,
+        };
+        self.handle.sessions(vec![change]).await.unwrap();
+    }
+
+    async fn report(&self, addresses: &[&str], cause: &str) -> Result<handle::IntakeReport, EngineError> {
+        let sighting = |a: &&str| Sighting {
+            source: "shadowserver".into(),
+            report: "test".into(),
+            cause: cause.into(),
+            address: a.parse().unwrap(),
+            port: Some(23),
+            transport: Some(Transport::Tcp),
+            observed_at: Timestamp::from_secs(NOON - 3600),
+            clock_error: Span::from_secs(60),
+            severity: Severity::High,
+            device: None,
+            detail: Vec::new(),
+        };
+        let delivery = Delivery {
+            number: 0,
+            source: "shadowserver".into(),
+            report: "test".into(),
+            name: "api".into(),
+            content: TextRef::of(&addresses.join(",")),
+            received_at: Timestamp::MIN,
+            state: DeliveryState::Accepted,
+            rows: addresses.len() as u64,
+            refused: Vec::new(),
+        };
+        let sightings = addresses.iter().map(sighting).collect();
+        self.handle.intake(Intake { delivery, sightings, covers_until: None }).await
+    }
+
+    async fn approve(&self, case: u64) -> Result<handle::Done, EngineError> {
+        let id = CaseId(case);
+        let version = self.handle.read(move |w, _| w.cases().get(id).map(|c| c.version)).await.unwrap().unwrap();
+        let by = Actor::Person("ann".into());
+        self.handle.command(Command::Approve { case: id, version, by, protected_confirmed: false }).await
+    }
+
+    async fn release(&self, case: u64, why: &str) -> Result<handle::Done, EngineError> {
+        let command = Command::Release {
+            case: CaseId(case),
+            version: None,
+            by: Actor::Person("ann".into()),
+            reason: Some(TextRef::of(why)),
+            emergency: false,
+        };
+        self.handle.wish(Wish { command, text: Some(why.into()) }).await
+    }
+
+    async fn count(&self, state: StateName) -> u64 {
+        self.handle.read(move |w, _| w.cases().count(state)).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_report_becomes_a_case_and_the_wall_follows_approval_and_release() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    let report = b.report(&["192.0.2.1", "192.0.2.9"], "mirai").await.unwrap();
+    assert_eq!((report.taken, report.opened.len()), (2, 1));
+    assert_eq!(report.outcomes, [("evidence".into(), 1), ("unknown".into(), 1)]);
+    assert!(b.seen.wall().is_empty(), "nothing is enforced without approval");
+    b.approve(1).await.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+    b.release(1, "called").await.unwrap();
+    assert!(b.seen.wall().is_empty());
+}
+
+#[tokio::test]
+async fn whatever_was_answered_is_there_after_a_crash() {
+    let mut b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b = b.crash().await;
+    b.approve(1).await.unwrap();
+    b = b.crash().await;
+    assert_eq!(b.seen.wall(), ["192.0.2.1"], "the plan is there before anybody asks");
+    let again = b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    assert_eq!((again.taken, again.repeated), (0, 1), "a replay after the crash adds nothing");
+    b.release(1, "called").await.unwrap();
+    b = b.crash().await;
+    assert!(b.seen.wall().is_empty(), "released stays released");
+    assert_eq!(b.count(StateName::Watching).await, 1);
+}
+
+#[tokio::test]
+async fn a_graceful_stop_leaves_a_snapshot_that_equals_the_log() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    let look = |w: &World, _| serde_json::to_value(w.cases().get(CaseId(1))).unwrap();
+    let before = b.handle.read(look).await.unwrap();
+    b.handle.stop().await;
+    let b = Bench::at(b.folder).await;
+    assert_eq!(b.handle.read(look).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn what_the_store_did_not_take_did_not_happen() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.full.store(true, Ordering::SeqCst);
+    assert!(matches!(b.approve(1).await, Err(EngineError::Store(_))));
+    assert!(b.seen.wall().is_empty());
+    assert_eq!(b.count(StateName::Proposed).await, 1);
+    b.full.store(false, Ordering::SeqCst);
+    b.clock.0.fetch_add(10_000, Ordering::SeqCst);
+    b.approve(1).await.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn on_a_full_disk_intake_stops_enforcement_stays_and_release_works() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    b.full.store(true, Ordering::SeqCst);
+    assert!(b.report(&["192.0.2.2"], "mirai").await.is_err());
+    assert!(b.report(&["192.0.2.3"], "mirai").await.is_err());
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+    b.release(1, "surgery").await.unwrap();
+    assert!(b.seen.wall().is_empty());
+}
+
+#[tokio::test]
+async fn a_large_delivery_goes_in_piece_by_piece_while_people_work() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    let many: Vec<String> = (0..6_000u32).map(|i| format!("198.18.{}.{}", i / 250, i % 250)).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let (intake, approval) = tokio::join!(b.report(&many, "mirai"), b.approve(1));
+    assert_eq!(intake.unwrap().taken, 6_000);
+    approval.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+}
+
+#[tokio::test]
+async fn blocked_attack_traffic_becomes_evidence_and_other_traffic_does_not() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    let attempt =
+        |port: &str, packets| Attempt { resident: "192.0.2.1".parse().unwrap(), port: port.parse().unwrap(), packets };
+    let read_at = Timestamp::from_secs(NOON);
+    b.handle.wall(vec![attempt("443/tcp", 50)], read_at).await.unwrap();
+    b.handle.wall(vec![attempt("23/tcp", 7)], read_at).await.unwrap();
+    b.handle.wall(vec![attempt("23/tcp", 7)], read_at.plus(Span::from_hours(1))).await.unwrap();
+    let traffic = b.handle.read(|w, _| w.cases().get(CaseId(1)).and_then(|c| c.wall_traffic)).await.unwrap();
+    assert_eq!(traffic.map(|(_, packets)| packets), Some(7));
+    assert_eq!(b.seen.count(|e| matches!(e, CaseEvent::WallTraffic { .. })), 1);
+}
+
+#[tokio::test]
+async fn the_old_address_is_free_before_its_next_holder_is_hurt() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    let at = |who: &str, address: &str, from: i64, to: Option<i64>| SessionChange {
+        subscriber: who.into(),
+        holding: Holding::V4(address.parse().unwrap()),
+        nas: "bng1".into(),
+        from: Timestamp::from_secs(from),
+        to: to.map(Timestamp::from_secs),
+        contract: None,
+    };
+    let changes = vec![
+        at("line-1", "192.0.2.1", NOON - 86_400, Some(NOON)),
+        at("line-1", "192.0.2.7", NOON, None),
+        at("line-2", "192.0.2.1", NOON, None),
+    ];
+    b.handle.sessions(changes).await.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.7"]);
+}
+
+#[tokio::test]
+async fn time_alone_ends_a_quarantine() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    b.clock.0.fetch_add(31 * 86_400_000, Ordering::SeqCst);
+    // Any input wakes the loop; the deadline is then due.
+    b.handle.read(|_, _| ()).await.unwrap();
+    assert_eq!(b.count(StateName::Quarantined).await, 0);
+    assert!(b.seen.wall().is_empty());
+}
+
+#[tokio::test]
+async fn purging_a_line_leaves_a_log_without_it_and_a_free_address() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    let line = b.handle.read(|w, _| w.lines.line(&"line-1".into())).await.unwrap().unwrap();
+    b.handle.purge(line, Actor::Person("eve".into())).await.unwrap();
+    let b = b.crash().await;
+    assert!(b.handle.read(|w, _| w.lines.line(&"line-1".into())).await.unwrap().is_none());
+    b.home("line-9", "192.0.2.9").await;
+    let next = b.handle.read(|w, _| w.lines.line(&"line-9".into())).await.unwrap().unwrap();
+    assert!(next > line, "a purged line's number is never given again");
+}

@@ -1,0 +1,281 @@
+//! One turn of the loop: inputs become a batch, and the replies that wait for its commit.
+
+use std::collections::BTreeMap;
+
+use pratique_core::command::Command;
+use pratique_core::event::{Actor, Body, CaseEvent, Event};
+use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, TextRef};
+use pratique_core::lines::Lines;
+use pratique_core::policy::Policy;
+use pratique_core::session::Session;
+use pratique_core::sighting::Sighting;
+use pratique_core::time::Timestamp;
+use pratique_core::world::{Outcome, World};
+use rustc_hash::FxHashMap;
+use smol_str::{SmolStr, format_smolstr};
+use std::sync::Arc;
+
+use super::handle::{Done, EngineError, Intake, IntakeReport, Reply, SessionChange, SessionReport, Wish};
+use crate::store::{Batch, Delivery, LineRecord, StoredSighting};
+use pratique_core::directory::Effect;
+
+/// Called once the batch is durable, or with the store's error.
+pub(super) type Waiting = Box<dyn FnOnce(Result<(&World, Seq), &str>) + Send>;
+
+/// What one turn gathers.
+#[derive(Default)]
+pub(super) struct Turn {
+    pub(super) batch: Batch,
+    pub(super) replies: Vec<Waiting>,
+    pub(super) purges: Vec<LineNo>,
+    pub(super) reads: Vec<super::handle::Look>,
+}
+
+/// Numbers given so far.
+#[derive(Debug, Default)]
+pub(super) struct Numbers {
+    pub(super) sighting: SightingNo,
+    pub(super) delivery: u64,
+    pub(super) nases: FxHashMap<SmolStr, u16>,
+}
+
+/// A delivery on its way in, a piece per turn, so that people do not wait behind it.
+pub(super) struct IntakeJob {
+    delivery: Delivery,
+    sightings: std::vec::IntoIter<Sighting>,
+    covers_until: Option<Timestamp>,
+    report: IntakeReport,
+    outcomes: BTreeMap<&'static str, u64>,
+    reply: Reply<IntakeReport>,
+    began: bool,
+}
+
+/// So many sightings of a delivery per turn: some milliseconds of work.
+const PIECE: usize = 1_000;
+
+/// What frees lines is tried even while the store is unwell.
+pub(super) fn frees(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Release { .. } | Command::SelfRelease { .. } | Command::Retract { .. } | Command::Dismiss { .. }
+    )
+}
+
+/// Answers at once that the store is unwell.
+pub(super) fn refuse<T>(reply: Reply<T>, error: EngineError) {
+    let _asker_gone = reply.send(Err(error)).is_err();
+}
+
+impl Turn {
+    /// A command by a caller who waits.
+    pub(super) fn wish(&mut self, world: &mut World, wish: Wish, reply: Reply<Done>, now: Timestamp) {
+        match world.decide(&wish.command, now) {
+            Err(refusal) => refuse(reply, refusal.into()),
+            Ok(events) => {
+                let case = events.iter().find_map(|e| match &e.body {
+                    Body::Case { case, .. } => Some(*case),
+                    _ => None,
+                });
+                if let (Some(text), Some(case)) = (wish.text, case) {
+                    self.batch.texts.push((TextRef::of(&text), case, text));
+                }
+                self.take(world, events);
+                self.replies.push(Box::new(move |result| {
+                    let done = result.map_err(|e| EngineError::Store(e.to_owned())).map(|(world, seq)| Done {
+                        seq,
+                        case: case.and_then(|id| world.cases().get(id).map(|c| (id, c.version))),
+                    });
+                    let _asker_gone = reply.send(done).is_err();
+                }));
+            }
+        }
+    }
+
+    /// A command nobody waits for; a refusal means that there is nothing to do.
+    pub(super) fn quietly(&mut self, world: &mut World, command: &Command, now: Timestamp) {
+        if let Ok(events) = world.decide(command, now) {
+            self.take(world, events);
+        }
+    }
+
+    pub(super) fn load_policy(&mut self, world: &mut World, now: Timestamp) {
+        let digest = world.policy().digest;
+        self.quietly(world, &Command::LoadPolicy { digest }, now);
+    }
+
+    pub(super) fn halt_after_rollback(&mut self, world: &mut World, found: Seq, known: Seq, now: Timestamp) {
+        let because = format_smolstr!("the log ends at {found}, but {known} was written before: an old backup?");
+        self.quietly(world, &Command::Halt { by: Actor::System, because }, now);
+    }
+
+    pub(super) fn policy(&mut self, world: &mut World, policy: Arc<Policy>, reply: Reply<()>, now: Timestamp) {
+        world.set_policy(policy);
+        self.load_policy(world, now);
+        self.replies.push(Box::new(move |result| {
+            let done = result.map(|_| ()).map_err(|e| EngineError::Store(e.to_owned()));
+            let _asker_gone = reply.send(done).is_err();
+        }));
+    }
+
+    pub(super) fn purge(&mut self, world: &mut World, line: LineNo, by: Actor, reply: Reply<u64>, now: Timestamp) {
+        let rows = world.directory().sessions_of(line).len() as u64;
+        self.take(world, vec![Event { at: now, body: Body::Purged { line: Some(line), by, rows } }]);
+        self.purges.push(line);
+        self.replies.push(Box::new(move |result| {
+            let done = result.map(|_| rows).map_err(|e| EngineError::Store(e.to_owned()));
+            let _asker_gone = reply.send(done).is_err();
+        }));
+    }
+
+    /// Session changes of one caller.
+    pub(super) fn sessions(
+        &mut self,
+        world: &mut World,
+        numbers: &mut Numbers,
+        changes: &[SessionChange],
+        reply: Reply<SessionReport>,
+        now: Timestamp,
+    ) {
+        let mut report = SessionReport::default();
+        for change in changes {
+            let (line, changed) = world.lines.note(&change.subscriber, change.contract.as_ref());
+            if changed {
+                self.batch.lines.extend(record_of(&world.lines, line));
+            }
+            let nas = self.nas(numbers, &change.nas);
+            let to = change.to.unwrap_or(Timestamp::MAX);
+            let session = Session { line, holding: change.holding, nas, from: change.from, to };
+            let recorded = world.record_session(&session, now);
+            match recorded.effect {
+                Effect::Started => report.started += 1,
+                Effect::Changed => report.changed += 1,
+                Effect::Unchanged => report.unchanged += 1,
+            }
+            report.conflicts += u64::from(recorded.conflict);
+            if recorded.effect != Effect::Unchanged {
+                self.batch.sessions.push(Session { to: if to > now { Timestamp::MAX } else { to }, ..session });
+            }
+        }
+        self.replies.push(Box::new(move |result| {
+            let done = result.map(|_| report).map_err(|e| EngineError::Store(e.to_owned()));
+            let _asker_gone = reply.send(done).is_err();
+        }));
+    }
+
+    /// The next piece of a delivery; true when it is all in.
+    pub(super) fn intake(
+        &mut self,
+        world: &mut World,
+        numbers: &mut Numbers,
+        job: &mut IntakeJob,
+        now: Timestamp,
+    ) -> bool {
+        if !job.began {
+            job.began = true;
+            self.batch.deliveries.push(job.delivery.clone());
+        }
+        for sighting in job.sightings.by_ref().take(PIECE) {
+            let next = SightingNo(numbers.sighting.0.saturating_add(1));
+            let sighted = world.sight(&sighting, next, now);
+            *job.outcomes.entry(sighted.outcome.key()).or_default() += 1;
+            if sighted.outcome == Outcome::Repeated {
+                job.report.repeated += 1;
+                continue;
+            }
+            if sighted.number == next {
+                numbers.sighting = next;
+                job.report.taken += 1;
+            }
+            job.report.opened.extend(sighted.events.iter().filter_map(opened));
+            let case = sighted.events.iter().find_map(|e| match &e.body {
+                Body::Case { case, .. } => Some(*case),
+                _ => None,
+            });
+            self.batch.sightings.push(StoredSighting {
+                number: sighted.number,
+                received_at: now,
+                sighting,
+                line: sighted.line,
+                case,
+                outcome: SmolStr::new_static(sighted.outcome.key()),
+                delivery: job.delivery.number,
+                also_from: Vec::new(),
+            });
+            self.take(world, sighted.events);
+        }
+        if job.sightings.len() > 0 {
+            return false;
+        }
+        if let Some(covers_until) = job.covers_until {
+            let source = job.delivery.source.as_str().into();
+            self.quietly(world, &Command::FeedDelivered { source, covers_until }, now);
+        }
+        true
+    }
+
+    /// The delivery's reply waits for this turn's commit.
+    pub(super) fn intake_done(&mut self, job: IntakeJob) {
+        let IntakeJob { mut report, outcomes, reply, .. } = job;
+        report.outcomes = outcomes.into_iter().map(|(k, n)| (SmolStr::new_static(k), n)).collect();
+        self.replies.push(Box::new(move |result| {
+            let done = result.map(|_| report).map_err(|e| EngineError::Store(e.to_owned()));
+            let _asker_gone = reply.send(done).is_err();
+        }));
+    }
+
+    fn take(&mut self, world: &mut World, events: Vec<Event>) {
+        events.iter().for_each(|e| world.apply(e));
+        self.batch.events.extend(events);
+    }
+
+    fn nas(&mut self, numbers: &mut Numbers, name: &SmolStr) -> u16 {
+        if name.is_empty() {
+            return 0;
+        }
+        if let Some(known) = numbers.nases.get(name) {
+            return *known;
+        }
+        // 65,535 NASes are more than any provider has; beyond that sessions go without a NAS.
+        let Ok(next) = u16::try_from(numbers.nases.len() + 1) else { return 0 };
+        numbers.nases.insert(name.clone(), next);
+        self.batch.nases.push((next, name.clone()));
+        next
+    }
+}
+
+impl IntakeJob {
+    pub(super) fn new(intake: Intake, reply: Reply<IntakeReport>, numbers: &mut Numbers, now: Timestamp) -> Self {
+        let Intake { mut delivery, sightings, covers_until } = intake;
+        // A held delivery that was accepted keeps its number.
+        if delivery.number == 0 {
+            numbers.delivery = numbers.delivery.saturating_add(1);
+            delivery.number = numbers.delivery;
+            delivery.received_at = now;
+        }
+        let report = IntakeReport { delivery: delivery.number, ..IntakeReport::default() };
+        let sightings = sightings.into_iter();
+        Self { delivery, sightings, covers_until, report, outcomes: BTreeMap::new(), reply, began: false }
+    }
+
+    pub(super) fn fail(self, why: &str) {
+        refuse(self.reply, EngineError::Store(why.to_owned()));
+    }
+}
+
+fn opened(event: &Event) -> Option<CaseId> {
+    match &event.body {
+        Body::Case { case, what: CaseEvent::Opened { .. } } => Some(*case),
+        _ => None,
+    }
+}
+
+fn record_of(lines: &Lines, number: LineNo) -> Option<LineRecord> {
+    let line = lines.get(number)?;
+    Some(LineRecord {
+        line: number,
+        subscriber: line.subscriber.clone()?,
+        clause: line.contract.clause.clone(),
+        opted_out: line.contract.opted_out,
+        language: line.contract.language.clone(),
+    })
+}

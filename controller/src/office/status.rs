@@ -1,0 +1,96 @@
+//! How everything is: what the console's health page, `pratique status` and the gauges show.
+
+use pratique_core::ids::SourceName;
+use pratique_core::policy::Caps;
+use pratique_core::state::StateName;
+use pratique_core::time::Timestamp;
+use pratique_core::world::World;
+
+use super::EngineOffice;
+use crate::api::dossier::{CapsUse, FeedStatus, Status, StoreStatus};
+use crate::store::DeliveryState;
+
+/// Everything, without failing: what cannot be read is said.
+pub(super) async fn status(office: &EngineOffice) -> Status {
+    let mut status = match office.engine.read(from_world).await {
+        Ok(status) => status,
+        Err(error) => Status { halted: Some(format!("the engine does not answer: {error}")), ..Status::default() },
+    };
+    status.version = env!("CARGO_PKG_VERSION").into();
+    status.started_at = office.started_at.into();
+    status.enforcers = vec![office.wall.status()];
+    status.store = store(office);
+    status.policy_problem = office.policy_problem.load_full().map(|p| p.to_string());
+    match office.reader.deliveries(super::held::LOOK_BACK).await {
+        Ok(deliveries) => {
+            status.held_deliveries = deliveries.iter().filter(|d| d.state == DeliveryState::Held).count() as u64;
+        }
+        Err(error) => status.store.intake_stopped = Some(error.to_string()),
+    }
+    status
+}
+
+fn store(office: &EngineOffice) -> StoreStatus {
+    use std::sync::atomic::Ordering;
+    let writable = office.metrics.ready.store_writable.load(Ordering::Acquire);
+    let full = office.reader.health().reserve_in_use;
+    let stopped = match (full, writable) {
+        (true, _) => Some("the disk is full: releases use the reserve, nothing else is stored".to_owned()),
+        (false, false) => Some("the last append failed; the log of this node says why".to_owned()),
+        (false, true) => None,
+    };
+    let free = nix::sys::statvfs::statvfs(&office.held).or_else(|_| {
+        // The folder of held deliveries is made with the first of them.
+        nix::sys::statvfs::statvfs(office.held.parent().unwrap_or(&office.held))
+    });
+    let free = free.ok().map(|s| s.blocks_available().saturating_mul(s.fragment_size()));
+    StoreStatus { writable, free_bytes: free, reserve_bytes: None, intake_stopped: stopped }
+}
+
+fn from_world(world: &World, now: Timestamp) -> Status {
+    let cases = world.cases();
+    Status {
+        now: now.into(),
+        seq: world.generation(),
+        halted: cases.halted().map(str::to_owned),
+        cases: StateName::ALL.iter().map(|s| (*s, cases.count(*s))).collect(),
+        lines: world.lines.len() as u64,
+        sessions: world.directory().len() as u64,
+        conflicts: world.directory().conflicts() as u64,
+        caps: caps(&world.policy().global.caps, world, now),
+        feeds: feeds(world, now),
+        policy: cases.policy_digest().map(|d| d.to_string()),
+        ..Status::default()
+    }
+}
+
+fn caps(caps: &Caps, world: &World, now: Timestamp) -> CapsUse {
+    let share = (world.lines.len() as u64).saturating_mul(u64::from(caps.share_permille)) / 1000;
+    let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
+    CapsUse {
+        lines_limit: caps.lines.min(share),
+        lines_now: world.cases().count(StateName::Quarantined),
+        per_hour_limit: caps.per_hour,
+        begun_last_hour: world.cases().begun_within_hour(now),
+    }
+}
+
+fn feeds(world: &World, now: Timestamp) -> Vec<FeedStatus> {
+    let policy = world.policy();
+    let heard = world.cases().feeds();
+    let mut names: Vec<&SourceName> = heard.keys().chain(policy.global.sources.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let feed = |name: &SourceName| {
+        let covers_until = heard.get(name).copied();
+        let expect_every = policy.source(name).expect_every;
+        let quiet = covers_until.is_none_or(|c| now.since(c) > expect_every);
+        FeedStatus {
+            source: name.clone(),
+            covers_until: covers_until.map(Into::into),
+            expect_every,
+            stalled: quiet && expect_every > pratique_core::time::Span::ZERO,
+        }
+    };
+    names.into_iter().map(feed).collect()
+}

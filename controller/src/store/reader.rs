@@ -1,0 +1,117 @@
+//! Reads for people: a few read-only connections that never wait for the writer, nor it for them (write-ahead log).
+
+use std::sync::Arc;
+
+use pratique_core::ids::{CaseId, Seq, SightingNo, TextRef};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, SqlitePool};
+
+use super::reserve::Reserve;
+use super::rows::{self, Columns, Values, integer};
+use super::{Delivery, Health, Reader, Record, StoreError, StoredSighting};
+
+/// Values asked for at once; SQLite takes 32,766.
+const CHUNK: usize = 500;
+/// Rows a single read returns at most, whatever was asked: reads are pages, not dumps.
+const MOST: u32 = 10_000;
+
+/// The readers' side of a [`super::SqliteStore`].
+pub(super) struct SqliteReader {
+    pub(super) pool: SqlitePool,
+    pub(super) reserve: Arc<Reserve>,
+}
+
+impl SqliteReader {
+    async fn rows<T>(
+        &self,
+        sql: String,
+        values: Values,
+        decode: impl Fn(&SqliteRow) -> Result<T, StoreError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let query = sqlx::query_with::<_, SqliteArguments>(AssertSqlSafe(sql), values.0);
+        query.fetch_all(&self.pool).await?.iter().map(decode).collect()
+    }
+}
+
+fn values(numbers: &[i64]) -> Result<Values, StoreError> {
+    let mut values = Values::default();
+    numbers.iter().try_for_each(|n| values.add(*n))?;
+    Ok(values)
+}
+
+fn places(count: usize) -> String {
+    vec!["?"; count].join(",")
+}
+
+#[async_trait::async_trait]
+impl Reader for SqliteReader {
+    async fn events_of(&self, case: CaseId) -> Result<Vec<Record>, StoreError> {
+        let sql = format!("SELECT {} FROM event WHERE case_id = ? ORDER BY seq LIMIT {MOST}", rows::EVENT);
+        self.rows(sql, values(&[integer(case.0)?])?, |r| rows::entry(r)?.record()).await
+    }
+
+    async fn events_after(&self, seq: Seq, limit: u32) -> Result<Vec<Record>, StoreError> {
+        let sql = format!("SELECT {} FROM event WHERE seq > ? ORDER BY seq LIMIT ?", rows::EVENT);
+        let limit = limit.min(MOST).into();
+        self.rows(sql, values(&[integer(seq.0)?, limit])?, |r| rows::entry(r)?.record()).await
+    }
+
+    async fn sightings(&self, numbers: &[SightingNo]) -> Result<Vec<StoredSighting>, StoreError> {
+        let mut found = Vec::with_capacity(numbers.len());
+        for some in numbers.chunks(CHUNK) {
+            let list = places(some.len());
+            let sql = format!("SELECT {} FROM sighting WHERE number IN ({list}) ORDER BY number", rows::SIGHTING);
+            let numbers = some.iter().map(|n| integer(n.0)).collect::<Result<Vec<_>, _>>()?;
+            found.extend(self.rows(sql, values(&numbers)?, rows::sighting).await?);
+        }
+        Ok(found)
+    }
+
+    async fn unattributed(&self, limit: u32) -> Result<Vec<StoredSighting>, StoreError> {
+        let sql = format!("SELECT {} FROM sighting WHERE case_id IS NULL ORDER BY number DESC LIMIT ?", rows::SIGHTING);
+        self.rows(sql, values(&[limit.min(MOST).into()])?, rows::sighting).await
+    }
+
+    async fn texts(&self, refs: &[TextRef]) -> Result<Vec<(TextRef, String)>, StoreError> {
+        let mut found = Vec::with_capacity(refs.len());
+        for some in refs.chunks(CHUNK) {
+            // One text may belong to several cases; its words are the same.
+            let sql = format!("SELECT ref, min(body) FROM text WHERE ref IN ({}) GROUP BY ref", places(some.len()));
+            let mut values = Values::default();
+            some.iter().try_for_each(|r| values.add(r.0.to_vec()))?;
+            let text = |row: &SqliteRow| {
+                let mut r = Columns::of(row, "text");
+                let wrong = || StoreError::Corrupt("table text: a reference is not 32 bytes".to_owned());
+                Ok((rows::hash(r.next()?).ok_or_else(wrong)?, r.next()?))
+            };
+            found.extend(self.rows(sql, values, text).await?);
+        }
+        Ok(found)
+    }
+
+    async fn deliveries(&self, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let sql = format!("SELECT {} FROM delivery ORDER BY number DESC LIMIT ?", rows::DELIVERY);
+        self.rows(sql, values(&[limit.min(MOST).into()])?, rows::delivery).await
+    }
+
+    async fn delivery_of(&self, content: TextRef) -> Result<Option<Delivery>, StoreError> {
+        let sql = format!("SELECT {} FROM delivery WHERE content = ? ORDER BY number DESC LIMIT 1", rows::DELIVERY);
+        let mut values = Values::default();
+        values.add(content.0.to_vec())?;
+        Ok(self.rows(sql, values, rows::delivery).await?.pop())
+    }
+
+    async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError> {
+        let sql = "SELECT row_count FROM delivery WHERE source = ? AND report = ? AND state = 'accepted' \
+                   ORDER BY number DESC LIMIT ?";
+        let mut values = Values::default();
+        values.add(source)?;
+        values.add(report)?;
+        values.add(i64::from(limit.min(MOST)))?;
+        self.rows(sql.to_owned(), values, |r| Columns::of(r, "delivery").number()).await
+    }
+
+    fn health(&self) -> Health {
+        Health { reserve_in_use: self.reserve.in_use() }
+    }
+}

@@ -1,0 +1,116 @@
+//! The tables, and the way from every older version to this one.
+//!
+//! A migration is never edited once released; a change is a new one at the end of [`MIGRATIONS`]. The log's table is
+//! never rewritten: its hashes cover the bytes as they lie there.
+
+use sqlx::{Connection as _, Row as _, SqliteConnection};
+
+use super::StoreError;
+
+/// "prtq": marks the file as ours, so that no other SQLite database is ever migrated by mistake.
+pub(super) const APPLICATION_ID: i64 = 0x7072_7471;
+
+/// One step per version; the first makes version 1.
+pub(super) const MIGRATIONS: &[&str] = &["
+-- The log. No personal data; never updated, never deleted from.
+CREATE TABLE event (
+  seq     INTEGER PRIMARY KEY,
+  at      INTEGER NOT NULL,          -- ms since 1970, as everywhere below
+  case_id INTEGER,                   -- repeated from the body, to find a case's story
+  body    TEXT NOT NULL,             -- JSON, exactly as hashed
+  hash    BLOB NOT NULL
+) STRICT;
+CREATE INDEX event_case ON event(case_id, seq) WHERE case_id IS NOT NULL;
+-- The newest entry once more: a log cut at its end does not match it.
+CREATE TABLE log_head (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;
+INSERT INTO log_head VALUES (1, 0, zeroblob(32));
+-- Whose a case is and when it ended, repeated from the log for purge and retention.
+CREATE TABLE case_line (case_id INTEGER PRIMARY KEY, line INTEGER NOT NULL, closed_at INTEGER) STRICT;
+CREATE INDEX case_line_line ON case_line(line);
+
+-- Personal data from here on. AUTOINCREMENT: the log goes on naming the numbers of erased rows, so they are never given
+-- again.
+CREATE TABLE line (
+  line INTEGER PRIMARY KEY AUTOINCREMENT, subscriber TEXT NOT NULL, clause TEXT, opted_out INTEGER NOT NULL, language TEXT
+) STRICT;
+CREATE TABLE nas (nas INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE session (
+  line INTEGER NOT NULL,
+  holding BLOB NOT NULL,             -- 4 bytes IPv4; 8 with first and last port; 17 IPv6 and prefix length
+  from_at INTEGER NOT NULL, to_at INTEGER NOT NULL, nas INTEGER NOT NULL,
+  PRIMARY KEY (line, holding, from_at)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE sighting (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  received_at INTEGER NOT NULL, observed_at INTEGER NOT NULL, clock_error INTEGER NOT NULL,
+  source TEXT NOT NULL, report TEXT NOT NULL, cause TEXT NOT NULL,
+  address BLOB NOT NULL, port INTEGER, transport INTEGER, severity INTEGER NOT NULL, device TEXT,
+  line INTEGER, case_id INTEGER, outcome TEXT NOT NULL, delivery INTEGER NOT NULL,
+  detail TEXT, also_from TEXT        -- JSON, null when empty
+) STRICT;
+CREATE INDEX sighting_received ON sighting(received_at);
+CREATE INDEX sighting_line ON sighting(line) WHERE line IS NOT NULL;
+CREATE INDEX sighting_no_case ON sighting(number) WHERE case_id IS NULL;
+CREATE TABLE text (ref BLOB NOT NULL, case_id INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (ref, case_id)) STRICT;
+CREATE INDEX text_case ON text(case_id);
+CREATE TABLE delivery (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, source TEXT NOT NULL, report TEXT NOT NULL, name TEXT NOT NULL, content BLOB NOT NULL,
+  received_at INTEGER NOT NULL, state TEXT NOT NULL, row_count INTEGER NOT NULL, refused TEXT
+) STRICT;
+CREATE INDEX delivery_content ON delivery(content);
+CREATE INDEX delivery_usual ON delivery(source, report, number);
+"];
+
+/// Brings the database to the newest version, each step in a transaction of its own.
+///
+/// # Errors
+/// [`StoreError::TooNew`] for a database made by a newer pratique, which is left as it is; [`StoreError::Other`] for a
+/// database of another program.
+pub(super) async fn migrate(conn: &mut SqliteConnection, steps: &'static [&'static str]) -> Result<(), StoreError> {
+    ours(conn).await?;
+    let known = u32::try_from(steps.len()).unwrap_or(u32::MAX);
+    let mut version = version(conn).await?;
+    if version > known {
+        return Err(StoreError::TooNew { found: version, known });
+    }
+    for step in steps.iter().skip(version as usize) {
+        version += 1;
+        let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
+        if version == 1 {
+            // APPLICATION_ID, in decimal. Within the first step: a crash must leave it whole or the file empty.
+            sqlx::raw_sql("PRAGMA application_id = 1886549105").execute(&mut *tx).await?;
+            let table = "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied_at INTEGER NOT NULL) STRICT";
+            sqlx::raw_sql(table).execute(&mut *tx).await?;
+        }
+        sqlx::raw_sql(*step).execute(&mut *tx).await?;
+        sqlx::query("INSERT INTO schema_version VALUES (?, 1000 * unixepoch())")
+            .bind(version)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        tracing::info!(version, "store schema brought forward");
+    }
+    Ok(())
+}
+
+/// Refuses a database that another program made.
+pub(super) async fn ours(conn: &mut SqliteConnection) -> Result<(), StoreError> {
+    let id: i64 = sqlx::query("PRAGMA application_id").fetch_one(&mut *conn).await?.try_get(0)?;
+    let tables: i64 = sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *conn).await?.try_get(0)?;
+    if id != APPLICATION_ID && (id != 0 || tables != 0) {
+        let what = "this SQLite database was made by another program; name another file in `store`".to_owned();
+        return Err(StoreError::Other(what));
+    }
+    Ok(())
+}
+
+/// The version in the file; 0 for an empty one.
+pub(super) async fn version(conn: &mut SqliteConnection) -> Result<u32, StoreError> {
+    let sql = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'schema_version'";
+    let has: i64 = sqlx::query(sql).fetch_one(&mut *conn).await?.try_get(0)?;
+    if has == 0 {
+        return Ok(0);
+    }
+    let row = sqlx::query("SELECT coalesce(max(version), 0) FROM schema_version").fetch_one(conn).await?;
+    Ok(row.try_get(0)?)
+}

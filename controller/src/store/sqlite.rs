@@ -1,0 +1,339 @@
+//! The store in SQLite: one writing connection, a few reading ones, and the files beside the database.
+//!
+//! ```text
+//! pratique.db               the log and the tables; write-ahead log, synchronous=FULL: durable when append returns
+//! pratique.db.lock          who writes
+//! pratique.db.position      the last acknowledged position, to notice an old backup
+//! pratique.db.reserve       room put aside for releases on a full disk
+//! pratique.db.snapshot-N    the engine's state at position N
+//! ```
+//!
+//! After a disk error the writer's connection is thrown away and opened again: after a failed write or sync its cache
+//! cannot be trusted.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pratique_core::chain::Anchor;
+use pratique_core::ids::{LineNo, Seq};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+
+use super::lock::Lock;
+use super::position::Position;
+use super::reader::SqliteReader;
+use super::reserve::Reserve;
+use super::{Batch, Expiry, Loaded, Reader, Store, StoreError, StoreMetrics, append, erase, load, schema, snapshot};
+
+/// How a store is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes put aside for releases on a full disk; 0 for none. 16 MiB hold the write-ahead log once more and some 10,000
+    /// releases.
+    pub reserve_bytes: u64,
+    /// Reading connections. Readers are people and dashboards; four of them keep two cores busy.
+    pub readers: u32,
+    /// How long a read or write waits for another process before it is [`StoreError::Busy`].
+    pub busy: Duration,
+    /// Where the last acknowledged position is kept; by default `<database>.position`. On another disk it also notices
+    /// when the whole directory was put back.
+    pub position: Option<PathBuf>,
+    /// Largest size of the database in pages of 4 KiB, for a quota of its own; the reserve comes on top. None: the disk.
+    pub max_pages: Option<u32>,
+    /// Counters, if somebody looks.
+    pub metrics: Option<StoreMetrics>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            reserve_bytes: 16 << 20,
+            readers: 4,
+            busy: Duration::from_secs(5),
+            position: None,
+            max_pages: None,
+            metrics: None,
+        }
+    }
+}
+
+/// SQLite's default page, which is also the kernel's.
+const PAGE_BYTES: u64 = 4096;
+/// The writer folds the write-ahead log back after at most so many pages (16 MiB): seldom enough that bulk intake is not
+/// held up by it, often enough that a crash recovers in well under a second.
+const CHECKPOINT_PAGES: u64 = 4096;
+/// On a full disk it does so after this many, so that a hundred releases do not need a megabyte of log.
+const CHECKPOINT_PAGES_FULL: u64 = 32;
+/// The write-ahead log is cut back to this after a burst.
+const WAL_BYTES: i64 = 32 << 20;
+/// Page cache of the writer, in KiB: the upper levels of all indexes at a million sightings.
+const CACHE_KIB: i64 = 65_536;
+
+/// The one writer.
+pub struct SqliteStore {
+    path: PathBuf,
+    options: Options,
+    /// None after a disk error, until it could be opened again.
+    conn: Option<SqliteConnection>,
+    reserve: Arc<Reserve>,
+    position: Position,
+    /// What this node knew of its log when it started.
+    known: Option<Anchor>,
+    reader: Arc<SqliteReader>,
+    _lock: Lock,
+}
+
+impl SqliteStore {
+    /// Opens the database, makes it if there is none, and brings it to this program's version.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] when another pratique runs on it, [`StoreError::TooNew`] when a newer one made it, and what
+    /// the disk says.
+    pub async fn open(path: &Path, options: Options) -> Result<Self, StoreError> {
+        if path.exists() {
+            // Before anything is changed: even the journal mode of somebody else's database is theirs.
+            let look = connection(path, &options).read_only(true).create_if_missing(false);
+            let mut conn = SqliteConnection::connect_with(&look).await?;
+            schema::ours(&mut conn).await?;
+            conn.close().await?;
+        }
+        let lock = Lock::take(&beside(path, ".lock"))?;
+        let reserve = Arc::new(Reserve::open(beside(path, ".reserve"), options.reserve_bytes));
+        let position = options.position.clone().unwrap_or_else(|| beside(path, ".position"));
+        let (position, known) = Position::open(&position)?;
+        let mut conn = connect(path, &options, &reserve).await?;
+        schema::migrate(&mut conn, schema::MIGRATIONS).await?;
+        let readers = connection(path, &options).read_only(true).create_if_missing(false);
+        let pool = SqlitePoolOptions::new()
+            .max_connections(options.readers.max(1))
+            .acquire_timeout(options.busy)
+            .connect_lazy_with(readers);
+        let reader = Arc::new(SqliteReader { pool, reserve: reserve.clone() });
+        Ok(Self { path: path.to_owned(), options, conn: Some(conn), reserve, position, known, reader, _lock: lock })
+    }
+
+    /// Folds the write-ahead log back and lets go of everything. Dropping instead is safe too: the next start recovers.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing acknowledged is lost by that.
+    pub async fn close(mut self) -> Result<(), StoreError> {
+        self.position.sync();
+        self.reader.pool.close().await;
+        match self.conn.take() {
+            Some(conn) => Ok(conn.close().await?),
+            None => Ok(()),
+        }
+    }
+
+    async fn writer(&mut self) -> Result<&mut SqliteConnection, StoreError> {
+        let conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => connect(&self.path, &self.options, &self.reserve).await?,
+        };
+        Ok(self.conn.insert(conn))
+    }
+
+    /// Throws the connection away if the error says so; passes the error on.
+    async fn after(&mut self, error: StoreError) -> StoreError {
+        if let Some(metrics) = &self.options.metrics {
+            metrics.failed(&error);
+        }
+        if error.breaks_connection() {
+            self.disconnect().await;
+        }
+        error
+    }
+
+    async fn try_append(&mut self, expected: Seq, batch: &Batch) -> Result<Anchor, StoreError> {
+        let conn = self.writer().await?;
+        let failed = match append::append(conn, expected, batch).await {
+            Ok(anchor) => return Ok(anchor),
+            Err(failed) => failed,
+        };
+        let error = self.after(failed.error).await;
+        // The commit reported a failure: what the disk kept is what counts.
+        if let Some(would_be) = failed.in_doubt {
+            self.disconnect().await;
+            let conn = self.writer().await?;
+            if append::head(conn).await? == would_be {
+                // Into the database file and synced, or it does not count.
+                sqlx::query("PRAGMA wal_checkpoint(FULL)").fetch_one(conn).await?;
+                tracing::warn!(%error, seq = %would_be.seq, "the commit reported a failure but is durable");
+                return Ok(would_be);
+            }
+        }
+        Err(error)
+    }
+
+    /// First from the room the write-ahead log takes twice, then from the reserve.
+    async fn append_on_full_disk(&mut self, expected: Seq, batch: &Batch) -> Result<Anchor, StoreError> {
+        self.fold().await;
+        let appended = self.try_append(expected, batch).await;
+        if !matches!(appended, Err(StoreError::Full(_))) || !self.reserve.give_up() {
+            return appended;
+        }
+        self.disconnect().await;
+        self.fold().await;
+        self.try_append(expected, batch).await
+    }
+
+    /// Brings the write-ahead log into the database and cuts it to nothing, as far as the disk lets it.
+    async fn fold(&mut self) {
+        let folded =
+            async { Ok(sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(self.writer().await?).await?) };
+        let folded: Result<_, StoreError> = folded.await;
+        if let Err(error) = folded {
+            let error = self.after(error).await;
+            tracing::debug!(%error, "the write-ahead log could not be folded back");
+        }
+    }
+
+    /// Throws the writer's connection away; the next use opens it again and reads what is on disk.
+    async fn disconnect(&mut self) {
+        if let Some(conn) = self.conn.take()
+            && let Err(error) = conn.close_hard().await
+        {
+            tracing::debug!(%error, "closing the store's connection after a failure");
+        }
+    }
+
+    async fn load_with(&mut self, use_snapshot: bool) -> Result<Loaded, StoreError> {
+        let (path, known) = (self.path.clone(), self.known);
+        let loaded = load::load(self.writer().await?, &path, use_snapshot, known).await;
+        match loaded {
+            Ok(loaded) => Ok(loaded),
+            Err(error) => Err(self.after(error).await),
+        }
+    }
+
+    fn show_reserve(&self) {
+        if let Some(metrics) = &self.options.metrics {
+            metrics.reserve_in_use.set(self.reserve.in_use().into());
+        }
+    }
+}
+
+impl Store for SqliteStore {
+    async fn load(&mut self) -> Result<Loaded, StoreError> {
+        self.load_with(true).await
+    }
+
+    async fn load_whole(&mut self) -> Result<Loaded, StoreError> {
+        self.load_with(false).await
+    }
+
+    async fn append(&mut self, expected: Seq, batch: Batch) -> Result<Seq, StoreError> {
+        let started = Instant::now();
+        let frees = batch.frees_only();
+        if !frees {
+            // While the reserve is given up, whatever room there is belongs to the releases.
+            self.reserve.restore()?;
+        }
+        let mut appended = self.try_append(expected, &batch).await;
+        if matches!(appended, Err(StoreError::Full(_))) && frees {
+            appended = self.append_on_full_disk(expected, &batch).await;
+        }
+        self.show_reserve();
+        let anchor = appended?;
+        if !batch.events.is_empty() {
+            self.position.note(anchor);
+            self.known = Some(anchor);
+        }
+        if let Some(metrics) = &self.options.metrics {
+            metrics.append_seconds.observe(started.elapsed().as_secs_f64());
+            metrics.events.inc_by(batch.events.len() as u64);
+        }
+        Ok(anchor.seq)
+    }
+
+    async fn snapshot(&mut self, at: Seq, state: Vec<u8>) -> Result<(), StoreError> {
+        if self.reserve.in_use() {
+            return Err(StoreError::Full("a snapshot would take the room of releases".to_owned()));
+        }
+        let anchor = load::hash_at(self.writer().await?, at).await?;
+        let anchor = anchor.ok_or_else(|| StoreError::Other(format!("no log entry {at} to take a snapshot of")))?;
+        let path = self.path.clone();
+        // Up to hundreds of megabytes are hashed and synced: not on the runtime's threads.
+        tokio::task::spawn_blocking(move || snapshot::write(&path, anchor, &state))
+            .await
+            .map_err(|e| StoreError::Other(format!("writing the snapshot broke off: {e}")))?
+    }
+
+    async fn expire(&mut self, before: &Expiry) -> Result<u64, StoreError> {
+        match erase::expire(self.writer().await?, before).await {
+            Ok(erased) => Ok(erased),
+            Err(error) => Err(self.after(error).await),
+        }
+    }
+
+    async fn purge(&mut self, line: LineNo) -> Result<u64, StoreError> {
+        match erase::purge(self.writer().await?, line).await {
+            Ok(erased) => Ok(erased),
+            Err(error) => Err(self.after(error).await),
+        }
+    }
+
+    async fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        // SQLite would write into an existing empty file; never over anything.
+        if to.exists() {
+            return Err(StoreError::Other(format!("{} exists already; name a new file for the backup", to.display())));
+        }
+        let name = to.to_str().ok_or_else(|| StoreError::Other(format!("{} is not UTF-8", to.display())))?;
+        // A connection of its own, for the readers may not write anywhere.
+        let options = connection(&self.path, &self.options).create_if_missing(false);
+        let mut conn = SqliteConnection::connect_with(&options).await?;
+        sqlx::query("VACUUM INTO ?").bind(name).execute(&mut conn).await?;
+        conn.close().await?;
+        std::fs::File::open(to).and_then(|f| f.sync_all()).map_err(|e| super::fault::io(to, "sync", &e))
+    }
+
+    fn reader(&self) -> Arc<dyn Reader> {
+        self.reader.clone()
+    }
+}
+
+/// `<database><suffix>`.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn connection(path: &Path, options: &Options) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(options.busy)
+        // Bulk reads come in few, large hand-overs from SQLite's thread.
+        .row_buffer_size(1024)
+        .disable_statement_logging()
+}
+
+async fn connect(path: &Path, options: &Options, reserve: &Reserve) -> Result<SqliteConnection, StoreError> {
+    let mut how = connection(path, options)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(false)
+        // Erased means overwritten.
+        .pragma("secure_delete", "ON")
+        .pragma("wal_autocheckpoint", checkpoint_pages(reserve).to_string())
+        .pragma("journal_size_limit", WAL_BYTES.to_string())
+        .pragma("cache_size", (-CACHE_KIB).to_string());
+    if let Some(pages) = options.max_pages {
+        let more = if reserve.in_use() { u32::try_from(reserve.bytes() / PAGE_BYTES).unwrap_or(u32::MAX) } else { 0 };
+        how = how.pragma("max_page_count", pages.saturating_add(more).to_string());
+    }
+    Ok(SqliteConnection::connect_with(&how).await?)
+}
+
+/// The log's pages have to fit into the database a second time when they are folded back. Half of the reserve holds them
+/// also on a full disk.
+fn checkpoint_pages(reserve: &Reserve) -> u64 {
+    match reserve.bytes() / PAGE_BYTES / 2 {
+        0 => CHECKPOINT_PAGES,
+        _ if reserve.in_use() => CHECKPOINT_PAGES_FULL,
+        half => half.min(CHECKPOINT_PAGES),
+    }
+}

@@ -1,0 +1,170 @@
+//! The store through its trait, on real files, with other connections tampering behind its back.
+
+mod disk;
+mod erasing;
+mod log;
+mod tables;
+
+use std::path::{Path, PathBuf};
+
+use pratique_core::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId, TextRef};
+use pratique_core::session::{Holding, Session};
+use pratique_core::sighting::{Severity, Sighting, Transport};
+use pratique_core::time::{Span, Timestamp};
+use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
+use tempfile::TempDir;
+
+use super::{Batch, Delivery, DeliveryState, LineRecord, Options, SqliteStore, Store, StoredSighting};
+
+/// A database in a directory of its own.
+struct Place {
+    dir: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn db(&self) -> PathBuf {
+        self.dir.path().join("p.db")
+    }
+
+    async fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.db(), options()).await.unwrap()
+    }
+
+    /// A log of so many cases, each opened, released and closed: three entries, one text.
+    async fn with_cases(cases: u64) -> (Self, SqliteStore, Seq) {
+        let place = Self::new();
+        let mut store = place.open().await;
+        let mut last = Seq(0);
+        for case in 1..=cases {
+            last = store.append(last, story(case)).await.unwrap();
+        }
+        (place, store, last)
+    }
+
+    /// What somebody with another SQLite client does.
+    async fn tamper(&self, sql: &str) {
+        tamper(&self.db(), sql).await;
+    }
+}
+
+async fn tamper(db: &Path, sql: &str) {
+    let how = sqlx::sqlite::SqliteConnectOptions::new().filename(db).create_if_missing(true);
+    let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+fn options() -> Options {
+    Options { reserve_bytes: 1 << 16, ..Options::default() }
+}
+
+fn at(s: i64) -> Timestamp {
+    Timestamp::from_secs(1_700_000_000 + s)
+}
+
+fn case_event(case: u64, s: i64, what: CaseEvent) -> Event {
+    Event { at: at(s), body: Body::Case { case: CaseId(case), what } }
+}
+
+fn opened(case: u64) -> Event {
+    let evidence = EvidenceRef {
+        sighting: SightingNo(case),
+        source: SourceName::new("shadowserver"),
+        observed_at: at(0),
+        severity: Severity::High,
+        device: Some("Example IPC 9000".into()),
+    };
+    let what = CaseEvent::Opened { line: LineNo(case as u32), cause: CauseKey::new("mirai"), evidence: vec![evidence] };
+    case_event(case, 1, what)
+}
+
+fn released(case: u64) -> Event {
+    let what = CaseEvent::Released {
+        how: Release::Staff,
+        by: Actor::Person("kim".into()),
+        reason: Some(TextRef::of(&note(case))),
+        watch_until: at(100),
+    };
+    case_event(case, 2, what)
+}
+
+fn note(case: u64) -> String {
+    format!("Spoke with Mr Testperson-{case} of Harbour Street, camera unplugged")
+}
+
+fn sighting(number: u64, case: Option<u64>) -> StoredSighting {
+    let sighting = Sighting {
+        source: SourceName::new("shadowserver"),
+        report: "scan_telnet".into(),
+        cause: CauseKey::new("mirai"),
+        address: [198, 51, 100, number as u8].into(),
+        port: Some(23),
+        transport: Some(Transport::Tcp),
+        observed_at: at(number as i64),
+        clock_error: Span::from_secs(60),
+        severity: Severity::High,
+        device: Some("Example IPC 9000".into()),
+        detail: vec![("banner".into(), "login:".into())],
+    };
+    StoredSighting {
+        number: SightingNo(number),
+        received_at: at(number as i64),
+        sighting,
+        line: case.map(|c| LineNo(c as u32)),
+        case: case.map(CaseId),
+        outcome: if case.is_some() { "evidence" } else { "unknown" }.into(),
+        delivery: 1,
+        also_from: vec!["honeynet".into()],
+    }
+}
+
+fn line(number: u32) -> LineRecord {
+    LineRecord {
+        line: LineNo(number),
+        subscriber: SubscriberId::new(format!("contract-{number:05}")),
+        clause: Some("2025-01".into()),
+        opted_out: number.is_multiple_of(2),
+        language: None,
+    }
+}
+
+fn session(number: u32, to: Timestamp) -> Session {
+    Session { line: LineNo(number), holding: Holding::V4([198, 51, 100, number as u8].into()), nas: 1, from: at(0), to }
+}
+
+fn delivery(number: u64, rows: u64) -> Delivery {
+    Delivery {
+        number,
+        source: "shadowserver".into(),
+        report: "scan_telnet".into(),
+        name: "2026-02-15-scan_telnet-example.csv".to_owned(),
+        content: TextRef::of(&number.to_string()),
+        received_at: at(0),
+        state: DeliveryState::Accepted,
+        rows,
+        refused: vec![("bogon".into(), 2)],
+    }
+}
+
+/// A case from its first sighting to its end, with everything personal that belongs to it.
+fn story(case: u64) -> Batch {
+    let number = case as u32;
+    Batch {
+        events: vec![
+            opened(case),
+            released(case),
+            case_event(case, 3, CaseEvent::Closed { why: Closed::QuietAfterRelease }),
+        ],
+        lines: vec![line(number)],
+        nases: vec![(1, "bng-1".into())],
+        sessions: vec![session(number, Timestamp::MAX)],
+        sightings: vec![sighting(case, Some(case))],
+        texts: vec![(TextRef::of(&note(case)), CaseId(case), note(case))],
+        deliveries: vec![delivery(case, 10 * case)],
+    }
+}

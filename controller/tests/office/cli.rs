@@ -1,0 +1,178 @@
+//! The command line as a process, against a running office.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+use pratique::api::tokens::Role;
+use pratique_core::state::StateName;
+use serde_json::Value;
+
+use crate::House;
+
+struct Shell {
+    url: String,
+    token: String,
+}
+
+impl Shell {
+    fn new(house: &House, role: Role) -> Self {
+        Self { url: house.url(), token: house.token("anna", role) }
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        run(args, &[("PRATIQUE_URL", &self.url), ("PRATIQUE_TOKEN", &self.token)])
+    }
+
+    fn ok(&self, args: &[&str]) -> String {
+        let done = self.run(args);
+        assert_eq!(done.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+
+    fn json(&self, args: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(args)).unwrap()
+    }
+}
+
+fn run(args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pratique"));
+    command.args(args).env_clear().envs(env.iter().copied());
+    command.output().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_case_is_listed_shown_approved_and_released() {
+    let house = House::open(2);
+    let anna = Shell::new(&house, Role::Operator);
+    let list = anna.ok(&["case", "list", "--state", "proposed"]);
+    assert!(list.contains("C-00001") && list.contains("PROTECTED: hospital"), "{list}");
+    assert_eq!(anna.json(&["case", "list", "--network", "192.0.2.1", "--json"])["total"], 1);
+    let shown = anna.ok(&["case", "show", "1"]);
+    assert!(shown.contains("An approval would wall: 192.0.2.1"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "strangers' text must not drive the terminal");
+    assert_eq!(anna.json(&["case", "show", "1", "--json"])["state"], "proposed");
+    let done = anna.ok(&["case", "approve", "1", "--reason", "three honeypots agree"]);
+    assert!(done.contains("quarantined"), "{done}");
+    anna.ok(&["case", "note", "1", "called the subscriber"]);
+    anna.ok(&["case", "rescan", "1"]);
+    anna.ok(&["case", "renew", "1", "--for", "7d", "--reason", "on holiday"]);
+    anna.ok(&["case", "release", "1", "--reason", "camera is gone"]);
+    anna.ok(&["case", "dismiss", "2", "--reason", "our own scanner"]);
+    let shown = anna.ok(&["case", "show", "1"]);
+    for text in ["| three honeypots agree", "| called the subscriber", "| on holiday", "| camera is gone"] {
+        assert!(shown.contains(text), "{text} is missing in {shown}");
+    }
+}
+
+#[test]
+fn exit_codes_tell_refusal_usage_and_silence_apart() {
+    let house = House::open(1);
+    let anna = Shell::new(&house, Role::Operator);
+    let refused = anna.run(&["case", "approve", "1", "--version", "9"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(said(&refused).contains("changed since you looked at it"), "{}", said(&refused));
+    assert_eq!(anna.run(&["case", "show", "99"]).status.code(), Some(1));
+    assert_eq!(anna.run(&["halt", "--reason", "x"]).status.code(), Some(1), "an operator may not");
+    assert_eq!(anna.run(&["case", "dance"]).status.code(), Some(2));
+    assert_eq!(run(&["case", "list"], &[("PRATIQUE_URL", &house.url())]).status.code(), Some(2), "no token");
+    let wrong = run(&["case", "list"], &[("PRATIQUE_URL", &house.url()), ("PRATIQUE_TOKEN", "x")]);
+    assert_eq!(wrong.status.code(), Some(1));
+    let nobody = run(&["status"], &[("PRATIQUE_URL", "http://127.0.0.1:1"), ("PRATIQUE_TOKEN", "x")]);
+    assert_eq!(nobody.status.code(), Some(3), "{}", said(&nobody));
+}
+
+#[test]
+fn a57_a_network_too_wide_shows_its_count_and_does_nothing() {
+    let house = House::open(120);
+    let anna = Shell::new(&house, Role::Operator);
+    let wide = anna.run(&["case", "approve", "--network", "192.0.2.0/24"]);
+    assert_eq!(wide.status.code(), Some(1));
+    assert!(said(&wide).contains("120 proposed cases lie in 192.0.2.0/24"), "{}", said(&wide));
+    let dry = anna.run(&["case", "approve", "--network", "192.0.2.0/28", "--dry-run"]);
+    assert!(said(&dry).contains("15 cases: 15 lines"), "{}", said(&dry));
+    let blind = anna.run(&["case", "approve", "--network", "192.0.2.0/28"]);
+    assert_eq!(blind.status.code(), Some(2), "nobody is there to confirm");
+    assert_eq!(anna.run(&["case", "approve", "--network", "192.0.2.0/28", "--confirm", "14"]).status.code(), Some(1));
+    assert_eq!(house.memory.world().cases[0].case.state.name(), StateName::Proposed);
+    assert!(anna.ok(&["case", "approve", "--network", "192.0.2.0/28", "--confirm", "15"]).contains("15 approved"));
+}
+
+#[test]
+fn reports_and_sessions_are_imported_and_a_refused_file_does_not_keep_the_others_back() {
+    let house = House::open(0);
+    let anna = Shell::new(&house, Role::Operator);
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let good = file("2026-02-16-scan_telnet.csv", "timestamp,ip\n1,2\n");
+    let page = file("page.csv", "<html>");
+    let done = anna.run(&["import", &page, &good, "--type", "scan_telnet"]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(said(&done).contains("page.csv:1: this is a web page"), "{}", said(&done));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("scan_telnet.csv: delivery 8"));
+    let large = file("large.csv", &"x".repeat(3 << 20));
+    assert!(said(&anna.run(&["import", &large])).contains("api.upload_limit_mib"));
+    let list = file("sessions.csv", "C-1,192.0.2.1\nC-2,192.0.2.2\n");
+    assert!(anna.ok(&["sessions", "import", &list]).contains("2 started"));
+    assert!(anna.ok(&["delivery", "list"]).contains("usually 3912"));
+    anna.ok(&["delivery", "accept", "7"]);
+}
+
+#[test]
+fn a_supervisor_halts_resumes_and_releases_everything() {
+    let house = House::open(0);
+    let susi = Shell::new(&house, Role::Supervisor);
+    susi.ok(&["halt", "--reason", "feed looks poisoned"]);
+    assert!(susi.ok(&["status"]).contains("HALTED: feed looks poisoned"));
+    susi.ok(&["resume"]);
+    assert!(susi.ok(&["plan"]).contains("nftables: in step, 1 there"));
+    assert!(susi.ok(&["release", "--all", "--dry-run"]).contains("1 lines are quarantined"));
+    assert_eq!(susi.run(&["release", "--all", "--reason", "x"]).status.code(), Some(2), "nobody confirms");
+    assert!(susi.ok(&["release", "--all", "--reason", "the wall misbehaves", "--yes"]).contains("1 released"));
+    assert!(susi.ok(&["line", "show", "C-00001"]).contains("2025-01"));
+    assert!(susi.ok(&["line", "purge", "C-00001"]).contains("5 rows erased"));
+}
+
+#[test]
+fn a_new_node_starts_with_init_and_its_tokens_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let node = folder.path().join("node");
+    let path = |p: &Path| p.to_str().unwrap().to_owned();
+    let made = run(&["init", &path(&node)], &[]);
+    assert_eq!(made.status.code(), Some(0), "{}", said(&made));
+    let out = String::from_utf8(made.stdout).unwrap();
+    assert!(out.contains("prtq_"), "{out}");
+    assert!(node.join("policies/policy.yaml").is_file());
+    let again = run(&["init", &path(&node)], &[]);
+    assert!(!String::from_utf8_lossy(&again.stdout).contains("prtq_"), "the first token is shown once");
+    let config = path(&node.join("pratique.yaml"));
+    let token = |args: &[&str]| {
+        let mut all = vec!["token"];
+        all.extend_from_slice(args);
+        all.extend_from_slice(&["--config", &config]);
+        run(&all, &[])
+    };
+    let added = token(&["add", "--person", "anna", "--role", "operator", "--network", "192.0.2.0/24"]);
+    assert!(String::from_utf8_lossy(&added.stdout).starts_with("prtq_"), "{}", said(&added));
+    assert_eq!(token(&["add", "--person", "Anna", "--role", "operator"]).status.code(), Some(2));
+    assert_eq!(
+        token(&["add", "--person", "s", "--role", "supervisor", "--network", "192.0.2.0/24"]).status.code(),
+        Some(1)
+    );
+    let list = String::from_utf8(token(&["list"]).stdout).unwrap();
+    assert!(list.contains("anna") && list.contains("admin") && !list.contains("prtq_"), "{list}");
+    assert_eq!(token(&["revoke", "anna"]).status.code(), Some(0));
+    assert_eq!(token(&["revoke", "anna"]).status.code(), Some(1));
+    std::fs::write(&config, "data_dir: data\napi:\n  lisen: 1\n").unwrap();
+    let broken = token(&["list"]);
+    assert_eq!(broken.status.code(), Some(2));
+    assert!(said(&broken).contains("pratique.yaml:3:3: "), "{}", said(&broken));
+    assert!(said(&broken).contains("did you mean `listen`?"));
+}

@@ -1,0 +1,191 @@
+//! The console as a browser sees it.
+
+use pratique::api::tokens::Role;
+use pratique_core::state::StateName;
+use serde_json::json;
+
+use crate::{Answer, House};
+
+/// A browser that is logged in: one cookie, and the CSRF token its pages showed.
+pub struct Browser<'a> {
+    house: &'a House,
+    cookie: String,
+    csrf: String,
+}
+
+impl<'a> Browser<'a> {
+    pub fn log_in(house: &'a House, token: &str) -> Self {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = house.send("POST", "/login", &headers, &format!("token={token}"));
+        assert_eq!(answer.status, 303, "{answer:?}");
+        let cookie = answer.header("set-cookie").split(';').next().unwrap().to_owned();
+        let mut browser = Self { house, cookie, csrf: String::new() };
+        let page = browser.get("/queue").text;
+        let after = page.split_once("name=\"csrf\" value=\"").unwrap().1;
+        browser.csrf = after.split_once('"').unwrap().0.to_owned();
+        browser
+    }
+
+    pub fn csrf(&self) -> String {
+        self.csrf.clone()
+    }
+
+    pub fn cookie_header(&self) -> String {
+        self.cookie.clone()
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.house.send("GET", path, &[("cookie", &self.cookie)], "")
+    }
+
+    pub fn post(&self, path: &str, form: &str) -> Answer {
+        self.post_raw(path, &format!("{form}&csrf={}", self.csrf), &[("sec-fetch-site", "same-origin")])
+    }
+
+    pub fn post_raw(&self, path: &str, form: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut all = vec![("cookie", self.cookie.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+        all.extend_from_slice(headers);
+        self.house.send("POST", path, &all, form)
+    }
+}
+
+#[test]
+fn the_queue_shows_evidence_consequence_and_marks_protected_lines() {
+    let house = House::open(2);
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Operator));
+    let queue = anna.get("/queue").text;
+    assert!(queue.contains("5 cases wait for a decision"));
+    for shown in ["C-00001", "192.0.2.1", "Would wall", "Hikvision IP camera", "high", "0 of 2"] {
+        assert!(queue.contains(shown), "{shown} is missing");
+    }
+    assert_eq!(queue.matches("PROTECTED LINE").count(), 1);
+    assert!(!queue.contains("value=\"3:2\""), "a protected line cannot be ticked");
+    let case = anna.get("/cases/3").text;
+    assert!(case.contains("hospital, emergency room"));
+    assert!(case.contains("name=\"protected_confirmed\" value=\"yes\" required"));
+    assert!(case.contains("2 different people"));
+    assert!(case.contains("shared address: wall it inside the CGNAT"));
+}
+
+#[test]
+fn strangers_text_neither_runs_nor_hides() {
+    let house = House::open(1);
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Viewer));
+    for path in ["/cases/1", "/unattributed", "/cases?cause=%22%3E%3Cscript%3E", "/queue", "/%3Cscript%3E"] {
+        let page = anna.get(path).text;
+        assert!(!page.contains("<script"), "{path}");
+        assert!(!page.contains(['\u{1b}', '\u{202e}']), "{path}");
+    }
+    assert!(anna.get("/cases/1").text.contains("&#60;script&#62;alert(1)"));
+    let answer = anna.get("/cases/1");
+    let policy = answer.header("content-security-policy");
+    assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"));
+    assert_eq!(answer.header("cache-control"), "no-store");
+    assert_eq!(answer.header("x-frame-options"), "DENY");
+    assert!(!answer.text.contains("http://") && !answer.text.contains("https://"), "nothing comes from elsewhere");
+}
+
+#[test]
+fn two_people_approve_and_the_page_says_who_is_still_needed() {
+    let house = House::open(0);
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Operator));
+    let ben = Browser::log_in(&house, &house.token("ben", Role::Operator));
+    assert_eq!(anna.post("/cases/2/approve", "version=2&reason=seen+by+three").status, 303);
+    let page = anna.get("/cases/2").text;
+    assert!(page.contains("You have approved. Somebody else"), "{page}");
+    assert!(page.contains("seen by three"));
+    assert!(ben.get("/cases/2").text.contains("<b>One more person</b> has to approve; approved already by anna"));
+    assert_eq!(ben.post("/cases/2/approve", "version=4").status, 303);
+    assert!(anna.get("/cases/2").text.contains("Release the line now"));
+    assert_eq!(anna.post("/cases/2/release", "reason=").status, 422);
+    assert_eq!(anna.post("/cases/2/release", "reason=camera+unplugged").status, 303);
+    assert!(anna.get("/cases/2").text.contains("camera unplugged"));
+}
+
+#[test]
+fn a_viewer_sees_no_buttons_and_his_forms_are_refused() {
+    let house = House::open(1);
+    let vera = Browser::log_in(&house, &house.token("vera", Role::Viewer));
+    for path in ["/queue", "/cases/1", "/cases/4", "/deliveries", "/health"] {
+        let page = vera.get(path);
+        assert_eq!(page.status, 200, "{path}");
+        assert_eq!(
+            page.text.matches("method=\"post\"").count(),
+            1 + usize::from(path == "/queue"),
+            "{path}: only log-out"
+        );
+    }
+    for (path, form) in [
+        ("/cases/1/approve", "version=2"),
+        ("/queue/approve", "pick=1:2"),
+        ("/deliveries/7/accept", ""),
+        ("/halt", "reason=x"),
+        ("/resume", ""),
+    ] {
+        assert_eq!(vera.post(path, form).status, 403, "{path}");
+    }
+    assert_eq!(house.memory.world().cases[0].case.state.name(), StateName::Proposed);
+}
+
+#[test]
+fn several_cases_are_approved_after_a_preview() {
+    let house = House::open(3);
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Operator));
+    let preview = anna.post("/queue/approve", "pick=1:2&pick=2:2").text;
+    assert!(preview.contains("Approve 2 and wall 2"), "{preview}");
+    assert_eq!(house.memory.world().cases[0].case.state.name(), StateName::Proposed);
+    assert_eq!(anna.post("/queue/approve", "pick=1:2&pick=2:2&confirm=3").status, 422);
+    assert_eq!(anna.post("/queue/approve", "pick=1:2&pick=2:2&confirm=2").status, 303);
+    assert_eq!(house.memory.world().cases[1].case.state.name(), StateName::Quarantined);
+    assert!(anna.get("/queue").text.contains("Approved: 2."));
+    let stale = anna.post("/queue/approve", "pick=3:1").text;
+    assert!(stale.contains("1 changed since they were looked at (3)"), "{stale}");
+}
+
+#[test]
+fn everything_else_has_its_page() {
+    let house = House::open(1);
+    let susi = Browser::log_in(&house, &house.token("susi", Role::Supervisor));
+    let page = |path: &str| {
+        let answer = susi.get(path);
+        assert_eq!(answer.status, 200, "{path}");
+        answer.text
+    };
+    assert!(page("/residents").contains("1 line in the garden"));
+    assert!(page("/residents").contains("not quiet for long enough"));
+    assert!(page("/cases?network=192.0.2.1").contains("<b>1</b> found"));
+    assert!(page("/deliveries").contains("usually 3,912"));
+    assert!(page("/unattributed").contains("the report names no port"));
+    let health = page("/health");
+    for shown in ["Feed honeynet has stalled", "nft (pid 4711) flushed the ruleset", "67.1 MB", "in step"] {
+        assert!(health.contains(shown), "{shown} is missing");
+    }
+    assert_eq!(susi.get("/cases?network=10.0.0.1/8").status, 400);
+    assert_eq!(susi.get("/nowhere").status, 404);
+    assert_eq!(susi.post("/deliveries/7/accept", "").status, 303);
+    assert_eq!(susi.post("/halt", "reason=feed+looks+poisoned").status, 303);
+    assert!(page("/queue").contains("Enforcement is halted:"));
+    assert_eq!(susi.post("/resume", "").status, 303);
+    assert!(!page("/queue").contains("Enforcement is halted:"));
+    assert_eq!(house.send("GET", "/queue", &[], "").header("location"), "/login");
+    assert_eq!(house.send("GET", "/style.css", &[], "").header("content-type"), "text/css; charset=utf-8");
+}
+
+#[test]
+fn the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_of_plain_http_behind_tls() {
+    for (tls, name) in [(false, "pratique="), (true, "__Host-pratique=")] {
+        let house = House::open_at(0, "127.0.0.1:0", tls);
+        let token = house.token("anna", Role::Viewer);
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = house.send("POST", "/login", &headers, &format!("token={token}"));
+        let cookie = answer.header("set-cookie");
+        assert!(cookie.starts_with(name) && cookie.contains("HttpOnly; SameSite=Strict"), "{cookie}");
+        assert_eq!(cookie.contains("Secure"), tls, "{cookie}");
+        assert!(!cookie.contains(&token));
+        let foreign = [headers[0], ("origin", "https://evil.example")];
+        assert_eq!(house.send("POST", "/login", &foreign, &format!("token={token}")).status, 403);
+        let form = json!({"token": token}).to_string();
+        assert_ne!(house.send("POST", "/login", &[("content-type", "application/json")], &form).status, 303);
+    }
+}

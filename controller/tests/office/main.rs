@@ -1,0 +1,199 @@
+//! API, console and command line over real sockets, against a small office in memory.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod api;
+mod cli;
+mod console;
+mod hostile;
+mod memory;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use memory::{Memory, NOW};
+use pratique::api::auth::Auth;
+use pratique::api::intake::{Label, Readers, Unreadable};
+use pratique::api::meters::Meters;
+use pratique::api::tokens::{NewToken, Role, TokenFile, TokenList};
+use pratique::api::{Desk, Settings, router, serve};
+use pratique::engine::handle::{Intake, SessionChange};
+use pratique::metrics::Metrics;
+use pratique::store::{Delivery, DeliveryState};
+use pratique_core::session::Holding;
+use serde_json::Value;
+
+/// A running office.
+pub struct House {
+    pub address: SocketAddr,
+    pub memory: Arc<Memory>,
+    pub metrics: Arc<Metrics>,
+    folder: tempfile::TempDir,
+    _stop: tokio::sync::watch::Sender<bool>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: http::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |v| v.to_str().unwrap())
+    }
+}
+
+/// Lines of `subscriber,address` for sessions; every line of a report is a row.
+struct Plain;
+
+impl Readers for Plain {
+    fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable> {
+        let mut text = String::new();
+        body.read_to_string(&mut text).map_err(|e| Unreadable(format!("{}: {e}", label.name)))?;
+        if text.starts_with("<html") {
+            return Err(Unreadable(format!("{}:1: this is a web page, not a report", label.name)));
+        }
+        let delivery = Delivery {
+            number: 0,
+            source: label.source.as_ref().map_or_else(|| "shadowserver".into(), |s| s.0.clone()),
+            report: label.report.clone().unwrap_or_default(),
+            name: label.name.clone(),
+            content: label.content,
+            received_at: label.received_at,
+            state: DeliveryState::Accepted,
+            rows: text.lines().count() as u64,
+            refused: Vec::new(),
+        };
+        Ok(Intake { delivery, sightings: Vec::new(), covers_until: None })
+    }
+
+    fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {
+        let mut text = String::new();
+        body.read_to_string(&mut text).map_err(|e| Unreadable(e.to_string()))?;
+        let row = |(i, line): (usize, &str)| {
+            let wrong = || Unreadable(format!("{}:{}: not `subscriber,address`", label.name, i + 1));
+            let (subscriber, address) = line.split_once(',').ok_or_else(wrong)?;
+            Ok(SessionChange {
+                subscriber: subscriber.into(),
+                holding: Holding::V4(address.parse().map_err(|_| wrong())?),
+                nas: Default::default(),
+                from: NOW,
+                to: None,
+                contract: None,
+            })
+        };
+        text.lines().enumerate().map(row).collect()
+    }
+}
+
+impl House {
+    pub fn open(proposed: u8) -> Self {
+        Self::open_at(proposed, "127.0.0.1:0", false)
+    }
+
+    pub fn open_at(proposed: u8, listen: &str, tls: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        TokenList::default().store(&folder.path().join("tokens.yaml")).unwrap();
+        let memory = Arc::new(Memory::with(proposed));
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let meters = Meters::new(metrics.registry()).unwrap();
+        let desk = Desk {
+            office: memory.clone(),
+            readers: Arc::new(Plain),
+            auth: Arc::new(Auth::new(TokenFile::open(&folder.path().join("tokens.yaml")).unwrap(), meters.clone())),
+            sessions: Arc::default(),
+            metrics: metrics.clone(),
+            meters: Arc::new(meters.clone()),
+            now: Arc::new(|| NOW),
+            settings: Arc::new(Settings {
+                hosts: vec!["noc.example".into()],
+                tls,
+                upload_limit: 1 << 20,
+                spool: folder.path().into(),
+            }),
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        runtime.spawn(serve::serve(listener, router(desk), meters, stopped));
+        Self { address, memory, metrics, folder, _stop: stop, _runtime: runtime }
+    }
+
+    pub fn tokens_path(&self) -> PathBuf {
+        self.folder.path().join("tokens.yaml")
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn token(&self, person: &str, role: Role) -> String {
+        self.token_for(person, role, &[])
+    }
+
+    pub fn token_for(&self, person: &str, role: Role, networks: &[&str]) -> String {
+        let networks = networks.iter().map(|n| n.parse().unwrap()).collect();
+        let new = NewToken { person: person.parse().unwrap(), role, expires: None, networks };
+        let mut list = TokenList::load(&self.tokens_path()).unwrap();
+        let token = list.add(new, NOW).unwrap();
+        list.store(&self.tokens_path()).unwrap();
+        token
+    }
+
+    pub fn revoke(&self, person: &str) {
+        let mut list = TokenList::load(&self.tokens_path()).unwrap();
+        assert!(!list.revoke(person).is_empty());
+        list.store(&self.tokens_path()).unwrap();
+    }
+
+    pub fn get(&self, path: &str, token: &str) -> Answer {
+        self.send("GET", path, &[("authorization", &format!("Bearer {token}"))], "")
+    }
+
+    pub fn post(&self, path: &str, token: &str, body: &Value) -> Answer {
+        let headers = [("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
+        self.send("POST", path, &headers.each_ref().map(|(n, v)| (*n, v.as_str())), &body.to_string())
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .build()
+            .into();
+        let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = agent.run(request.body(body.to_owned()).unwrap()).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), text }
+    }
+
+    /// Sends bytes as they are and returns everything until the other side closes.
+    pub fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.write_all(bytes).unwrap();
+        let mut said = Vec::new();
+        // A reset after the answer is an end too.
+        let _ = stream.read_to_end(&mut said);
+        String::from_utf8_lossy(&said).into_owned()
+    }
+
+    pub fn metric(&self, line_start: &str) -> u64 {
+        let text = String::from_utf8(self.metrics.render().unwrap()).unwrap();
+        let line = text.lines().find(|l| l.starts_with(line_start)).unwrap_or_else(|| panic!("no {line_start}"));
+        line.rsplit_once(' ').unwrap().1.parse().unwrap()
+    }
+}

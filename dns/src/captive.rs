@@ -1,0 +1,285 @@
+//! What a client gets for its question. PURE: a question, who asks, the garden; no clock, no socket, no hickory.
+//!
+//! ```text
+//! question ─▶ stranger? ─▶ class, type ─▶ canary? ─▶ portal's name? ─▶ probe? ─▶ allow-listed? ─▶ everything else
+//!             Refuse       Refuse         NxDomain    Portal           Portal     Resolve         Portal
+//!                                         NoData                                  NoData          NoData
+//! ```
+//!
+//! A faster path in front of the sockets can call [`decide`] as well: only [`Decision::Resolve`] needs more than this.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pratique_core::playbook::{CAPTIVE_PROBE_NAMES, PortSpec};
+use pratique_core::view::Resident;
+use smol_str::SmolStr;
+
+use crate::question::{Family, Kind, Question};
+
+/// Names that browsers and phones ask to learn whether they may bring their own resolver or relay. "No such name" says
+/// no: Firefox' default DoH, Apple's Private Relay. Names below them do not exist either (RFC 8020).
+const CANARIES_NXDOMAIN: [&str; 3] = ["use-application-dns.net", "mask.icloud.com", "mask-h2.icloud.com"];
+
+/// Discovery of designated resolvers (RFC 9462): the name exists, there is nothing there.
+const CANARY_NODATA: &str = "resolver.arpa";
+
+/// Where the portal lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Garden {
+    /// The portal's own host name, lower case without trailing dot.
+    pub portal_host: SmolStr,
+    /// The portal's IPv4 address.
+    pub portal4: Option<Ipv4Addr>,
+    /// The portal's IPv6 address.
+    pub portal6: Option<Ipv6Addr>,
+}
+
+/// What to do with a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision<'a> {
+    /// The portal's address.
+    Portal(IpAddr, Why),
+    /// The name exists, this type does not (RFC 2308 section 2.2).
+    NoData(Why),
+    /// No such name.
+    NxDomain(Why),
+    /// The minimal answer to ANY (RFC 8482 section 4.2).
+    AnyHint(Why),
+    /// Truly resolve it, and open these ports on what comes.
+    Resolve {
+        /// The name.
+        name: &'a SmolStr,
+        /// Which addresses.
+        family: Family,
+        /// Ports to open.
+        ports: &'a [PortSpec],
+        /// The name itself is on the list; not only a suffix of it.
+        exact: bool,
+    },
+    /// Not answered.
+    Refuse(Why),
+}
+
+/// The reason of a decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Why {
+    /// Not a resident.
+    Stranger,
+    /// Not class IN.
+    Class,
+    /// A type that asks for no data.
+    MetaType,
+    /// A canary: own resolvers and relays are to stay off.
+    Canary,
+    /// The portal's own name.
+    PortalName,
+    /// A name that devices ask to find out whether they are captive.
+    Probe,
+    /// Allow-listed.
+    Allowed,
+    /// Not allow-listed.
+    Captive,
+}
+
+/// An extended DNS error (RFC 8914).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ede {
+    /// Info code.
+    pub code: u16,
+    /// Extra text, short: an answer is at most three times its query.
+    pub text: &'static str,
+}
+
+impl Why {
+    /// What an EDNS client is told; none where nothing was changed.
+    pub fn ede(self) -> Option<Ede> {
+        match self {
+            // 4: Forged Answer.
+            Self::Probe | Self::Captive => Some(Ede { code: 4, text: "line in quarantine" }),
+            // 15: Blocked.
+            Self::Canary | Self::Allowed => Some(Ede { code: 15, text: "line in quarantine" }),
+            Self::Stranger | Self::Class | Self::MetaType | Self::PortalName => None,
+        }
+    }
+
+    /// For people.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Stranger => "the client is not a resident",
+            Self::Class => "only class IN is served",
+            Self::MetaType => "this type asks for no data",
+            Self::Canary => "a canary: own resolvers and relays must stay off in the garden",
+            Self::PortalName => "the portal's own name",
+            Self::Probe => "devices ask this name to find the portal",
+            Self::Allowed => "on the resident's allow-list",
+            Self::Captive => "not on the resident's allow-list",
+        }
+    }
+}
+
+/// Decides. `resident` is who asks, none for everybody else.
+pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, garden: &Garden) -> Decision<'a> {
+    let Some(resident) = resident else {
+        return Decision::Refuse(Why::Stranger);
+    };
+    if !question.internet {
+        return Decision::Refuse(Why::Class);
+    }
+    if let Kind::Meta(_) = question.kind {
+        return Decision::Refuse(Why::MetaType);
+    }
+    let Some(name) = question.name.plain() else {
+        return at_portal(question.kind, garden, Why::Captive);
+    };
+    if CANARIES_NXDOMAIN.iter().any(|canary| is_at_or_below(name, canary)) {
+        return Decision::NxDomain(Why::Canary);
+    }
+    if is_at_or_below(name, CANARY_NODATA) {
+        return Decision::NoData(Why::Canary);
+    }
+    if *name == garden.portal_host {
+        return at_portal(question.kind, garden, Why::PortalName);
+    }
+    // Before the allow-list: a probe that got through would hide the portal from the device.
+    if CAPTIVE_PROBE_NAMES.contains(&name.as_str()) {
+        return at_portal(question.kind, garden, Why::Probe);
+    }
+    match (resident.allow.ports_for(name), question.kind) {
+        (Some(ports), Kind::Address(family)) => {
+            Decision::Resolve { name, family, ports, exact: resident.allow.has_exact(name) }
+        }
+        (Some(_), Kind::Any) => Decision::AnyHint(Why::Allowed),
+        // HTTPS and SVCB carry addresses and keys past the wall, TXT and NULL carry tunnels: addresses are enough to
+        // reach a site.
+        (Some(_), Kind::Other(_) | Kind::Meta(_)) => Decision::NoData(Why::Allowed),
+        (None, kind) => at_portal(kind, garden, Why::Captive),
+    }
+}
+
+fn at_portal<'a>(kind: Kind, garden: &Garden, why: Why) -> Decision<'a> {
+    let address = match kind {
+        Kind::Address(Family::V4) => garden.portal4.map(IpAddr::V4),
+        Kind::Address(Family::V6) => garden.portal6.map(IpAddr::V6),
+        Kind::Any => return Decision::AnyHint(why),
+        Kind::Meta(_) | Kind::Other(_) => None,
+    };
+    address.map_or(Decision::NoData(why), |a| Decision::Portal(a, why))
+}
+
+fn is_at_or_below(name: &str, apex: &str) -> bool {
+    name.strip_suffix(apex).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pratique_core::allow::AllowList;
+    use pratique_core::playbook::AllowName;
+    use pratique_core::sighting::Transport;
+
+    use super::*;
+    use crate::question::Asked;
+
+    fn garden() -> Garden {
+        Garden {
+            portal_host: "portal.isp.example".into(),
+            portal4: Some("192.0.2.80".parse().unwrap()),
+            portal6: Some("2001:db8::80".parse().unwrap()),
+        }
+    }
+
+    fn resident() -> Arc<Resident> {
+        let https = vec![PortSpec { port: 443, transport: Transport::Tcp }];
+        let names =
+            ["time.isp.example", "*.vendor.example"].map(|n| AllowName { name: n.into(), ports: https.clone() });
+        Resident::for_test(7, "mirai", AllowList::merge([&names[..]]))
+    }
+
+    fn question(name: &str, code: u16) -> Question {
+        Question {
+            name: Asked::from_labels(name.split('.').filter(|l| !l.is_empty()).map(str::as_bytes)),
+            kind: code.into(),
+            internet: true,
+        }
+    }
+
+    #[test]
+    fn decisions_by_name_and_type() {
+        let (garden, resident) = (garden(), resident());
+        let mut table = String::new();
+        let names = [
+            "www.bank.example",
+            "time.isp.example",
+            "TIME.isp.example.",
+            "cdn.vendor.example",
+            "vendor.example",
+            "evilvendor.example",
+            "xtime.isp.example",
+            "portal.isp.example",
+            "captive.apple.com",
+            "use-application-dns.net",
+            "a.mask.icloud.com",
+            "notmask.icloud.com",
+            "_dns.resolver.arpa",
+            "",
+        ];
+        for name in names {
+            let line: Vec<String> = [1, 28, 65, 16, 255, 252]
+                .map(|code| match decide(&question(name, code), Some(&resident), &garden) {
+                    Decision::Portal(a, why) => format!("{a} {why:?}"),
+                    Decision::Resolve { exact, .. } => format!("Resolve exact={exact}"),
+                    other => format!("{other:?}"),
+                })
+                .to_vec();
+            table.push_str(&format!("{name:24} {}\n", line.join(" | ")));
+        }
+        insta::assert_snapshot!(table, @r"
+        www.bank.example         192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+        time.isp.example         Resolve exact=true | Resolve exact=true | NoData(Allowed) | NoData(Allowed) | AnyHint(Allowed) | Refuse(MetaType)
+        TIME.isp.example.        Resolve exact=true | Resolve exact=true | NoData(Allowed) | NoData(Allowed) | AnyHint(Allowed) | Refuse(MetaType)
+        cdn.vendor.example       Resolve exact=false | Resolve exact=false | NoData(Allowed) | NoData(Allowed) | AnyHint(Allowed) | Refuse(MetaType)
+        vendor.example           192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+        evilvendor.example       192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+        xtime.isp.example        192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+        portal.isp.example       192.0.2.80 PortalName | 2001:db8::80 PortalName | NoData(PortalName) | NoData(PortalName) | AnyHint(PortalName) | Refuse(MetaType)
+        captive.apple.com        192.0.2.80 Probe | 2001:db8::80 Probe | NoData(Probe) | NoData(Probe) | AnyHint(Probe) | Refuse(MetaType)
+        use-application-dns.net  NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | Refuse(MetaType)
+        a.mask.icloud.com        NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | Refuse(MetaType)
+        notmask.icloud.com       192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+        _dns.resolver.arpa       NoData(Canary) | NoData(Canary) | NoData(Canary) | NoData(Canary) | NoData(Canary) | Refuse(MetaType)
+                                 192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+        ");
+    }
+
+    #[test]
+    fn strangers_and_other_classes_are_refused() {
+        let (garden, resident) = (garden(), resident());
+        let ask = question("portal.isp.example", 1);
+        assert_eq!(decide(&ask, None, &garden), Decision::Refuse(Why::Stranger));
+        let chaos = Question { internet: false, ..question("version.bind", 16) };
+        assert_eq!(decide(&chaos, Some(&resident), &garden), Decision::Refuse(Why::Class));
+    }
+
+    #[test]
+    fn a_family_the_portal_lacks_is_no_data() {
+        let only4 = Garden { portal6: None, ..garden() };
+        let ask = question("www.bank.example", 28);
+        assert_eq!(decide(&ask, Some(&resident()), &only4), Decision::NoData(Why::Captive));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn only_listed_names_are_ever_resolved(
+            labels in proptest::collection::vec("(time|isp|vendor|example|evilvendor|x)", 0..5),
+            code in proptest::sample::select(vec![0u16, 1, 5, 16, 28, 41, 64, 65, 252, 255, 300]),
+        ) {
+            let name = labels.join(".");
+            let (ask, resident) = (question(&name, code), resident());
+            let decision = decide(&ask, Some(&resident), &garden());
+            let listed = name == "time.isp.example" || name.ends_with(".vendor.example");
+            let resolved = matches!(decision, Decision::Resolve { .. });
+            proptest::prop_assert_eq!(resolved, listed && (code == 1 || code == 28));
+        }
+    }
+}

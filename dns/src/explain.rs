@@ -1,0 +1,123 @@
+//! The same decision as words, for `garden test NAME` and for staff: what a resident would get for a name, and why. Asks
+//! the upstreams for allow-listed names, opens nothing, counts nothing against the resident.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use pratique_core::playbook::PortSpec;
+use pratique_core::view::Resident;
+use tokio::time::Instant;
+
+use crate::captive::{Decision, Why, decide};
+use crate::handler::{Resolver, asked};
+use crate::question::{Kind, Question};
+use crate::upstream::{Failure, Found};
+
+/// What a resident would get, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explanation {
+    /// What.
+    pub gets: Gets,
+    /// Why.
+    pub why: Why,
+}
+
+/// What a resident would get.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gets {
+    /// The portal's address.
+    Portal(IpAddr),
+    /// An empty answer.
+    NoData,
+    /// "No such name".
+    NxDomain,
+    /// The minimal answer to ANY.
+    AnyHint,
+    /// These real addresses, opened on these ports.
+    Real(Vec<IpAddr>, Vec<PortSpec>),
+    /// An empty answer: the real addresses all point inwards.
+    Stripped,
+    /// SERVFAIL: the upstreams did not say.
+    Failed(Failure),
+    /// REFUSED.
+    Refused,
+}
+
+/// Why nothing can be explained.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExplainError {
+    /// Not a name that is ever asked like this.
+    #[error("`{0}` is no host name; write it as clients ask it, international names as xn--")]
+    Name(String),
+    /// Not a type.
+    #[error("`{0}` is no DNS type; write A, AAAA, HTTPS, ANY, … or TYPE and a number")]
+    Type(String),
+}
+
+impl Resolver {
+    /// What `resident` would get for `name` and `qtype` (`A`, `AAAA`, `HTTPS`, `TYPE65`, …) now. Takes up to the budget
+    /// of a question.
+    ///
+    /// # Errors
+    /// When name or type cannot be read.
+    pub async fn explain(&self, resident: &Resident, name: &str, qtype: &str) -> Result<Explanation, ExplainError> {
+        let short = |text: &str| text.chars().take(60).collect::<String>();
+        let question = Question {
+            name: asked(name),
+            kind: kind(qtype).ok_or_else(|| ExplainError::Type(short(qtype)))?,
+            internet: true,
+        };
+        if question.name.plain().is_none() {
+            return Err(ExplainError::Name(short(name)));
+        }
+        let (gets, why) = match decide(&question, Some(resident), &self.0.garden) {
+            Decision::Portal(address, why) => (Gets::Portal(address), why),
+            Decision::NoData(why) => (Gets::NoData, why),
+            Decision::NxDomain(why) => (Gets::NxDomain, why),
+            Decision::AnyHint(why) => (Gets::AnyHint, why),
+            Decision::Refuse(why) => (Gets::Refused, why),
+            Decision::Resolve { name, family, ports, .. } => {
+                let deadline = Instant::now() + self.0.settings.budget.to_std();
+                let gets = match self.0.upstream.find(name, family, deadline).await.found {
+                    Ok(Found::Addresses(addresses, _)) => Gets::Real(addresses.to_vec(), ports.to_vec()),
+                    Ok(Found::NoData) => Gets::NoData,
+                    Ok(Found::Stripped) => Gets::Stripped,
+                    Ok(Found::NxDomain) => Gets::NxDomain,
+                    Err(failure) => Gets::Failed(failure),
+                };
+                (gets, Why::Allowed)
+            }
+        };
+        Ok(Explanation { gets, why })
+    }
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let joined = |list: &[String]| list.join(", ");
+        match &self.gets {
+            Gets::Portal(address) => write!(f, "the portal, {address}")?,
+            Gets::NoData => f.write_str("an empty answer")?,
+            Gets::NxDomain => f.write_str("\"no such name\"")?,
+            Gets::AnyHint => f.write_str("the minimal answer to ANY")?,
+            Gets::Real(addresses, ports) => {
+                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+                let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
+                write!(f, "{}, opened for {}", joined(&addresses), joined(&ports))?;
+            }
+            Gets::Stripped => f.write_str("an empty answer, as all its addresses point inwards")?,
+            Gets::Failed(failure) => write!(f, "SERVFAIL, as {failure}")?,
+            Gets::Refused => f.write_str("REFUSED")?,
+        }
+        write!(f, " ({})", self.why.text())
+    }
+}
+
+fn kind(text: &str) -> Option<Kind> {
+    let text = text.to_ascii_uppercase();
+    let known: hickory_proto::rr::RecordType = match text.strip_prefix("TYPE") {
+        Some(number) => number.parse::<u16>().ok()?.into(),
+        None => text.parse().ok()?,
+    };
+    Some(u16::from(known).into())
+}

@@ -1,0 +1,72 @@
+//! What is counted. Never names, never addresses: an answer is a number by kind.
+
+use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The resolver's metrics, registered once per process.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    /// Answers sent, by kind.
+    pub(crate) answers: IntCounterVec,
+    /// Questions not answered, or answered SERVFAIL or REFUSED, because of a cap, by cap.
+    pub(crate) capped: IntCounterVec,
+    /// Questions that no upstream answered, by reason.
+    pub(crate) upstream_failures: IntCounterVec,
+    /// Allow-listed questions by where the answer was: `cache` or `upstream`.
+    pub(crate) lookups: IntCounterVec,
+    /// Addresses stripped because they point inwards.
+    pub(crate) stripped: prometheus::IntCounter,
+    /// Times the wall did not open.
+    pub(crate) wall_failures: prometheus::IntCounter,
+    /// From arrival to answer of allow-listed questions.
+    pub(crate) resolve_seconds: Histogram,
+    /// From arrival to answer of everything answered at once.
+    pub(crate) local_seconds: Histogram,
+    /// Open TCP connections.
+    pub(crate) tcp_connections: IntGauge,
+}
+
+impl Metrics {
+    /// Registers them.
+    pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let vec = |name: &str, help: &str, label: &str| {
+            let made = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(made.clone()))?;
+            Ok::<_, prometheus::Error>(made)
+        };
+        let counter = |name: &str, help: &str| {
+            let made = prometheus::IntCounter::new(name, help)?;
+            registry.register(Box::new(made.clone()))?;
+            Ok::<_, prometheus::Error>(made)
+        };
+        let histogram = |name: &str, help: &str, buckets: Vec<f64>| {
+            let made = Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets))?;
+            registry.register(Box::new(made.clone()))?;
+            Ok::<_, prometheus::Error>(made)
+        };
+        let tcp_connections = IntGauge::new("pratique_dns_tcp_connections", "Open TCP connections")?;
+        registry.register(Box::new(tcp_connections.clone()))?;
+        Ok(Self {
+            answers: vec("pratique_dns_answers_total", "Answers sent, by kind", "kind")?,
+            capped: vec("pratique_dns_capped_total", "Questions and connections over a cap, by cap", "cap")?,
+            upstream_failures: vec(
+                "pratique_dns_upstream_failures_total",
+                "Allow-listed questions no upstream answered, by reason",
+                "reason",
+            )?,
+            lookups: vec("pratique_dns_lookups_total", "Allow-listed questions, by where the answer was", "from")?,
+            stripped: counter("pratique_dns_stripped_total", "Addresses stripped because they point inwards")?,
+            wall_failures: counter("pratique_dns_wall_failures_total", "Answers withheld as the wall did not open")?,
+            resolve_seconds: histogram(
+                "pratique_dns_resolve_seconds",
+                "From arrival to answer of allow-listed questions",
+                vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0],
+            )?,
+            local_seconds: histogram(
+                "pratique_dns_local_seconds",
+                "From arrival to answer of questions answered at once",
+                vec![0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01],
+            )?,
+            tcp_connections,
+        })
+    }
+}

@@ -1,0 +1,119 @@
+//! A question as the decision sees it: plain values, no wire format. Made by `wire`, judged by [`crate::captive`].
+
+use smol_str::SmolStr;
+
+/// Longest name as text without its trailing dot (RFC 1035 section 2.3.4 gives 255 octets on the wire).
+const MAX_TEXT: usize = 253;
+
+/// One question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// Which name.
+    pub name: Asked,
+    /// Which type.
+    pub kind: Kind,
+    /// Class IN; everything else is refused.
+    pub internet: bool,
+}
+
+/// A name as asked, compared by whole labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Letters, digits, hyphens and underscores: in lower case, labels joined by dots, no trailing dot.
+    Plain(SmolStr),
+    /// Anything else, also the root. Never on a list: a label may hold a dot as a byte, and joined as text
+    /// `a.vendor` + `example` would pass for a name below `vendor.example`.
+    Odd,
+}
+
+impl Asked {
+    /// From the labels of a name, first label first.
+    pub fn from_labels<'l>(labels: impl Iterator<Item = &'l [u8]>) -> Self {
+        let mut text = String::with_capacity(64);
+        for label in labels {
+            let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+            if !text.is_empty() {
+                text.push('.');
+            }
+            if label.is_empty() || !label.iter().all(plain) || text.len() + label.len() > MAX_TEXT {
+                return Self::Odd;
+            }
+            text.extend(label.iter().map(|b| char::from(b.to_ascii_lowercase())));
+        }
+        if text.is_empty() { Self::Odd } else { Self::Plain(text.into()) }
+    }
+
+    /// The text of a plain name.
+    pub fn plain(&self) -> Option<&SmolStr> {
+        match self {
+            Self::Plain(text) => Some(text),
+            Self::Odd => None,
+        }
+    }
+}
+
+/// The types that make a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Addresses of one family.
+    Address(Family),
+    /// ANY, type 255.
+    Any,
+    /// Not a type of data: OPT, transfers, TSIG and the rest of 128–254 (RFC 6895 section 3.1), and 0.
+    Meta(u16),
+    /// All other types, HTTPS and SVCB among them.
+    Other(u16),
+}
+
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// A records.
+    V4,
+    /// AAAA records.
+    V6,
+}
+
+impl From<u16> for Kind {
+    fn from(code: u16) -> Self {
+        match code {
+            1 => Self::Address(Family::V4),
+            28 => Self::Address(Family::V6),
+            255 => Self::Any,
+            0 | 41 | 128..=254 => Self::Meta(code),
+            other => Self::Other(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(labels: &[&[u8]]) -> Asked {
+        Asked::from_labels(labels.iter().copied())
+    }
+
+    #[test]
+    fn case_is_folded_and_labels_are_joined() {
+        assert_eq!(asked(&[b"WwW", b"Example", b"COM"]), Asked::Plain("www.example.com".into()));
+        assert_eq!(asked(&[b"xn--bcher-kva", b"example"]), Asked::Plain("xn--bcher-kva.example".into()));
+    }
+
+    #[test]
+    fn a_label_with_a_dot_or_other_bytes_in_it_is_never_plain() {
+        for odd in [&[&b"a.vendor"[..], b"example"][..], &[b"b\xc3\xbccher", b"de"], &[b"a b"], &[b"nul\0", b"x"], &[]]
+        {
+            assert_eq!(asked(odd), Asked::Odd, "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_is_253_characters_of_text() {
+        let label = [b'a'; 63];
+        let full = [&label[..], &label, &label, &label[..61]];
+        assert_eq!(asked(&full).plain().map(SmolStr::len), Some(253));
+        let over = [&label[..], &label, &label, &label[..62]];
+        assert_eq!(asked(&over), Asked::Odd);
+    }
+}

@@ -1,0 +1,265 @@
+//! What is configured: where the portal is, whom to ask for allow-listed names, how much is too much. Unknown keys are
+//! refused; [`Settings::problems`] finds what serde cannot see. First room of the crate: nothing starts before it is sound.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use ipnet::IpNet;
+use pratique_core::playbook::CAPTIVE_PROBE_NAMES;
+use pratique_core::time::Span;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// The longest time a resident may remember the portal's address: it must see the real one soon after release.
+const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
+/// Stub resolvers give up or repeat after 2 to 5 seconds; a later answer is for nobody.
+const MAX_BUDGET: Span = Span::from_secs(2);
+
+/// The captive resolver's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Where to listen, UDP and TCP, one socket per address so that replies leave from the address that was asked.
+    /// Never an unspecified address. Empty when the caller binds the sockets.
+    #[serde(default)]
+    pub listen: Vec<SocketAddr>,
+    /// The portal's own host name, lower case, no trailing dot. Answered even if every upstream is dead.
+    pub portal_host: SmolStr,
+    /// The portal's IPv4 address; without it A questions get "no data". One family at least is needed.
+    #[serde(default)]
+    pub portal4: Option<Ipv4Addr>,
+    /// The portal's IPv6 address; without it AAAA questions get "no data".
+    #[serde(default)]
+    pub portal6: Option<Ipv6Addr>,
+    /// How long a client may remember a captive answer, 1s to 10s. Default 10s: short, so that a released line sees the
+    /// real Internet at once; not shorter, because devices in quarantine ask all the time.
+    #[serde(default = "captive_ttl")]
+    pub captive_ttl: Span,
+    /// Resolvers that answer allow-listed names, `address:port`, tried over UDP and TCP. At most 8. Without any,
+    /// allow-listed names get SERVFAIL.
+    #[serde(default)]
+    pub upstreams: Vec<SocketAddr>,
+    /// Time for one allow-listed question from arrival to answer, the wall included; then SERVFAIL. 100ms to 2s; default
+    /// 1900ms, so that the answer is with the client within 2 s.
+    #[serde(default = "budget")]
+    pub budget: Span,
+    /// Shortest TTL told for allow-listed names. Default 60s: shorter ones would churn the wall.
+    #[serde(default = "ttl_min")]
+    pub ttl_min: Span,
+    /// Longest TTL told for allow-listed names. Default 300s: a name re-pointed to somebody else stays open no longer.
+    #[serde(default = "ttl_max")]
+    pub ttl_max: Span,
+    /// How much longer than the told TTL an address stays open. At least 60s, the default: clients connect a little
+    /// after the TTL they hold.
+    #[serde(default = "open_margin")]
+    pub open_margin: Span,
+    /// The provider's own networks (subscribers, servers): never opened through a name, beside loopback, private,
+    /// link-local and multicast, which never are.
+    #[serde(default)]
+    pub denied_networks: Vec<IpNet>,
+    /// Exceptions that win over all denials, for example a voice platform in private space.
+    #[serde(default)]
+    pub excepted_networks: Vec<IpNet>,
+    /// How much is too much.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Caps. Every one is above what a household does and below what hurts others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Allow-listed questions being resolved at the same moment, all lines together. Default 2048, about 8 MB. Captive
+    /// answers are given at once and never wait.
+    pub in_flight: u32,
+    /// The same for one line. Default 32: a browser start asks for about a dozen names.
+    pub in_flight_per_line: u32,
+    /// Questions per second one line may ask over a longer time; more is dropped silently. Default 50.
+    pub queries_per_second: u32,
+    /// Questions one line may ask at once before that rate holds. Default 200.
+    pub burst: u32,
+    /// REFUSED answers per second to everybody who is not a resident, together; more is dropped silently, so that
+    /// spoofed queries make no storm. Default 100.
+    pub stranger_answers_per_second: u32,
+    /// TCP connections, all clients together; further ones are closed at once. Default 1024. One in eight may belong to
+    /// clients that are not residents.
+    pub tcp_connections: u32,
+    /// TCP connections of one client (IPv4 address or IPv6 /64). Default 8.
+    pub tcp_per_client: u32,
+    /// A connection closes when no complete question has come for this long. Default 10s (RFC 7766 section 6.2.3 asks
+    /// for seconds).
+    pub tcp_idle: Span,
+    /// Different names below allow-listed wildcards one line may have resolved within an hour. Default 200: a site with
+    /// many hosts fits, a tunnel that hides data in names does not.
+    pub wildcard_names_per_hour: u32,
+    /// Allow-listed answers remembered, all lines together. Default 20000, about 6 MB.
+    pub cache_entries: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            in_flight: 2048,
+            in_flight_per_line: 32,
+            queries_per_second: 50,
+            burst: 200,
+            stranger_answers_per_second: 100,
+            tcp_connections: 1024,
+            tcp_per_client: 8,
+            tcp_idle: Span::from_secs(10),
+            wildcard_names_per_hour: 200,
+            cache_entries: 20_000,
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults around the two things that have none: the portal's name, and its addresses.
+    pub fn new(portal_host: impl AsRef<str>, portal4: Option<Ipv4Addr>, portal6: Option<Ipv6Addr>) -> Self {
+        Self {
+            listen: Vec::new(),
+            portal_host: SmolStr::new(portal_host),
+            portal4,
+            portal6,
+            captive_ttl: captive_ttl(),
+            upstreams: Vec::new(),
+            budget: budget(),
+            ttl_min: ttl_min(),
+            ttl_max: ttl_max(),
+            open_margin: open_margin(),
+            denied_networks: Vec::new(),
+            excepted_networks: Vec::new(),
+            limits: Limits::default(),
+        }
+    }
+
+    /// What is wrong with the values, each with its key and the remedy; empty when they are sound.
+    pub fn problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let label_ok = |l: &str| {
+            !l.is_empty()
+                && l.len() <= 63
+                && l.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        };
+        let host = self.portal_host.as_str();
+        if host.len() > 253 || !host.split('.').all(label_ok) || !host.contains('.') {
+            found.push(format!(
+                "portal_host is `{host}`: write the portal's full host name in lower case without a trailing dot"
+            ));
+        }
+        if CAPTIVE_PROBE_NAMES.contains(&host) {
+            found.push(format!("portal_host is `{host}`, a name devices ask to find the portal: use one of your own"));
+        }
+        if self.portal4.is_none() && self.portal6.is_none() {
+            found.push("portal4 and portal6 are both missing: set the portal's address in one family at least".into());
+        }
+        for address in &self.listen {
+            if address.ip().is_unspecified() {
+                found.push(format!(
+                    "listen has {address}: name each address, so that replies leave from the address that was asked"
+                ));
+            }
+        }
+        if self.upstreams.len() > 8 {
+            found.push(format!("upstreams has {} entries: at most 8 can be asked in time", self.upstreams.len()));
+        }
+        for upstream in &self.upstreams {
+            if upstream.ip().is_unspecified() || upstream.port() == 0 || self.listen.contains(upstream) {
+                found.push(format!("upstreams has {upstream}: name the address and port of another resolver"));
+            }
+        }
+        let mut between = |key: &str, value: Span, low: Span, high: Span| {
+            if value < low || value > high {
+                found.push(format!("{key} is {value}: choose {low} to {high}"));
+            }
+        };
+        between("captive_ttl", self.captive_ttl, Span::from_secs(1), MAX_CAPTIVE_TTL);
+        between("budget", self.budget, Span::from_millis(100), MAX_BUDGET);
+        between("ttl_min", self.ttl_min, Span::from_secs(1), Span::from_mins(60));
+        between("ttl_max", self.ttl_max, self.ttl_min, Span::from_mins(60));
+        between("open_margin", self.open_margin, Span::from_secs(60), Span::from_mins(60));
+        between("limits.tcp_idle", self.limits.tcp_idle, Span::from_millis(100), Span::from_mins(5));
+        let limits = &self.limits;
+        for (key, value, high) in [
+            ("in_flight", limits.in_flight, 65_536),
+            ("in_flight_per_line", limits.in_flight_per_line, 65_536),
+            ("queries_per_second", limits.queries_per_second, 1_000_000),
+            ("burst", limits.burst, 1_000_000),
+            ("tcp_connections", limits.tcp_connections, 65_536),
+            ("tcp_per_client", limits.tcp_per_client, 65_536),
+            ("wildcard_names_per_hour", limits.wildcard_names_per_hour, 10_000),
+            ("cache_entries", limits.cache_entries, 10_000_000),
+        ] {
+            if value == 0 || value > high {
+                found.push(format!("limits.{key} is {value}: choose 1 to {high}"));
+            }
+        }
+        found
+    }
+}
+
+fn captive_ttl() -> Span {
+    MAX_CAPTIVE_TTL
+}
+fn budget() -> Span {
+    Span::from_millis(1_900)
+}
+fn ttl_min() -> Span {
+    Span::from_secs(60)
+}
+fn ttl_max() -> Span {
+    Span::from_secs(300)
+}
+fn open_margin() -> Span {
+    Span::from_secs(60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_sound_and_the_smallest_text_is_enough() {
+        let text = r#"{"portal_host":"portal.isp.example","portal4":"192.0.2.80"}"#;
+        let read: Settings = serde_json::from_str(text).unwrap();
+        assert_eq!(read, Settings::new("portal.isp.example", "192.0.2.80".parse().ok(), None));
+        assert_eq!(read.problems(), Vec::<String>::new());
+        let again: Settings = serde_json::from_str(&serde_json::to_string(&read).unwrap()).unwrap();
+        assert_eq!(again, read);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_at_every_level() {
+        for text in [
+            r#"{"portal_host":"p.example","portal4":"192.0.2.80","upstream":[]}"#,
+            r#"{"portal_host":"p.example","portal4":"192.0.2.80","limits":{"burts":3}}"#,
+        ] {
+            assert!(serde_json::from_str::<Settings>(text).unwrap_err().to_string().contains("unknown field"));
+        }
+    }
+
+    #[test]
+    fn every_wrong_value_is_named_with_its_remedy() {
+        let mut wrong = Settings::new("Portal.", None, None);
+        wrong.captive_ttl = Span::from_secs(60);
+        wrong.budget = Span::from_secs(5);
+        wrong.ttl_max = Span::from_secs(5);
+        wrong.open_margin = Span::ZERO;
+        wrong.listen = vec!["0.0.0.0:53".parse().unwrap()];
+        wrong.upstreams = vec!["9.9.9.9:0".parse().unwrap()];
+        wrong.limits.burst = 0;
+        let found = wrong.problems().join("\n");
+        for key in [
+            "portal_host",
+            "portal4",
+            "captive_ttl",
+            "budget",
+            "ttl_max",
+            "open_margin",
+            "listen",
+            "upstreams",
+            "burst",
+        ] {
+            assert!(found.contains(key), "{key} is not in:\n{found}");
+        }
+    }
+}

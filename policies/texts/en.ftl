@@ -1,0 +1,579 @@
+### English texts of the portal, built into the program and the fallback of every other language.
+###
+### Write for a frightened person who has never heard of a port: calm, no blame, short sentences, words a twelve-year-old
+### knows. A file of the same name in the texts directory overrides single texts; other languages stand beside it.
+### Every text may use $provider, $phone, $site (the provider's own page about this), $hint (where customers find the
+### telephone number), $portal (the name in the address bar) and $emergency. A test refuses missing and unused keys.
+
+## Times. $weekday is 1 (Monday) to 7, $month 1 to 12, $clock such as 15:19.
+
+day = { $weekday ->
+    [1] Monday
+    [2] Tuesday
+    [3] Wednesday
+    [4] Thursday
+    [5] Friday
+    [6] Saturday
+   *[7] Sunday
+ }, { $day } { $month ->
+    [1] January
+    [2] February
+    [3] March
+    [4] April
+    [5] May
+    [6] June
+    [7] July
+    [8] August
+    [9] September
+    [10] October
+    [11] November
+   *[12] December
+ } { $year }
+time = { $weekday ->
+    [1] Monday
+    [2] Tuesday
+    [3] Wednesday
+    [4] Thursday
+    [5] Friday
+    [6] Saturday
+   *[7] Sunday
+ }, { $day } { $month ->
+    [1] January
+    [2] February
+    [3] March
+    [4] April
+    [5] May
+    [6] June
+    [7] July
+    [8] August
+    [9] September
+    [10] October
+    [11] November
+   *[12] December
+ } { $year }, { $clock }
+minutes = { $count ->
+    [one] one minute
+   *[other] { $count } minutes
+ }
+
+## Top of the page
+
+page-title = Your internet is on hold – { $provider }
+headline = Your internet is on hold to keep you safe
+why = A device on your line needs your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong, and you can fix it yourself with the steps below.
+genuine-link = Is this page really from { $provider }?
+call-link = Call us
+case-label = Case number
+since = On hold since { $time }.
+
+## State of affairs
+
+status-heading = Where we are now
+status-unchecked = We are waiting for you. Follow the steps below, then press the button. We check your line at once.
+status-checking = We are checking your line now. This takes up to { $minutes }.
+status-reloads = You can leave this page open. It updates by itself.
+status-checked-at = Last check: { $time }.
+status-clean = The last check found nothing open. Well done!
+status-vulnerable = The last check found that the problem is still there.
+status-inconclusive = The last check could not see enough of your line to be sure.
+
+missing-rescan = Since then, the problem was seen again. Please go through the steps once more, then press the button.
+missing-still-vulnerable = Please go through the steps again. The list below shows what we found. If you are stuck, call us. We are glad to help.
+missing-inconclusive = Make sure that your router and your devices are switched on. Wait two minutes, then press the button again. If it does not work a second time, call us.
+missing-silence = Now we wait a little to be sure that it stays quiet. You do not have to do anything. Your internet comes back by itself.
+missing-feed-stalled = One of the services that watch for attacks is late with its news. We wait for it, to be sure. You do not have to do anything. If it takes longer than a day, call us.
+missing-wall-silence = A device on your line is still trying to attack others. We block this. Please check whether there is another device, and go through the steps for it, too.
+missing-nothing = Your line is about to be opened.
+
+finding-mark-clean = OK:
+finding-mark-vulnerable = Still open:
+finding-mark-inconclusive = Not sure:
+finding-probe = Door number { $port }
+finding-clean = we found it closed.
+finding-vulnerable = we found it open.
+finding-inconclusive = we could not tell.
+
+probe-telnet = Remote control by text (Telnet, door { $port })
+probe-tcp-banner = A service on door { $port }
+probe-http-admin = Settings page of a device (door { $port })
+probe-open-dns = Name service (DNS, door { $port })
+probe-ssdp = Device search (SSDP or UPnP, door { $port })
+probe-ntp-monlist = Time service (NTP, door { $port })
+probe-snmp-public = Device management (SNMP, door { $port })
+probe-adb = Remote control of an Android device (ADB, door { $port })
+
+found-login-prompt = anybody on the internet can try to log in here.
+found-shell-prompt = anybody on the internet can give orders here, even without a password.
+found-telnet-negotiation = a device answers and offers remote control.
+found-connected = a device lets strangers in from the internet.
+found-accepted = a device lets strangers in from the internet.
+found-answered = a device answers to strangers.
+found-login-form = strangers can see the log-in page of a device.
+found-redirect-to-login = strangers can see the log-in page of a device.
+found-http-auth = strangers can see the log-in of a device.
+found-admin-page = strangers can see the settings of a device.
+found-http-other-page = strangers can see a web page, but not the settings of a device.
+found-http-redirect = a device answers, but shows no settings.
+found-recursion = a device answers the questions of strangers. It can be misused to attack others.
+found-dns-refused = the device turns strangers away.
+found-dns-other-answer = a device answers, but we cannot tell what it is.
+found-ssdp-answer = a device answers to strangers. It can be misused to attack others.
+found-monlist = a device answers to strangers. It can be misused to attack others.
+found-readvar = a device answers to strangers. It can be misused to attack others.
+found-snmp-answer = a device tells strangers about itself.
+found-adb-open = strangers can take control of the device.
+found-adb-asks-for-key = the device answers to strangers from the internet.
+found-refused = the door is closed.
+found-silent = nobody answers, as it should be.
+found-timeout = nobody answered. Perhaps the device or the router was off.
+found-filtered = something on the way blocked our look.
+found-unreachable = we could not reach your line. Perhaps the router was off.
+found-address-changed = your line got a new address during the check. Please try again.
+found-no-address = your line was offline. Please switch on the router and try again.
+found-no-control = our own test did not work. This is not your fault. Please try again.
+found-packet-limit = there was no time left for this. Please try again.
+found-out-of-time = there was no time left for this. Please try again.
+found-closed-without-answer = something answered and hung up at once.
+found-open-but-silent = something let us in, but said nothing.
+found-endless-answer = something answered without end.
+found-other-service = something answered, but we cannot tell what it is.
+
+## What was seen and what it means
+
+seen-heading = What we saw
+seen-device = The report says that it is this device:
+seen-device-unknown = We can see your line, but not your home. So we cannot tell which device it is. The steps below help you find it.
+seen-once = Seen on { $first }.
+seen-often = Seen { $count } times. First on { $first }, last on { $last }.
+means-heading = What this means
+
+## Steps
+
+steps-heading = What to do now
+steps-intro = Take your time. Do the steps in this order. Most people need less than half an hour.
+steps-for = For “{ $title }”
+steps-help = Do you need a guide or an update that you cannot open here? Switch off Wi-Fi on your phone and use its mobile internet for that. You can still open the settings of your own router and devices at home.
+button-fixed = I have done this: check my connection
+button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
+
+trust-heading = Back online now
+trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we have to pause your internet again. You can use this only a few times.
+button-trust = I have done all the steps: put me back online
+
+next-heading = What happens next
+next-check = You press the button. We check your line. This takes up to { $minutes }.
+next-clean = If all is well, your internet comes back by itself. With some problems we wait a day or two first, to be sure that it stays quiet.
+next-again = If not, this page shows what we found. You can try again as often as you like.
+next-until = Whatever happens, this ends on { $day } at the latest.
+
+works-heading = What still works
+works-emergency = Emergency calls to { $emergency } by mobile phone, and from your home phone with us
+works-phone = Calls with your home phone
+works-television = Television from { $provider }
+works-steps = The websites you need for the steps
+
+## Genuine?
+
+genuine-heading = How to know that this page is genuine
+genuine-address = Look at the top of your browser. The address there is { $portal }.
+genuine-site = Use another connection, such as the mobile internet of your phone. Type { $site } yourself. You find this page explained there.
+genuine-phone-hint = Or call us. Do not take the number from this page. Take it from { $hint }.
+genuine-phone = Or call us. Do not take the number from this page. Take it from a letter or a bill from us.
+genuine-never = We never ask for money, passwords or bank details here. You do not have to install anything from this page.
+
+call-heading = We are here to help
+call-text = Call { $provider } and tell us your case number: { $case }.
+call-hours = Open { $hours }.
+
+## After a button
+
+note-started = Thank you. We are starting the check now.
+note-released = Thank you. Your line is being opened. This takes a few seconds.
+note-again = Something has changed since you opened this page. You now see the newest state. If the button is still there, you can press it again.
+note-press-again = That did not reach us in full. Please press the button once more.
+note-not-now = This is not possible just yet. “Where we are now” tells you where things stand.
+note-used-up = You have used this as often as we can allow. Please follow the steps and have your line checked, or call us.
+note-unavailable = We could not take this just now. Nothing is lost. Please press the button again in a minute.
+
+## Nothing is wrong
+
+free-title = All is well – { $provider }
+free-headline = Your line is not on hold
+free-text = We see no problem with your connection. You can use the internet as usual.
+free-retry = Try again
+free-released = Did you just fix a problem? Thank you! If a website still leads you here, close your browser, wait a minute and open it again.
+free-watch = Keep your devices up to date, and give each one its own password. Then it stays that way.
+free-call = Do you still have a problem? Call { $provider } at { $phone }.
+
+plain-held = This line is on hold. Open http://{ $portal }/ in a browser.
+plain-free = This line is not on hold.
+
+## Steps that several causes share. The first line of a step is shown in bold: what to do. The rest says how or why.
+## A term (with a hyphen in front) cannot use variables; a text that needs one is called shared-….
+
+-step-unplug-all =
+    Find the devices in your home that use the internet.
+    Think of cameras, video recorders, TV boxes, routers, network disks and smart plugs.
+-step-close-router =
+    Close the open doors of your router.
+    Open its settings. Delete every “port forwarding” or “port opening” that you do not need. Switch off “UPnP” and “remote management”.
+-step-power =
+    Switch the device off and on again.
+    Pull its power plug, wait for one minute, and plug it in again. This removes the harmful program for now.
+-step-password =
+    Right after that, change the password of the device.
+    Take a long one that you use nowhere else. A restart alone is not enough: with the old password the device is taken over again within minutes.
+-step-update =
+    Install the newest update for the device.
+    In most devices you find it in the settings under “Update”, “Firmware” or “System”.
+-step-remote-off =
+    Switch off remote access in the device, if you do not need it.
+    Look for words such as “Telnet”, “remote access”, “cloud” or “P2P”.
+-step-retire =
+    Is there no update, or can the password not be changed?
+    Then please unplug the device and do not use it on the internet any more.
+-step-button =
+    Press the button below.
+    We check your line at once.
+shared-call-us-about-router =
+    Is the router from { $provider }? Call us.
+    Please do not reset it. We do it together.
+-step-scan-pc =
+    Run a full virus scan on every computer.
+    Windows has one built in: open “Windows Security”, then “Virus and threat protection”, then “Scan options”, then “Microsoft Defender Antivirus (offline scan)”.
+-step-change-accounts =
+    When the device is clean, change your important passwords: e-mail first, then bank, then the rest.
+    Do this from a device that you trust.
+
+## Causes
+
+cause-mirai-title = A device was taken over by a harmful program
+cause-mirai-means = A harmful program of the Mirai kind runs on one of your devices. Often it is a camera, a video recorder, a TV box or a router. Strangers use it to attack others. You may not notice anything yourself. It got in because the device had a simple or known password, or because it was open to the internet.
+cause-mirai-step-1 = { -step-unplug-all }
+cause-mirai-step-2 = { -step-close-router }
+cause-mirai-step-3 = { -step-power }
+cause-mirai-step-4 = { -step-password }
+cause-mirai-step-5 = { -step-update }
+cause-mirai-step-6 = { -step-remote-off }
+cause-mirai-step-7 = { -step-retire }
+cause-mirai-step-8 = { -step-button }
+cause-mirai-note = While your line is on hold, nobody can get in from outside. So this is the right time to change the password. Are you not sure which device it is? Do the steps for each one.
+
+cause-open-telnet-title = A device can be controlled from outside
+cause-open-telnet-means = One of your devices offers remote control to the whole internet. The way it does so is old and not safe. It is called Telnet. Strangers and harmful programs try passwords there day and night.
+cause-open-telnet-step-1 = { -step-unplug-all }
+cause-open-telnet-step-2 =
+    Switch off “Telnet” in the settings of the device.
+    If you need remote control, use “SSH” with a long password, and only at home.
+cause-open-telnet-step-3 = { -step-close-router }
+cause-open-telnet-step-4 =
+    Change the password of the device.
+    Take a long one that you use nowhere else.
+cause-open-telnet-step-5 = { -step-update }
+cause-open-telnet-step-6 = Switch the device off, wait for one minute, and switch it on again.
+cause-open-telnet-step-7 = { -step-retire }
+cause-open-telnet-step-8 = { -step-button }
+
+cause-open-dns-resolver-title = A device answers strangers and can be misused
+cause-open-dns-resolver-means = A device on your line, most often a router, answers name questions from the whole internet. Attackers use such devices to flood others with data. It is not a virus. One setting is wrong.
+cause-open-dns-resolver-step-1 =
+    Find out which device it is.
+    Most often it is your router, or a computer or network disk with a “DNS server”.
+cause-open-dns-resolver-step-2 = { shared-call-us-about-router }
+cause-open-dns-resolver-step-3 =
+    Is it your own router? Close the service.
+    Open its settings. Switch off “DNS” or “remote management” on the internet side (often called “WAN”).
+cause-open-dns-resolver-step-4 =
+    Did you set up a DNS server yourself?
+    Let it answer only to your own home network.
+cause-open-dns-resolver-step-5 = Delete port forwardings to door 53.
+cause-open-dns-resolver-step-6 = { -step-update }
+cause-open-dns-resolver-step-7 = { -step-button }
+
+cause-open-ssdp-title = A device answers strangers and can be misused
+cause-open-ssdp-means = A device on your line shows itself to the whole internet. This service, called SSDP or UPnP, is made for your home only. Attackers use such devices to flood others with data. It is not a virus. One setting is wrong.
+cause-open-ssdp-step-1 =
+    Find out which device it is.
+    Most often it is the router. It can also be a camera, a TV box or a printer.
+cause-open-ssdp-step-2 = { shared-call-us-about-router }
+cause-open-ssdp-step-3 =
+    Open the settings of your own router.
+    Switch off “UPnP”, or allow it for the home network only.
+cause-open-ssdp-step-4 =
+    Delete port forwardings to door 1900.
+    Switch off “DMZ” or “exposed host”.
+cause-open-ssdp-step-5 = { -step-update }
+cause-open-ssdp-step-6 = Switch the router off, wait for one minute, and switch it on again.
+cause-open-ssdp-step-7 = { -step-button }
+
+cause-open-ntp-title = A device gives the time to strangers and can be misused
+cause-open-ntp-means = A device on your line gives the time to the whole internet, and more than it should. Attackers use such devices to flood others with data. It is not a virus. One setting is wrong.
+cause-open-ntp-step-1 =
+    Find out which device it is.
+    Most often it is a router, a camera, a network disk or a small server.
+cause-open-ntp-step-2 = { shared-call-us-about-router }
+cause-open-ntp-step-3 =
+    Switch off “NTP server” or “time server” in the settings of the device.
+    The device can still fetch the time for itself.
+cause-open-ntp-step-4 =
+    Delete port forwardings to door 123.
+    Switch off “DMZ” or “exposed host”.
+cause-open-ntp-step-5 = { -step-update }
+cause-open-ntp-step-6 = { -step-button }
+
+cause-open-snmp-title = A device tells strangers about itself and can be misused
+cause-open-snmp-means = A device on your line can be asked about itself, and perhaps changed, by anybody on the internet. The service is called SNMP. Its password is a word that everybody knows. Attackers also use such devices to flood others with data.
+cause-open-snmp-step-1 =
+    Find out which device it is.
+    Most often it is a router, a printer, a network disk or a camera.
+cause-open-snmp-step-2 = { shared-call-us-about-router }
+cause-open-snmp-step-3 =
+    Switch off “SNMP”.
+    You find it in the settings of the device.
+cause-open-snmp-step-4 =
+    Do you need SNMP?
+    Then change the word “public” to a long secret word, and allow it for your home network only.
+cause-open-snmp-step-5 =
+    Delete port forwardings to door 161.
+    Switch off “DMZ” or “exposed host”.
+cause-open-snmp-step-6 = { -step-update }
+cause-open-snmp-step-7 = { -step-button }
+
+cause-open-adb-title = A TV box or phone can be controlled by anybody
+cause-open-adb-means = An Android device on your line, most often a TV box, can be controlled from the whole internet without a password. A test mode called ADB is switched on. Strangers can install harmful programs that way.
+cause-open-adb-step-1 = Find your Android devices: TV boxes, TV sets, tablets, phones, picture frames.
+cause-open-adb-step-2 = Pull the network cable of the TV box, or switch off its Wi-Fi.
+cause-open-adb-step-3 =
+    Switch off the test mode.
+    Open the settings of the device. Go to “Developer options”. Switch off “ADB debugging”, “USB debugging” and “Network debugging”.
+cause-open-adb-step-4 =
+    Reset the device to factory settings.
+    Somebody may have been in already, and this removes what they left. Then make sure that debugging is still off.
+cause-open-adb-step-5 = { -step-update }
+cause-open-adb-step-6 = { -step-close-router }
+cause-open-adb-step-7 =
+    Is debugging on again after a restart?
+    Some cheap TV boxes cannot be made safe. Please do not use such a box any more.
+cause-open-adb-step-8 =
+    Connect the device again.
+    { -step-button }
+
+cause-vulnerable-router-title = Your router has a known weak spot
+cause-vulnerable-router-means = Your router, or another device at the edge of your home network, runs old software with a known hole. Strangers can use it to get in. Perhaps nobody has done so yet.
+cause-vulnerable-router-step-1 = { shared-call-us-about-router }
+cause-vulnerable-router-step-2 =
+    Is it your own router? Install the newest update.
+    You find it in the settings of the router. It is often called “firmware update”.
+cause-vulnerable-router-step-3 = Switch off “remote management” or “access from the internet”.
+cause-vulnerable-router-step-4 =
+    Change the password of the router.
+    Take a long one that you use nowhere else.
+cause-vulnerable-router-step-5 =
+    Look at the list of port forwardings and DNS servers.
+    Delete what you did not enter yourself.
+cause-vulnerable-router-step-6 = Switch the router off, wait for one minute, and switch it on again.
+cause-vulnerable-router-step-7 =
+    Is there no update any more?
+    Then the router has to be replaced. We are glad to tell you what fits.
+cause-vulnerable-router-step-8 = { -step-button }
+
+cause-infected-router-title = Your router was taken over by a harmful program
+cause-infected-router-means = A harmful program runs on your router. Strangers can use it to attack others and to look at what passes through it.
+cause-infected-router-step-1 = { shared-call-us-about-router }
+cause-infected-router-step-2 =
+    Is it your own router? Make a note first.
+    Write down how it is set up: name and password of your Wi-Fi, and what you need to get online.
+cause-infected-router-step-3 =
+    Reset it to factory settings.
+    Hold its reset button for ten seconds. This removes most harmful programs.
+cause-infected-router-step-4 =
+    Right after that, give the router a new long password.
+    A restart alone is not enough: with the old password it is taken over again within minutes.
+cause-infected-router-step-5 =
+    Install the newest update.
+    It is often called “firmware update”.
+cause-infected-router-step-6 =
+    Switch off “remote management” or “access from the internet”.
+    Set up your Wi-Fi again by hand. Do not load old saved settings.
+cause-infected-router-step-7 =
+    Is there no update any more?
+    Then the router has to be replaced. We are glad to tell you what fits.
+cause-infected-router-step-8 = { -step-button }
+
+cause-infected-nas-title = Your network disk was attacked
+cause-infected-nas-means = A network disk (often called NAS) on your line runs a harmful program. Some of these programs lock your files and ask for money. Your files may be in danger, so please act soon.
+cause-infected-nas-step-1 =
+    Pull the network cable of the network disk.
+    Leave it switched on for now. If you see it locking files at this moment, switch it off.
+cause-infected-nas-step-2 =
+    Do not pay first.
+    Paying often brings nothing back.
+cause-infected-nas-step-3 =
+    Are files locked? Keep them.
+    Keep the message that asks for money, too. Do not delete, rename or format anything. Take a photo of the message.
+cause-infected-nas-step-4 =
+    Go to nomoreransom.org.
+    It is a free service of the police. It shows whether there is a key for your files, now or later.
+cause-infected-nas-step-5 =
+    Copy your files and the locked files to a disk that you do not connect to the network.
+    Do not copy over older good copies.
+cause-infected-nas-step-6 =
+    Open the settings of your router.
+    Delete port forwardings to the network disk. Switch off “UPnP”.
+cause-infected-nas-step-7 =
+    Connect the network disk again.
+    Install the newest update of its system and of all its apps. Then run its virus scanner, often called “Malware Remover” or “Antivirus”.
+cause-infected-nas-step-8 =
+    Change the passwords of all its users.
+    Remove users that you do not know. Switch off the user “admin”, if you can. A restart alone is not enough.
+cause-infected-nas-step-9 = Switch off remote access in the network disk.
+cause-infected-nas-step-10 = { -step-button }
+cause-infected-nas-note = You can tell the police about it. It helps to find those who did it. From now on, keep a copy of important files on a disk that is not always connected.
+
+cause-infected-host-title = A computer runs a harmful program
+cause-infected-host-means = A computer, phone or other device on your line talks to servers of criminals. It probably runs a harmful program. Such programs can steal passwords and attack others.
+cause-infected-host-step-1 =
+    Find all computers in your home.
+    Think of guests and children, too.
+cause-infected-host-step-2 = { -step-scan-pc }
+cause-infected-host-step-3 =
+    Remove what the scan finds.
+    Then restart the computer and scan once more. A restart alone is not enough.
+cause-infected-host-step-4 = Remove programs and browser add-ons that you do not know.
+cause-infected-host-step-5 = Install all updates of Windows, macOS or your phone, and of your browser.
+cause-infected-host-step-6 = On phones and TV boxes, remove apps that do not come from the official store.
+cause-infected-host-step-7 = { -step-change-accounts }
+cause-infected-host-step-8 =
+    Does the scan find nothing, or does it come back?
+    Then save your files and set the computer up anew. A computer shop can help.
+cause-infected-host-step-9 = { -step-button }
+
+cause-open-http-admin-title = The settings of a device can be seen by anybody
+cause-open-http-admin-means = The settings page of one of your devices, such as a router, camera or video recorder, is open to the whole internet. Strangers can try passwords there or use holes in old software.
+cause-open-http-admin-step-1 = { -step-unplug-all }
+cause-open-http-admin-step-2 = { -step-close-router }
+cause-open-http-admin-step-3 = Switch off “remote access”, “web access from the internet” or “remote management” in the device.
+cause-open-http-admin-step-4 =
+    Change the password of the device.
+    Take a long one that you use nowhere else.
+cause-open-http-admin-step-5 = { -step-update }
+cause-open-http-admin-step-6 = { -step-button }
+cause-open-http-admin-note = Do you want to see your camera when you are out? Use a VPN to your home. Many routers can do this.
+
+cause-open-iot-title = A smart device can be reached by anybody
+cause-open-iot-means = A smart device on your line, such as a camera, a recorder or a home control box, is open to the whole internet. Strangers can look at it, try passwords or switch things.
+cause-open-iot-step-1 = { -step-unplug-all }
+cause-open-iot-step-2 = { -step-close-router }
+cause-open-iot-step-3 = { -step-remote-off }
+cause-open-iot-step-4 =
+    Change the password of the device.
+    Take a long one that you use nowhere else.
+cause-open-iot-step-5 = { -step-update }
+cause-open-iot-step-6 = { -step-retire }
+cause-open-iot-step-7 = { -step-button }
+
+cause-open-reflector-title = A device answers strangers and can be misused
+cause-open-reflector-means = A device on your line answers questions from the whole internet. Attackers use such devices to flood others with data. It is not a virus. One setting is wrong.
+cause-open-reflector-step-1 = { -step-unplug-all }
+cause-open-reflector-step-2 = { shared-call-us-about-router }
+cause-open-reflector-step-3 = { -step-close-router }
+cause-open-reflector-step-4 =
+    Did you set up a server yourself?
+    Let it answer only to your own home network.
+cause-open-reflector-step-5 = { -step-update }
+cause-open-reflector-step-6 = { -step-button }
+
+cause-open-proxy-title = Strangers can surf through your line
+cause-open-proxy-means = A device or program on your line lets strangers use your internet as if they were you. What they do looks as if you had done it. Sometimes a free app or a TV box does this without saying so.
+cause-open-proxy-step-1 =
+    Think of apps that promise money or free films for “sharing your internet”, and of free VPN apps.
+    Remove them.
+cause-open-proxy-step-2 = { -step-scan-pc }
+cause-open-proxy-step-3 =
+    Did you set up a proxy or VPN server yourself?
+    Switch it off, or let only yourself use it.
+cause-open-proxy-step-4 = { -step-close-router }
+cause-open-proxy-step-5 = { -step-update }
+cause-open-proxy-step-6 = { -step-button }
+
+cause-open-remote-desktop-title = A computer can be controlled from outside
+cause-open-remote-desktop-means = A computer on your line offers its screen to the whole internet (remote desktop or VNC). Criminals try passwords there day and night, and lock files once they are in.
+cause-open-remote-desktop-step-1 =
+    Find the computer whose screen you can use from elsewhere.
+    Perhaps somebody set this up to help you.
+cause-open-remote-desktop-step-2 =
+    Switch off remote control.
+    In Windows: “Settings”, “System”, “Remote Desktop”, “Off”. Also remove programs such as VNC, if you do not need them.
+cause-open-remote-desktop-step-3 = { -step-close-router }
+cause-open-remote-desktop-step-4 = Change the passwords of all users of the computer.
+cause-open-remote-desktop-step-5 = { -step-scan-pc }
+cause-open-remote-desktop-step-6 = Install all updates.
+cause-open-remote-desktop-step-7 = { -step-button }
+
+cause-open-file-sharing-title = Your files can be seen from outside
+cause-open-file-sharing-means = A computer or network disk on your line shares files with the whole internet. Strangers may be able to read, change or lock them.
+cause-open-file-sharing-step-1 =
+    Find the device that shares files.
+    Most often it is a network disk, a router with a USB disk, or a computer.
+cause-open-file-sharing-step-2 = { -step-close-router }
+cause-open-file-sharing-step-3 = In the device, allow file sharing (“SMB”, “FTP”, “AFP”, “NFS”) for your home network only.
+cause-open-file-sharing-step-4 =
+    Give every share a long password.
+    Switch off guest access.
+cause-open-file-sharing-step-5 = { -step-update }
+cause-open-file-sharing-step-6 = { -step-button }
+
+cause-open-database-title = A data store can be reached by anybody
+cause-open-database-means = A server or network disk on your line has a database that is open to the whole internet. Strangers may be able to read, change or delete what is in it.
+cause-open-database-step-1 =
+    Find the device.
+    Most often it is a small server, a network disk or a computer used for programming.
+cause-open-database-step-2 =
+    Let the database answer only to the device itself or to your home network.
+    Give it a long password.
+cause-open-database-step-3 = { -step-close-router }
+cause-open-database-step-4 = { -step-update }
+cause-open-database-step-5 = Make a copy of your data, and check that nothing was changed.
+cause-open-database-step-6 = { -step-button }
+
+cause-vulnerable-server-title = A server has a known weak spot
+cause-vulnerable-server-means = A server or network disk on your line runs old software with a known hole. Strangers can use it to get in. Perhaps nobody has done so yet.
+cause-vulnerable-server-step-1 =
+    Find the device.
+    Most often it is a small server or a network disk.
+cause-vulnerable-server-step-2 = Install the newest updates of its system and of every program on it.
+cause-vulnerable-server-step-3 = { -step-close-router }
+cause-vulnerable-server-step-4 =
+    Look for users, files and programs that you do not know.
+    If you find some, set the device up anew.
+cause-vulnerable-server-step-5 = { -step-button }
+
+cause-compromised-server-title = A server was taken over by strangers
+cause-compromised-server-means = Strangers have put a program or a page onto a server or network disk on your line. They use it to attack or cheat others.
+cause-compromised-server-step-1 =
+    Pull the network cable of the device.
+    Leave it switched on.
+cause-compromised-server-step-2 = Save your own data to a disk that you do not connect to the network.
+cause-compromised-server-step-3 =
+    Set the device up anew with the newest software.
+    Cleaning alone is seldom enough, because strangers leave more than one way in.
+cause-compromised-server-step-4 =
+    Give every user a new long password.
+    Remove users that you do not know.
+cause-compromised-server-step-5 = { -step-close-router }
+cause-compromised-server-step-6 =
+    Connect the device again and install all updates.
+    A restart alone is not enough.
+cause-compromised-server-step-7 = { -step-button }
+
+cause-generic-title = A device on your line is misused
+cause-generic-means = A service that watches the internet saw traffic from your line that looks like an attack, or a device that is open to strangers. We do not know more than that.
+cause-generic-step-1 = { -step-unplug-all }
+cause-generic-step-2 = { -step-close-router }
+cause-generic-step-3 = { -step-scan-pc }
+cause-generic-step-4 =
+    Switch the other devices off, wait for one minute, and switch them on again.
+    Then change their passwords right away. A restart alone is not enough.
+cause-generic-step-5 = Install the newest updates on every device.
+cause-generic-step-6 = { -step-remote-off }
+cause-generic-step-7 = { -step-button }

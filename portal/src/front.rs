@@ -1,0 +1,296 @@
+//! Which answer a request gets. [`route`] decides from a handful of facts; nothing a client says about its own address
+//! (`X-Forwarded-For`, `Forwarded`, PROXY headers) is among them.
+//!
+//! ```text
+//!                       resident                               anybody else
+//! portal's own host     GET: page; POST: button                GET: "nothing is wrong"
+//! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
+//! anything else         511, empty                             404 or 421, empty, connection closed
+//! captive API           captive: true                          captive: false
+//! ```
+//!
+//! Browsers are led to the portal's own host instead of being served where they are: the address bar then shows the
+//! provider's name, and no script kept from another site can read the page or press its buttons. There is nothing to
+//! route by path, so there is no router: background storms cost a look at three headers.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderValue};
+use http::{Method, Request, StatusCode};
+use hyper::body::Body;
+use pratique_core::view::{CaseCard, GardenView};
+use tokio::sync::Semaphore;
+
+use crate::Desk;
+use crate::actions::{Button, Note};
+use crate::answer::{self, Answer};
+use crate::metrics::Metrics;
+use crate::page::{Form, Pages};
+use crate::probes::{self, Online};
+use crate::token::Seal;
+
+/// Paths of the API of RFC 8908; both answer alike on every host.
+pub(crate) const API_PATHS: [&str; 2] = ["/.well-known/captive-portal", "/captive-portal/api"];
+
+/// Everything that answers.
+pub(crate) struct Front {
+    pub(crate) pages: Pages,
+    pub(crate) view: Arc<GardenView>,
+    pub(crate) desk: Arc<dyn Desk>,
+    pub(crate) seal: Seal,
+    pub(crate) metrics: Metrics,
+    pub(crate) in_flight: Semaphore,
+    to_portal: HeaderValue,
+    api_captive: Bytes,
+    api_free: Bytes,
+}
+
+/// What [`route`] looks at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) own_host: bool,
+    pub(crate) host: &'a str,
+    pub(crate) path: &'a str,
+    /// Accepts HTML by name. Programs that say `*/*` are no browsers.
+    pub(crate) browser: bool,
+    pub(crate) resident: bool,
+}
+
+/// Which answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// RFC 8908.
+    Api,
+    /// The resident's page, or "nothing is wrong", on the portal's own host.
+    Page,
+    /// "Nothing is wrong", on a host that is not ours.
+    FreeElsewhere,
+    /// One line of text.
+    Plain,
+    /// A pressed button.
+    Press(Button),
+    /// 302 to the portal.
+    Redirect,
+    /// 303 to the portal.
+    SeeOther,
+    /// A probe on a free line.
+    Online(Online),
+    /// Empty.
+    Nothing(StatusCode),
+}
+
+/// Decides.
+pub(crate) fn route(asked: Asked<'_>) -> Route {
+    let reads = matches!(*asked.method, Method::GET | Method::HEAD);
+    let posts = *asked.method == Method::POST;
+    if reads && API_PATHS.contains(&asked.path) {
+        return Route::Api;
+    }
+    match (asked.own_host, asked.resident) {
+        (true, _) if posts => match asked.path {
+            Button::FIXED_PATH => Route::Press(Button::Fixed),
+            Button::LEAVE_PATH => Route::Press(Button::Leave),
+            _ if asked.browser => Route::SeeOther,
+            _ => Route::Nothing(StatusCode::NOT_FOUND),
+        },
+        (true, _) if reads && asked.browser => Route::Page,
+        (true, _) if reads && asked.path == "/" => Route::Plain,
+        // Icons and whatever else hangs on a page. A redirect would lead in a circle.
+        (true, _) if reads => Route::Nothing(StatusCode::NOT_FOUND),
+        (false, true) if reads => Route::Redirect,
+        (false, true) if posts && asked.browser => Route::SeeOther,
+        (_, true) => Route::Nothing(StatusCode::NETWORK_AUTHENTICATION_REQUIRED),
+        (false, false) if reads => match probes::online(asked.host, asked.path) {
+            Some(online) => Route::Online(online),
+            None if asked.browser => Route::FreeElsewhere,
+            None => Route::Nothing(StatusCode::MISDIRECTED_REQUEST),
+        },
+        (false, false) => Route::Nothing(StatusCode::MISDIRECTED_REQUEST),
+        (true, false) => Route::Nothing(StatusCode::METHOD_NOT_ALLOWED),
+    }
+}
+
+impl Front {
+    pub(crate) fn new(pages: Pages, view: Arc<GardenView>, desk: Arc<dyn Desk>, seal: Seal, metrics: Metrics) -> Self {
+        let settings = pages.settings();
+        let portal = settings.portal_url.as_str();
+        let api = |captive: bool| {
+            Bytes::from(serde_json::json!({ "captive": captive, "user-portal-url": portal }).to_string())
+        };
+        Self {
+            to_portal: pages.location(None),
+            api_captive: api(true),
+            api_free: api(false),
+            in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
+            pages,
+            view,
+            desk,
+            seal,
+            metrics,
+        }
+    }
+
+    /// Answers one request of a peer. `crowded`: connections are getting scarce.
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, crowded: bool) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        // Looked up anew for every request: a connection outlives a release, and an address outlives its holder.
+        let resident = self.view.resident(peer);
+        let host = host_of(&request);
+        let asked = Asked {
+            method: request.method(),
+            own_host: self.pages.settings().portal_url.is_host(host),
+            host,
+            path: request.uri().path(),
+            browser: accepts_html(request.headers()),
+            resident: resident.is_some(),
+        };
+        let held = asked.resident;
+        let metrics = &self.metrics;
+        let answer = match route(asked) {
+            Route::Press(button) => return self.press(button, request, peer).await,
+            Route::Page => {
+                let language = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let Some(resident) = resident else {
+                    metrics.free_pages.inc();
+                    return answer::closing(self.pages.free(language, false));
+                };
+                metrics.pages.inc();
+                let card = &resident.card;
+                let form = Form { case: card.case.0, version: card.version, token: self.seal.token(card.case, peer) };
+                let note = request.uri().query().and_then(Note::from_query);
+                return self.pages.case(card, Some(form), note, language);
+            }
+            Route::FreeElsewhere => {
+                metrics.free_pages.inc();
+                self.pages.free(header(request.headers(), ACCEPT_LANGUAGE.as_str()), true)
+            }
+            Route::Api => {
+                metrics.api.inc();
+                answer::captive_json(if held { self.api_captive.clone() } else { self.api_free.clone() })
+            }
+            Route::Redirect => {
+                metrics.redirects.inc();
+                answer::redirect(StatusCode::FOUND, &self.to_portal)
+            }
+            Route::SeeOther => {
+                metrics.redirects.inc();
+                answer::redirect(StatusCode::SEE_OTHER, &self.to_portal)
+            }
+            Route::Plain => {
+                metrics.tiny.inc();
+                self.pages.plain(held)
+            }
+            Route::Online(online) => {
+                metrics.tiny.inc();
+                let status = StatusCode::from_u16(online.status).unwrap_or(StatusCode::NO_CONTENT);
+                answer::plain(status, online.content_type, Bytes::from_static(online.body.as_bytes()))
+            }
+            Route::Nothing(status) => {
+                metrics.tiny.inc();
+                answer::empty(status)
+            }
+        };
+        // A free line's browser must leave this connection: what it wants is elsewhere now.
+        if crowded || !held { answer::closing(answer) } else { answer }
+    }
+
+    /// A case's page with dead buttons.
+    pub(crate) fn preview(&self, card: &CaseCard) -> String {
+        self.pages.case_html(card, None, None, None)
+    }
+}
+
+fn host_of<B>(request: &Request<B>) -> &str {
+    match request.uri().authority() {
+        Some(authority) => authority.as_str(),
+        None => header(request.headers(), HOST.as_str()).unwrap_or_default(),
+    }
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).any(|accept| {
+        accept.split(',').take(64).any(|item| {
+            let kind = item.split(';').next().unwrap_or_default().trim();
+            kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml")
+        })
+    })
+}
+
+/// A header's text, if it is one.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked<'a>(method: &'a Method, own_host: bool, path: &'a str, browser: bool, resident: bool) -> Asked<'a> {
+        Asked { method, own_host, host: "connectivitycheck.gstatic.com", path, browser, resident }
+    }
+
+    #[test]
+    fn residents_are_led_to_the_portal_from_anywhere_else_and_nowhere_else() {
+        for path in ["/", "/generate_204", "//evil.example", "/fixed", "/leave"] {
+            for browser in [true, false] {
+                assert_eq!(route(asked(&Method::GET, false, path, browser, true)), Route::Redirect, "{path}");
+            }
+            assert_eq!(route(asked(&Method::POST, false, path, true, true)), Route::SeeOther, "{path}");
+            let refused = Route::Nothing(StatusCode::NETWORK_AUTHENTICATION_REQUIRED);
+            assert_eq!(route(asked(&Method::POST, false, path, false, true)), refused, "{path}");
+            assert_eq!(route(asked(&Method::CONNECT, false, path, false, true)), refused, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_portals_own_host_never_redirects_a_read() {
+        for resident in [true, false] {
+            for path in ["/", "/favicon.ico", "/any/where"] {
+                for browser in [true, false] {
+                    let route = route(asked(&Method::GET, true, path, browser, resident));
+                    assert!(!matches!(route, Route::Redirect | Route::SeeOther), "{path}");
+                    assert_eq!(route == Route::Page, browser, "{path}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_free_line_hears_that_it_is_online() {
+        assert!(matches!(route(asked(&Method::GET, false, "/generate_204", false, false)), Route::Online(_)));
+        assert_eq!(route(asked(&Method::GET, false, "/x", true, false)), Route::FreeElsewhere);
+        assert_eq!(
+            route(asked(&Method::GET, false, "/x", false, false)),
+            Route::Nothing(StatusCode::MISDIRECTED_REQUEST)
+        );
+    }
+
+    #[test]
+    fn the_captive_api_answers_on_every_host_and_in_every_state() {
+        for (own, resident) in [(true, true), (true, false), (false, true), (false, false)] {
+            for path in API_PATHS {
+                assert_eq!(route(asked(&Method::GET, own, path, false, resident)), Route::Api);
+            }
+        }
+    }
+
+    #[test]
+    fn only_those_who_name_html_are_browsers() {
+        let accepts = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_static(text));
+            accepts_html(&headers)
+        };
+        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
+        assert!(accepts("*/*, TEXT/HTML;level=1"));
+        assert!(!accepts("*/*"));
+        assert!(!accepts("image/avif,image/webp,*/*;q=0.8"));
+        assert!(!accepts("text/htmlx"));
+        assert!(!accepts_html(&HeaderMap::new()));
+    }
+}

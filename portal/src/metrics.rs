@@ -1,0 +1,61 @@
+//! What the NOC graphs about the portal. No label ever carries a client, a case or a name from a request.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Handles, resolved once so that counting costs one atomic addition.
+pub(crate) struct Metrics {
+    /// By kind of answer.
+    pub(crate) pages: IntCounter,
+    pub(crate) free_pages: IntCounter,
+    pub(crate) redirects: IntCounter,
+    pub(crate) tiny: IntCounter,
+    pub(crate) api: IntCounter,
+    /// Connections open now.
+    pub(crate) connections: IntGauge,
+    /// Connections closed at once because a limit was reached.
+    pub(crate) turned_away_full: IntCounter,
+    pub(crate) turned_away_client: IntCounter,
+    /// What became of pressed buttons.
+    actions: IntCounterVec,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let answers = counters(registry, "pratique_portal_answers_total", "Requests answered, by kind", &["kind"])?;
+        let away = counters(
+            registry,
+            "pratique_portal_turned_away_total",
+            "Connections closed at once because a limit was reached, by limit",
+            &["limit"],
+        )?;
+        let actions = counters(
+            registry,
+            "pratique_portal_actions_total",
+            "Buttons pressed by subscribers, by button and outcome",
+            &["button", "outcome"],
+        )?;
+        let connections = IntGauge::new("pratique_portal_connections", "Connections open now")?;
+        registry.register(Box::new(connections.clone()))?;
+        Ok(Self {
+            pages: answers.with_label_values(&["page"]),
+            free_pages: answers.with_label_values(&["free_page"]),
+            redirects: answers.with_label_values(&["redirect"]),
+            tiny: answers.with_label_values(&["tiny"]),
+            api: answers.with_label_values(&["api"]),
+            connections,
+            turned_away_full: away.with_label_values(&["connections"]),
+            turned_away_client: away.with_label_values(&["connections_per_client"]),
+            actions,
+        })
+    }
+
+    pub(crate) fn action(&self, button: &str, outcome: &str) {
+        self.actions.with_label_values(&[button, outcome]).inc();
+    }
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+    registry.register(Box::new(counters.clone()))?;
+    Ok(counters)
+}

@@ -1,0 +1,117 @@
+//! The look and the pieces of a page; whole pages are looked at through sockets.
+
+use pratique_core::allow::AllowList;
+use pratique_core::view::Resident;
+
+use super::*;
+
+fn pages() -> Pages {
+    let settings = Settings::example("http://help.example.net/".parse().unwrap());
+    Pages::new(settings, Texts::load(None).unwrap()).unwrap()
+}
+
+fn card() -> CaseCard {
+    Resident::for_test(7, "mirai", AllowList::default()).card.clone()
+}
+
+/// Relative luminance of `#rgb` or `#rrggbb` (WCAG 2.2).
+fn luminance(colour: &str) -> f64 {
+    let digits = colour.trim_start_matches('#');
+    let wide: String = if digits.len() == 3 { digits.chars().flat_map(|c| [c, c]).collect() } else { digits.into() };
+    let channel = |i: usize| {
+        let c = f64::from(u8::from_str_radix(&wide[i..i + 2], 16).unwrap()) / 255.0;
+        if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+}
+
+#[test]
+fn text_stands_out_from_its_ground_by_wcag_aa_in_light_and_dark() {
+    let schemes: Vec<_> = CSS.split(":root{").skip(1).map(|s| s.split('}').next().unwrap()).collect();
+    assert_eq!(schemes.len(), 2);
+    for scheme in schemes {
+        let colour = |name: &str| {
+            let declared = scheme.split(';').find_map(|d| d.strip_prefix("--")?.strip_prefix(name)?.strip_prefix(':'));
+            luminance(declared.expect(name))
+        };
+        for (text, grounds) in [
+            ("ink", &["bg", "card", "good-bg", "bad-bg", "unsure-bg", "note-bg"][..]),
+            ("soft", &["bg", "card", "good-bg", "bad-bg", "unsure-bg"]),
+            ("main", &["bg", "card"]),
+            ("on-main", &["main"]),
+            ("good", &["good-bg", "bad-bg", "unsure-bg"]),
+            ("bad", &["bad-bg"]),
+            ("unsure", &["unsure-bg", "bad-bg"]),
+        ] {
+            for ground in grounds {
+                let (a, b) = (colour(text), colour(ground));
+                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_policy_header_allows_exactly_the_style_in_the_page() {
+    let pages = pages();
+    let html = pages.case_html(&card(), None, None, None);
+    let style = html.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
+    let hash = base64(&Sha256::digest(style.as_bytes()));
+    assert!(pages.csp.to_str().unwrap().contains(&format!("style-src 'sha256-{hash}'")));
+}
+
+#[test]
+fn base64_is_that_of_rfc_4648() {
+    for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        assert_eq!(base64(bytes.as_bytes()), text);
+    }
+}
+
+#[test]
+fn a_time_is_that_of_the_providers_zone_and_none_beyond_the_calendar() {
+    let pages = pages();
+    let voice = pages.voice(None);
+    let summer = Timestamp::parse("2026-07-01 22:30:00").unwrap();
+    assert_eq!(pages.time(voice, summer).unwrap(), "Thursday, 2 July 2026, 00:30");
+    assert_eq!(pages.time(voice, Timestamp::MAX), None);
+    let mut endless = card();
+    endless.until = Timestamp::MAX;
+    assert!(!pages.case_html(&endless, None, None, None).contains("at the latest"));
+}
+
+#[test]
+fn names_from_reports_lose_what_cannot_be_seen_and_end_somewhere() {
+    assert_eq!(clean_name("a\u{202e}b\u{0}c\u{200b}\n").unwrap(), "abc");
+    assert_eq!(clean_name(" \u{feff}\u{2066} "), None);
+    assert_eq!(clean_name(&"x".repeat(10_000)).unwrap().len(), MAX_DEVICE);
+    assert_eq!(clean_name("カメラ IP-9").unwrap(), "カメラ IP-9");
+}
+
+#[test]
+fn every_state_of_what_is_missing_is_said_after_a_check() {
+    let pages = pages();
+    let mut card = card();
+    card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Clean, found: Vec::new() });
+    let mut said = std::collections::BTreeSet::new();
+    for missing in [
+        None,
+        Some(Missing::Rescan),
+        Some(Missing::StillVulnerable),
+        Some(Missing::Inconclusive),
+        Some(Missing::Silence),
+        Some(Missing::FeedStalled),
+        Some(Missing::WallSilence),
+    ] {
+        card.missing = missing;
+        said.insert(pages.case_html(&card, None, None, None));
+    }
+    assert_eq!(said.len(), 7);
+}
+
+#[test]
+fn a_note_is_not_said_twice_while_the_check_shows_itself() {
+    assert_eq!(note_text(Note::Started, true), None);
+    assert_eq!(note_text(Note::Again, true), None);
+    assert_eq!(note_text(Note::Started, false), Some(keys::NOTE_STARTED));
+}

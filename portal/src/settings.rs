@@ -1,0 +1,325 @@
+//! What the provider configures about the portal. Unknown keys are refused; [`Settings::check`] is what serde cannot see.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use pratique_core::time::Span;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
+
+/// Section `portal` of the node's configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The one address of the portal, `http://name/`: every redirect leads there and nowhere else. The captive resolver
+    /// must answer the name for residents.
+    pub portal_url: PortalUrl,
+    /// Who speaks on the page.
+    pub provider: Provider,
+    /// IANA time zone of the times on the page, such as `Europe/Amsterdam`. UTC if not set: right everywhere, handy
+    /// nowhere.
+    #[serde(default = "utc")]
+    pub time_zone: SmolStr,
+    /// Language where the browser asks for none that we have: the name of a text file without `.ftl`.
+    #[serde(default = "english")]
+    pub language: SmolStr,
+    /// What works all through a quarantine, in this order: each entry `x` shows the text `works-x`. Built in are
+    /// `emergency`, `phone`, `television`, `steps` (sites needed for the steps). Empty by default, because only the
+    /// provider knows: a promise about emergency calls that does not hold is dangerous.
+    #[serde(default)]
+    pub still_works: Vec<SmolStr>,
+    /// The page tells people that a check takes up to this long. Probes end within a minute; two leave room for a queue.
+    #[serde(default = "two_minutes")]
+    pub check_takes: Span,
+    /// Bounds of what clients can occupy.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// Who speaks on the page, and how to find out that it is really them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// Name as customers know it.
+    pub name: SmolStr,
+    /// Help desk, as people dial it.
+    pub phone: SmolStr,
+    /// When it is open, in words, such as `every day, 8:00 to 22:00`.
+    #[serde(default)]
+    pub phone_hours: Option<SmolStr>,
+    /// Page on the provider's own well-known site that confirms this portal, without `http`: `example.net/quarantine`.
+    pub site: SmolStr,
+    /// Where customers find the telephone number without trusting this page, such as `your last bill`.
+    #[serde(default)]
+    pub contract_hint: Option<SmolStr>,
+    /// Emergency number shown by `still_works: [emergency]`.
+    #[serde(default = "emergency_number")]
+    pub emergency: SmolStr,
+}
+
+/// Bounds of what clients can occupy. Background storms of one household must not shut out the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Connections at the same time; more are closed at once. Each costs at most some 50 KB.
+    pub connections: usize,
+    /// Connections of one IPv4 address or IPv6 /64. Browsers open six; a household has several devices.
+    pub connections_per_client: u32,
+    /// Bytes of a request's head. Browsers send the cookies of the site they meant to reach, hence not less.
+    /// hyper's floor is 8,192.
+    pub head_bytes: usize,
+    /// Bytes of a form. Ours have about 100.
+    pub body_bytes: usize,
+    /// Time to send a request's head; an idle connection is closed after it, too.
+    pub head_timeout: Span,
+    /// Time to send a form.
+    pub body_timeout: Span,
+    /// A connection is ended after this, busy or not: bounds readers that never read.
+    pub connection_age: Span,
+    /// Time for the engine to take a button's command.
+    pub desk_timeout: Span,
+    /// Commands under way at the same time.
+    pub desk_in_flight: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8_192,
+            connections_per_client: 32,
+            head_bytes: 16_384,
+            body_bytes: 4_096,
+            head_timeout: Span::from_secs(10),
+            body_timeout: Span::from_secs(10),
+            connection_age: Span::from_secs(120),
+            desk_timeout: Span::from_secs(5),
+            desk_in_flight: 64,
+        }
+    }
+}
+
+/// What is wrong with the settings, with its remedy.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("portal.{field}: {problem}")]
+pub struct SettingsError {
+    /// Which key.
+    pub field: &'static str,
+    /// What is wrong and what to do.
+    pub problem: String,
+}
+
+impl SettingsError {
+    pub(crate) fn new(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
+}
+
+impl Settings {
+    /// Checks everything that does not need the texts, and gives the time zone.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<TimeZone, SettingsError> {
+        for (field, text) in [
+            ("provider.name", &self.provider.name),
+            ("provider.phone", &self.provider.phone),
+            ("provider.site", &self.provider.site),
+            ("provider.emergency", &self.provider.emergency),
+        ] {
+            if text.trim().is_empty() {
+                return Err(SettingsError::new(field, "is empty; people need it to trust the page"));
+            }
+        }
+        let limits = &self.limits;
+        if limits.connections == 0 || limits.connections_per_client == 0 || limits.desk_in_flight == 0 {
+            return Err(SettingsError::new("limits", "a limit of 0 would shut the portal; use at least 1"));
+        }
+        if limits.head_bytes < 8_192 {
+            return Err(SettingsError::new("limits.head_bytes", "must be at least 8192"));
+        }
+        if limits.body_bytes < 256 {
+            return Err(SettingsError::new("limits.body_bytes", "must be at least 256, or the buttons stop working"));
+        }
+        let times = [limits.head_timeout, limits.body_timeout, limits.connection_age, limits.desk_timeout];
+        if times.iter().any(|t| t.to_std() < Duration::from_millis(100)) {
+            return Err(SettingsError::new(
+                "limits",
+                "a time below 100ms would shut people out; write for example 10s",
+            ));
+        }
+        TimeZone::get(&self.time_zone).map_err(|_| {
+            SettingsError::new(
+                "time_zone",
+                format!("`{}` is no IANA time zone; write for example Europe/Amsterdam", self.time_zone),
+            )
+        })
+    }
+}
+
+/// `http://name/` or `http://name:port/`, with nothing behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortalUrl {
+    url: String,
+    /// Host and port as browsers send them in `Host`: lower case, no default port.
+    authority: String,
+}
+
+impl PortalUrl {
+    /// The address as redirects carry it.
+    pub fn as_str(&self) -> &str {
+        &self.url
+    }
+
+    /// The name people see in the address bar.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// Whether a `Host` or the authority of an `Origin` means the portal.
+    pub fn is_host(&self, host: &str) -> bool {
+        let default_port = if self.url.starts_with("https:") { ":443" } else { ":80" };
+        let host = host.strip_suffix(default_port).unwrap_or(host);
+        let host = host.strip_suffix('.').unwrap_or(host);
+        host.eq_ignore_ascii_case(&self.authority)
+    }
+}
+
+impl FromStr for PortalUrl {
+    type Err = SettingsError;
+
+    fn from_str(text: &str) -> Result<Self, SettingsError> {
+        let wrong = || {
+            SettingsError::new(
+                "portal_url",
+                format!(
+                    "`{text}` is no portal address; write scheme and host alone, for example http://help.example.net/"
+                ),
+            )
+        };
+        let uri: http::Uri = text.trim().parse().map_err(|_| wrong())?;
+        let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return Err(wrong()) };
+        let default_port = match scheme {
+            "http" => 80,
+            "https" => 443,
+            _ => return Err(wrong()),
+        };
+        if uri.path() != "/" || uri.query().is_some() || authority.as_str().contains('@') || authority.host().is_empty()
+        {
+            return Err(wrong());
+        }
+        let mut host = authority.host().trim_end_matches('.').to_ascii_lowercase();
+        if let Some(port) = authority.port_u16().filter(|p| *p != default_port) {
+            host = format!("{host}:{port}");
+        }
+        Ok(Self { url: format!("{scheme}://{host}/"), authority: host })
+    }
+}
+
+impl fmt::Display for PortalUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl Serialize for PortalUrl {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_str(&self.url)
+    }
+}
+
+impl<'de> Deserialize<'de> for PortalUrl {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = SmolStr::deserialize(d)?;
+        text.parse().map_err(|e: SettingsError| serde::de::Error::custom(e.problem))
+    }
+}
+
+fn utc() -> SmolStr {
+    SmolStr::new_static("UTC")
+}
+fn english() -> SmolStr {
+    SmolStr::new_static("en")
+}
+fn two_minutes() -> Span {
+    Span::from_mins(2)
+}
+fn emergency_number() -> SmolStr {
+    SmolStr::new_static("112")
+}
+
+impl Settings {
+    /// A provider for tests and for trying the portal out.
+    pub fn example(portal_url: PortalUrl) -> Self {
+        Self {
+            portal_url,
+            provider: Provider {
+                name: "Example Net".into(),
+                phone: "0800 0100".into(),
+                phone_hours: Some("every day, 8:00 to 22:00".into()),
+                site: "example.net/quarantine".into(),
+                contract_hint: Some("your last bill".into()),
+                emergency: emergency_number(),
+            },
+            time_zone: "Europe/Amsterdam".into(),
+            language: english(),
+            still_works: ["emergency", "phone", "television", "steps"].map(SmolStr::new_static).to_vec(),
+            check_takes: two_minutes(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> Result<PortalUrl, SettingsError> {
+        text.parse()
+    }
+
+    #[test]
+    fn the_portal_is_known_by_its_host_with_or_without_the_usual_port() {
+        let portal = url("http://Help.Example.net").unwrap();
+        assert_eq!(portal.as_str(), "http://help.example.net/");
+        for ours in ["help.example.net", "HELP.example.NET", "help.example.net:80", "help.example.net."] {
+            assert!(portal.is_host(ours), "{ours}");
+        }
+        for other in ["example.net", "help.example.net:8080", "xhelp.example.net", "help.example.net.evil.example", ""]
+        {
+            assert!(!portal.is_host(other), "{other}");
+        }
+        assert!(url("http://[2001:db8::1]:8080/").unwrap().is_host("[2001:db8::1]:8080"));
+    }
+
+    #[test]
+    fn an_address_with_path_query_user_or_another_scheme_is_refused() {
+        for bad in ["help.example.net", "ftp://x/", "http://x/path", "http://x/?q", "http://u@x/", "javascript:1", ""] {
+            assert!(url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_short_section_is_enough_and_an_unknown_key_is_refused() {
+        let short = "portal_url: http://help.example.net/\nprovider: {name: N, phone: '1', site: n.example/q}\n";
+        let settings: Settings = serde_yaml::from_str(short).unwrap();
+        assert!(settings.check().is_ok());
+        assert!(settings.still_works.is_empty(), "nothing is promised that nobody configured");
+        for wrong in ["portal_ur: x\n", "limits: {conections: 5}\n"] {
+            let error = serde_yaml::from_str::<Settings>(&format!("{short}{wrong}")).unwrap_err().to_string();
+            assert!(error.contains("unknown field"), "{error}");
+        }
+        let error = serde_yaml::from_str::<Settings>(&short.replace("http:", "gopher:")).unwrap_err().to_string();
+        assert!(error.contains("write scheme and host alone"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_time_zone_says_what_to_write() {
+        let mut settings = Settings::example(url("http://x.example/").unwrap());
+        assert!(settings.check().is_ok());
+        settings.time_zone = "Amsterdam".into();
+        let error = settings.check().unwrap_err().to_string();
+        assert_eq!(error, "portal.time_zone: `Amsterdam` is no IANA time zone; write for example Europe/Amsterdam");
+    }
+}

@@ -1,0 +1,219 @@
+//! The key of every text a person reads, and which variables it may use beside the common ones.
+//!
+//! A test keeps this list, the English file and the code equal: no key without text, no text without key, no key unused.
+
+/// A text of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Name in the files.
+    pub name: &'static str,
+    /// Variables given beside [`COMMON`].
+    pub args: &'static [&'static str],
+}
+
+/// Texts whose keys end in something that policies, playbooks or probes name. A provider can add more of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Family {
+    /// The keys begin so.
+    pub prefix: &'static str,
+    /// Variables given beside [`COMMON`].
+    pub args: &'static [&'static str],
+}
+
+/// Variables every text may use.
+pub const COMMON: [&str; 6] = ["provider", "phone", "site", "hint", "portal", "emergency"];
+
+/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, and `-note` where there is more to say.
+pub const CAUSE: Family = Family { prefix: "cause-", args: &[] };
+/// Per probe, as in playbooks: what was asked, in words.
+pub const PROBE: Family = Family { prefix: "probe-", args: &["port"] };
+/// Per finding of a probe.
+pub const FOUND: Family = Family { prefix: "found-", args: &[] };
+/// What still works.
+pub const WORKS: Family = Family { prefix: "works-", args: &[] };
+/// Parts that other texts refer to; never shown by themselves.
+pub const SHARED: Family = Family { prefix: "shared-", args: &[] };
+
+/// All families.
+pub const FAMILIES: [Family; 5] = [CAUSE, PROBE, FOUND, WORKS, SHARED];
+
+macro_rules! keys {
+    ($($(#[$doc:meta])* $ident:ident = $name:literal $([$($arg:literal),*])?;)*) => {
+        $($(#[$doc])* pub const $ident: Key = Key { name: $name, args: &[$($($arg),*)?] };)*
+        /// All single keys, with the names the code knows them by.
+        pub const ALL: &[(&str, Key)] = &[$((stringify!($ident), $ident)),*];
+    };
+}
+
+keys! {
+    /// A point in time.
+    TIME = "time" ["weekday", "day", "month", "year", "clock"];
+    /// A day.
+    DAY = "day" ["weekday", "day", "month", "year"];
+    /// Minutes.
+    MINUTES = "minutes" ["count"];
+
+    /// Title of the resident's page.
+    PAGE_TITLE = "page-title";
+    /// What happened, in one line.
+    HEADLINE = "headline";
+    /// Why, and that it is nobody's fault.
+    WHY = "why";
+    /// Link from the top to the part about genuineness.
+    GENUINE_LINK = "genuine-link";
+    /// Link from the top to the help desk.
+    CALL_LINK = "call-link";
+    /// Label of the case number.
+    CASE_LABEL = "case-label";
+    /// Since when.
+    SINCE = "since" ["time"];
+
+    /// Heading of the state of affairs.
+    STATUS_HEADING = "status-heading";
+    /// A check runs.
+    STATUS_CHECKING = "status-checking" ["minutes"];
+    /// The page reloads by itself meanwhile.
+    STATUS_RELOADS = "status-reloads";
+    /// Nothing was checked yet.
+    STATUS_UNCHECKED = "status-unchecked";
+    /// When the last check was.
+    STATUS_CHECKED_AT = "status-checked-at" ["time"];
+    /// The last check was clean.
+    STATUS_CLEAN = "status-clean";
+    /// The last check found something.
+    STATUS_VULNERABLE = "status-vulnerable";
+    /// The last check saw nothing.
+    STATUS_INCONCLUSIVE = "status-inconclusive";
+
+    /// A finding whose key has no text: clean.
+    FINDING_CLEAN = "finding-clean";
+    /// A finding whose key has no text: vulnerable.
+    FINDING_VULNERABLE = "finding-vulnerable";
+    /// A finding whose key has no text: inconclusive.
+    FINDING_INCONCLUSIVE = "finding-inconclusive";
+    /// A probe without a text.
+    FINDING_PROBE = "finding-probe" ["port"];
+    /// In front of a clean finding.
+    FINDING_MARK_CLEAN = "finding-mark-clean";
+    /// In front of a vulnerable finding.
+    FINDING_MARK_VULNERABLE = "finding-mark-vulnerable";
+    /// In front of an inconclusive finding.
+    FINDING_MARK_INCONCLUSIVE = "finding-mark-inconclusive";
+
+    /// What is still missing.
+    MISSING_RESCAN = "missing-rescan";
+    /// See above.
+    MISSING_STILL_VULNERABLE = "missing-still-vulnerable";
+    /// See above.
+    MISSING_INCONCLUSIVE = "missing-inconclusive";
+    /// See above.
+    MISSING_SILENCE = "missing-silence";
+    /// See above.
+    MISSING_FEED_STALLED = "missing-feed-stalled";
+    /// See above.
+    MISSING_WALL_SILENCE = "missing-wall-silence";
+    /// Nothing is missing: the line is about to open.
+    MISSING_NOTHING = "missing-nothing";
+
+    /// Heading of what was seen.
+    SEEN_HEADING = "seen-heading";
+    /// Label of the device.
+    SEEN_DEVICE = "seen-device";
+    /// The report names no device.
+    SEEN_DEVICE_UNKNOWN = "seen-device-unknown";
+    /// Seen once.
+    SEEN_ONCE = "seen-once" ["first"];
+    /// Seen several times.
+    SEEN_OFTEN = "seen-often" ["first", "last", "count"];
+    /// Heading of what it means.
+    MEANS_HEADING = "means-heading";
+
+    /// Heading of the steps.
+    STEPS_HEADING = "steps-heading";
+    /// Before the steps.
+    STEPS_INTRO = "steps-intro";
+    /// Heading of one cause's steps where there are several causes.
+    STEPS_FOR = "steps-for" ["title"];
+    /// How to get to a device's settings while the line is on hold.
+    STEPS_HELP = "steps-help";
+
+    /// The main button.
+    BUTTON_FIXED = "button-fixed";
+    /// Beneath it.
+    BUTTON_FIXED_HINT = "button-fixed-hint" ["minutes"];
+    /// Heading above leaving on trust.
+    TRUST_HEADING = "trust-heading";
+    /// What leaving on trust means.
+    TRUST_TEXT = "trust-text";
+    /// The button to leave on trust.
+    BUTTON_TRUST = "button-trust";
+
+    /// Heading of what happens next.
+    NEXT_HEADING = "next-heading";
+    /// First.
+    NEXT_CHECK = "next-check" ["minutes"];
+    /// Then.
+    NEXT_CLEAN = "next-clean";
+    /// Otherwise.
+    NEXT_AGAIN = "next-again";
+    /// At the latest.
+    NEXT_UNTIL = "next-until" ["day"];
+
+    /// Heading of what still works.
+    WORKS_HEADING = "works-heading";
+
+    /// Heading of how to know that the page is genuine.
+    GENUINE_HEADING = "genuine-heading";
+    /// The address bar.
+    GENUINE_ADDRESS = "genuine-address";
+    /// The provider's own site.
+    GENUINE_SITE = "genuine-site";
+    /// The telephone, with a hint where to find the number.
+    GENUINE_PHONE_HINT = "genuine-phone-hint";
+    /// The telephone, without.
+    GENUINE_PHONE = "genuine-phone";
+    /// What the provider never asks.
+    GENUINE_NEVER = "genuine-never";
+
+    /// Heading of the help desk.
+    CALL_HEADING = "call-heading";
+    /// Whom to call with which number.
+    CALL_TEXT = "call-text" ["case"];
+    /// When.
+    CALL_HOURS = "call-hours" ["hours"];
+
+    /// The check starts.
+    NOTE_STARTED = "note-started";
+    /// The line opens.
+    NOTE_RELEASED = "note-released";
+    /// The page was older than the case.
+    NOTE_AGAIN = "note-again";
+    /// The form did not fit; press once more.
+    NOTE_PRESS_AGAIN = "note-press-again";
+    /// Not possible yet.
+    NOTE_NOT_NOW = "note-not-now";
+    /// Leaving on trust is used up.
+    NOTE_USED_UP = "note-used-up";
+    /// The engine cannot take it.
+    NOTE_UNAVAILABLE = "note-unavailable";
+
+    /// Title of everybody else's page.
+    FREE_TITLE = "free-title";
+    /// Its headline.
+    FREE_HEADLINE = "free-headline";
+    /// What it says.
+    FREE_TEXT = "free-text";
+    /// For those who were just let out.
+    FREE_RELEASED = "free-released";
+    /// What to watch.
+    FREE_WATCH = "free-watch";
+    /// Link to try again.
+    FREE_RETRY = "free-retry";
+    /// Whom to call.
+    FREE_CALL = "free-call";
+
+    /// One line for programs that are no browsers.
+    PLAIN_HELD = "plain-held";
+    /// The same, when nothing is wrong.
+    PLAIN_FREE = "plain-free";
+}

@@ -1,0 +1,217 @@
+//! A portal on a real socket, clients that come from addresses of their own, and a desk that keeps a book.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pratique_core::allow::AllowList;
+use pratique_core::ids::{CaseId, LineNo};
+use pratique_core::plan::Element;
+use pratique_core::view::{CaseCard, GardenView, Resident};
+use pratique_portal::{Desk, DeskError, Portal, Settings};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A test that waits longer than this has failed.
+const TOO_LONG: Duration = Duration::from_secs(20);
+
+pub const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 1);
+pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 2);
+
+/// What browsers say they accept.
+pub const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+
+/// Does what a real desk does: one effect per version; or always the same refusal.
+pub struct Book {
+    pub view: Arc<GardenView>,
+    pub effects: AtomicUsize,
+    pub refuse: Mutex<Option<DeskError>>,
+    pub hang: bool,
+}
+
+impl Book {
+    fn enter(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
+        let refuse = self.refuse.lock().unwrap();
+        if let Some(refusal) = *refuse {
+            return Err(refusal);
+        }
+        let resident = self.view.resident(HOME.into()).ok_or(DeskError::AlreadyDone)?;
+        if resident.case != case || resident.card.version != version {
+            return Err(DeskError::AlreadyDone);
+        }
+        self.effects.fetch_add(1, Ordering::SeqCst);
+        let mut card = resident.card.clone();
+        card.version += 1;
+        card.checking_since = Some(card.since);
+        put(&self.view, HOME, card);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Desk for Book {
+    async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
+        if self.hang {
+            std::future::pending::<()>().await;
+        }
+        self.enter(case, version)
+    }
+
+    async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
+        self.enter(case, version)?;
+        self.view.remove(Element::V4(HOME));
+        Ok(())
+    }
+}
+
+pub fn put(view: &GardenView, address: Ipv4Addr, card: CaseCard) {
+    let resident = Resident { case: card.case, line: LineNo(1), allow: Arc::new(AllowList::default()), card };
+    view.put(Element::V4(address), Arc::new(resident));
+}
+
+pub fn card(case: u64, cause: &str) -> CaseCard {
+    Resident::for_test(case, cause, AllowList::default()).card.clone()
+}
+
+/// A running portal; stopped when dropped.
+pub struct Running {
+    pub address: SocketAddr,
+    pub view: Arc<GardenView>,
+    pub book: Arc<Book>,
+    pub registry: prometheus::Registry,
+    pub portal: Arc<Portal>,
+    pub stop: Option<oneshot::Sender<()>>,
+    pub served: JoinHandle<()>,
+}
+
+pub struct Options {
+    pub change: fn(&mut Settings),
+    pub hang: bool,
+}
+
+pub async fn start() -> Running {
+    start_with(Options { change: |_| (), hang: false }).await
+}
+
+pub async fn start_with(options: Options) -> Running {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let view = Arc::new(GardenView::default());
+    let book = Arc::new(Book {
+        view: view.clone(),
+        effects: AtomicUsize::new(0),
+        refuse: Mutex::default(),
+        hang: options.hang,
+    });
+    let registry = prometheus::Registry::new();
+    let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
+    (options.change)(&mut settings);
+    let portal = Arc::new(Portal::new(settings, None, view.clone(), book.clone(), &registry).unwrap());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let serving = portal.clone();
+    let served =
+        tokio::spawn(async move { serving.serve(vec![listener], async { stopped.await.unwrap_or(()) }).await });
+    Running { address, view, book, registry, portal, stop: Some(stop), served }
+}
+
+impl Running {
+    /// A connection from an address of the client's own.
+    pub async fn connect(&self, from: Ipv4Addr) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(IpAddr::V4(from), 0)).unwrap();
+        socket.connect(self.address).await.unwrap()
+    }
+
+    /// One request on a connection of its own; everything that came back until the end.
+    pub async fn ask(&self, from: Ipv4Addr, request: &str) -> String {
+        let mut stream = self.connect(from).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        to_the_end(&mut stream).await
+    }
+
+    /// A browser's look at the portal itself.
+    pub async fn look(&self, from: Ipv4Addr) -> String {
+        self.ask(from, &format!("GET / HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.address)).await
+    }
+
+    /// A form, sent as a browser sends it, with more headers.
+    pub async fn press(&self, from: Ipv4Addr, path: &str, headers: &str, body: &str) -> String {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\n{HTML}Content-Type: application/x-www-form-urlencoded\r\n\
+             {headers}Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        self.ask(from, &request).await
+    }
+
+    /// The line of a metric as exported.
+    pub fn metric(&self, wanted: &str) -> bool {
+        let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        text.lines().any(|line| line == wanted)
+    }
+
+    pub fn effects(&self) -> usize {
+        self.book.effects.load(Ordering::SeqCst)
+    }
+}
+
+/// Reads until the other side closes.
+pub async fn to_the_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    // A reset after the answer is an end, too: what was not read of a refused body is thrown away.
+    let read = async {
+        let mut chunk = [0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut chunk).await {
+            bytes.extend_from_slice(&chunk[..n]);
+        }
+    };
+    tokio::time::timeout(TOO_LONG, read).await.expect("the portal must close the connection");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Sends a request on a connection that stays open and reads its one answer.
+pub async fn next(stream: &mut TcpStream, request: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let read = async {
+        loop {
+            let mut chunk = [0; 4096];
+            let n = stream.read(&mut chunk).await.unwrap();
+            assert!(n > 0, "closed in the middle: {}", String::from_utf8_lossy(&bytes));
+            bytes.extend_from_slice(&chunk[..n]);
+            let text = String::from_utf8_lossy(&bytes);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            // An answer to HEAD may leave it out.
+            let length =
+                head.lines().find_map(|l| l.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+            if body.len() >= length {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(TOO_LONG, read).await.expect("an answer");
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+pub fn status(answer: &str) -> u16 {
+    answer.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0)
+}
+
+pub fn header<'a>(answer: &'a str, name: &str) -> Option<&'a str> {
+    let head = answer.split("\r\n\r\n").next()?;
+    head.lines().find_map(|line| line.split_once(": ").filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v))
+}
+
+/// The form of a page as its button would send it.
+pub fn form(page: &str) -> String {
+    let value = |name: &str| {
+        let start = page.split(&format!("name=\"{name}\" value=\"")).nth(1).expect(name);
+        start.split('"').next().unwrap().to_owned()
+    };
+    format!("case={}&version={}&token={}", value("case"), value("version"), value("token"))
+}

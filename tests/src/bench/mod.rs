@@ -1,0 +1,48 @@
+//! Measurements against a peer in the same run, so that the ratio means something on any machine.
+
+use serde::Serialize;
+
+pub mod enforce;
+pub mod store;
+
+/// One line of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// What was measured.
+    pub name: String,
+    /// Ours: the median of the runs.
+    pub value: f64,
+    /// Unit of `value` and `peer`.
+    pub unit: &'static str,
+    /// The peer's median in the same run, if there is one.
+    pub peer: Option<f64>,
+    /// Ours divided by the peer's.
+    pub ratio: Option<f64>,
+    /// What is promised, in words.
+    pub target: String,
+    /// Whether the promise holds here; none if nothing is promised.
+    pub holds: Option<bool>,
+}
+
+/// The middle value; the mean of the two middle ones for an even count. Zero for none.
+pub fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let half = values.len() / 2;
+    match (values.len() % 2, values.get(half)) {
+        (_, None) => 0.0,
+        (1, Some(middle)) => *middle,
+        (_, Some(upper)) => values.get(half.wrapping_sub(1)).map_or(*upper, |lower| f64::midpoint(*lower, *upper)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_of_odd_and_even_counts() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]).to_bits(), 2.5_f64.to_bits());
+        assert_eq!(median(Vec::new()).to_bits(), 0.0_f64.to_bits());
+    }
+}

@@ -1,0 +1,32 @@
+//! Lets a test of an ordinary user run where it may make network namespaces.
+
+use std::process::Command;
+
+use pratique::lab::net::{Rights, enter};
+
+/// Set in the process that was started again.
+const INSIDE: &str = "PRATIQUE_TEST_INSIDE";
+
+/// Runs the body in a process of its own inside an own user and network namespace; `test` is the full name of the calling
+/// test. There [`pratique::lab::net::Namespace::new`] works without root, and nothing outside can be touched.
+///
+/// # Panics
+/// When the body does; that is how a test fails.
+#[allow(clippy::expect_used, clippy::panic, reason = "called by tests only")]
+pub fn without_root(test: &str, body: impl FnOnce()) {
+    if std::env::var_os(INSIDE).is_some() {
+        enter(Rights::AsWeAre).expect("made by `inside`");
+        return body();
+    }
+    let this = std::env::current_exe().expect("a test program has a path");
+    let inside = this.ancestors().nth(2).map(|dir| dir.join("inside")).expect("target/PROFILE/deps/TEST");
+    let again = Command::new(inside)
+        .arg(this)
+        .args(["--exact", test, "--test-threads=1", "--nocapture"])
+        .env(INSIDE, "1")
+        .output()
+        .expect("cargo builds `inside` before tests");
+    let said = String::from_utf8_lossy(&again.stdout);
+    let complained = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+}
