@@ -12,7 +12,6 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::api::operations::AllReleased;
 use crate::config::Config;
 
 pub mod case;
@@ -83,53 +82,11 @@ impl Node {
     }
 }
 
-/// Counts the quarantined lines of a node without its daemon; with a reason it releases them.
-pub type ReleaseOffline = fn(&Config, Option<&str>) -> anyhow::Result<AllReleased>;
-
-/// What the rooms behind this one do; `main.rs` opens the doors. A command whose door is closed says so.
-#[derive(Clone, Copy, Default)]
-pub struct Rooms {
-    /// Runs the daemon until it is told to stop. Builds its own runtime.
-    pub run: Option<fn(Config) -> anyhow::Result<()>>,
-    /// Runs the lab and says whether every step was observed. Called while the process has one thread.
-    pub lab: Option<fn(Lab) -> anyhow::Result<bool>>,
-    /// Explains the policies' errors and what they would do; says whether all is well.
-    pub check_config: Option<fn(CheckConfig) -> anyhow::Result<bool>>,
-    /// Counts the quarantined lines without a daemon, and with a reason releases them in store and dataplane.
-    pub release_offline: Option<ReleaseOffline>,
-    /// Tries the garden from inside a namespace and says whether everything that should work does, and nothing else.
-    pub garden_test: Option<fn(&Config) -> anyhow::Result<bool>>,
-}
-
-impl Rooms {
-    /// The command is not part of this build.
-    pub fn missing(command: &str) -> Failure {
-        Failure::Usage(format!("this program was built without `{command}`"))
-    }
-}
-
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {
     #[command(flatten)]
     node: Node,
-}
-
-/// `lab`.
-#[derive(Clone, Debug, Args)]
-pub struct Lab {
-    /// One JSON object per step, the result last.
-    #[arg(long)]
-    pub json: bool,
-    /// Leave it running and print addresses of console and portal for this machine's browser.
-    #[arg(long)]
-    pub keep: bool,
-    /// Feed a Shadowserver report file of your own instead of the made one.
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-    /// Build so many homes.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(4..=1000))]
-    pub homes: u32,
 }
 
 /// `check-config`.
@@ -149,24 +106,14 @@ pub struct CheckConfig {
     pub node: Node,
 }
 
-/// `garden`.
-#[derive(Debug, Subcommand)]
-pub enum Garden {
-    /// Try every way out of the garden, and everything that must work in it.
-    Test(Run),
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
     Run(Run),
     /// Build a whole Internet in network namespaces and watch the loop work; needs no root and no network.
-    Lab(Lab),
+    Lab(crate::lab::LabOptions),
     /// Explain errors in configuration and policies, and show what the policy would do to a report.
     CheckConfig(CheckConfig),
-    /// The walled garden.
-    #[command(subcommand)]
-    Garden(Garden),
     /// Write a commented configuration, a copy of the policies and a first supervisor token.
     Init(init::Init),
     /// Import report files (Shadowserver CSV, plain address lists) through the running daemon.
@@ -239,26 +186,11 @@ impl Failure {
 }
 
 /// Runs the command line of this process.
-pub fn main(rooms: &Rooms) -> ExitCode {
+pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(command) => match rooms.run {
-            Some(run) => command.node.load().and_then(|config| Ok(run(config)?)),
-            None => Err(Rooms::missing("run")),
-        },
-        Command::Lab(command) => match rooms.lab {
-            Some(lab) => passed(lab(command), "not every step was observed"),
-            None => Err(Rooms::missing("lab")),
-        },
-        Command::CheckConfig(command) => match rooms.check_config {
-            Some(check) => passed(check(command), "correct the above first"),
-            None => Err(Rooms::missing("check-config")),
-        },
-        Command::Garden(Garden::Test(command)) => match rooms.garden_test {
-            Some(test) => {
-                command.node.load().and_then(|config| passed(test(&config), "the garden is not as it should be"))
-            }
-            None => Err(Rooms::missing("garden test")),
-        },
+        Command::Run(command) => command.node.load().and_then(run),
+        Command::Lab(options) => return lab(options),
+        Command::CheckConfig(command) => check_config(command),
         Command::Init(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Sessions(command) => command.run(),
@@ -269,7 +201,7 @@ pub fn main(rooms: &Rooms) -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Halt(command) => command.run(),
         Command::Resume(command) => command.run(),
-        Command::Release(command) => command.run(rooms),
+        Command::Release(command) => command.run(),
         Command::Line(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::VerifyLog(command) => command.run(),
@@ -280,8 +212,21 @@ pub fn main(rooms: &Rooms) -> ExitCode {
     })
 }
 
-fn passed(outcome: anyhow::Result<bool>, otherwise: &str) -> Result<(), Failure> {
-    if outcome? { Ok(()) } else { Err(Failure::Refused(otherwise.into())) }
+fn check_config(_: CheckConfig) -> Result<(), Failure> {
+    Err(Failure::Usage("wip".into()))
+}
+
+fn run(config: Config) -> Result<(), Failure> {
+    crate::metrics::start_log(config.log.format)?;
+    Ok(crate::daemon::run(config)?)
+}
+
+/// The lab says itself what went wrong, and how it ended.
+fn lab(options: crate::lab::LabOptions) -> ExitCode {
+    match crate::lab::run(options) {
+        Ok(code) => code,
+        Err(error) => ExitCode::from(Failure::from(error).report()),
+    }
 }
 
 #[cfg(test)]

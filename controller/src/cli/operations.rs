@@ -4,13 +4,14 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::case::typed_number;
+use super::case::typed;
 use super::client::{Client, escaped};
-use super::{Failure, Node, Remote, Rooms, show};
+use super::{Failure, Node, Remote, show};
 use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
 use crate::api::operations::{AllReleased, ReleaseAll};
 use crate::api::plain;
 use crate::console::{pages, words};
+use crate::daemon::emergency;
 use crate::engine::handle::IntakeReport;
 use crate::store::{self, VerifyError};
 
@@ -212,7 +213,7 @@ impl Release {
     ///
     /// # Errors
     /// Whatever refuses.
-    pub fn run(self, rooms: &Rooms) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Failure> {
         if !self.offline {
             match Client::new(&self.remote).and_then(|client| self.through(&client)) {
                 Err(Failure::Unreachable(said)) => {
@@ -221,16 +222,28 @@ impl Release {
                 done => return done,
             }
         }
-        let Some(offline) = rooms.release_offline else { return Err(Rooms::missing("release --all --offline")) };
         let config = self.remote.node.load()?;
-        let seen = offline(&config, None)?;
-        println!("{} lines are quarantined.", seen.quarantined);
+        match emergency::standing(&config)? {
+            Some(count) => println!("{count} addresses and prefixes stand behind the wall of this machine."),
+            None => println!("No wall of pratique stands on this machine."),
+        }
         if self.dry_run {
             return Ok(());
         }
-        self.confirmed(seen.quarantined)?;
-        let done = offline(&config, Some(&self.reason))?;
-        self.tell(&done)
+        self.confirmed(emergency::standing(&config)?.unwrap_or(0) as u64)?;
+        let report = emergency::release_all(&config, &self.reason)?;
+        println!("The wall is away: {} addresses and prefixes are free.", report.freed.unwrap_or(0));
+        if let Some(released) = report.released {
+            println!("{released} cases are released in the log.");
+        }
+        for problem in &report.problems {
+            eprintln!("pratique: {problem}");
+        }
+        if report.released.is_some() {
+            Ok(())
+        } else {
+            Err(Failure::Refused("the lines are free, the log is behind".into()))
+        }
     }
 
     fn through(&self, client: &Client) -> Result<(), Failure> {
@@ -249,7 +262,7 @@ impl Release {
         if self.yes {
             return Ok(count);
         }
-        let typed: u64 = typed_number("Type that number to release all of them")?;
+        let typed: u64 = typed("Type that number to release all of them")?;
         if typed == count { Ok(count) } else { Err(Failure::Refused("not confirmed; nothing was done".into())) }
     }
 

@@ -11,9 +11,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use pratique_core::command::Command;
 use pratique_core::event::{Actor, Event};
-use pratique_core::ids::{CaseId, Seq};
+use pratique_core::ids::{CaseId, Seq, TextRef};
 use pratique_core::time::Timestamp;
 use pratique_core::world::{Settled, World};
+use smol_str::SmolStr;
 
 use super::DATABASE;
 use crate::clock::SystemClock;
@@ -34,14 +35,25 @@ pub struct Report {
     pub problems: Vec<String>,
 }
 
-/// Frees every line on this machine without a running daemon.
+/// How many addresses and prefixes stand behind the wall of this machine; none if there is no wall of ours.
+///
+/// # Errors
+/// When the dataplane cannot be read.
+pub fn standing(config: &Config) -> anyhow::Result<Option<usize>> {
+    match config.enforcer {
+        EnforcerKind::Nft => Ok(nft::observed(&config.wall)?.map(|elements| elements.len())),
+        EnforcerKind::DryRun => Ok(None),
+    }
+}
+
+/// Frees every line on this machine without a running daemon. `reason` goes into the log beside the releases.
 ///
 /// # Errors
 /// When even the wall could not be taken away.
-pub fn release_all(config: &Config, person: &str) -> anyhow::Result<Report> {
+pub fn release_all(config: &Config, reason: &str) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let marker = Marker::at(&config.data_dir);
-    if let Err(error) = marker.write(person) {
+    if let Err(error) = marker.write(reason) {
         report.problems.push(format!(
             "{error:#}; if the log cannot be written either, a restarted daemon would enforce again: do not start it"
         ));
@@ -49,7 +61,7 @@ pub fn release_all(config: &Config, person: &str) -> anyhow::Result<Report> {
     if config.enforcer == EnforcerKind::Nft {
         report.freed = nft::release_all(&config.wall).context("the wall could not be taken away")?;
     }
-    match release_in_log(config, person) {
+    match release_in_log(config, reason) {
         Ok(released) => {
             report.released = Some(released);
             if let Err(error) = marker.remove() {
@@ -63,7 +75,7 @@ pub fn release_all(config: &Config, person: &str) -> anyhow::Result<Report> {
     Ok(report)
 }
 
-fn release_in_log(config: &Config, person: &str) -> anyhow::Result<usize> {
+fn release_in_log(config: &Config, reason: &str) -> anyhow::Result<usize> {
     // Policies may be what is broken; a release needs nothing of them but the time of the watch.
     let policy = match policy_files::load_set(&config.policies) {
         Ok(set) => set.policy,
@@ -75,7 +87,7 @@ fn release_in_log(config: &Config, person: &str) -> anyhow::Result<usize> {
         let clock = Arc::new(SystemClock::new(&prometheus::Registry::new())?);
         let mut count = 0;
         let all = |world: &World| {
-            let commands = releases_by(world, &Actor::Person(person.into()));
+            let commands = releases_by(world, &Actor::Person(operator()), Some(TextRef::of(reason)));
             count = commands.len();
             commands
         };
@@ -86,14 +98,20 @@ fn release_in_log(config: &Config, person: &str) -> anyhow::Result<usize> {
 
 /// Releases of everything that is enforced, for the daemon's start after an emergency.
 pub(super) fn releases(world: &World) -> Vec<Command> {
-    releases_by(world, &Actor::System)
+    releases_by(world, &Actor::System, None)
 }
 
-fn releases_by(world: &World, by: &Actor) -> Vec<Command> {
+fn releases_by(world: &World, by: &Actor, reason: Option<TextRef>) -> Vec<Command> {
     let mut enforced: Vec<CaseId> = world.cases().iter().filter(|c| c.is_enforced()).map(|c| c.id).collect();
     enforced.sort_unstable();
-    let release = |case| Command::Release { case, version: None, by: by.clone(), reason: None, emergency: true };
+    let release = |case| Command::Release { case, version: None, by: by.clone(), reason, emergency: true };
     enforced.into_iter().map(release).collect()
+}
+
+/// Who works on this machine without the daemon: its own account, since no token can be asked.
+fn operator() -> SmolStr {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|u| u.name);
+    smol_str::format_smolstr!("local {}", user.as_deref().unwrap_or("account"))
 }
 
 /// The file that says that everything was released and the log does not know yet.
@@ -114,10 +132,10 @@ impl Marker {
         }
     }
 
-    fn write(&self, person: &str) -> anyhow::Result<()> {
+    fn write(&self, reason: &str) -> anyhow::Result<()> {
         let failed = || format!("the marker {} cannot be written", self.0.display());
         let mut file = std::fs::File::create(&self.0).with_context(failed)?;
-        file.write_all(person.as_bytes()).and_then(|()| file.sync_all()).with_context(failed)
+        file.write_all(reason.as_bytes()).and_then(|()| file.sync_all()).with_context(failed)
     }
 
     pub(super) fn remove(&self) -> anyhow::Result<()> {

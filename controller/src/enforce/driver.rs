@@ -162,7 +162,7 @@ impl Driver {
 
     async fn ask<T>(
         &self,
-        put: impl FnOnce(&mut Waiting, oneshot::Sender<Result<T, EnforceError>>),
+        put: impl FnOnce(&mut Waiting, Reply<T>),
         waits: impl FnOnce(&Waiting) -> usize,
     ) -> Result<T, EnforceError> {
         let (reply, answer) = oneshot::channel();
@@ -222,6 +222,12 @@ impl Mailbox {
     }
 }
 
+/// Whom to tell what became of it.
+type Reply<T> = oneshot::Sender<Result<T, EnforceError>>;
+
+/// Openings that somebody waits for.
+type Request = (Vec<Opening>, Reply<()>);
+
 #[derive(Debug, Default)]
 struct Waiting {
     /// A whole plan, before the changes.
@@ -229,8 +235,8 @@ struct Waiting {
     /// Net effect of the steps since: behind the wall or not.
     changes: FxHashMap<Element, bool>,
     generation: Option<Seq>,
-    openings: VecDeque<(Vec<Opening>, oneshot::Sender<Result<(), EnforceError>>)>,
-    reads: Vec<oneshot::Sender<Result<Vec<Attempt>, EnforceError>>>,
+    openings: VecDeque<Request>,
+    reads: Vec<Reply<Vec<Attempt>>>,
     stop: bool,
 }
 
@@ -354,14 +360,7 @@ impl Worker {
         taken
     }
 
-    #[allow(clippy::type_complexity)]
-    fn take_in(
-        &mut self,
-        waiting: Waiting,
-    ) -> (
-        VecDeque<(Vec<Opening>, oneshot::Sender<Result<(), EnforceError>>)>,
-        Vec<oneshot::Sender<Result<Vec<Attempt>, EnforceError>>>,
-    ) {
+    fn take_in(&mut self, waiting: Waiting) -> (VecDeque<Request>, Vec<Reply<Vec<Attempt>>>) {
         if let Some(plan) = waiting.plan {
             let old = self.desired.take().unwrap_or_default();
             self.outstanding.extend(plan.iter().filter(|e| !old.contains(*e)).map(|e| (*e, true)));
@@ -507,7 +506,7 @@ impl Worker {
     }
 
     /// All that wait in one batch; if that fails each by itself, so that one bad request does not spoil the others.
-    fn open(&mut self, requests: VecDeque<(Vec<Opening>, oneshot::Sender<Result<(), EnforceError>>)>) {
+    fn open(&mut self, requests: VecDeque<Request>) {
         if requests.is_empty() {
             return;
         }
@@ -549,5 +548,102 @@ impl Worker {
             }
             changed
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    use super::super::dry_run::DryRun;
+    use super::super::{Counter, Drift};
+    use super::*;
+
+    /// A paper wall that refuses while told to.
+    struct Moody {
+        paper: DryRun,
+        refuses: Arc<AtomicBool>,
+        tries: Arc<AtomicU32>,
+    }
+
+    impl Moody {
+        fn mood(&self) -> Result<(), EnforceError> {
+            self.tries.fetch_add(1, Ordering::SeqCst);
+            if self.refuses.load(Ordering::SeqCst) { Err(EnforceError::Failed("not now".into())) } else { Ok(()) }
+        }
+    }
+
+    impl Enforcer for Moody {
+        fn name(&self) -> &'static str {
+            "moody"
+        }
+        fn observe(&mut self) -> Result<Option<Vec<Element>>, EnforceError> {
+            self.paper.observe()
+        }
+        fn adopt(&mut self) -> Result<Option<Vec<Element>>, EnforceError> {
+            self.paper.adopt()
+        }
+        fn rebuild(&mut self, elements: &mut dyn Iterator<Item = Element>) -> Result<(), EnforceError> {
+            self.mood().and_then(|()| self.paper.rebuild(elements))
+        }
+        fn apply(&mut self, diff: &Diff) -> Result<(), EnforceError> {
+            self.mood().and_then(|()| self.paper.apply(diff))
+        }
+        fn open(&mut self, openings: &[Opening]) -> Result<(), EnforceError> {
+            self.mood().and_then(|()| self.paper.open(openings))
+        }
+        fn attempts(&mut self) -> Result<Vec<Attempt>, EnforceError> {
+            self.mood().and_then(|()| self.paper.attempts())
+        }
+        fn counters(&mut self) -> Result<Vec<Counter>, EnforceError> {
+            self.paper.counters()
+        }
+        fn drift(&mut self) -> Result<Option<Drift>, EnforceError> {
+            self.paper.drift()
+        }
+        fn audit(&mut self) -> Result<bool, EnforceError> {
+            self.paper.audit()
+        }
+    }
+
+    fn metrics() -> Metrics {
+        Metrics::new(&prometheus::Registry::new()).unwrap()
+    }
+
+    fn line(n: u8) -> Element {
+        Element::V4([192, 0, 2, n].into())
+    }
+
+    #[tokio::test]
+    async fn a_failed_write_is_shown_and_tried_again_until_it_is_done() {
+        let (refuses, tries) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU32::new(0)));
+        let moody = Moody { paper: DryRun::new(), refuses: refuses.clone(), tries: tries.clone() };
+        let driver = spawn(Box::new(moody), metrics()).unwrap();
+        driver.replace([line(1)], Seq(1));
+        let mut status = driver.watch();
+        let failed = status.wait_for(|s| s.last_error.is_some()).await.unwrap().clone();
+        assert_eq!((failed.last_error.as_deref(), failed.applied, failed.behind), (Some("nftables: not now"), None, 1));
+        assert!(driver.attempts().await.is_err(), "an unread wall is not a quiet one");
+        driver.step(&Diff { generation: Seq(2), add: vec![line(2)], remove: vec![line(1)] });
+        refuses.store(false, Ordering::SeqCst);
+        driver.settled(Seq(2)).await.unwrap();
+        let done = driver.status();
+        assert_eq!((done.last_error, done.behind, done.lines), (None, 0, 1));
+        assert!(tries.load(Ordering::SeqCst) >= 2);
+    }
+
+    #[tokio::test]
+    async fn steps_that_wait_are_joined_to_their_net_effect() {
+        let driver = spawn(Box::new(DryRun::new()), metrics()).unwrap();
+        driver.replace([], Seq(1));
+        for generation in 2..200 {
+            let (add, remove) = if generation % 2 == 0 { (vec![line(7)], vec![]) } else { (vec![], vec![line(7)]) };
+            driver.step(&Diff { generation: Seq(generation), add, remove });
+        }
+        driver.settled(Seq(199)).await.unwrap();
+        assert_eq!(driver.status().lines, 0);
+        driver.stop();
+        assert!(driver.settled(Seq(200)).await.is_err());
+        assert!(driver.status().stopped);
     }
 }

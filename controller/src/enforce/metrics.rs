@@ -1,6 +1,7 @@
 //! What the NOC graphs of the wall.
 
-use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+pub use prometheus::Registry;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 
 /// Metrics of one enforcer.
 #[derive(Clone, Debug)]

@@ -5,24 +5,25 @@
 //! user namespace it is cut, in an order in which a line that stays is never free.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ipnet::Ipv6Net;
 use nix::errno::Errno;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::playbook::PortSpec;
 use pratique_core::sighting::Transport;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::config::WallConfig;
 use super::netlink::batch::{Batch, Subject};
 use super::netlink::listen::{Heard, Listener};
 use super::netlink::msg;
 use super::netlink::socket::{NetlinkError, Socket};
+use super::netlink::wire::{Message, Writer};
 use super::ruleset::elements::{self, Key, Lines};
 use super::ruleset::encode;
 use super::ruleset::model::{number, protocol};
-use super::ruleset::wall::{HASHED, Wall, counter, set};
+use super::ruleset::wall::{HASHED, VERSIONED, Wall, counter, set};
 use super::{Attempt, Counter, Drift, EnforceError, Enforcer, Opening};
 
 /// A batch longer than this would overrun our own listener with notifications: it is closed meanwhile, and the generation
@@ -32,6 +33,10 @@ const QUIET_BELOW: usize = 256 * 1024;
 const MOST_OPENINGS: usize = 262_144;
 /// Opened flows last this much longer than asked, so that the next answer for the same name need not renew them.
 const OPENING_SLACK: u32 = 4;
+/// A set that is being read while others change it, or while the kernel grows it, is read again this often.
+const DUMP_TRIES: u32 = 50;
+/// Pause before reading again; growing a set of a million takes some hundred milliseconds.
+const GROWING: Duration = Duration::from_millis(20);
 /// A commit that others overtook is tried again this often.
 const STALE_TRIES: u32 = 5;
 
@@ -85,16 +90,24 @@ impl NftEnforcer {
         self.commit(&batch)
     }
 
-    /// The comment of our table; none: no table.
-    fn comment(&mut self) -> Result<Option<String>, EnforceError> {
+    /// By which rules our table was built, empty if it does not say; none: no table.
+    fn standing_version(&mut self) -> Result<Option<String>, EnforceError> {
         let table = self.wall.table.clone();
-        let read = |message: super::netlink::wire::Message<'_>| {
-            let data = message.attributes().get(6).unwrap_or_default();
+        let there = self.socket.get(msg::GETTABLE, |w| w.text(1, &table), |_| ()).map_err(translate)?;
+        if there.is_none() {
+            return Ok(None);
+        }
+        let read = |message: Message<'_>| {
+            let data = message.attributes().get(12).unwrap_or_default();
             // Type 0, length, text with its zero byte.
             let text = data.get(2..).unwrap_or_default().split(|b| *b == 0).next().unwrap_or_default();
             String::from_utf8_lossy(text).into_owned()
         };
-        self.socket.get(msg::GETTABLE, |w| w.text(1, &table), read).map_err(translate)
+        let asked = |w: &mut Writer| {
+            w.text(1, &table);
+            w.text(3, VERSIONED);
+        };
+        Ok(Some(self.socket.get(msg::GETCHAIN, asked, read).map_err(translate)?.unwrap_or_default()))
     }
 
     /// Names of objects of our table; `name` is the attribute that holds them.
@@ -143,21 +156,67 @@ impl NftEnforcer {
         Ok(found.into_inner())
     }
 
+    /// All keys of a hash set. The kernel grows such a set in the background after many additions, and a dump meanwhile can
+    /// miss elements without saying so. So what several dumps found is joined until it is as many as the kernel counts
+    /// (6.16 and later tell), or until two dumps in a row agree with it.
+    fn dump_keys<const N: usize>(&mut self, set: &str) -> Result<FxHashSet<[u8; N]>, EnforceError> {
+        let mut found: FxHashSet<[u8; N]> = FxHashSet::default();
+        let mut agreeing = 0;
+        for _ in 0..DUMP_TRIES {
+            let before = self.socket.generation().map_err(translate)?;
+            let keys: FxHashSet<[u8; N]> = self
+                .dump_set(set, |all, element| all.extend(<[u8; N]>::try_from(element.key).ok()))?
+                .into_iter()
+                .collect();
+            let counted = self.count(set)?;
+            if self.socket.generation().map_err(translate)? != before {
+                (found, agreeing) = (FxHashSet::default(), 0);
+                continue;
+            }
+            let size = keys.len();
+            found.extend(keys);
+            match counted {
+                Some(count) if count == found.len() => return Ok(found),
+                Some(_) => {}
+                None if size == found.len() => {
+                    agreeing += 1;
+                    if agreeing == 2 {
+                        return Ok(found);
+                    }
+                }
+                None => agreeing = 0,
+            }
+            std::thread::sleep(GROWING);
+        }
+        Err(EnforceError::Changed(format!("set `{set}` could not be read whole")))
+    }
+
+    /// How many elements the kernel counts in a set; none if this kernel does not tell.
+    fn count(&mut self, set: &str) -> Result<Option<usize>, EnforceError> {
+        let table = self.wall.table.clone();
+        let read = self.socket.get(
+            msg::GETSET,
+            |w| {
+                w.text(1, &table);
+                w.text(2, set);
+            },
+            // NFTA_SET_COUNT.
+            |message| message.attributes().u32(20).map(|count| count as usize),
+        );
+        Ok(read.map_err(translate)?.flatten())
+    }
+
     fn read_lines(&mut self) -> Result<Lines, EnforceError> {
         let sets = self.names(msg::GETSET, 2)?;
         let has = |name: &str| sets.iter().any(|s| s == name);
         let mut found: Vec<Element> = Vec::new();
         if has(set::JAILED4) {
-            found.extend(self.dump_set(set::JAILED4, |all, element| {
-                all.extend(<[u8; 4]>::try_from(element.key).ok().map(|k| Element::V4(Ipv4Addr::from(k))));
-            })?);
+            found.extend(self.dump_keys(set::JAILED4)?.into_iter().map(|key: [u8; 4]| Element::V4(key.into())));
         }
         for (length, name) in HASHED {
             if has(name) {
-                found.extend(self.dump_set(name, |all, element| {
-                    let address = <[u8; 16]>::try_from(element.key).ok().map(Ipv6Addr::from);
-                    all.extend(address.and_then(|a| Ipv6Net::new(a, length).ok()).map(Element::V6));
-                })?);
+                let keys = self.dump_keys(name)?.into_iter();
+                found.extend(keys.filter_map(|key: [u8; 16]| Ipv6Net::new(key.into(), length).ok()).map(Element::V6));
             }
         }
         if has(set::JAILED6_ODD) {
@@ -174,8 +233,8 @@ impl NftEnforcer {
         if self.held.is_some() {
             return Ok(());
         }
-        match self.comment()? {
-            Some(comment) if comment == self.version => {
+        match self.standing_version()? {
+            Some(version) if version == self.version => {
                 self.held = Some(self.read_lines()?);
                 Ok(())
             }
@@ -259,14 +318,14 @@ impl Enforcer for NftEnforcer {
     }
 
     fn observe(&mut self) -> Result<Option<Vec<Element>>, EnforceError> {
-        if self.comment()?.is_none() {
+        if self.standing_version()?.is_none() {
             return Ok(None);
         }
         Ok(Some(self.read_lines()?.iter().collect()))
     }
 
     fn adopt(&mut self) -> Result<Option<Vec<Element>>, EnforceError> {
-        if self.comment()?.as_ref() != Some(&self.version) {
+        if self.standing_version()?.as_ref() != Some(&self.version) {
             return Ok(None);
         }
         let lines = self.read_lines()?;
@@ -285,11 +344,11 @@ impl Enforcer for NftEnforcer {
         wanted.whole().encode(&self.wall.table, &mut batch);
         self.restore_openings(&mut batch);
         let whole = batch.bytes() + 64;
-        let comment = if self.socket.room_for(whole) < whole { self.comment()? } else { None };
-        if let Some(comment) = comment {
+        let standing = if self.socket.room_for(whole) < whole { self.standing_version()? } else { None };
+        if let Some(version) = standing {
             // It does not fit in one batch and lines are behind the wall already: keep the sets they are in, exchange the
             // rules in one batch, then add what is missing, then free what is too much.
-            if Wall::same_schema(&comment) {
+            if Wall::same_schema(&version) {
                 let standing = self.read_lines()?;
                 let chains = self.names(msg::GETCHAIN, 3)?;
                 let sets = self.names(msg::GETSET, 2)?;
@@ -303,7 +362,7 @@ impl Enforcer for NftEnforcer {
                 step.encode(&self.wall.table, &mut batch);
                 self.restore_openings(&mut batch);
             } else {
-                tracing::warn!(%comment, "the table is of another pratique and too large for one step: rebuilt in several");
+                tracing::warn!(%version, "the table is of another pratique and too large for one step: rebuilt in several");
             }
         }
         self.commit(&batch)?;
@@ -429,7 +488,7 @@ impl Enforcer for NftEnforcer {
     }
 
     fn audit(&mut self) -> Result<bool, EnforceError> {
-        let same = self.comment()?.as_ref() == Some(&self.version);
+        let same = self.standing_version()?.as_ref() == Some(&self.version);
         let chains = if same { self.names(msg::GETCHAIN, 3)?.len() } else { 0 };
         let good = same && chains == self.wall.chains.len();
         if !good {

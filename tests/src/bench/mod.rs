@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+pub mod enforce;
 pub mod store;
 
 /// One line of the table.

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::elements::{self, Key};
 use super::model::{Chain, Fixed, Ip, KeyType, Rule, Set, Side, Term, number, protocol};
 use super::text::{self, Quoted};
-use super::wall::{HASHED, Wall, counter, set};
+use super::wall::{HASHED, VERSIONED, Wall, counter, set};
 use crate::enforce::netlink::batch::{Batch, Subject};
 use crate::enforce::netlink::msg;
 use crate::enforce::netlink::wire::{Writer, flag};
@@ -23,16 +23,10 @@ const COUNTER: u32 = 1;
 /// `NFTA_LIST_ELEM`.
 const LIST_ELEM: u16 = 1;
 
-/// The table with its comment, counters, sets, fixed elements, chains and rules, as additions. What is there already with
+/// The table, with a comment on its last chain, counters, sets, fixed elements, chains and rules, as additions. What is there already with
 /// the same shape stays.
 pub fn build(wall: &Wall, comment: &str, batch: &mut Batch) {
-    let w = batch.message(msg::NEWTABLE, flag::CREATE, Subject::Table);
-    w.text(1, &wall.table);
-    // User data is a list of type, length, value; type 0 of a table is its comment, a text with its zero byte.
-    let mut data = vec![0, (comment.len() + 1).min(255) as u8];
-    data.extend(comment.bytes().take(254));
-    data.push(0);
-    w.bytes(6, &data);
+    ensure_table(&wall.table, batch);
     for name in counter::ALL {
         let w = batch.message(msg::NEWOBJ, flag::CREATE, Subject::Counter(name));
         w.text(1, &wall.table);
@@ -49,7 +43,7 @@ pub fn build(wall: &Wall, comment: &str, batch: &mut Batch) {
         elements::put(batch, &wall.table, set.name, msg::NEWSETELEM, &keys);
     }
     for chain in &wall.chains {
-        new_chain(wall, chain, batch);
+        new_chain(wall, chain, comment, batch);
     }
     for chain in &wall.chains {
         for rule in &chain.rules {
@@ -156,7 +150,7 @@ fn padded_name(name: &str) -> Vec<u8> {
     bytes
 }
 
-fn new_chain(wall: &Wall, chain: &Chain, batch: &mut Batch) {
+fn new_chain(wall: &Wall, chain: &Chain, comment: &str, batch: &mut Batch) {
     let w = batch.message(msg::NEWCHAIN, flag::CREATE, Subject::Chain(chain.name.to_owned()));
     w.text(1, &wall.table);
     w.text(3, chain.name);
@@ -168,6 +162,13 @@ fn new_chain(wall: &Wall, chain: &Chain, batch: &mut Batch) {
         // NF_ACCEPT.
         w.u32(5, 1);
         w.text(7, hook.kind);
+    }
+    if chain.name == VERSIONED {
+        // User data is a list of type, length, value; type 0 of a chain is its comment, a text with its zero byte.
+        let mut data = vec![0, (comment.len() + 1).min(255) as u8];
+        data.extend(comment.bytes().take(254));
+        data.push(0);
+        w.bytes(12, &data);
     }
 }
 

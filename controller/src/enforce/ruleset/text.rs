@@ -11,14 +11,11 @@ use ipnet::IpNet;
 use pratique_core::sighting::Transport;
 
 use super::model::{Chain, Fixed, Ip, KeyType, Rule, Set, Side, Term, protocol};
-use super::wall::{Wall, counter};
+use super::wall::{VERSIONED, Wall, counter};
 
-/// The whole table, with this comment (none if empty).
+/// The whole table, with this comment on the chain that carries the version (none if empty).
 pub fn render(wall: &Wall, comment: &str) -> String {
     let mut out = format!("table inet {} {{\n", wall.table);
-    if !comment.is_empty() {
-        let _ = writeln!(out, "\tcomment \"{comment}\"");
-    }
     for name in counter::ALL {
         let _ = writeln!(out, "\tcounter {name} {{ }}");
     }
@@ -26,15 +23,19 @@ pub fn render(wall: &Wall, comment: &str) -> String {
         out.push_str(&set_block(set));
     }
     for chain in &wall.chains {
-        out.push_str(&chain_block(chain));
+        let comment = if chain.name == VERSIONED { comment } else { "" };
+        out.push_str(&chain_block(chain, comment));
     }
     out.push_str("}\n");
     out
 }
 
-/// One chain.
-pub fn chain_block(chain: &Chain) -> String {
+/// One chain, with this comment (none if empty).
+pub fn chain_block(chain: &Chain, comment: &str) -> String {
     let mut out = format!("\tchain {} {{\n", chain.name);
+    if !comment.is_empty() {
+        let _ = writeln!(out, "\t\tcomment \"{comment}\"");
+    }
     if let Some(hook) = chain.hook {
         let (kind, (name, _), priority) = (hook.kind, hook.hook, hook.priority);
         let _ = writeln!(out, "\t\ttype {kind} hook {name} priority {priority}; policy accept;");

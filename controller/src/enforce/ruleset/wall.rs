@@ -32,6 +32,10 @@ use crate::enforce::config::WallConfig;
 /// for one whose elements can be kept.
 pub const SCHEMA: u32 = 1;
 
+/// The chain whose comment carries the version. A chain, because the kernel never changes the comment of a table that
+/// exists.
+pub const VERSIONED: &str = "wall";
+
 /// What a blocked packet leaves behind is forgotten after this time without a further one, milliseconds: an hour. Readers
 /// come every few seconds; longer would let dead evidence fill the set.
 const ATTEMPT_TIMEOUT: u64 = 3_600_000;
@@ -115,14 +119,14 @@ impl Wall {
         Builder { config, garden: merged(&config.garden_networks) }.build()
     }
 
-    /// What stands in the table's comment: the same text means the same rules.
+    /// What stands in the comment of [`VERSIONED`]: the same text means the same rules.
     pub fn version(&self) -> String {
         let digest = Sha256::digest(text::render(self, "").as_bytes());
         let short: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
         format!("pratique schema {SCHEMA} rules {short}")
     }
 
-    /// Whether a table with this comment has sets we can keep the elements of.
+    /// Whether a table with this version has sets we can keep the elements of.
     pub fn same_schema(comment: &str) -> bool {
         comment.starts_with(&format!("pratique schema {SCHEMA} "))
     }

@@ -1,0 +1,167 @@
+//! Packets made by hand and seen by a capture, to ask whether something passes the wall: send what must not pass, then
+//! something that does; what has not arrived before it never will.
+
+#![allow(clippy::expect_used, clippy::panic, reason = "called by tests only")]
+
+use std::io::Read as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use pratique::lab::net::Namespace;
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// IP protocol numbers used by tests.
+pub mod protocol {
+    /// ICMP.
+    pub const ICMP: u8 = 1;
+    /// IPv4 in IP.
+    pub const IPIP: u8 = 4;
+    /// TCP.
+    pub const TCP: u8 = 6;
+    /// UDP.
+    pub const UDP: u8 = 17;
+    /// IPv6 in IPv4 (6in4).
+    pub const IPV6: u8 = 41;
+    /// GRE.
+    pub const GRE: u8 = 47;
+    /// ESP.
+    pub const ESP: u8 = 50;
+    /// ICMPv6.
+    pub const ICMPV6: u8 = 58;
+    /// IPv6 destination options.
+    pub const OPTIONS: u8 = 60;
+    /// SCTP.
+    pub const SCTP: u8 = 132;
+}
+
+/// A packet of this protocol. The kernel fills in IPv4's header checksum.
+pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    ip_fragment(from, to, protocol, payload, 0, false)
+}
+
+/// A fragment that begins at `offset` (a multiple of eight). IPv6 gets a fragment header if it is one.
+pub fn ip_fragment(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8], offset: u16, more: bool) -> Vec<u8> {
+    let mut packet = Vec::new();
+    match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let length = (20 + payload.len()) as u16;
+            let place = offset / 8 | if more { 0x2000 } else { 0 };
+            packet.extend([0x45, 0]);
+            packet.extend(length.to_be_bytes());
+            packet.extend([0x12, 0x34]);
+            packet.extend(place.to_be_bytes());
+            packet.extend([64, protocol, 0, 0]);
+            packet.extend(from.octets());
+            packet.extend(to.octets());
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let fragment = more || offset > 0;
+            let length = payload.len() + if fragment { 8 } else { 0 };
+            packet.extend([0x60, 0, 0, 0]);
+            packet.extend((length as u16).to_be_bytes());
+            packet.extend([if fragment { 44 } else { protocol }, 64]);
+            packet.extend(from.octets());
+            packet.extend(to.octets());
+            if fragment {
+                packet.extend([protocol, 0]);
+                packet.extend((offset | u16::from(more)).to_be_bytes());
+                packet.extend([0, 0, 0x12, 0x34]);
+            }
+        }
+        _ => panic!("a packet has one version of IP"),
+    }
+    packet.extend(payload);
+    packet
+}
+
+/// A UDP datagram without checksum.
+pub fn udp(from: u16, to: u16, data: &[u8]) -> Vec<u8> {
+    let mut datagram = Vec::new();
+    datagram.extend(from.to_be_bytes());
+    datagram.extend(to.to_be_bytes());
+    datagram.extend(((8 + data.len()) as u16).to_be_bytes());
+    datagram.extend([0, 0]);
+    datagram.extend(data);
+    datagram
+}
+
+/// A TCP segment with these flags, for example 2 for SYN.
+pub fn tcp(from: u16, to: u16, flags: u8, data: &[u8]) -> Vec<u8> {
+    let mut segment = Vec::new();
+    segment.extend(from.to_be_bytes());
+    segment.extend(to.to_be_bytes());
+    segment.extend([0, 0, 0, 1, 0, 0, 0, 1, 0x50, flags, 0xff, 0xff, 0, 0, 0, 0]);
+    segment.extend(data);
+    segment
+}
+
+/// An ICMP or ICMPv6 message: type, code, four more bytes, data.
+pub fn icmp(kind: u8, code: u8, data: &[u8]) -> Vec<u8> {
+    let mut message = vec![kind, code, 0, 0, 0, 0, 0, 0];
+    message.extend(data);
+    message
+}
+
+/// Sends whole IP packets from inside a namespace.
+#[derive(Debug)]
+pub struct Sender {
+    v4: Socket,
+    v6: Socket,
+}
+
+impl Sender {
+    /// From this namespace.
+    pub fn new(inside: &Namespace) -> Self {
+        // IPPROTO_RAW: the header comes from us.
+        let raw = |domain| Socket::new(domain, Type::RAW, Some(Protocol::from(255))).expect("CAP_NET_RAW");
+        let (v4, v6) = inside.run(|| (raw(Domain::IPV4), raw(Domain::IPV6))).expect("a namespace");
+        Self { v4, v6 }
+    }
+
+    /// Sends it.
+    pub fn send(&self, packet: &[u8]) {
+        let to: IpAddr = match packet[0] >> 4 {
+            4 => <[u8; 4]>::try_from(&packet[16..20]).expect("a header").into(),
+            _ => <[u8; 16]>::try_from(&packet[24..40]).expect("a header").into(),
+        };
+        let socket = if to.is_ipv4() { &self.v4 } else { &self.v6 };
+        socket.send_to(packet, &SocketAddr::new(to, 0).into()).expect("a route");
+    }
+}
+
+/// Sees every packet that enters or leaves a namespace.
+#[derive(Debug)]
+pub struct Capture {
+    socket: Socket,
+}
+
+impl Capture {
+    /// In this namespace, from now on.
+    pub fn new(inside: &Namespace) -> Self {
+        // ETH_P_ALL in network order; DGRAM: from the IP header on.
+        let all = Protocol::from(i32::from(3u16.to_be()));
+        let socket = inside.run(|| Socket::new(Domain::PACKET, Type::DGRAM, Some(all))).expect("a namespace");
+        let socket = socket.expect("CAP_NET_RAW");
+        socket.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+        Self { socket }
+    }
+
+    /// Reads until a packet holds `mark`; returns which of `tags` were in the packets before it.
+    pub fn until(&mut self, mark: &str, tags: &[String]) -> Vec<String> {
+        let mut seen = Vec::new();
+        let mut buffer = vec![0; 65_536];
+        loop {
+            let length = self.socket.read(&mut buffer).unwrap_or_else(|e| panic!("`{mark}` never arrived: {e}"));
+            let packet = &buffer[..length];
+            let holds = |tag: &str| packet.windows(tag.len()).any(|w| w == tag.as_bytes());
+            if holds(mark) {
+                return seen;
+            }
+            for tag in tags {
+                if holds(tag) && !seen.contains(tag) {
+                    seen.push(tag.clone());
+                }
+            }
+        }
+    }
+}
