@@ -41,17 +41,8 @@ impl FileReaders {
         Self { policies, usual }
     }
 
-    /// Reads a report that somebody has looked at and accepted: its size is no longer judged.
-    ///
-    /// # Errors
-    /// When the file is refused whole.
-    pub fn accepted(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable> {
-        let (source, batch) = self.read(label, body, &mut |_, _| ())?;
-        Ok(intake(label, source, batch, DeliveryState::Accepted))
-    }
-
     /// Reads a report and tells its progress in bytes and rows. A delivery of suspicious size comes back as
-    /// [`DeliveryState::Held`] without its sightings: keep the file, and read it with [`FileReaders::accepted`] later.
+    /// [`DeliveryState::Held`]: its sightings are for the office to put aside, not for the directory.
     ///
     /// # Errors
     /// When the file is refused whole.
@@ -61,16 +52,12 @@ impl FileReaders {
         body: &mut dyn Read,
         on_progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Intake, Unreadable> {
-        let (source, mut batch) = self.read(label, body, on_progress)?;
+        let (source, batch) = self.read(label, body, on_progress)?;
         let usual = (self.usual)(source.as_str(), &batch.report)
             .map_err(|e| Unreadable(format!("{}: its usual size cannot be looked up: {e}; try again", label.name)))?;
         let state = match guard::judge(batch.rows, &usual) {
             guard::Size::Usual => DeliveryState::Accepted,
-            guard::Size::Suspicious { .. } => {
-                batch.sightings.clear();
-                batch.covers_until = None;
-                DeliveryState::Held
-            }
+            guard::Size::Suspicious { .. } => DeliveryState::Held,
         };
         Ok(intake(label, source, batch, state))
     }
@@ -211,15 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn a_file_ten_times_its_usual_size_is_held_without_sightings_until_accepted() {
+    fn a_file_ten_times_its_usual_size_is_held_with_its_sightings_beside_it() {
         let text = telnet(1_200);
         let label = label("2026-02-15-scan_telnet-example-asn.csv", None, &text);
         let readers = readers(&[100, 110, 120]);
         let held = readers.report(&label, &mut text.as_bytes()).unwrap();
         assert_eq!(held.delivery.state, DeliveryState::Held);
-        assert_eq!((held.sightings.len(), held.delivery.rows, held.covers_until), (0, 1_200, None));
-        let accepted = readers.accepted(&label, &mut text.as_bytes()).unwrap();
-        assert_eq!((accepted.delivery.state, accepted.sightings.len()), (DeliveryState::Accepted, 1_200));
+        assert_eq!((held.sightings.len(), held.delivery.rows), (1_200, 1_200));
     }
 
     #[test]
