@@ -3,6 +3,11 @@
 use serde::Serialize;
 
 pub mod enforce;
+pub mod intake;
+pub mod memory;
+pub mod restart;
+pub mod rig;
+pub mod steering;
 pub mod store;
 
 /// One line of the table.
