@@ -14,7 +14,6 @@ mod inbox;
 mod pages;
 mod wall;
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -331,11 +330,9 @@ fn staff_desk(
 }
 
 /// Ready when the daemon is to stop.
-fn stopped(mut stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-    async move {
-        // The sender gone is a stop, too.
-        let _gone = stopping.wait_for(|s| *s).await.is_err();
-    }
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // The sender gone is a stop, too.
+    let _gone = stopping.wait_for(|s| *s).await.is_err();
 }
 
 fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {
