@@ -165,6 +165,8 @@ pub fn label_of(name: &str, content: &[u8], received_at: Timestamp) -> Label {
 
 #[cfg(test)]
 mod tests {
+    use smol_str::SmolStr;
+
     use super::*;
 
     const NOW: &str = "2026-02-16 12:00:00";
