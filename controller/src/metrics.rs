@@ -111,8 +111,10 @@ impl EngineMeters {
         for state in StateName::ALL {
             cases.with_label_values(&[state.as_str()]).set(0);
         }
-        let store_failures =
-            IntCounter::new("pratique_store_failures_total", "Appends to the store that failed; nothing was changed")?;
+        let store_failures = IntCounter::new(
+            "pratique_append_failures_total",
+            "Batches of the engine that the store did not take; nothing of them happened",
+        )?;
         registry.register(Box::new(store_failures.clone()))?;
         Ok(Self {
             cases,

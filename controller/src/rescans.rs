@@ -35,6 +35,15 @@ pub struct Rescans {
     scanner: Arc<Scanner>,
     clock: Arc<dyn Clock>,
     running: Running,
+    counters: Arc<dyn Counters>,
+}
+
+/// Brings what the wall has blocked up to date. Asked before each scan: an attack of before the fix must not look like one
+/// of after it.
+#[async_trait::async_trait]
+pub trait Counters: Send + Sync + 'static {
+    /// Reads the wall's counters and hands them to the engine.
+    async fn refresh(&self);
 }
 
 /// Scans under way; shared with whoever follows the engine.
@@ -77,12 +86,14 @@ impl Rescans {
         scanner: Arc<Scanner>,
         clock: Arc<dyn Clock>,
         running: Running,
+        counters: Arc<dyn Counters>,
     ) -> Self {
-        Self { engine, reader, scanner, clock, running }
+        Self { engine, reader, scanner, clock, running, counters }
     }
 
     /// Scans for one case and records the outcome, also when nothing could be asked.
     pub async fn run(self, case: CaseId, trigger: RescanTrigger) {
+        self.counters.refresh().await;
         let rescan = match self.brief(case).await {
             Ok(Some(brief)) => self.scan(case, trigger, brief).await,
             Ok(None) => return,

@@ -34,7 +34,7 @@ fn an_infected_camera_attacks_the_victim_until_it_is_fixed_and_others_browse_mea
         let runtime = runtime();
         let town = Town::build(4, &[]).unwrap();
         let internet = Internet::start(&town.internet, runtime.handle()).unwrap();
-        let [infected, resolver, clean, neighbour] = &town.homes[..] else { panic!("four homes") };
+        let [infected, resolver, clean, neighbour, ..] = &town.homes[..] else { panic!("five homes") };
         let mut camera = Camera::plug_in(infected, runtime.handle()).unwrap();
         let mut open = OpenResolver::plug_in(resolver, runtime.handle()).unwrap();
         let people = [
@@ -94,7 +94,7 @@ fn a_thousand_homes_fit_and_the_last_one_is_reached() {
         assert_eq!(last.interface, "home1000");
         let (_, page) = last.namespace.run(|| open_page("www.example.com", "/")).unwrap().unwrap();
         assert!(page.body.contains(REAL_PAGE));
-        let visitor = &town.homes[4];
+        let visitor = &town.homes[5];
         let _person = Person::move_in(visitor, None, runtime.handle()).unwrap();
         let reached = town.internet.run(|| {
             connect(

@@ -266,8 +266,13 @@ fn openings_are_renewed_before_they_close_and_survive_a_rebuild() {
                 };
                 check();
                 enforcer.rebuild(&mut many().into_iter()).unwrap();
+                // After a restart they are known, so that a longer time is really given.
+                let mut next = NftEnforcer::new(&full()).unwrap();
+                next.adopt().unwrap().unwrap();
+                next.open(&[opening("192.0.2.1", "203.0.113.5", 4000)]).unwrap();
                 if let Some(listed) = listed() {
                     assert_eq!(listed.matches("203.0.113.5").count(), 2, "{listed}");
+                    assert!(listed.contains("timeout 1h23m20s"), "{listed}");
                 }
             })
             .unwrap();

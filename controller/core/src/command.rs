@@ -85,6 +85,8 @@ pub enum Command {
         case: CaseId,
         /// Packets.
         packets: u64,
+        /// When the counters were last seen to grow.
+        last_seen: Timestamp,
     },
     /// Sightings were wrong.
     Retract {

@@ -148,6 +148,8 @@ pub enum CaseEvent {
     WallTraffic {
         /// Packets since the last such event.
         packets: u64,
+        /// When the counters were last seen to grow; before the event's own time, since events are thinned out.
+        last_seen: Timestamp,
     },
     /// The line is free from here.
     Released {

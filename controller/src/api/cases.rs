@@ -147,7 +147,11 @@ pub async fn act(desk: &Desk, staff: &Staff, case: CaseId, action: Action) -> Re
     let done = desk.office.wish(Wish { command, text }).await?;
     let Some(note) = afterwards else { return Ok(done) };
     let command = Command::Note { case, by: staff.actor(), text: TextRef::of(&note) };
-    Ok(desk.office.wish(Wish { command, text: Some(note) }).await?)
+    desk.office.wish(Wish { command, text: Some(note) }).await.map_err(|e| {
+        let problem = Problem::from(e);
+        let detail = format!("case {case} was approved, but the note was not kept: {}", problem.detail);
+        Problem { detail, ..problem }
+    })
 }
 
 /// Whether there is such a case for this person.

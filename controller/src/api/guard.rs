@@ -126,8 +126,7 @@ mod tests {
     fn a_foreign_name_is_not_ours_whatever_it_resolves_to() {
         let settings =
             Settings { hosts: vec!["noc.example".into()], tls: false, upload_limit: 1, spool: "/tmp".into() };
-        let own =
-            |h: &'static str| super::host(&named(h), &Uri::from_static("/")).is_some_and(|host| settings.is_own(host));
+        let own = |h: &'static str| host(&named(h), &Uri::from_static("/")).is_some_and(|host| settings.is_own(host));
         for good in ["localhost:8053", "127.0.0.1:8053", "[::1]:8053", "noc.example", "NOC.example.:443", "192.0.2.1"] {
             assert!(own(good), "{good}");
         }
@@ -137,8 +136,8 @@ mod tests {
         }
         let mut two = named("localhost");
         two.append(header::HOST, HeaderValue::from_static("evil.example"));
-        assert_eq!(super::host(&two, &Uri::from_static("/")), None);
+        assert_eq!(host(&two, &Uri::from_static("/")), None);
         let absolute = Uri::from_static("http://evil.example/api/v1/cases");
-        assert_eq!(super::host(&named("localhost"), &absolute), Some("evil.example"));
+        assert_eq!(host(&named("localhost"), &absolute), Some("evil.example"));
     }
 }

@@ -95,7 +95,7 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
             let detail = if found.is_empty() { "nothing could be asked".to_owned() } else { found.join(", ") };
             ("rescanned", system, format!("Check ended {}: {detail}", verdict(rescan.verdict())), None)
         }
-        CaseEvent::WallTraffic { packets } => {
+        CaseEvent::WallTraffic { packets, .. } => {
             ("wall-traffic", system, format!("The wall blocked {packets} more attack packets"), None)
         }
         CaseEvent::Released { how, by, reason, watch_until } => {

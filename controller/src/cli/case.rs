@@ -354,7 +354,7 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
     }
     wanted.confirm = Some(match c.confirm {
         Some(count) => count,
-        None => typed_number("Type that number of cases to approve them")?,
+        None => typed("Type that number of cases to approve them")?,
     });
     wanted.dry_run = false;
     let done: ApprovedMany = client.post("/cases/approve", &wanted)?;
@@ -373,14 +373,14 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
     }
 }
 
-/// Asks a person to type a number that was shown: harder to do by reflex than `y`.
+/// Asks a person to type what was shown: harder to do by reflex than `y`.
 ///
 /// # Errors
 /// Usage, when nobody is there to type, or something else was typed.
-pub fn typed_number<T: std::str::FromStr>(question: &str) -> Result<T, Failure> {
+pub fn typed<T: std::str::FromStr>(question: &str) -> Result<T, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(Failure::Usage("nobody is there to confirm: name the number with --confirm".into()));
+        return Err(Failure::Usage("nobody is there to confirm; see --help for confirming in a script".into()));
     }
     eprint!("{question}: ");
     std::io::stderr().flush()?;

@@ -4,7 +4,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::case::typed_number;
+use super::case::typed;
 use super::client::{Client, escaped};
 use super::{Failure, Node, Remote, show};
 use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
@@ -262,7 +262,7 @@ impl Release {
         if self.yes {
             return Ok(count);
         }
-        let typed: u64 = typed_number("Type that number to release all of them")?;
+        let typed: u64 = typed("Type that number to release all of them")?;
         if typed == count { Ok(count) } else { Err(Failure::Refused("not confirmed; nothing was done".into())) }
     }
 

@@ -3,7 +3,7 @@
 use pratique_core::playbook::Class;
 use pratique_core::rescan::Verdict;
 use pratique_core::sighting::{Severity, Transport};
-use pratique_core::time::Span;
+use pratique_core::time::{Span, Timestamp};
 
 use crate::api::dossier::{Moment, SightingRow};
 use crate::api::plain;
@@ -19,6 +19,9 @@ pub fn at(t: &Moment) -> String {
 
 /// `3 h ago`, `in 29 d`.
 pub fn ago(t: &Moment, now: &Moment) -> String {
+    if [Timestamp::MIN, Timestamp::MAX].contains(&t.0) {
+        return t.to_string();
+    }
     let ms = now.0.since(t.0).as_millis();
     let said = roughly(ms.unsigned_abs());
     match (said.as_str(), ms >= 0) {
@@ -131,8 +134,6 @@ pub fn outcome(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pratique_core::time::Timestamp;
-
     use super::*;
 
     #[test]
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(ago(&now, &now), "now");
         assert_eq!(ago(&Moment(now.0.minus(Span::from_mins(90))), &now), "90 min ago");
         assert_eq!(ago(&Moment(now.0.plus(Span::from_days(29))), &now), "in 29 d");
-        assert_eq!(ago(&Moment(Timestamp::MAX), &now), "in 106731264 d");
+        assert_eq!(ago(&Moment(Timestamp::MAX), &now), "further notice");
         assert_eq!(at(&Moment(Timestamp::MAX)), "further notice");
     }
 

@@ -33,7 +33,7 @@ use tracing::{error, info, warn};
 
 use self::follow::Followers;
 use self::inbox::Inbox;
-use self::wall::{OfficeWall, Opener, WallFeed, Walls};
+use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -42,7 +42,7 @@ use crate::engine::handle::EngineHandle;
 use crate::metrics::Metrics;
 use crate::office::EngineOffice;
 use crate::policy_files::{self, PolicySet};
-use crate::rescans::{Rescans, Running};
+use crate::rescans::{Counters, Rescans, Running};
 use crate::scan::{Control, Scanner};
 use crate::store::{Options, SqliteStore, Store as _, StoreMetrics};
 
@@ -149,9 +149,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let now = Arc::clone(&clock);
     let scanner = Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?;
-    let rescans = Rescans::new(handle.clone(), Arc::clone(&reader), Arc::new(scanner), Arc::clone(&clock), running);
+    let counters = Arc::new(WallCounters::new(walls.clone(), handle.clone(), Arc::clone(&clock)));
+    let rescans = Rescans::new(
+        handle.clone(),
+        Arc::clone(&reader),
+        Arc::new(scanner),
+        Arc::clone(&clock),
+        running,
+        Arc::clone(&counters) as Arc<dyn Counters>,
+    );
     tasks.spawn(dispatch_rescans(rescans, rescan_asked, stopping.clone()));
-    tasks.spawn(read_counters(walls.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
+    tasks.spawn(read_counters(Arc::clone(&counters), stopping.clone()));
     tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
 
     if let (Some(settings), Some((udp, tcp))) = (config.dns.clone(), dns_sockets) {
@@ -174,8 +182,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tokio::spawn(api::serve::serve(listener, router, meters, stopping.clone()))
     };
     if let Some(folder) = &config.drop_dir {
-        let (inbox, folder, stopping) = (Arc::clone(&inbox), folder.clone(), stopping.clone());
-        tasks.spawn(async move { inbox.watch(folder, stopping).await });
+        let folder = Inbox::open(folder, metrics.registry())?;
+        tasks.spawn(Arc::clone(&inbox).watch(folder, stopping.clone()));
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -268,8 +276,7 @@ async fn dispatch_rescans(
     }
 }
 
-async fn read_counters(walls: Walls, handle: EngineHandle, clock: Arc<dyn Clock>, stopping: watch::Receiver<bool>) {
-    let mut failing = false;
+async fn read_counters(counters: Arc<WallCounters>, stopping: watch::Receiver<bool>) {
     let mut turn = tokio::time::interval(COUNTERS_EVERY);
     turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let stop = stopped(stopping);
@@ -277,22 +284,7 @@ async fn read_counters(walls: Walls, handle: EngineHandle, clock: Arc<dyn Clock>
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = turn.tick() => {}
-        }
-        // Traffic between this moment and the read counts; silence is told only up to here.
-        let read_at = clock.now();
-        match walls.driver().attempts().await {
-            Ok(attempts) => {
-                failing = false;
-                if handle.wall(attempts, read_at).await.is_err() {
-                    return;
-                }
-            }
-            Err(error) if failing => tracing::debug!(%error, "the wall's counters still cannot be read"),
-            Err(error) => {
-                failing = true;
-                warn!(%error, "the wall's counters cannot be read; silence does not count until they can");
-            }
+            _ = turn.tick() => counters.refresh().await,
         }
     }
 }
@@ -322,7 +314,7 @@ fn staff_desk(
     let now = Arc::clone(clock);
     let desk = api::Desk {
         office: Arc::clone(office) as Arc<dyn api::office::Office>,
-        readers: Arc::clone(inbox) as Arc<dyn api::intake::Readers>,
+        readers: Arc::new(inbox.readers()),
         auth: Arc::new(api::auth::Auth::new(api::tokens::TokenFile::open(&config.tokens)?, meters.clone())),
         sessions: Arc::default(),
         metrics: Arc::clone(metrics),

@@ -1,6 +1,7 @@
 //! The engine's and the resolver's side of the wall's driver.
 
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -22,7 +23,9 @@ use crate::enforce::dry_run::DryRun;
 use crate::enforce::metrics::Metrics;
 use crate::enforce::nft::{self, NftEnforcer};
 use crate::enforce::{EnforceError, Enforcer, Opening};
+use crate::engine::handle::EngineHandle;
 use crate::office::Wall;
+use crate::rescans::Counters;
 
 /// The driver of this node's enforcer; exchanged when a new policy changes the wall itself.
 #[derive(Clone)]
@@ -143,6 +146,41 @@ impl WallFeed {
                 leaving.iter().for_each(|(element, resident)| view.remove_if(*element, resident));
             }
         });
+    }
+}
+
+/// The wall's counters on their way to the engine.
+pub struct WallCounters {
+    walls: Walls,
+    engine: EngineHandle,
+    clock: Arc<dyn Clock>,
+    failing: AtomicBool,
+}
+
+impl WallCounters {
+    /// For one node.
+    pub fn new(walls: Walls, engine: EngineHandle, clock: Arc<dyn Clock>) -> Self {
+        Self { walls, engine, clock, failing: AtomicBool::new(false) }
+    }
+}
+
+#[async_trait]
+impl Counters for WallCounters {
+    async fn refresh(&self) {
+        // Traffic between this moment and the read counts; silence is told only up to here.
+        let read_at = self.clock.now();
+        match self.walls.driver().attempts().await {
+            Ok(attempts) => {
+                self.failing.store(false, Ordering::Relaxed);
+                let _stopping = self.engine.wall(attempts, read_at).await.is_err();
+            }
+            Err(error) if self.failing.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(%error, "the wall's counters still cannot be read");
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the wall's counters cannot be read; silence does not count until they can");
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use pratique_core::plan::{Diff, Element};
 
-use super::ruleset::elements::{Lines, TooWide};
+use super::ruleset::lines::{Lines, TooWide};
 use super::{Attempt, Counter, Drift, EnforceError, Enforcer, Opening};
 
 /// The paper wall.

@@ -49,7 +49,7 @@ pub struct Attempt {
 /// What a counter of the wall says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// Which; see [`ruleset::wall::counter`].
+    /// Which; see [`ruleset::names::counter`].
     pub name: &'static str,
     /// Packets since the wall was built.
     pub packets: u64,

@@ -10,40 +10,62 @@ use rustc_hash::FxHashMap;
 
 use crate::enforce::Attempt;
 
-/// What the counters said when they last became an event.
+/// What the counters said, and when they grew.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    told: FxHashMap<(Element, PortSpec), u64>,
+    known: FxHashMap<(Element, PortSpec), Known>,
+    begun: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// Packets at the last reading.
+    packets: u64,
+    /// Of them, not yet told.
+    untold: u64,
+    /// The reading at which they last grew.
+    grew_at: Timestamp,
 }
 
 impl Counters {
-    /// Compares a reading with what was told before; names the cases with new attack traffic. A case is told at most four
-    /// times per wall silence: what came between is told with the next, later, so that silence is never overstated.
+    /// Compares a reading with the one before; names the cases with new attack traffic. A case is told at most four times
+    /// per wall silence, but always of the moment its traffic was last seen: what waits to be told is younger than a
+    /// quarter of the silence, so silence is never overstated.
     pub(super) fn read(&mut self, world: &World, attempts: &[Attempt], read_at: Timestamp) -> Vec<Command> {
-        let mut fresh: FxHashMap<CaseId, (u64, Vec<(Element, PortSpec, u64)>)> = FxHashMap::default();
+        let mut fresh: FxHashMap<CaseId, (u64, Timestamp)> = FxHashMap::default();
+        // The wall outlives the daemon: what it counted and the log already knows is not news after a restart.
+        let mut told_before: FxHashMap<CaseId, u64> = FxHashMap::default();
         for attempt in attempts {
             let Some(case) = case_behind(world, attempt.resident) else { continue };
             let Some(told_every) = attacks(world, case, attempt.port) else { continue };
-            let last = world.cases().get(case).and_then(|c| c.wall_traffic).map(|(at, _)| at);
-            if last.is_some_and(|at| at.plus(told_every) > read_at) {
-                continue;
-            }
-            let told = self.told.get(&(attempt.resident, attempt.port)).copied().unwrap_or(0);
+            let key = (attempt.resident, attempt.port);
+            let begun = self.begun;
+            let known = self.known.entry(key).or_insert_with(|| {
+                let recorded = world.cases().get(case).and_then(|c| c.wall_traffic).map_or(0, |(_, packets)| packets);
+                let left = told_before.entry(case).or_insert(if begun { 0 } else { recorded });
+                let packets = attempt.packets.min(*left);
+                *left -= packets;
+                Known { packets, untold: 0, grew_at: read_at }
+            });
             // A smaller number than before: the wall was built anew and counts from nothing.
-            let new = if attempt.packets < told { attempt.packets } else { attempt.packets - told };
-            if new > 0 {
-                let (packets, parts) = fresh.entry(case).or_default();
-                *packets = packets.saturating_add(new);
-                parts.push((attempt.resident, attempt.port, attempt.packets));
+            let grown = if attempt.packets < known.packets { attempt.packets } else { attempt.packets - known.packets };
+            known.packets = attempt.packets;
+            if grown > 0 {
+                known.untold = known.untold.saturating_add(grown);
+                known.grew_at = read_at;
+            }
+            let last = world.cases().get(case).and_then(|c| c.wall_traffic).map(|(at, _)| at);
+            if known.untold > 0 && last.is_none_or(|at| at.plus(told_every) <= read_at) {
+                let (packets, last_seen) = fresh.entry(case).or_insert((0, known.grew_at));
+                *packets = packets.saturating_add(known.untold);
+                *last_seen = (*last_seen).max(known.grew_at);
+                known.untold = 0;
             }
         }
-        let mut commands = Vec::new();
-        for (case, (packets, parts)) in fresh {
-            self.told.extend(parts.into_iter().map(|(element, port, n)| ((element, port), n)));
-            commands.push(Command::WallTraffic { case, packets });
-        }
-        self.told.retain(|(element, _), _| case_behind(world, *element).is_some());
-        commands
+        self.begun = true;
+        self.known.retain(|(element, _), _| case_behind(world, *element).is_some());
+        let told = |(case, (packets, last_seen))| Command::WallTraffic { case, packets, last_seen };
+        fresh.into_iter().map(told).collect()
     }
 }
 

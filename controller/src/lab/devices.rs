@@ -1,5 +1,6 @@
 //! What stands in the homes: devices that really listen and people who really browse.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
+use ipnet::IpNet;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::runtime::Handle;
@@ -16,7 +18,8 @@ use tokio::task::AbortHandle;
 use super::client::{Page, Request, Stub, connect};
 use super::internet::{REAL_PAGE, answer, serve, tcp, udp};
 use super::net::NetError;
-use super::town::{Home, Host};
+use super::town::{Home, Host, SCANNER4, SCANNER6};
+use crate::scan::{Control, ControlSettings, Kind};
 
 /// A port on which people in homes can be reached by others, to see that neighbours are not cut off from each other.
 pub const FRIEND_PORT: u16 = 8080;
@@ -201,6 +204,37 @@ async fn forward(door: UdpSocket, upstream: UdpSocket) {
         {
             door.send_to(&buffer[..n], peer).await.ok();
         }
+    }
+}
+
+/// Where the scanner finds its controls, per kind of probe.
+pub type Controls = BTreeMap<Kind, Vec<SocketAddr>>;
+
+/// The provider's own test line: it answers the scanner, and nobody else, as every kind of vulnerable device would. So a
+/// rescan knows that its probes do arrive before it calls a line clean.
+pub struct TestLine {
+    control: Control,
+}
+
+impl TestLine {
+    /// Plugs it in.
+    ///
+    /// # Errors
+    /// When a socket cannot be had.
+    pub fn plug_in(home: &Home, runtime: &Handle) -> anyhow::Result<Self> {
+        let own = [IpAddr::from(home.v4), home.v6.into()];
+        let settings = ControlSettings {
+            listen: Kind::ALL.map(|kind| (kind, own.map(|a| (a, kind.control_port()).into()).to_vec())).into(),
+            answer: [IpAddr::from(SCANNER4), SCANNER6.into()].map(IpNet::from).to_vec(),
+        };
+        // Driven from a thread inside, so that its sockets are opened there.
+        let control = home.namespace.run(|| runtime.block_on(Control::start(&settings)))??;
+        Ok(Self { control })
+    }
+
+    /// Where it is.
+    pub fn controls(&self) -> Controls {
+        self.control.addresses().clone()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,12 +23,12 @@ use sha2::Digest as _;
 use tempfile::TempDir;
 
 use super::client::{Page, Request};
+use super::devices::Controls;
 use super::net::Namespace;
 use super::reports::Report;
-use super::town::{CONTROL4, CONTROL6, HOMES4, HOMES6, Host, PORTAL4, PORTAL6, SCANNER4, SCANNER6, Town};
+use super::town::{HOMES4, HOMES6, Host, PORTAL4, PORTAL6, SCANNER4, SCANNER6, Town};
 use crate::config::{Config, EnforcerKind, Portal};
 use crate::policy_files;
-use crate::scan::Kind;
 
 /// The portal's own name; the captive resolver gives it to residents.
 pub const PORTAL_NAME: &str = "help.isp.example";
@@ -51,18 +51,19 @@ pub struct Node {
 }
 
 impl Node {
-    /// Writes configuration and policies and starts the daemon inside the gateway. `api_port` is where API and console
-    /// listen on the gateway's loopback; `old_reports` lets reports of any age open cases.
+    /// Writes configuration and policies and starts the daemon inside the gateway. `controls` answer the scanner as
+    /// vulnerable devices would; `api_port` is where API and console listen on the gateway's loopback; `old_reports` lets
+    /// reports of any age open cases.
     ///
     /// # Errors
     /// When a file cannot be written or the child not be started.
-    pub fn start(town: &Town, api_port: u16, old_reports: bool) -> anyhow::Result<Self> {
+    pub fn start(town: &Town, controls: Controls, api_port: u16, old_reports: bool) -> anyhow::Result<Self> {
         let directory = tempfile::Builder::new().prefix("pratique-lab-").tempdir()?;
         let root = directory.path();
         let api = SocketAddr::from((Ipv4Addr::LOCALHOST, api_port));
         let token = write_token(root)?;
         write_policies(&root.join("policies"), town, old_reports)?;
-        let config = write_config(root, town, api)?;
+        let config = write_config(root, town, api, controls)?;
         let mut child = town.gateway.run(|| {
             Command::new("/proc/self/exe")
                 .args(["run", "--config"])
@@ -211,7 +212,7 @@ impl Staff {
 }
 
 /// The node's own settings. The one place that knows their shape.
-fn write_config(root: &Path, town: &Town, api: SocketAddr) -> anyhow::Result<PathBuf> {
+fn write_config(root: &Path, town: &Town, api: SocketAddr, controls: Controls) -> anyhow::Result<PathBuf> {
     let mut config = Config {
         data_dir: "data".into(),
         policies: "policies".into(),
@@ -236,12 +237,7 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr) -> anyhow::Result<Pat
     config.scan.source4 = Some(SCANNER4);
     config.scan.source6 = Some(SCANNER6);
     // The test line: what a check must find open, or it believes nothing it finds shut.
-    for kind in Kind::ALL {
-        let at = vec![(CONTROL4, kind.control_port()).into(), (CONTROL6, kind.control_port()).into()];
-        config.scan.control.insert(kind, at.clone());
-        config.control.listen.insert(kind, at);
-    }
-    config.control.answer = vec![IpNet::from(IpAddr::from(SCANNER4)), IpNet::from(IpAddr::from(SCANNER6))];
+    config.scan.control = controls;
     config.api.listen = api;
     let path = root.join("pratique.yaml");
     for folder in ["data", "drop"] {

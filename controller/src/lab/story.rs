@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::devices::{Camera, OpenResolver, Person};
+use super::devices::{Camera, OpenResolver, Person, TestLine};
 use super::internet::{ECHO_PORT, Internet};
 use super::node::{Node, sessions_csv};
 use super::reports::{CAMERA, Report, Visit};
@@ -34,6 +34,7 @@ const TEN_ATTACKS: Duration = Duration::from_secs(2);
 pub struct Stage {
     camera: Camera,
     _resolver: OpenResolver,
+    _test_line: TestLine,
     people: [Person; 2],
     witness: Witness,
     /// The daemon.
@@ -59,7 +60,7 @@ impl Stage {
         timeline: &Timeline,
     ) -> anyhow::Result<Self> {
         let internet = Internet::start(&town.internet, &runtime)?;
-        let [infected, open, clean, neighbour, ..] = &town.homes[..] else { bail!("the town has too few homes") };
+        let [infected, open, clean, neighbour, test, ..] = &town.homes[..] else { bail!("the town has too few homes") };
         let camera = Camera::plug_in(infected, &runtime)?;
         let resolver = OpenResolver::plug_in(open, &runtime)?;
         let people = [
@@ -67,9 +68,20 @@ impl Stage {
             Person::move_in(neighbour, Some(clean.v4.into()), &runtime)?,
         ];
         let witness = Witness::sit_down(infected, &town.internet)?;
-        let node = Node::start(&town, api_port, old_reports)?;
-        let mut stage =
-            Self { camera, _resolver: resolver, people, witness, node, internet, town, runtime, interrupted };
+        let test_line = TestLine::plug_in(test, &runtime)?;
+        let node = Node::start(&town, test_line.controls(), api_port, old_reports)?;
+        let mut stage = Self {
+            camera,
+            _resolver: resolver,
+            _test_line: test_line,
+            people,
+            witness,
+            node,
+            internet,
+            town,
+            runtime,
+            interrupted,
+        };
         if let Err(e) = stage.come_alive(timeline) {
             bail!("{}", stage.with_log(&e));
         }
@@ -225,13 +237,10 @@ impl Stage {
     fn owner_fixes(&mut self, case: u64, timeline: &mut Timeline) -> anyhow::Result<()> {
         self.camera.fix();
         let home = self.town.homes[0].clone();
-        let closed = home
-            .namespace
-            .run(|| [23, 2323, 80].iter().all(|port| std::net::TcpStream::connect((home.v4, *port)).is_err()))?;
-        if !closed {
-            timeline.missed(Step::Fixed, "the camera's doors to be closed, seen from inside");
-            bail!("the camera still answers inside its home");
-        }
+        self.step(timeline, Step::Fixed, SOON, "the camera's doors to be closed, seen from inside", |_| {
+            let open = |port: &u16| std::net::TcpStream::connect((home.v4, *port)).is_ok();
+            Ok((!home.namespace.run(|| [23, 2323, 80].iter().any(open))?).then_some(()))
+        })?;
         timeline.observed(Step::Fixed, "camera restarted, password changed, telnet and remote administration off");
 
         let page = self.wait(SOON, "the portal's page", |s| Ok(Some(s.witness.browse()?)))?;

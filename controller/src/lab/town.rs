@@ -31,11 +31,6 @@ pub const PORTAL6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x8
 pub const SCANNER4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 90);
 /// The same for IPv6.
 pub const SCANNER6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x90);
-/// The provider's test line, which answers checks like an open device.
-pub const CONTROL4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 91);
-/// The same for IPv6.
-pub const CONTROL6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0x80, 0, 0, 0, 0, 0x91);
-
 /// A host on the Internet, by its last number in both families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Host(u8);
@@ -101,14 +96,14 @@ pub struct Town {
 }
 
 impl Town {
-    /// Builds it. `visiting` are addresses of a visitor's report; the homes from the fourth on are given one each, and there
+    /// Builds it. `visiting` are addresses of a visitor's report; the homes from the sixth on are given one each, and there
     /// are as many more homes as that takes.
     ///
     /// # Errors
     /// When the system does not let us, or an address of the visitor is one of the lab's own.
     pub fn build(homes: u32, visiting: &[IpAddr]) -> anyhow::Result<Self> {
         /// The first homes have a part in the story; a visitor's address would confuse it.
-        const STORY_HOMES: u32 = 4;
+        const STORY_HOMES: u32 = 5;
         let needed = STORY_HOMES.saturating_add(u32::try_from(visiting.len()).unwrap_or(u32::MAX));
         let homes = if visiting.is_empty() { homes.max(STORY_HOMES) } else { homes.max(needed) };
         anyhow::ensure!(homes <= MOST_HOMES, "{homes} homes are too many: the lab has room for {MOST_HOMES}");
@@ -125,14 +120,7 @@ impl Town {
             Ok::<_, NetError>(())
         })??;
         gateway.wire(|wire| {
-            for address in [
-                IpAddr::V4(PORTAL4),
-                PORTAL6.into(),
-                SCANNER4.into(),
-                SCANNER6.into(),
-                CONTROL4.into(),
-                CONTROL6.into(),
-            ] {
+            for address in [IpAddr::V4(PORTAL4), PORTAL6.into(), SCANNER4.into(), SCANNER6.into()] {
                 wire.address("lo", address.into())?;
             }
             wire.veth("internet0", &internet, "isp0")?;

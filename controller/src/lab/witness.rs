@@ -171,8 +171,7 @@ impl Shown {
 
     /// What the page says about the last check; none while there was no check or one is under way.
     pub fn last_check(&self) -> Option<Checked> {
-        let tag = self.page.body.split("<section id=\"status\"").nth(1)?.split('>').next()?;
-        let classes = tag.split("class=\"").nth(1)?.split('"').next()?;
+        let classes = self.status_classes()?;
         classes.split_whitespace().find_map(|class| match class {
             "good" => Some(Checked::Clean),
             "bad" => Some(Checked::Vulnerable),
@@ -183,8 +182,13 @@ impl Shown {
 
     /// A check is under way.
     pub fn is_checking(&self) -> bool {
-        let tag = self.page.body.split("<section id=\"status\"").nth(1).and_then(|t| t.split('>').next());
-        tag.is_some_and(|t| t.contains(" busy"))
+        self.status_classes().is_some_and(|classes| classes.split_whitespace().any(|class| class == "busy"))
+    }
+
+    /// Classes of the page's status card: they carry the verdict, whatever the language of the texts.
+    fn status_classes(&self) -> Option<&str> {
+        const CARD: &str = "class=\"card status";
+        self.page.body.split(CARD).nth(1)?.split('"').next()
     }
 
     /// The page has this button.

@@ -230,14 +230,10 @@ impl Ear<'_> {
         let interest = Interest::READABLE | Interest::ERROR;
         let mut space = [0_u8; MAX_BYTES];
         while self.bytes < MAX_BYTES && self.datagrams < MAX_DATAGRAMS {
-            match timeout_at(until, self.socket.ready(interest)).await {
-                Err(_) => return None,
-                Ok(Err(e)) => return Some(icmp::judge_local(&e, false)),
-                Ok(Ok(_)) => {}
-            }
-            let came = self
-                .socket
-                .try_io(interest, || Ok(recvfrom::<SockaddrStorage>(self.socket.as_fd().as_raw_fd(), &mut space)?));
+            // `try_io` takes no combined interest; `async_io` does, and it alone clears the error readiness.
+            let socket = self.socket;
+            let receive = || Ok(recvfrom::<SockaddrStorage>(socket.as_fd().as_raw_fd(), &mut space)?);
+            let Ok(came) = timeout_at(until, socket.async_io(interest, receive)).await else { return None };
             match came {
                 Ok((length, from)) => {
                     self.datagrams += 1;
@@ -250,8 +246,6 @@ impl Ear<'_> {
                         }
                     }
                 }
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => {
                     self.datagrams += 1;
                     match icmp::next_error(self.socket) {

@@ -176,3 +176,40 @@ fn a_new_node_starts_with_init_and_its_tokens_come_and_go() {
     assert!(said(&broken).contains("pratique.yaml:3:3: "), "{}", said(&broken));
     assert!(said(&broken).contains("did you mean `listen`?"));
 }
+
+#[test]
+fn a43_verify_log_names_the_first_bad_entry() {
+    use pratique::store::{Batch, Options, SqliteStore, Store as _};
+    use pratique_core::event::{Actor, Body, Event};
+    use pratique_core::ids::Seq;
+    let folder = tempfile::tempdir().unwrap();
+    let node = folder.path().join("node");
+    assert_eq!(run(&["init", node.to_str().unwrap()], &[]).status.code(), Some(0));
+    let database = node.join("data/pratique.db");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut store = SqliteStore::open(&database, Options::default()).await.unwrap();
+        let events = (0..5).map(|_| Event { at: crate::NOW, body: Body::Resumed { by: Actor::Person("anna".into()) } });
+        store.append(Seq(0), Batch { events: events.collect(), ..Batch::default() }).await.unwrap();
+        store.close().await.unwrap();
+    });
+    let config = node.join("pratique.yaml");
+    let verify = |more: &[&str]| run(&[&["verify-log", "--config", config.to_str().unwrap()], more].concat(), &[]);
+    let good = verify(&[]);
+    let told = String::from_utf8_lossy(&good.stdout).into_owned();
+    assert!(good.status.success() && told.contains("5 entries verified"), "{told}{}", said(&good));
+    let anchor = told.lines().find_map(|l| l.strip_prefix("anchor: ")).unwrap().to_owned();
+    assert!(verify(&["--anchor", &anchor]).status.success());
+    assert_eq!(verify(&["--anchor", "five"]).status.code(), Some(2));
+    runtime.block_on(async {
+        use sqlx::Connection as _;
+        let how = sqlx::sqlite::SqliteConnectOptions::new().filename(&database);
+        let mut other = sqlx::SqliteConnection::connect_with(&how).await.unwrap();
+        let edit = "UPDATE event SET body = replace(body, 'anna', 'evil') WHERE seq = 3";
+        sqlx::raw_sql(edit).execute(&mut other).await.unwrap();
+        other.close().await.unwrap();
+    });
+    let bad = verify(&[]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(said(&bad).contains('3'), "{}", said(&bad));
+}

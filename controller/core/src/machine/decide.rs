@@ -66,10 +66,11 @@ impl Cases {
                 let rescanned = event(case, now, CaseEvent::Rescanned { rescan: rescan.clone() });
                 Ok(self.with_release_if_proven(case, rescanned, around, now))
             }
-            Command::WallTraffic { case, packets } => {
+            Command::WallTraffic { case, packets, last_seen } => {
                 let case = self.at_version(*case, None)?;
                 in_state(case, &[StateName::Quarantined], "seen at the wall")?;
-                Ok(vec![event(case, now, CaseEvent::WallTraffic { packets: *packets })])
+                let last_seen = (*last_seen).min(now);
+                Ok(vec![event(case, now, CaseEvent::WallTraffic { packets: *packets, last_seen })])
             }
             Command::Retract { sightings, by, reason } => self.retract(sightings, by, *reason, around, now),
             Command::Renew { case, version, by, until, reason } => {

@@ -185,9 +185,9 @@ impl Cases {
                 case.rescan_pending = None;
                 case.last_rescan = Some(Box::new(rescan.clone()));
             }
-            CaseEvent::WallTraffic { packets } => {
-                let total = case.wall_traffic.map_or(0, |(_, n)| n);
-                case.wall_traffic = Some((at, total.saturating_add(*packets)));
+            CaseEvent::WallTraffic { packets, last_seen } => {
+                let (before, total) = case.wall_traffic.unwrap_or((Timestamp::MIN, 0));
+                case.wall_traffic = Some((before.max(*last_seen), total.saturating_add(*packets)));
             }
             CaseEvent::Released { how, watch_until, .. } => {
                 case.last_release = Some((at, *how));

@@ -5,10 +5,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
-use super::elements::{self, Key};
+use super::keys::{self, Key};
 use super::model::{Chain, Fixed, Ip, KeyType, Rule, Set, Side, Term, number, protocol};
+use super::names::{HASHED, VERSIONED, counter, set};
 use super::text::{self, Quoted};
-use super::wall::{HASHED, VERSIONED, Wall, counter, set};
+use super::wall::Wall;
 use crate::enforce::netlink::batch::{Batch, Subject};
 use crate::enforce::netlink::msg;
 use crate::enforce::netlink::wire::{Writer, flag};
@@ -40,7 +41,7 @@ pub fn build(wall: &Wall, comment: &str, batch: &mut Batch) {
     }
     for set in &wall.sets {
         let keys = fixed_keys(&set.fixed);
-        elements::put(batch, &wall.table, set.name, msg::NEWSETELEM, &keys);
+        keys::put(batch, &wall.table, set.name, msg::NEWSETELEM, &keys);
     }
     for chain in &wall.chains {
         new_chain(wall, chain, comment, batch);
@@ -131,7 +132,7 @@ fn fixed_keys(fixed: &Fixed) -> Vec<Key> {
     match fixed {
         Fixed::None => Vec::new(),
         Fixed::Addresses(all) => all.iter().map(|a| Key::plain(octets(*a))).collect(),
-        Fixed::Networks(all) => all.iter().flat_map(|net| elements::range(*net)).collect(),
+        Fixed::Networks(all) => all.iter().flat_map(|net| keys::range(*net)).collect(),
         Fixed::Interfaces(all) => all.iter().map(|name| Key::plain(padded_name(name))).collect(),
         Fixed::Ports(all) => all
             .iter()

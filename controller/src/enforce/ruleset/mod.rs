@@ -4,11 +4,13 @@
 //! * [`wall`]: the rules themselves, chain by chain, with the reasons
 //! * [`text`]: as `nft list` shows them
 //! * [`encode`]: as netlink messages
-//! * [`elements`]: which line goes into which set
+//! * [`lines`]: which line goes into which set; [`keys`]: keys of sets to and from messages; [`names`]: of sets, counters
 
-pub mod elements;
 pub mod encode;
+pub mod keys;
+pub mod lines;
 pub mod model;
+pub mod names;
 pub mod text;
 pub mod wall;
 

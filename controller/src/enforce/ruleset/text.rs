@@ -11,7 +11,8 @@ use ipnet::IpNet;
 use pratique_core::sighting::Transport;
 
 use super::model::{Chain, Fixed, Ip, KeyType, Rule, Set, Side, Term, protocol};
-use super::wall::{VERSIONED, Wall, counter};
+use super::names::{VERSIONED, counter, set};
+use super::wall::Wall;
 
 /// The whole table, with this comment on the chain that carries the version (none if empty).
 pub fn render(wall: &Wall, comment: &str) -> String {
@@ -259,7 +260,106 @@ fn address_type(ip: Ip) -> &'static str {
 
 fn allow(ip: Ip) -> &'static str {
     match ip {
-        Ip::V4 => super::wall::set::ALLOW4,
-        Ip::V6 => super::wall::set::ALLOW6,
+        Ip::V4 => set::ALLOW4,
+        Ip::V6 => set::ALLOW6,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::enforce::config::WallConfig;
+
+    fn chain(config: &WallConfig, name: &str) -> String {
+        let wall = Wall::new(config);
+        let found = wall.chains.iter().find(|c| c.name == name).map(|c| chain_block(c, ""));
+        found.unwrap_or_default().replace('\t', " ")
+    }
+
+    fn config() -> WallConfig {
+        WallConfig {
+            portal4: Some("192.0.2.80".parse().unwrap()),
+            dns4: Some("192.0.2.53:53".parse().unwrap()),
+            scanner: vec!["192.0.2.9".parse().unwrap()],
+            garden_networks: vec!["198.51.100.0/24".parse().unwrap()],
+            ..WallConfig::default()
+        }
+    }
+
+    #[test]
+    fn what_a_resident_sends_meets_services_openings_garden_and_then_the_wall() {
+        let wanted = r#" chain out4 {
+  ip daddr 192.0.2.53 udp dport 53 accept
+  ip daddr 192.0.2.53 tcp dport 53 accept
+  ip daddr 192.0.2.80 tcp dport 80 accept
+  ip daddr 192.0.2.80 tcp dport 443 accept
+  ip daddr @scanner4 ct state established,related ct direction reply accept
+  ip saddr . ip daddr . meta l4proto . th dport @allow4 accept
+  ip daddr @garden4 accept
+  icmp type 3 jump errors_out4
+  icmp type 11 jump errors_out4
+  icmp type 12 jump errors_out4
+  goto blocked4
+ }
+"#;
+        assert_eq!(chain(&config(), "out4"), wanted);
+        let wanted = r#" chain blocked4 {
+  counter name "out_blocked"
+  tcp flags syn / fin,syn,rst,ack update @attempts4 { ip saddr . meta l4proto . th dport counter }
+  meta l4proto udp update @attempts4 { ip saddr . meta l4proto . th dport counter }
+  limit rate over 10000/second burst 2000 packets drop
+  tcp flags syn / fin,syn,rst,ack reject with tcp reset
+  meta l4proto tcp drop
+  reject with icmpx admin-prohibited
+ }
+"#;
+        assert_eq!(chain(&config(), "blocked4"), wanted);
+    }
+
+    #[test]
+    fn what_is_sent_to_a_resident_is_an_answer_or_the_scanners_or_dropped() {
+        let wanted = r#" chain in4 {
+  ip saddr @scanner4 accept
+  ip saddr 192.0.2.53 udp sport 53 accept
+  ip saddr 192.0.2.53 tcp sport 53 accept
+  ip saddr 192.0.2.80 tcp sport 80 accept
+  ip saddr 192.0.2.80 tcp sport 443 accept
+  ip daddr . ip saddr . meta l4proto . th sport @allow4 accept
+  ip saddr @garden4 accept
+  icmp type 3 jump errors_in4
+  icmp type 11 jump errors_in4
+  icmp type 12 jump errors_in4
+  counter name "in_blocked" drop
+ }
+"#;
+        assert_eq!(chain(&config(), "in4"), wanted);
+    }
+
+    #[test]
+    fn who_concerns_no_resident_passes_each_chain_with_two_lookups_per_version_of_ip() {
+        let wall = Wall::new(&config());
+        for chain in wall.chains.iter().filter(|c| c.hook.is_some()) {
+            for version in ["ip ", "ip6 "] {
+                let lookups = chain.rules.iter().filter(|r| rule(r).starts_with(version)).count();
+                assert!((1..=2).contains(&lookups), "{lookups} {version} lookups in {}", chain.name);
+            }
+        }
+    }
+
+    #[test]
+    fn without_services_nothing_is_steered_and_the_wall_still_refuses() {
+        let bare = WallConfig::default();
+        let wanted = " chain steer4 {\n  ip saddr . ip daddr . meta l4proto . th dport @allow4 return\n }\n";
+        assert_eq!(chain(&bare, "steer4"), wanted);
+        assert!(chain(&bare, "out6").ends_with("goto blocked6\n }\n"));
+    }
+
+    #[test]
+    fn another_configuration_is_another_version_and_the_order_of_lists_is_not() {
+        let version = |c: &WallConfig| Wall::new(c).version();
+        assert_ne!(version(&config()), version(&WallConfig { zone: 5, ..config() }));
+        let two = |a: &str, b: &str| WallConfig { scanner: vec![a.parse().unwrap(), b.parse().unwrap()], ..config() };
+        assert_eq!(version(&two("192.0.2.1", "192.0.2.2")), version(&two("192.0.2.2", "192.0.2.1")));
+        assert!(Wall::same_schema(&version(&config())));
     }
 }

@@ -66,7 +66,7 @@ fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
             let verdict = [Verdict::Clean, Verdict::Vulnerable, Verdict::Inconclusive][usize::from(v)];
             Command::RecordRescan { case: CaseId(c), rescan: rescan(verdict, now) }
         }
-        Step::Wall(c) => Command::WallTraffic { case: CaseId(c), packets: 3 },
+        Step::Wall(c) => Command::WallTraffic { case: CaseId(c), packets: 3, last_seen: now },
         Step::Retract(n) => Command::Retract { sightings: vec![SightingNo(n)], by: person("bob"), reason: None },
         Step::Feed(ago) => {
             Command::FeedDelivered { source: "feed".into(), covers_until: now.minus(Span::from_hours(ago)) }

@@ -55,7 +55,7 @@ fn blocked_attacks_start_the_silence_anew_and_ask_for_a_new_rescan() {
     let mut bench = Bench::quarantined();
     report_and_rescan(&mut bench, Verdict::Clean, hours(3));
     let case = bench.case().id;
-    bench.send(Command::WallTraffic { case, packets: 40 }, hours(4)).unwrap();
+    bench.send(Command::WallTraffic { case, packets: 40, last_seen: hours(4) }, hours(4)).unwrap();
     assert_eq!(missing(&bench, hours(5)), Some(Missing::Rescan));
     assert!(bench.send(Command::SelfRelease { case }, hours(6)).is_err());
     report_and_rescan(&mut bench, Verdict::Clean, hours(4).plus(Span::from_mins(30)));

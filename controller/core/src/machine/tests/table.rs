@@ -116,7 +116,7 @@ fn commands(bench: &Bench, now: Timestamp) -> Vec<(&'static str, Command, Timest
         ("self-release", Command::SelfRelease { case: id }),
         ("request-rescan", Command::RequestRescan { case: id, trigger: RescanTrigger::Staff }),
         ("record-rescan", Command::RecordRescan { case: id, rescan: clean(now) }),
-        ("wall-traffic", Command::WallTraffic { case: id, packets: 5 }),
+        ("wall-traffic", Command::WallTraffic { case: id, packets: 5, last_seen: now }),
         ("retract", Command::Retract { sightings, by: by.clone(), reason: None }),
         (
             "renew",

@@ -4,26 +4,28 @@
 //! when an answer was lost. Everything is one batch, taken whole or not at all, where the socket's buffer holds it; in a
 //! user namespace it is cut, in an order in which a line that stays is never free.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::time::{Duration, Instant};
+mod read;
 
-use ipnet::Ipv6Net;
+use std::net::IpAddr;
+use std::time::Instant;
+
 use nix::errno::Errno;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::playbook::PortSpec;
-use pratique_core::sighting::Transport;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
+use self::read::attempt;
 use super::config::WallConfig;
 use super::netlink::batch::{Batch, Subject};
 use super::netlink::listen::{Heard, Listener};
 use super::netlink::msg;
 use super::netlink::socket::{NetlinkError, Socket};
-use super::netlink::wire::{Message, Writer};
-use super::ruleset::elements::{self, Key, Lines};
+use super::ruleset::Wall;
 use super::ruleset::encode;
-use super::ruleset::model::{number, protocol};
-use super::ruleset::wall::{HASHED, VERSIONED, Wall, counter, set};
+use super::ruleset::keys::{self, Key};
+use super::ruleset::lines::Lines;
+use super::ruleset::model::number;
+use super::ruleset::names::{counter, set};
 use super::{Attempt, Counter, Drift, EnforceError, Enforcer, Opening};
 
 /// A batch longer than this would overrun our own listener with notifications: it is closed meanwhile, and the generation
@@ -33,10 +35,6 @@ const QUIET_BELOW: usize = 256 * 1024;
 const MOST_OPENINGS: usize = 262_144;
 /// Opened flows last this much longer than asked, so that the next answer for the same name need not renew them.
 const OPENING_SLACK: u32 = 4;
-/// A set that is being read while others change it, or while the kernel grows it, is read again this often.
-const DUMP_TRIES: u32 = 50;
-/// Pause before reading again; growing a set of a million takes some hundred milliseconds.
-const GROWING: Duration = Duration::from_millis(20);
 /// A commit that others overtook is tried again this often.
 const STALE_TRIES: u32 = 5;
 
@@ -88,144 +86,6 @@ impl NftEnforcer {
         self.held = None;
         self.openings.clear();
         self.commit(&batch)
-    }
-
-    /// By which rules our table was built, empty if it does not say; none: no table.
-    fn standing_version(&mut self) -> Result<Option<String>, EnforceError> {
-        let table = self.wall.table.clone();
-        let there = self.socket.get(msg::GETTABLE, |w| w.text(1, &table), |_| ()).map_err(translate)?;
-        if there.is_none() {
-            return Ok(None);
-        }
-        let read = |message: Message<'_>| {
-            let data = message.attributes().get(12).unwrap_or_default();
-            // Type 0, length, text with its zero byte.
-            let text = data.get(2..).unwrap_or_default().split(|b| *b == 0).next().unwrap_or_default();
-            String::from_utf8_lossy(text).into_owned()
-        };
-        let asked = |w: &mut Writer| {
-            w.text(1, &table);
-            w.text(3, VERSIONED);
-        };
-        Ok(Some(self.socket.get(msg::GETCHAIN, asked, read).map_err(translate)?.unwrap_or_default()))
-    }
-
-    /// Names of objects of our table; `name` is the attribute that holds them.
-    fn names(&mut self, kind: u16, name: u16) -> Result<Vec<String>, EnforceError> {
-        let found = std::cell::RefCell::new(Vec::new());
-        let table = self.wall.table.clone();
-        self.socket
-            .dump(
-                kind,
-                |w| w.text(1, &table),
-                || found.borrow_mut().clear(),
-                |message| {
-                    // Older kernels dump all tables' objects whatever was asked.
-                    let attributes = message.attributes();
-                    if attributes.text(1) == Some(&table) {
-                        found.borrow_mut().extend(attributes.text(name).map(str::to_owned));
-                    }
-                },
-            )
-            .map_err(translate)?;
-        Ok(found.into_inner())
-    }
-
-    fn dump_set<T>(
-        &mut self,
-        set: &str,
-        mut each: impl FnMut(&mut Vec<T>, elements::Read<'_>),
-    ) -> Result<Vec<T>, EnforceError> {
-        let found = std::cell::RefCell::new(Vec::new());
-        let table = self.wall.table.clone();
-        self.socket
-            .dump(
-                msg::GETSETELEM,
-                |w| {
-                    w.text(1, &table);
-                    w.text(2, set);
-                },
-                || found.borrow_mut().clear(),
-                |message| {
-                    for element in elements::read(message.attributes()) {
-                        each(&mut found.borrow_mut(), element);
-                    }
-                },
-            )
-            .map_err(translate)?;
-        Ok(found.into_inner())
-    }
-
-    /// All keys of a hash set. The kernel grows such a set in the background after many additions, and a dump meanwhile can
-    /// miss elements without saying so. So what several dumps found is joined until it is as many as the kernel counts
-    /// (6.16 and later tell), or until two dumps in a row agree with it.
-    fn dump_keys<const N: usize>(&mut self, set: &str) -> Result<FxHashSet<[u8; N]>, EnforceError> {
-        let mut found: FxHashSet<[u8; N]> = FxHashSet::default();
-        let mut agreeing = 0;
-        for _ in 0..DUMP_TRIES {
-            let before = self.socket.generation().map_err(translate)?;
-            let keys: FxHashSet<[u8; N]> = self
-                .dump_set(set, |all, element| all.extend(<[u8; N]>::try_from(element.key).ok()))?
-                .into_iter()
-                .collect();
-            let counted = self.count(set)?;
-            if self.socket.generation().map_err(translate)? != before {
-                (found, agreeing) = (FxHashSet::default(), 0);
-                continue;
-            }
-            let size = keys.len();
-            found.extend(keys);
-            match counted {
-                Some(count) if count == found.len() => return Ok(found),
-                Some(_) => {}
-                None if size == found.len() => {
-                    agreeing += 1;
-                    if agreeing == 2 {
-                        return Ok(found);
-                    }
-                }
-                None => agreeing = 0,
-            }
-            std::thread::sleep(GROWING);
-        }
-        Err(EnforceError::Changed(format!("set `{set}` could not be read whole")))
-    }
-
-    /// How many elements the kernel counts in a set; none if this kernel does not tell.
-    fn count(&mut self, set: &str) -> Result<Option<usize>, EnforceError> {
-        let table = self.wall.table.clone();
-        let read = self.socket.get(
-            msg::GETSET,
-            |w| {
-                w.text(1, &table);
-                w.text(2, set);
-            },
-            // NFTA_SET_COUNT.
-            |message| message.attributes().u32(20).map(|count| count as usize),
-        );
-        Ok(read.map_err(translate)?.flatten())
-    }
-
-    fn read_lines(&mut self) -> Result<Lines, EnforceError> {
-        let sets = self.names(msg::GETSET, 2)?;
-        let has = |name: &str| sets.iter().any(|s| s == name);
-        let mut found: Vec<Element> = Vec::new();
-        if has(set::JAILED4) {
-            found.extend(self.dump_keys(set::JAILED4)?.into_iter().map(|key: [u8; 4]| Element::V4(key.into())));
-        }
-        for (length, name) in HASHED {
-            if has(name) {
-                let keys = self.dump_keys(name)?.into_iter();
-                found.extend(keys.filter_map(|key: [u8; 16]| Ipv6Net::new(key.into(), length).ok()).map(Element::V6));
-            }
-        }
-        if has(set::JAILED6_ODD) {
-            let marks = self.dump_set(set::JAILED6_ODD, |all, element| {
-                all.extend(<[u8; 16]>::try_from(element.key).ok().map(|k| (k, element.end)));
-            })?;
-            found.extend(elements::prefixes(marks.iter().map(|(k, end)| (k, *end))).into_iter().map(Element::V6));
-        }
-        Lines::new(found).map_err(|wide| EnforceError::Changed(format!("the table holds what we never put in: {wide}")))
     }
 
     /// Lets the own copy follow the kernel's sets where it is not known.
@@ -294,7 +154,7 @@ impl NftEnforcer {
                 let left = u64::try_from((*closes - now).as_millis()).unwrap_or(u64::MAX);
                 key.lasting(left.max(1))
             });
-            elements::put_each(batch, &self.wall.table, name, msg::NEWSETELEM, keys);
+            keys::put_each(batch, &self.wall.table, name, msg::NEWSETELEM, keys);
         }
     }
 
@@ -304,9 +164,9 @@ impl NftEnforcer {
         for (name, length) in [(set::ALLOW4, 16), (set::ALLOW6, 40)] {
             let of = |keys: &[Key]| keys.iter().copied().filter(|k| k.bytes().len() == length).collect::<Vec<_>>();
             let bare = of(renewed).into_iter().map(|k| k.lasting(0));
-            elements::put_each(&mut batch, &self.wall.table, name, msg::DELSETELEM, bare);
+            keys::put_each(&mut batch, &self.wall.table, name, msg::DELSETELEM, bare);
             let all = of(renewed).into_iter().chain(of(new));
-            elements::put_each(&mut batch, &self.wall.table, name, msg::NEWSETELEM, all);
+            keys::put_each(&mut batch, &self.wall.table, name, msg::NEWSETELEM, all);
         }
         batch
     }
@@ -330,6 +190,7 @@ impl Enforcer for NftEnforcer {
         }
         let lines = self.read_lines()?;
         let found = lines.iter().collect();
+        self.read_openings()?;
         self.held = Some(lines);
         Ok(Some(found))
     }
@@ -506,26 +367,8 @@ fn opening_key(opening: &Opening, port: PortSpec) -> Result<Key, EnforceError> {
             return Err(EnforceError::Failed(format!("{net} cannot be opened: openings are for an address or a /64")));
         }
     };
-    elements::flow_key(resident, opening.to, number(port.transport), port.port)
+    keys::flow_key(resident, opening.to, number(port.transport), port.port)
         .ok_or_else(|| EnforceError::Failed("an opening must be within one version of IP".into()))
-}
-
-/// Address of `N` bytes, protocol, port, each padded to four bytes.
-fn attempt<const N: usize>(element: elements::Read<'_>) -> Option<Attempt> {
-    let address = element.key.get(..N)?;
-    let resident = if N == 4 {
-        Element::V4(Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?))
-    } else {
-        let address = Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?);
-        Element::V6(Ipv6Net::new(address, 64).ok()?.trunc())
-    };
-    let transport = match *element.key.get(N)? {
-        protocol::TCP => Transport::Tcp,
-        protocol::UDP => Transport::Udp,
-        _ => return None,
-    };
-    let port = u16::from_be_bytes(element.key.get(N + 4..N + 6)?.try_into().ok()?);
-    Some(Attempt { resident, port: PortSpec { port, transport }, packets: element.packets })
 }
 
 fn translate(error: NetlinkError) -> EnforceError {

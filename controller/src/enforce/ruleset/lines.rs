@@ -4,132 +4,16 @@
 //! and interval sets refuse overlaps, so they are joined to ranges first. Each IPv6 prefix also marks its /48 in `near6`.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{IpNet, Ipv6Net};
 use pratique_core::plan::{Diff, Element};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::wall::{HASHED, set};
-use crate::enforce::netlink::batch::{Batch, Subject};
-use crate::enforce::netlink::wire::{Attributes, MAX_ATTRIBUTE};
-use crate::enforce::netlink::{msg, wire::flag};
-
-/// The longest key: two IPv6 addresses, protocol and port, each padded to four bytes.
-const LONGEST: usize = 40;
-/// Bytes of attribute heads, flags and timeout around a key.
-const KEY_OVERHEAD: usize = 12 + 8 + 12;
-
-/// One key of a set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key {
-    bytes: [u8; LONGEST],
-    length: u8,
-    /// The first key after a range.
-    end: bool,
-    /// Milliseconds until it goes by itself; 0 for never.
-    timeout: u64,
-}
-
-impl Key {
-    /// A key of these bytes; more than 40 are cut.
-    pub fn plain(from: impl AsRef<[u8]>) -> Self {
-        let from = from.as_ref();
-        let length = from.len().min(LONGEST);
-        let mut bytes = [0; LONGEST];
-        bytes[..length].copy_from_slice(&from[..length]);
-        Self { bytes, length: length as u8, end: false, timeout: 0 }
-    }
-
-    /// The same key, going by itself after so many milliseconds; 0 for never.
-    pub fn lasting(self, timeout: u64) -> Self {
-        Self { timeout, ..self }
-    }
-
-    /// Its bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
-    }
-}
-
-/// First key of a network and first key after it; without the latter for a network that reaches to the end.
-pub fn range(net: IpNet) -> Vec<Key> {
-    let (first, after) = match net {
-        IpNet::V4(n) => {
-            let after = u32::from(n.broadcast()).checked_add(1).map(|a| Key::plain(a.to_be_bytes()));
-            (Key::plain(n.network().octets()), after)
-        }
-        IpNet::V6(n) => {
-            let after = u128::from(n.broadcast()).checked_add(1).map(|a| Key::plain(a.to_be_bytes()));
-            (Key::plain(n.network().octets()), after)
-        }
-    };
-    std::iter::once(first).chain(after.map(|key| Key { end: true, ..key })).collect()
-}
-
-/// Adds messages of `kind` (new or delete) for these keys; as many messages as the 16-bit length of attributes asks for.
-pub fn put<'a>(
-    batch: &mut Batch,
-    table: &str,
-    set: &'static str,
-    kind: u16,
-    keys: impl IntoIterator<Item = &'a Key, IntoIter: Iterator>,
-) {
-    put_each(batch, table, set, kind, keys.into_iter().copied());
-}
-
-/// As [`put`], from an iterator of keys.
-pub fn put_each(batch: &mut Batch, table: &str, set: &'static str, kind: u16, keys: impl Iterator<Item = Key>) {
-    let mut keys = keys.peekable();
-    while keys.peek().is_some() {
-        let (flags, subject) =
-            if kind == msg::NEWSETELEM { (flag::CREATE, Subject::Adding(set)) } else { (0, Subject::Removing(set)) };
-        let w = batch.message(kind, flags, subject);
-        w.text(1, table);
-        w.text(2, set);
-        let list = w.begin(3);
-        while let Some(key) = keys.next_if(|_| w.nest_len(&list) + LONGEST + KEY_OVERHEAD <= MAX_ATTRIBUTE) {
-            let element = w.begin(1);
-            let value = w.begin(1);
-            w.bytes(1, key.bytes());
-            w.end(value);
-            if key.end {
-                // NFT_SET_ELEM_INTERVAL_END.
-                w.u32(3, 1);
-            }
-            if key.timeout > 0 {
-                w.u64(4, key.timeout);
-            }
-            w.end(element);
-        }
-        w.end(list);
-    }
-}
-
-/// An element as the kernel tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Read<'a> {
-    /// Its key.
-    pub key: &'a [u8],
-    /// The first key after a range.
-    pub end: bool,
-    /// Milliseconds left, if it goes by itself.
-    pub left: Option<u64>,
-    /// Packets counted.
-    pub packets: u64,
-}
-
-/// The elements of a dump message, in order.
-pub fn read(message: Attributes<'_>) -> impl Iterator<Item = Read<'_>> {
-    message.nested(3).into_iter().flatten().filter_map(|(_, element)| {
-        let element = Attributes(element);
-        let key = element.nested(1)?.get(1)?;
-        // One expression stands alone (7), several in a list (11).
-        let expression = element.nested(7).or_else(|| element.nested(11)?.nested(1));
-        let packets = expression.and_then(|e| e.nested(2)?.u64(2)).unwrap_or(0);
-        Some(Read { key, end: element.u32(3).is_some_and(|f| f & 1 != 0), left: element.u64(5), packets })
-    })
-}
+use super::keys::{Key, put, put_each, range};
+use super::names::{HASHED, set};
+use crate::enforce::netlink::batch::Batch;
+use crate::enforce::netlink::msg;
 
 /// Lines behind the wall, as the sets hold them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -428,33 +312,12 @@ fn upper_key(upper: u64) -> Key {
     Key::plain((u128::from(upper) << 64).to_be_bytes())
 }
 
-/// The key of an opened flow.
-pub fn flow_key(resident: IpAddr, to: IpAddr, protocol: u8, port: u16) -> Option<Key> {
-    let mut bytes = Vec::with_capacity(LONGEST);
-    match (resident, to) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            bytes.extend(from.octets());
-            bytes.extend(to.octets());
-        }
-        (IpAddr::V6(from), IpAddr::V6(to)) => {
-            bytes.extend(upper_key(upper(from)).bytes());
-            bytes.extend(to.octets());
-        }
-        _ => return None,
-    }
-    bytes.extend([protocol, 0, 0, 0]);
-    bytes.extend(port.to_be_bytes());
-    bytes.extend([0, 0]);
-    Some(Key::plain(bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use pratique_core::ids::Seq;
     use proptest::prelude::*;
 
     use super::*;
-    use crate::enforce::netlink::wire::Messages;
 
     fn e(text: &str) -> Element {
         text.parse().unwrap()
@@ -515,21 +378,6 @@ mod tests {
         let pairs: Vec<([u8; 16], bool)> = keys.iter().map(|k| (k.bytes().try_into().unwrap(), k.end)).collect();
         let found = prefixes(pairs.iter().map(|(k, end)| (k, *end)));
         assert_eq!(found, ["2001:db8::/62".parse::<Ipv6Net>().unwrap()]);
-    }
-
-    #[test]
-    fn many_elements_are_split_into_messages_that_the_16_bit_length_holds() {
-        let keys: Vec<Key> = (0..10_000u32).map(|n| Key::plain(n.to_be_bytes())).collect();
-        let mut batch = Batch::default();
-        put(&mut batch, "pratique", set::JAILED4, msg::NEWSETELEM, &keys);
-        let bytes = batch.framed(0..batch.len(), 0, None);
-        let mut found = Vec::new();
-        for message in Messages(&bytes).filter(|m| m.kind & 0xff == msg::NEWSETELEM) {
-            assert!(message.payload.len() < MAX_ATTRIBUTE + 100);
-            found.extend(read(message.attributes()).map(|r| r.key.to_vec()));
-        }
-        assert_eq!(batch.len(), 3);
-        assert_eq!(found, keys.iter().map(|k| k.bytes().to_vec()).collect::<Vec<_>>());
     }
 
     fn small() -> impl Strategy<Value = Element> {
