@@ -182,7 +182,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     if let Some(folder) = &config.drop_dir {
         let folder = Inbox::open(folder, metrics.registry())?;
-        tasks.spawn(Arc::clone(&inbox).watch(folder, stopping.clone()));
+        let every = Duration::from_millis(config.drop_look_ms.into());
+        tasks.spawn(Arc::clone(&inbox).watch(folder, every, stopping.clone()));
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
