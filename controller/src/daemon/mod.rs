@@ -117,7 +117,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let release = emergency::Marker::at(&config.data_dir);
     let released = release.reason();
     let at_start = |world: &pratique_core::world::World| match &released {
-        Some(_) => emergency::releases(world),
+        Some(reason) => emergency::releases(world, reason),
         None => Vec::new(),
     };
     let policy = Arc::new(policies.policy.clone());

@@ -72,14 +72,7 @@ impl Turn {
         match world.decide(&wish.command, now) {
             Err(refusal) => refuse(reply, refusal.into()),
             Ok(events) => {
-                let case = events.iter().find_map(|e| match &e.body {
-                    Body::Case { case, .. } => Some(*case),
-                    _ => None,
-                });
-                if let (Some(text), Some(case)) = (wish.text, case) {
-                    self.batch.texts.push((TextRef::of(&text), case, text));
-                }
-                self.take(world, events);
+                let case = self.take_with(world, events, wish.text);
                 self.replies.push(Box::new(move |result| {
                     let done = result.map_err(|e| EngineError::Store(e.to_owned())).map(|(world, seq)| Done {
                         seq,
@@ -89,6 +82,26 @@ impl Turn {
                 }));
             }
         }
+    }
+
+    /// A wish nobody waits for; a refusal means that there is nothing to do.
+    pub(super) fn unasked(&mut self, world: &mut World, wish: Wish, now: Timestamp) {
+        if let Ok(events) = world.decide(&wish.command, now) {
+            self.take_with(world, events, wish.text);
+        }
+    }
+
+    /// Events with the text they refer to; the case they are about.
+    fn take_with(&mut self, world: &mut World, events: Vec<Event>, text: Option<String>) -> Option<CaseId> {
+        let case = events.iter().find_map(|e| match &e.body {
+            Body::Case { case, .. } => Some(*case),
+            _ => None,
+        });
+        if let (Some(text), Some(case)) = (text, case) {
+            self.batch.texts.push((TextRef::of(&text), case, text));
+        }
+        self.take(world, events);
+        case
     }
 
     /// A command nobody waits for; a refusal means that there is nothing to do.
