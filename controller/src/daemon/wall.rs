@@ -94,8 +94,10 @@ impl Walls {
     }
 
     fn observe(&self) -> Result<Option<Vec<Element>>, EnforceError> {
+        // A dump may take seconds; nobody waits for it behind this lock.
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match self.kind {
-            EnforcerKind::Nft => nft::observed(&self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            EnforcerKind::Nft => nft::observed(&config),
             // Nothing is enforced, and that is what an observer finds.
             EnforcerKind::DryRun => Ok(None),
         }

@@ -255,9 +255,13 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 Input::Read(look) => turn.reads.push(look),
             }
             taken += 1;
-            if taken < PER_TURN {
+            // After a failure one at a time: what frees a line must not share the fate of what a full disk refuses.
+            if taken < PER_TURN && self.unwell_until.is_none() {
                 next = self.inputs.try_recv().ok();
             }
+        }
+        if self.unwell_until.is_some() && !turn.batch.is_empty() {
+            return None;
         }
         if let Some(job) = self.intakes.front_mut()
             && turn.intake(&mut self.world, &mut self.numbers, job, now)
@@ -271,7 +275,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
         let due = self.world.cases().due_by(now);
         if !due.is_empty() || now >= self.tick_at {
             self.tick_at = now.plus(TICK_EVERY);
-            turn.quietly(&mut self.world, &Command::Tick, now);
+            if self.unwell_until.is_none() || !turn.tick_freeing(&mut self.world, now) {
+                turn.quietly(&mut self.world, &Command::Tick, now);
+            }
             self.world.postpone_due(&due, now);
         }
         None

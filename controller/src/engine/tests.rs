@@ -493,3 +493,26 @@ async fn a_purge_the_store_did_not_carry_out_is_made_up_for() {
     let b = Bench::at(b.folder).await;
     assert!(b.handle.read(|w, _| w.lines.line(&"line-1".into())).await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn on_a_full_disk_a_quarantine_ends_in_time_although_a_rule_waits_for_its_room() {
+    let mut policy = policy().as_ref().clone();
+    policy.global.caps.automatic_per_hour = 1;
+    policy.global.approval_at_least = pratique_core::playbook::ApprovalRule::Auto;
+    policy.playbooks.get_mut(&"mirai".into()).unwrap().approval = pratique_core::playbook::ApprovalRule::Auto;
+    let b = Bench::under(tempfile::tempdir().unwrap(), Arc::new(policy)).await;
+    for (line, address) in [("line-1", "192.0.2.1"), ("line-2", "192.0.2.2"), ("line-3", "192.0.2.3")] {
+        b.home(line, address).await;
+    }
+    b.report(&["192.0.2.1", "192.0.2.2", "192.0.2.3"], "mirai").await.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+    // The next tick ends one quarantine and would begin another.
+    b.full.store(true, Ordering::SeqCst);
+    b.clock.0.fetch_add(31 * 86_400_000, Ordering::SeqCst);
+    for _ in 0..10 {
+        b.clock.0.fetch_add(6_000, Ordering::SeqCst);
+        b.handle.read(|_, _| ()).await.unwrap();
+    }
+    assert_eq!(b.count(StateName::Quarantined).await, 0, "every quarantine ends");
+    assert!(b.seen.wall().is_empty());
+}

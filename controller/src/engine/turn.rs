@@ -111,6 +111,22 @@ impl Turn {
         }
     }
 
+    /// Of what time brings about, what frees or ends; false if there is none. For a store that has no room for the rest.
+    pub(super) fn tick_freeing(&mut self, world: &mut World, now: Timestamp) -> bool {
+        let events = world.decide(&Command::Tick, now).unwrap_or_default();
+        let mut by_case: BTreeMap<CaseId, Batch> = BTreeMap::new();
+        for event in events {
+            if let Body::Case { case, .. } = &event.body {
+                by_case.entry(*case).or_default().events.push(event);
+            }
+        }
+        let freeing: Vec<Event> =
+            by_case.into_values().filter(Batch::frees_only).flat_map(|batch| batch.events).collect();
+        let any = !freeing.is_empty();
+        self.take(world, freeing);
+        any
+    }
+
     pub(super) fn load_policy(&mut self, world: &mut World, now: Timestamp) {
         let digest = world.policy().digest;
         self.quietly(world, &Command::LoadPolicy { digest }, now);
