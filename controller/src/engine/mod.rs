@@ -56,10 +56,16 @@ pub struct Engine<S: Store, O: Outside> {
     last_at: Timestamp,
     since_snapshot: u64,
     housekeeping_at: Timestamp,
+    /// The policy that was last committed; a failed append falls back to it.
+    in_force: Arc<Policy>,
     /// The store failed; until then only what frees lines is tried.
     unwell_until: Option<(Timestamp, String)>,
+    /// Memory holds what the store did not take, and could not be loaded again: nothing may follow from it.
+    ahead: bool,
     /// Another writer leads; this one never writes again.
     fenced: bool,
+    /// When time is next looked at, however busy the loop is.
+    tick_at: Timestamp,
     intakes: std::collections::VecDeque<turn::IntakeJob>,
 }
 
@@ -77,6 +83,12 @@ const REST_AFTER_FAILURE: Span = Span::from_secs(5);
 
 /// The loop looks at the clock at least this often, so that a clock that was slewed is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(5);
+
+/// Cases that wait for room under a cap have no deadline; they are looked at this often, also when inputs never pause.
+const TICK_EVERY: Span = Span::from_secs(5);
+
+/// The engine's time never goes back behind the log's. A clock further behind than this at start is told.
+const CLOCK_BEHIND: Span = Span::from_secs(60);
 
 /// How often the store is looked at while it is unwell.
 const SLEEP_WHILE_UNWELL: Duration = Duration::from_secs(1);
@@ -97,6 +109,13 @@ impl<S: Store, O: Outside> Engine<S, O> {
         let (handle, inputs) = EngineHandle::new();
         let now = clock.now();
         let boot = boot::load(&mut store, Arc::clone(&policy), now).await?;
+        if boot.last_at > now.plus(CLOCK_BEHIND) {
+            warn!(
+                log = %boot.last_at, clock = %now,
+                "the log's last entry lies in the future: deadlines stand still until the clock has passed it; check the \
+                 time service"
+            );
+        }
         let mut engine = Self {
             store,
             outside,
@@ -109,8 +128,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
             wall: wall::Counters::default(),
             since_snapshot: boot.replayed,
             housekeeping_at: now,
+            in_force: policy,
             unwell_until: None,
+            ahead: false,
             fenced: false,
+            tick_at: now,
             intakes: std::collections::VecDeque::new(),
         };
         let mut turn = Turn::default();
@@ -136,7 +158,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
         loop {
             let input = self.next_input().await;
             let now = self.now();
-            if !self.fenced && self.unwell_until.as_ref().is_some_and(|(until, _)| *until == Timestamp::MAX) {
+            if self.ahead && !self.fenced {
                 self.reload().await;
             }
             let mut turn = Turn::default();
@@ -150,7 +172,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             if self.since_snapshot >= SNAPSHOT_EVERY {
                 self.snapshot().await;
             }
-            if now >= self.housekeeping_at {
+            if now >= self.housekeeping_at && !self.ahead {
                 self.housekeeping_at = now.plus(HOUSEKEEPING_EVERY);
                 self.housekeeping(now).await;
             }
@@ -204,8 +226,20 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn::refuse(reply, self.unwell());
                     }
                 }
-                Input::Policy(policy, reply) => turn.policy(&mut self.world, policy, reply, now),
-                Input::Purge(line, by, reply) => turn.purge(&mut self.world, line, by, reply, now),
+                Input::Policy(policy, reply) => {
+                    if self.may_try(false, now) {
+                        turn.policy(&mut self.world, policy, reply, now);
+                    } else {
+                        turn::refuse(reply, self.unwell());
+                    }
+                }
+                Input::Purge(line, by, reply) => {
+                    if self.may_try(false, now) {
+                        turn.purge(&mut self.world, line, by, reply, now);
+                    } else {
+                        turn::refuse(reply, self.unwell());
+                    }
+                }
                 Input::Wall(..) if !self.may_try(false, now) => {}
                 Input::Wall(attempts, read_at) => {
                     let commands = self.wall.read(&self.world, &attempts, read_at);
@@ -231,12 +265,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if !self.may_try(false, now) {
             return None;
         }
-        if self.world.cases().next_deadline().is_some_and(|d| d <= now) {
+        let due = self.world.cases().due_by(now);
+        if !due.is_empty() || now >= self.tick_at {
+            self.tick_at = now.plus(TICK_EVERY);
             turn.quietly(&mut self.world, &Command::Tick, now);
-            self.world.postpone_due(now);
-        } else if taken == 0 {
-            // Cases that waited for room under a cap.
-            turn.quietly(&mut self.world, &Command::Tick, now);
+            self.world.postpone_due(&due, now);
         }
         None
     }
@@ -244,7 +277,13 @@ impl<S: Store, O: Outside> Engine<S, O> {
     /// Commits a turn; on failure tells everybody and loads the world again.
     async fn finish(&mut self, mut turn: Turn, now: Timestamp) {
         let reads = std::mem::take(&mut turn.reads);
+        if self.ahead {
+            // Wishes were refused one by one. The wall, the view and the snapshot must not follow this memory.
+            reads.into_iter().for_each(|look| look(&self.world, now));
+            return;
+        }
         if let Err(error) = self.commit(turn, now).await {
+            self.ahead = true;
             error!(%error, "the store did not take a batch; nothing of it happened");
             self.outside.failed(&error);
             self.unwell_until = Some((now.plus(REST_AFTER_FAILURE), error.to_string()));
@@ -276,6 +315,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             }
             self.unwell_until = None;
         }
+        self.in_force = Arc::clone(self.world.policy());
         for line in purges {
             if let Err(error) = self.store.purge(line).await {
                 warn!(%error, "a purge was logged but not carried out; it is tried again by the next purge");
@@ -286,20 +326,24 @@ impl<S: Store, O: Outside> Engine<S, O> {
         self.since_snapshot = self.since_snapshot.saturating_add(events.len() as u64);
         let settled = self.world.settle(self.last, now);
         self.outside.settled(settled, &self.world, now);
-        self.outside.committed(&events, &self.world);
+        // An empty turn says nothing about a store that failed before.
+        if self.unwell_until.is_none() {
+            self.outside.committed(&events, &self.world);
+        }
         let (world, seq) = (&self.world, self.last);
         replies.into_iter().for_each(|reply| reply(Ok((world, seq))));
         Ok(())
     }
 
     async fn reload(&mut self) {
-        let policy = Arc::clone(self.world.policy());
+        let policy = Arc::clone(&self.in_force);
         let now = self.now();
         match boot::load(&mut self.store, policy, now).await {
             Ok(boot) => {
                 self.world = boot.world.with_plan_of(&mut self.world);
                 self.numbers = boot.numbers;
                 self.last = boot.last;
+                self.ahead = false;
                 self.wall = wall::Counters::default();
                 if let Some((until, _)) = &mut self.unwell_until {
                     *until = (*until).min(now.plus(REST_AFTER_FAILURE));
@@ -326,6 +370,10 @@ impl<S: Store, O: Outside> Engine<S, O> {
     }
 
     async fn snapshot(&mut self) {
+        if self.ahead {
+            // It would bring back at the next start what never was stored.
+            return;
+        }
         match serde_json::to_vec(self.world.cases()) {
             Ok(state) => match self.store.snapshot(self.last, state).await {
                 Ok(()) => self.since_snapshot = 0,

@@ -33,16 +33,26 @@ impl Clock for Hand {
 struct Fragile {
     store: SqliteStore,
     full: Arc<AtomicBool>,
+    /// Reading fails too.
+    dead: Arc<AtomicBool>,
+    /// Somebody else has appended.
+    fenced: Arc<AtomicBool>,
 }
 
 impl Store for Fragile {
     async fn load(&mut self) -> Result<Loaded, StoreError> {
+        if self.dead.load(Ordering::SeqCst) {
+            return Err(StoreError::Io("test".into()));
+        }
         self.store.load().await
     }
     async fn load_whole(&mut self) -> Result<Loaded, StoreError> {
         self.store.load_whole().await
     }
     async fn append(&mut self, expected: Seq, batch: Batch) -> Result<Seq, StoreError> {
+        if self.fenced.load(Ordering::SeqCst) {
+            return Err(StoreError::Fenced { expected, found: Seq(expected.0 + 1) });
+        }
         if self.full.load(Ordering::SeqCst) && !batch.frees_only() {
             return Err(StoreError::Full("test".into()));
         }
@@ -66,12 +76,15 @@ impl Store for Fragile {
 }
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>)>>);
+struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>, usize)>>);
 
 impl Seen {
     fn wall(&self) -> Vec<String> {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         seen.0.iter().map(ToString::to_string).collect()
+    }
+    fn told(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).2
     }
     fn count(&self, of: impl Fn(&CaseEvent) -> bool) -> usize {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +94,9 @@ impl Seen {
 
 impl Outside for Seen {
     fn committed(&mut self, events: &[(Seq, Event)], _: &World) {
-        self.0.lock().unwrap().1.extend(events.iter().map(|(_, e)| e.clone()));
+        let mut seen = self.0.lock().unwrap();
+        seen.1.extend(events.iter().map(|(_, e)| e.clone()));
+        seen.2 += 1;
     }
     fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
         let mut seen = self.0.lock().unwrap();
@@ -99,8 +114,11 @@ struct Bench {
     folder: tempfile::TempDir,
     clock: Arc<Hand>,
     full: Arc<AtomicBool>,
+    dead: Arc<AtomicBool>,
+    fenced: Arc<AtomicBool>,
     seen: Seen,
     handle: EngineHandle,
+    reader: Arc<dyn Reader>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -117,14 +135,19 @@ impl Bench {
     }
 
     async fn at(folder: tempfile::TempDir) -> Self {
+        Self::under(folder, policy()).await
+    }
+
+    async fn under(folder: tempfile::TempDir, policy: Arc<Policy>) -> Self {
         let clock = Arc::new(Hand(AtomicI64::new(NOON * 1000)));
         let (full, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
-        let store = Fragile { store, full: full.clone() };
-        let (engine, handle) =
-            Engine::load(store, policy(), clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
+        let reader = store.reader();
+        let (dead, fenced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let store = Fragile { store, full: full.clone(), dead: dead.clone(), fenced: fenced.clone() };
+        let (engine, handle) = Engine::load(store, policy, clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
         let task = tokio::spawn(engine.run());
-        Self { folder, clock, full, seen, handle, task }
+        Self { folder, clock, full, dead, fenced, seen, handle, reader, task }
     }
 
     /// As a crash does: nothing is written any more.
@@ -147,8 +170,17 @@ impl Bench {
     }
 
     async fn report(&self, addresses: &[&str], cause: &str) -> Result<handle::IntakeReport, EngineError> {
+        self.report_from("shadowserver", addresses, cause).await
+    }
+
+    async fn report_from(
+        &self,
+        source: &str,
+        addresses: &[&str],
+        cause: &str,
+    ) -> Result<handle::IntakeReport, EngineError> {
         let sighting = |a: &&str| Sighting {
-            source: "shadowserver".into(),
+            source: source.into(),
             report: "test".into(),
             cause: cause.into(),
             address: a.parse().unwrap(),
@@ -162,7 +194,7 @@ impl Bench {
         };
         let delivery = Delivery {
             number: 0,
-            source: "shadowserver".into(),
+            source: source.into(),
             report: "test".into(),
             name: "api".into(),
             content: TextRef::of(&addresses.join(",")),
@@ -227,6 +259,21 @@ async fn whatever_was_answered_is_there_after_a_crash() {
     b = b.crash().await;
     assert!(b.seen.wall().is_empty(), "released stays released");
     assert_eq!(b.count(StateName::Watching).await, 1);
+}
+
+#[tokio::test]
+async fn the_same_observation_through_a_reseller_is_one_sighting_with_two_sources() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    for source in ["reseller", "reseller", "shadowserver"] {
+        let again = b.report_from(source, &["192.0.2.1"], "mirai").await.unwrap();
+        assert_eq!((again.taken, again.repeated), (0, 1));
+    }
+    let count = b.handle.read(|w, _| w.cases().get(CaseId(1)).map(|c| c.troubles[0].count)).await.unwrap();
+    assert_eq!(count, Some(1));
+    let stored = b.reader.sightings(&[pratique_core::ids::SightingNo(1)]).await.unwrap();
+    assert_eq!(stored[0].also_from, ["reseller"]);
 }
 
 #[tokio::test]
@@ -348,4 +395,76 @@ async fn purging_a_line_leaves_a_log_without_it_and_a_free_address() {
     b.home("line-9", "192.0.2.9").await;
     let next = b.handle.read(|w, _| w.lines.line(&"line-9".into())).await.unwrap().unwrap();
     assert!(next > line, "a purged line's number is never given again");
+}
+
+#[tokio::test]
+async fn what_was_neither_stored_nor_could_be_taken_back_reaches_neither_wall_nor_snapshot() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.full.store(true, Ordering::SeqCst);
+    b.dead.store(true, Ordering::SeqCst);
+    assert!(matches!(b.approve(1).await, Err(EngineError::Store(_))));
+    // Turns without anything to store pass, and wishes that would be stored are refused.
+    let told = b.seen.told();
+    for _ in 0..3 {
+        b.handle.read(|_, _| ()).await.unwrap();
+    }
+    b.full.store(false, Ordering::SeqCst);
+    assert!(matches!(b.handle.policy(policy()).await, Err(EngineError::Store(_))));
+    assert!(b.handle.purge(LineNo(1), Actor::System).await.is_err());
+    assert!(b.seen.wall().is_empty(), "an approval that is not in the log walls nobody");
+    assert_eq!(b.seen.told(), told, "nobody is told that the store works");
+    b.handle.stop().await;
+    let b = Bench::at(b.folder).await;
+    assert_eq!(b.count(StateName::Proposed).await, 1, "no snapshot brings it back");
+    assert!(b.seen.wall().is_empty());
+}
+
+#[tokio::test]
+async fn a_writer_that_no_longer_leads_leaves_wall_and_snapshots_alone() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.fenced.store(true, Ordering::SeqCst);
+    assert!(b.approve(1).await.is_err());
+    b.handle.read(|_, _| ()).await.unwrap();
+    assert!(b.seen.wall().is_empty());
+    b.handle.stop().await;
+    let b = Bench::at(b.folder).await;
+    assert_eq!(b.count(StateName::Proposed).await, 1);
+}
+
+#[tokio::test]
+async fn a_policy_that_was_not_stored_is_not_in_force() {
+    let b = Bench::new().await;
+    b.full.store(true, Ordering::SeqCst);
+    let mut other = policy().as_ref().clone();
+    other.digest = TextRef([9; 32]);
+    b.home("line-1", "192.0.2.1").await;
+    let (policy, report) = tokio::join!(b.handle.policy(Arc::new(other)), b.report(&["192.0.2.1"], "mirai"));
+    assert!(policy.is_err() && report.is_err());
+    let digest = b.handle.read(|w, _| w.policy().digest).await.unwrap();
+    assert_ne!(digest, TextRef([9; 32]));
+}
+
+#[tokio::test]
+async fn cases_that_wait_for_room_go_on_although_inputs_never_pause() {
+    let mut policy = policy().as_ref().clone();
+    policy.global.caps.automatic_per_hour = 1;
+    policy.global.approval_at_least = pratique_core::playbook::ApprovalRule::Auto;
+    policy.playbooks.get_mut(&"mirai".into()).unwrap().approval = pratique_core::playbook::ApprovalRule::Auto;
+    let b = Bench::under(tempfile::tempdir().unwrap(), Arc::new(policy)).await;
+    b.home("line-1", "192.0.2.1").await;
+    b.home("line-2", "192.0.2.2").await;
+    b.report(&["192.0.2.1", "192.0.2.2"], "mirai").await.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+    // Nothing is left that has a deadline.
+    b.release(1, "called").await.unwrap();
+    b.clock.0.fetch_add(2 * 3_600_000, Ordering::SeqCst);
+    for _ in 0..10 {
+        b.handle.wall(Vec::new(), Timestamp::from_secs(NOON)).await.unwrap();
+        b.handle.read(|_, _| ()).await.unwrap();
+    }
+    assert_eq!(b.seen.wall(), ["192.0.2.2"]);
 }

@@ -19,7 +19,7 @@ use crate::allow::AllowList;
 use crate::command::{Command, Refusal};
 use crate::directory::{Directory, Recorded};
 use crate::event::{Body, CaseEvent, Event};
-use crate::ids::{CauseKey, LineNo, Seq};
+use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
 use crate::machine::{Cases, Surroundings};
 use crate::plan::{Element, Plan, PlanProblem};
@@ -128,11 +128,11 @@ impl World {
         self.wall_seen_until = Some(until);
     }
 
-    /// After a tick: moves deadlines on and has the pages of the looked-at cases made again.
-    pub fn postpone_due(&mut self, now: Timestamp) {
+    /// After a tick: moves the deadlines of the cases it looked at on ([`Cases::due_by`], asked before it), and has their
+    /// pages made again. What came due behind them stays due for the next tick.
+    pub fn postpone_due(&mut self, due: &[CaseId], now: Timestamp) {
         let policy = Arc::clone(&self.policy);
-        let due: Vec<_> = self.cases.due_by(now);
-        for id in due {
+        for id in due.iter().copied() {
             let Some(case) = self.cases.get(id) else { continue };
             let line = case.line;
             // Waiting for the wall's counters: they are read every few seconds, not every hour.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::event::CaseEvent;
-use crate::ids::{CaseId, SightingNo, SubscriberId};
+use crate::ids::{SightingNo, SubscriberId};
 use crate::machine::Cases;
 use crate::session::Holding;
 use crate::sighting::{Severity, Sighting};
@@ -64,10 +64,11 @@ impl Bench {
     }
 
     fn command(&mut self, command: &Command, now: Timestamp) -> bool {
+        let due = self.world.cases().due_by(now);
         let Ok(events) = self.world.decide(command, now) else { return false };
         self.apply(events, now);
         if *command == Command::Tick {
-            self.world.postpone_due(now);
+            self.world.postpone_due(&due, now);
             self.settle(now);
         }
         true

@@ -22,6 +22,7 @@ impl Bench {
     }
 
     pub(super) fn send(&mut self, command: Command, now: Timestamp) -> Result<Vec<Event>, Refusal> {
+        let due = self.cases.due_by(now);
         let events = self.cases.decide(&command, &self.around, now)?;
         for event in &events {
             let stored: Event = serde_json::from_str(&serde_json::to_string(event).unwrap()).unwrap();
@@ -30,7 +31,7 @@ impl Bench {
             self.log.push(stored);
         }
         if command == Command::Tick {
-            for id in self.cases.due_by(now) {
+            for id in due {
                 self.cases.postpone(id, &self.around.policy, false, now);
             }
         }
