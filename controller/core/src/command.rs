@@ -257,7 +257,7 @@ impl std::fmt::Display for Missing {
             Self::Inconclusive => "the last check could not see the line",
             Self::Silence => "not quiet for long enough",
             Self::FeedStalled => "a feed this case rests on has stopped delivering",
-            Self::WallSilence => "the wall still blocks attack traffic",
+            Self::WallSilence => "the wall has not been free of attack traffic for long enough",
         })
     }
 }
