@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pratique_core::event::{Actor, Body, CaseEvent};
@@ -81,7 +81,7 @@ impl Store for Fragile {
 }
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>, usize)>>);
+struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>)>>, Arc<AtomicUsize>);
 
 impl Seen {
     fn wall(&self) -> Vec<String> {
@@ -89,7 +89,7 @@ impl Seen {
         seen.0.iter().map(ToString::to_string).collect()
     }
     fn told(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).2
+        self.1.load(Ordering::SeqCst)
     }
     fn count(&self, of: impl Fn(&CaseEvent) -> bool) -> usize {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,7 +101,7 @@ impl Outside for Seen {
     fn committed(&mut self, events: &[(Seq, Event)], _: &World) {
         let mut seen = self.0.lock().unwrap();
         seen.1.extend(events.iter().map(|(_, e)| e.clone()));
-        seen.2 += 1;
+        self.1.fetch_add(1, Ordering::SeqCst);
     }
     fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
         let mut seen = self.0.lock().unwrap();
