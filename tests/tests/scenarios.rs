@@ -195,7 +195,9 @@ fn policies(story: &Path) -> PolicySet {
         let to = whole.path().join(file.file_name().unwrap());
         if file.is_dir() {
             std::fs::create_dir(&to).unwrap();
-            entries(&file).iter().for_each(|f| drop(std::fs::copy(f, to.join(f.file_name().unwrap())).unwrap()));
+            for entry in entries(&file) {
+                std::fs::copy(&entry, to.join(entry.file_name().unwrap())).unwrap();
+            }
         } else {
             std::fs::copy(&file, to).unwrap();
         }
