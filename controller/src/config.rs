@@ -45,6 +45,8 @@ pub struct Config {
     pub log: Log,
     /// Report files that appear here are taken in; none watches nothing.
     pub drop_dir: Option<PathBuf>,
+    /// Milliseconds between two looks at it; a file is taken when it lay still from one look to the next.
+    pub drop_look_ms: u32,
     /// Who may use API and console; written by `pratique token`.
     pub tokens: PathBuf,
 }
@@ -117,6 +119,7 @@ impl Default for Config {
             api: Api::default(),
             log: Log::default(),
             drop_dir: None,
+            drop_look_ms: 2_000,
             tokens: "tokens.yaml".into(),
         }
     }
@@ -210,6 +213,9 @@ impl Config {
                  `enforcer: dry-run` to enforce nothing"
                     .into(),
             );
+        }
+        if !(100..=3_600_000).contains(&self.drop_look_ms) {
+            found.push("drop_look_ms must lie between 100 (a tenth of a second) and 3600000 (an hour)".into());
         }
         found.extend(self.wall.problems());
         found.extend(self.scan.problems());

@@ -32,15 +32,14 @@ fn until(what: &str, mut there: impl FnMut() -> bool) {
 fn an_infected_camera_attacks_the_victim_until_it_is_fixed_and_others_browse_meanwhile() {
     without_root("an_infected_camera_attacks_the_victim_until_it_is_fixed_and_others_browse_meanwhile", || {
         let runtime = runtime();
-        let town = Town::build(4, &[]).unwrap();
+        let town = Town::build(4, &[], 0).unwrap();
         let internet = Internet::start(&town.internet, runtime.handle()).unwrap();
         let [infected, resolver, clean, neighbour, ..] = &town.homes[..] else { panic!("five homes") };
         let mut camera = Camera::plug_in(infected, runtime.handle()).unwrap();
         let mut open = OpenResolver::plug_in(resolver, runtime.handle()).unwrap();
-        let people = [
-            Person::move_in(clean, None, runtime.handle()).unwrap(),
-            Person::move_in(neighbour, Some(clean.v4.into()), runtime.handle()).unwrap(),
-        ];
+        let mut people = [clean, neighbour].map(|home| Person::move_in(home, runtime.handle()).unwrap());
+        people[0].begin_to_browse(clean, None).unwrap();
+        people[1].begin_to_browse(neighbour, Some(clean.v4.into())).unwrap();
         until("six attacks", || internet.attacks() >= 6);
 
         let telnet = |port: u16| {
@@ -88,14 +87,14 @@ fn an_infected_camera_attacks_the_victim_until_it_is_fixed_and_others_browse_mea
 fn a_thousand_homes_fit_and_the_last_one_is_reached() {
     without_root("a_thousand_homes_fit_and_the_last_one_is_reached", || {
         let runtime = runtime();
-        let town = Town::build(1_000, &["82.212.115.188".parse().unwrap()]).unwrap();
+        let town = Town::build(1_000, &["82.212.115.188".parse().unwrap()], 0).unwrap();
         let _internet = Internet::start(&town.internet, runtime.handle()).unwrap();
         let last = town.homes.last().unwrap();
         assert_eq!(last.interface, "home1000");
         let (_, page) = last.namespace.run(|| open_page("www.example.com", "/")).unwrap().unwrap();
         assert!(page.body.contains(REAL_PAGE));
         let visitor = &town.homes[5];
-        let _person = Person::move_in(visitor, None, runtime.handle()).unwrap();
+        let _person = Person::move_in(visitor, runtime.handle()).unwrap();
         let reached = town.internet.run(|| {
             connect(
                 Host::ATTACKER.v4().into(),

@@ -99,11 +99,11 @@ impl Directory {
                 Effect::Changed
             }
             None => {
-                tenures.push(tenure);
+                push_tightly(tenures, tenure);
                 self.sessions += 1;
                 let holdings = self.lines.entry(session.line).or_default();
                 if !holdings.contains(&session.holding) {
-                    holdings.push(session.holding);
+                    push_tightly(holdings, session.holding);
                 }
                 Effect::Started
             }
@@ -364,6 +364,15 @@ fn ports(holding: Holding) -> (u16, u16) {
         Holding::V4Ports(_, low, high) => (low, high),
         Holding::V4(_) | Holding::V6(_) => ALL_PORTS,
     }
+}
+
+/// Most addresses and lines have one entry for as long as they are remembered; the first growth of a `Vec` makes room for
+/// four, which is most of the directory's memory.
+fn push_tightly<T>(entries: &mut Vec<T>, entry: T) {
+    if entries.len() == entries.capacity() {
+        entries.reserve_exact(entries.len().max(1));
+    }
+    entries.push(entry);
 }
 
 fn key6(net: Ipv6Net) -> (u128, u8) {

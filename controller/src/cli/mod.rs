@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::Config;
+use crate::config::{Config, EnforcerKind};
 
 pub mod case;
 pub mod client;
@@ -85,8 +85,21 @@ impl Node {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {
+    /// Enforce nothing, whatever the configuration says: the plan is made and shown. Needs no rights.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     node: Node,
+}
+
+impl Run {
+    fn load(&self) -> Result<Config, Failure> {
+        let mut config = self.node.load()?;
+        if self.dry_run {
+            config.enforcer = EnforcerKind::DryRun;
+        }
+        Ok(config)
+    }
 }
 
 /// `check-config`.
@@ -188,7 +201,7 @@ impl Failure {
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Run(command) => command.node.load().and_then(run),
+        Command::Run(command) => command.load().and_then(run),
         Command::Lab(options) => return lab(options),
         Command::CheckConfig(command) => check_config(command),
         Command::Init(command) => command.run(),

@@ -25,9 +25,6 @@ use crate::sources::guard;
 use crate::sources::readers::{FileReaders, Usual, refused};
 use crate::store::{DeliveryState, Reader};
 
-/// The drop directory is looked at this often; a file is taken when it lay still from one look to the next.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
-
 /// Reads files with the policies in force.
 pub struct Inbox {
     office: Arc<EngineOffice>,
@@ -68,13 +65,13 @@ impl Inbox {
         DropDir::open(folder, Some(DropMeters::new(registry)?)).context("drop_dir")
     }
 
-    /// Takes in what is dropped, until told to stop.
-    pub async fn watch(self: Arc<Self>, folder: DropDir, stopping: watch::Receiver<bool>) {
+    /// Takes in what is dropped, looking `every` so often, until told to stop.
+    pub async fn watch(self: Arc<Self>, folder: DropDir, every: Duration, stopping: watch::Receiver<bool>) {
         let take = |dropped: Dropped| {
             let inbox = Arc::clone(&self);
             async move { inbox.take(dropped).await }
         };
-        folder.watch(LOOK_EVERY, take, stopped(stopping)).await;
+        folder.watch(every, take, stopped(stopping)).await;
     }
 
     async fn take(self: Arc<Self>, dropped: Dropped) -> Fate {

@@ -14,7 +14,6 @@ mod inbox;
 mod pages;
 mod wall;
 
-use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -183,7 +182,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     if let Some(folder) = &config.drop_dir {
         let folder = Inbox::open(folder, metrics.registry())?;
-        tasks.spawn(Arc::clone(&inbox).watch(folder, stopping.clone()));
+        let every = Duration::from_millis(config.drop_look_ms.into());
+        tasks.spawn(Arc::clone(&inbox).watch(folder, every, stopping.clone()));
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -334,11 +334,9 @@ fn staff_desk(
 }
 
 /// Ready when the daemon is to stop.
-fn stopped(mut stopping: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-    async move {
-        // The sender gone is a stop, too.
-        let _gone = stopping.wait_for(|s| *s).await.is_err();
-    }
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // The sender gone is a stop, too.
+    let _gone = stopping.wait_for(|s| *s).await.is_err();
 }
 
 fn notify_systemd(states: &[sd_notify::NotifyState<'_>]) {

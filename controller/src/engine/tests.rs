@@ -124,6 +124,7 @@ struct Bench {
     unerasable: Arc<AtomicBool>,
     seen: Seen,
     handle: EngineHandle,
+    reader: Arc<dyn Reader>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -147,6 +148,7 @@ impl Bench {
         let clock = Arc::new(Hand(AtomicI64::new(NOON * 1000)));
         let (full, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+        let reader = store.reader();
         let (dead, fenced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let unerasable = Arc::new(AtomicBool::new(false));
         let store = Fragile {
@@ -158,7 +160,7 @@ impl Bench {
         };
         let (engine, handle) = Engine::load(store, policy, clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
         let task = tokio::spawn(engine.run());
-        Self { folder, clock, full, dead, fenced, unerasable, seen, handle, task }
+        Self { folder, clock, full, dead, fenced, unerasable, seen, handle, reader, task }
     }
 
     /// As a crash does: nothing is written any more.
@@ -181,8 +183,17 @@ impl Bench {
     }
 
     async fn report(&self, addresses: &[&str], cause: &str) -> Result<handle::IntakeReport, EngineError> {
+        self.report_from("shadowserver", addresses, cause).await
+    }
+
+    async fn report_from(
+        &self,
+        source: &str,
+        addresses: &[&str],
+        cause: &str,
+    ) -> Result<handle::IntakeReport, EngineError> {
         let sighting = |a: &&str| Sighting {
-            source: "shadowserver".into(),
+            source: source.into(),
             report: "test".into(),
             cause: cause.into(),
             address: a.parse().unwrap(),
@@ -196,7 +207,7 @@ impl Bench {
         };
         let delivery = Delivery {
             number: 0,
-            source: "shadowserver".into(),
+            source: source.into(),
             report: "test".into(),
             name: "api".into(),
             content: TextRef::of(&addresses.join(",")),
@@ -261,6 +272,21 @@ async fn whatever_was_answered_is_there_after_a_crash() {
     b = b.crash().await;
     assert!(b.seen.wall().is_empty(), "released stays released");
     assert_eq!(b.count(StateName::Watching).await, 1);
+}
+
+#[tokio::test]
+async fn the_same_observation_through_a_reseller_is_one_sighting_with_two_sources() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    for source in ["reseller", "reseller", "shadowserver"] {
+        let again = b.report_from(source, &["192.0.2.1"], "mirai").await.unwrap();
+        assert_eq!((again.taken, again.repeated), (0, 1));
+    }
+    let count = b.handle.read(|w, _| w.cases().get(CaseId(1)).map(|c| c.troubles[0].count)).await.unwrap();
+    assert_eq!(count, Some(1));
+    let stored = b.reader.sightings(&[pratique_core::ids::SightingNo(1)]).await.unwrap();
+    assert_eq!(stored[0].also_from, ["reseller"]);
 }
 
 #[tokio::test]

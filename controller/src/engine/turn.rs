@@ -208,6 +208,7 @@ impl Turn {
             let sighted = world.sight(&sighting, next, now);
             *job.outcomes.entry(sighted.outcome.key()).or_default() += 1;
             if sighted.outcome == Outcome::Repeated {
+                self.batch.repeats.push((sighted.number, sighting.source.0));
                 job.report.repeated += 1;
                 continue;
             }

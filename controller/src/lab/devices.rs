@@ -242,7 +242,7 @@ impl TestLine {
 #[derive(Debug)]
 pub struct Person {
     seen: Arc<Seen>,
-    _browses: Habit,
+    browses: Option<Habit>,
     _doors: Doors,
 }
 
@@ -254,19 +254,26 @@ struct Seen {
 }
 
 impl Person {
-    /// Moves in, and visits `friend` next to the Web if there is one.
+    /// Moves in: can be reached by friends from now on.
     ///
     /// # Errors
-    /// When a socket or a thread cannot be had.
-    pub fn move_in(home: &Home, friend: Option<IpAddr>, runtime: &Handle) -> anyhow::Result<Self> {
-        /// Complaints kept; the first ones tell most.
-        const COMPLAINTS: usize = 20;
+    /// When a socket cannot be had.
+    pub fn move_in(home: &Home, runtime: &Handle) -> anyhow::Result<Self> {
         let door = tcp(&home.namespace, runtime, any(FRIEND_PORT))?;
         let greet = |stream| answer(stream, "200 OK", "hello neighbour");
         let doors = Doors(vec![runtime.spawn(serve(door, greet)).abort_handle()]);
-        let seen = Arc::new(Seen::default());
-        let noted = seen.clone();
-        let browses = Habit::start(home, BROWSE_EVERY, move |_| match browse().and_then(|()| visit(friend)) {
+        Ok(Self { seen: Arc::default(), browses: None, _doors: doors })
+    }
+
+    /// Begins to browse, and to visit `friend`, who has moved in, next to the Web if there is one.
+    ///
+    /// # Errors
+    /// When a thread cannot be had.
+    pub fn begin_to_browse(&mut self, home: &Home, friend: Option<IpAddr>) -> anyhow::Result<()> {
+        /// Complaints kept; the first ones tell most.
+        const COMPLAINTS: usize = 20;
+        let noted = self.seen.clone();
+        let habit = Habit::start(home, BROWSE_EVERY, move |_| match browse().and_then(|()| visit(friend)) {
             Ok(()) => {
                 noted.good.fetch_add(1, Ordering::Relaxed);
             }
@@ -277,7 +284,8 @@ impl Person {
                 }
             }
         })?;
-        Ok(Self { seen, _browses: browses, _doors: doors })
+        self.browses = Some(habit);
+        Ok(())
     }
 
     /// Times everything was as it should be.

@@ -57,13 +57,16 @@ pub struct LabOptions {
 
 /// The console of the lab, if the port is free.
 const CONSOLE_PORT: u16 = 8053;
-/// The portal as seen from the camera's home, if the port is free.
-const PORTAL_PORT: u16 = 8480;
+/// The portal as seen from the home of a walled line, and from that of a line whose case is proposed, if the ports are free.
+const PORTAL_PORTS: [u16; 2] = [8480, 8481];
+
+/// Homes of a kept lab besides the story's and those with addresses of a visitor's report.
+const HOMES_FOR_VISITORS: u32 = 2;
 
 /// Listeners of the host, opened before everything else.
 struct Windows {
     console: TcpListener,
-    portal: TcpListener,
+    portals: [TcpListener; 2],
 }
 
 /// Builds the lab, plays the story, and takes everything down. To be called before the process has a second thread.
@@ -76,7 +79,11 @@ pub fn run(options: LabOptions) -> anyhow::Result<ExitCode> {
         None => None,
     };
     let windows = match options.keep {
-        true => Some(Windows { console: relay::listen(CONSOLE_PORT)?, portal: relay::listen(PORTAL_PORT)? }),
+        true => {
+            let [walled, proposed] = PORTAL_PORTS;
+            let portals = [relay::listen(walled)?, relay::listen(proposed)?];
+            Some(Windows { console: relay::listen(CONSOLE_PORT)?, portals })
+        }
         false => None,
     };
     net::enter(net::Rights::OwnUserNamespace)?;
@@ -106,7 +113,8 @@ fn tell(
 ) -> anyhow::Result<()> {
     let visiting = visit.map(|v| v.addresses.as_slice()).unwrap_or_default();
     let port = windows.as_ref().and_then(|w| w.console.local_addr().ok()).map_or(CONSOLE_PORT, |a| a.port());
-    let stage = Town::build(options.homes, visiting)
+    let spare = if options.keep { HOMES_FOR_VISITORS } else { 0 };
+    let stage = Town::build(options.homes, visiting, spare)
         .and_then(|town| Stage::set(town, port, visit.is_some(), runtime.clone(), interrupted.clone(), timeline));
     let mut stage = match stage {
         Ok(stage) => stage,
@@ -127,7 +135,14 @@ fn tell(
     timeline.end(None);
     anyhow::ensure!(timeline.complete(), "not every step was observed");
     match windows {
-        Some(windows) => keep(&mut stage, windows, runtime, interrupted, timeline),
+        Some(windows) => {
+            let ended = keep(&mut stage, windows, runtime, interrupted, timeline);
+            if let Err(e) = &ended {
+                let text = stage.with_log(e);
+                timeline.extra(&json!({ "error": format!("{e:#}") }), &|_| text.clone());
+            }
+            ended
+        }
         None => Ok(()),
     }
 }
@@ -141,31 +156,39 @@ fn keep(
     timeline: &Timeline,
 ) -> anyhow::Result<()> {
     let console = windows.console.local_addr()?;
-    let portal = windows.portal.local_addr()?;
-    let case = stage.relapse()?;
-    let home = stage.town.homes[0].clone();
+    let pages = [windows.portals[0].local_addr()?, windows.portals[1].local_addr()?];
+    let [mut walled, proposed] = stage.leave_to_visitors()?;
     let mut relays = relay::Relays::default();
     let api = SocketAddr::from((Ipv4Addr::LOCALHOST, console.port()));
     relays.carry(windows.console, api, &stage.town.gateway, runtime)?;
-    relays.show_portal(windows.portal, (PORTAL4, 80).into(), &home.namespace, runtime)?;
+    for (window, infected) in windows.portals.into_iter().zip([&walled, &proposed]) {
+        relays.show_portal(window, (PORTAL4, 80).into(), &infected.home.namespace, runtime)?;
+    }
+    let terminal = std::io::stdin().is_terminal();
+    timeline.say("the lab stays until Ctrl-C; open these in the browser of this machine:");
     timeline.kept(&[
-        ("console", &format!("http://{console}/")),
-        ("token", stage.node.token()),
-        ("portal", &format!("http://{portal}/")),
-        ("files", &stage.node.directory().display().to_string()),
+        ("console", &format!("http://{console}/"), "the NOC's view; it asks for the token"),
+        ("token", stage.node.token(), "a supervisor's; also for `pratique case list` and curl"),
+        ("portal", &format!("http://{}/", pages[0]), &format!("what {} sees, which is walled", walled.home.subscriber)),
+        ("portal2", &format!("http://{}/", pages[1]), &format!("what {} sees, still free", proposed.home.subscriber)),
+        ("files", &stage.node.directory().display().to_string(), "configuration, policies, log; gone with the lab"),
     ]);
     timeline.say(&format!(
-        "The camera was reset to its factory password and taken again: case {case} is quarantined. The portal's address \
-         shows what its owner sees. Enter fixes the camera, Ctrl-C ends the lab."
+        "Try this: 1. approve case {} in the console, and load portal2 again: its line is walled now. 2. Press the button \
+         on the portal: the check finds {}'s camera still open.{} 4. Look at case {} again: its whole story is there.",
+        proposed.case,
+        walled.home.subscriber,
+        if terminal { " 3. Press Enter here to fix the camera, and the button again." } else { "" },
+        walled.case,
     ));
-    let wishes = std::io::stdin().is_terminal().then(read_enter).transpose()?;
+    let wishes = terminal.then(read_enter).transpose()?;
     while !interrupted.load(Ordering::Relaxed) {
         if let Some(status) = stage.node.ended() {
             anyhow::bail!("the daemon ended ({status})");
         }
         if wishes.as_ref().is_some_and(|w| w.try_recv().is_ok()) {
-            stage.fix();
-            timeline.say("The camera is fixed: press the button on the portal's page.");
+            walled.camera.fix();
+            timeline.say("the camera is fixed: press the button on the portal's page");
         }
         std::thread::sleep(Duration::from_millis(100));
     }

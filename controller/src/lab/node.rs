@@ -218,6 +218,8 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr, controls: Controls) -
         policies: "policies".into(),
         tokens: "tokens.yaml".into(),
         drop_dir: Some("drop".into()),
+        // Reports are renamed into it, whole; nobody has to wait for a slow writer.
+        drop_look_ms: 200,
         enforcer: EnforcerKind::Nft,
         ..Config::default()
     };

@@ -10,12 +10,12 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::devices::{Camera, OpenResolver, Person, TestLine};
+use super::devices::{Camera, OpenResolver, Person, TestLine, open_page};
 use super::internet::{ECHO_PORT, Internet};
 use super::node::{Node, sessions_csv};
 use super::reports::{CAMERA, Report, Visit};
 use super::timeline::{Step, Timeline};
-use super::town::{Host, Town};
+use super::town::{Home, Host, PORTAL4, Town};
 use super::witness::{Checked, Shown, Steered, Witness};
 
 /// Ctrl-C, in words.
@@ -46,6 +46,17 @@ pub struct Stage {
     interrupted: Arc<AtomicBool>,
 }
 
+/// One more infected camera, for visitors to deal with.
+#[derive(Debug)]
+pub struct Infected {
+    /// Where it stands.
+    pub home: Home,
+    /// The case about it.
+    pub case: u64,
+    /// The device.
+    pub camera: Camera,
+}
+
 impl Stage {
     /// Sets it up and waits until the daemon is ready and the free town lives.
     ///
@@ -63,10 +74,10 @@ impl Stage {
         let [infected, open, clean, neighbour, test, ..] = &town.homes[..] else { bail!("the town has too few homes") };
         let camera = Camera::plug_in(infected, &runtime)?;
         let resolver = OpenResolver::plug_in(open, &runtime)?;
-        let people = [
-            Person::move_in(clean, Some(neighbour.v4.into()), &runtime)?,
-            Person::move_in(neighbour, Some(clean.v4.into()), &runtime)?,
-        ];
+        // Both doors are open before anybody knocks at one.
+        let mut people = [Person::move_in(clean, &runtime)?, Person::move_in(neighbour, &runtime)?];
+        people[0].begin_to_browse(clean, Some(neighbour.v4.into()))?;
+        people[1].begin_to_browse(neighbour, Some(clean.v4.into()))?;
         let witness = Witness::sit_down(infected, &town.internet)?;
         let test_line = TestLine::plug_in(test, &runtime)?;
         let node = Node::start(&town, test_line.controls(), api_port, old_reports)?;
@@ -108,7 +119,7 @@ impl Stage {
             Ok((attacked && stage.people.iter().all(|p| p.good() > 0)).then_some(()))
         })?;
         anyhow::ensure!(self.witness.steered() == Steered::Real, "the free home does not get real DNS answers");
-        anyhow::ensure!(self.witness.ways_in(23)? == 3, "the camera cannot be reached from the Internet");
+        anyhow::ensure!(self.witness.ways_in(&[23])? == 3, "the camera cannot be reached from the Internet");
         timeline.say(&format!(
             "{} homes; the camera of {} attacks {} with telnet and can be entered from anywhere",
             self.town.homes.len(),
@@ -132,7 +143,8 @@ impl Stage {
 
     fn report_comes_in(&mut self, timeline: &mut Timeline) -> anyhow::Result<u64> {
         let home = self.town.homes[0].clone();
-        let report = Report::infected_camera(home.v4.into(), SystemTime::now() - Duration::from_secs(2))?;
+        let seen = SystemTime::now() - Duration::from_secs(2);
+        let report = Report::infected_camera(home.v4.into(), seen)?;
         self.node.deliver(&report)?;
         let delivery = self.step(timeline, Step::Sighting, SOON, "the report to be taken in", |s| {
             let all = s.node.staff().get("/api/v1/deliveries")?;
@@ -198,7 +210,7 @@ impl Stage {
 
         self.step(timeline, Step::OutboundBlocked, SOON, "nothing of the home to arrive outside", |s| {
             let before = s.internet.attacks();
-            let new = s.witness.ways_out(Host::VICTIM, 23)? + s.witness.ways_out(Host::WEB, ECHO_PORT)?;
+            let new = s.witness.ways_out(&[(Host::VICTIM, 23), (Host::WEB, ECHO_PORT)])?;
             std::thread::sleep(TEN_ATTACKS);
             let quiet = s.internet.attacks() == before;
             Ok((quiet && new == 0 && !s.witness.flow_is_alive()).then_some(()))
@@ -209,7 +221,7 @@ impl Stage {
         );
 
         self.step(timeline, Step::InboundBlocked, SOON, "nobody to reach the camera from outside", |s| {
-            let open = s.witness.ways_in(23)? + s.witness.ways_in(2323)? + s.witness.ways_in(80)?;
+            let open = s.witness.ways_in(&[23, 2323, 80])?;
             Ok((open == 0).then_some(()))
         })?;
         timeline.observed(Step::InboundBlocked, "telnet and administration from the Internet fail, IPv4 and IPv6");
@@ -288,7 +300,7 @@ impl Stage {
 
         self.step(timeline, Step::Reachable, SOON, "real answers, a real page and open ways out", |s| {
             let free = s.witness.steered() == Steered::Real && s.witness.browse()?.is_real();
-            Ok((free && s.witness.ways_out(Host::WEB, ECHO_PORT)? == 3).then_some(()))
+            Ok((free && s.witness.ways_out(&[(Host::WEB, ECHO_PORT)])? == 3).then_some(()))
         })?;
         timeline.observed(
             Step::Reachable,
@@ -347,28 +359,40 @@ impl Stage {
         Ok(cases)
     }
 
-    /// The camera is reset to its factory password, taken again, reported again and walled again: something to look at.
+    /// Two more cameras are taken and reported, in the last two homes. The first one's line is walled; the second one's
+    /// case waits in the queue for whoever looks at the console.
     ///
     /// # Errors
     /// When that is not reached.
-    pub fn relapse(&mut self) -> anyhow::Result<u64> {
-        let home = self.town.homes[0].clone();
-        self.camera = Camera::plug_in(&home, &self.runtime)?;
-        self.node.deliver(&Report::infected_camera(IpAddr::V4(home.v4), SystemTime::now())?)?;
+    pub fn leave_to_visitors(&mut self) -> anyhow::Result<[Infected; 2]> {
+        let [.., first, second] = &self.town.homes[..] else { bail!("the town has too few homes") };
+        let homes = [first.clone(), second.clone()];
+        let walled = self.infect(&homes[0])?;
+        let proposed = self.infect(&homes[1])?;
+        let (subscriber, number) = (walled.home.subscriber.clone(), walled.case);
         let staff = self.node.staff();
-        let case = self.wait(LATER, "the relapse to be proposed", |s| {
-            Ok(s.case_of(&home.subscriber)?.filter(|row| row["state"] == "proposed"))
+        self.wait(SOON, "the approval to be taken", |s| {
+            let row = s.case_of(&subscriber)?.context("the case is gone")?;
+            let approval = json!({ "version": row["version"], "reason": "Seen attacking; evidence checked." });
+            staff.post(&format!("/api/v1/cases/{number}/approve"), &approval).map(Some)
         })?;
-        let number = case["case"].as_u64().context("a case without a number")?;
-        let approval = json!({ "version": case["version"], "reason": "Taken again." });
-        staff.post(&format!("/api/v1/cases/{number}/approve"), &approval)?;
-        self.wait(SOON, "the line to be walled again", |s| Ok((s.witness.steered() == Steered::Portal).then_some(())))?;
-        Ok(number)
+        let portal = IpAddr::V4(PORTAL4);
+        self.wait(SOON, "the line to be walled", |_| {
+            Ok(homes[0]
+                .namespace
+                .run(|| open_page("www.example.com.", "/").is_ok_and(|(at, _)| at == portal))?
+                .then_some(()))
+        })?;
+        Ok([walled, proposed])
     }
 
-    /// Fixes the camera by hand.
-    pub fn fix(&mut self) {
-        self.camera.fix();
+    fn infect(&mut self, home: &Home) -> anyhow::Result<Infected> {
+        let camera = Camera::plug_in(home, &self.runtime)?;
+        self.node.deliver(&Report::infected_camera(home.v4.into(), SystemTime::now())?)?;
+        let row = self.wait(SOON, "the case to be proposed", |s| {
+            Ok(s.case_of(&home.subscriber)?.filter(|row| row["state"] == "proposed"))
+        })?;
+        Ok(Infected { home: home.clone(), case: row["case"].as_u64().context("a case without a number")?, camera })
     }
 
     /// The newest case of a line.

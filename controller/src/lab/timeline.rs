@@ -121,15 +121,16 @@ impl Timeline {
         if self.json { self.print(&value.to_string()) } else { self.say(&words(value)) }
     }
 
-    /// What a kept lab offers: names and values.
-    pub fn kept(&self, offers: &[(&str, &str)]) {
+    /// What a kept lab offers: names, values, and what each is for.
+    pub fn kept(&self, offers: &[(&str, &str, &str)]) {
         if self.json {
-            let map: serde_json::Map<_, _> = offers.iter().map(|(n, v)| ((*n).to_string(), (*v).into())).collect();
+            let map: serde_json::Map<_, _> = offers.iter().map(|(n, v, _)| ((*n).to_string(), (*v).into())).collect();
             self.print(&serde_json::json!({ "kept": map }).to_string());
             return;
         }
-        for (name, value) in offers {
-            self.print(&format!("  {} {value}", self.paint("1", &format!("{name:<8}"))));
+        for (name, value, what) in offers {
+            let what = self.paint("2", &format!("({what})"));
+            self.print(&format!("  {} {value}  {what}", self.paint("1", &format!("{name:<8}"))));
         }
     }
 

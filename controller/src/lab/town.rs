@@ -96,16 +96,16 @@ pub struct Town {
 }
 
 impl Town {
-    /// Builds it. `visiting` are addresses of a visitor's report; the homes from the sixth on are given one each, and there
-    /// are as many more homes as that takes.
+    /// Builds it. `visiting` are addresses of a visitor's report; the homes from the sixth on are given one each, and
+    /// there are as many more homes as that takes. The last `spare` homes have no part in anything.
     ///
     /// # Errors
     /// When the system does not let us, or an address of the visitor is one of the lab's own.
-    pub fn build(homes: u32, visiting: &[IpAddr]) -> anyhow::Result<Self> {
+    pub fn build(homes: u32, visiting: &[IpAddr], spare: u32) -> anyhow::Result<Self> {
         /// The first homes have a part in the story; a visitor's address would confuse it.
         const STORY_HOMES: u32 = 5;
         let needed = STORY_HOMES.saturating_add(u32::try_from(visiting.len()).unwrap_or(u32::MAX));
-        let homes = if visiting.is_empty() { homes.max(STORY_HOMES) } else { homes.max(needed) };
+        let homes = homes.max(needed.saturating_add(spare));
         anyhow::ensure!(homes <= MOST_HOMES, "{homes} homes are too many: the lab has room for {MOST_HOMES}");
         for address in visiting {
             check_visitor(*address)?;

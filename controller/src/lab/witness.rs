@@ -2,14 +2,14 @@
 //! counts only when packets say so.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
 
 use super::client::{Form, Page, Request, Stub, connect};
 use super::internet::{ECHO_PORT, REAL_PAGE};
-use super::net::Namespace;
+use super::net::{Namespace, NetError};
 use super::town::{Home, Host, PORTAL4, PORTAL6};
 
 /// A connection attempt that got no answer is counted as blocked after this; inside one machine an answer takes well under
@@ -101,32 +101,29 @@ impl Witness {
         false
     }
 
-    /// How many of the line's addresses can open a connection to a host and port outside.
+    /// How many connections open when each of the line's addresses tries each of these hosts and ports outside.
     ///
     /// # Errors
     /// When the home cannot be entered.
-    pub fn ways_out(&self, host: Host, port: u16) -> anyhow::Result<usize> {
-        let ways: [(IpAddr, IpAddr); 3] = [
-            (self.home.v4.into(), host.v4().into()),
-            (self.home.v6.into(), host.v6().into()),
-            (self.home.device6().into(), host.v6().into()),
-        ];
-        let open = |(from, to): &(IpAddr, IpAddr)| connect(*from, (*to, port).into(), BLOCKED_AFTER).is_ok();
-        Ok(self.home.namespace.run(|| ways.iter().filter(|w| open(w)).count())?)
+    pub fn ways_out(&self, to: &[(Host, u16)]) -> anyhow::Result<usize> {
+        let ways = to.iter().flat_map(|&(host, port)| {
+            let (v4, v6) = (SocketAddr::from((host.v4(), port)), SocketAddr::from((host.v6(), port)));
+            [(self.home.v4.into(), v4), (self.home.v6.into(), v6), (self.home.device6().into(), v6)]
+        });
+        open_ways(&self.home.namespace, ways.collect())
     }
 
-    /// How many of the line's addresses an outsider finds open on a port.
+    /// How many doors an outsider finds open when they try these ports on each of the line's addresses.
     ///
     /// # Errors
     /// When the Internet cannot be entered.
-    pub fn ways_in(&self, port: u16) -> anyhow::Result<usize> {
-        let ways: [(IpAddr, IpAddr); 3] = [
-            (Host::ATTACKER.v4().into(), self.home.v4.into()),
-            (Host::ATTACKER.v6().into(), self.home.v6.into()),
-            (Host::ATTACKER.v6().into(), self.home.device6().into()),
-        ];
-        let open = |(from, to): &(IpAddr, IpAddr)| connect(*from, (*to, port).into(), BLOCKED_AFTER).is_ok();
-        Ok(self.internet.run(|| ways.iter().filter(|w| open(w)).count())?)
+    pub fn ways_in(&self, ports: &[u16]) -> anyhow::Result<usize> {
+        let (v4, v6) = (Host::ATTACKER.v4().into(), Host::ATTACKER.v6().into());
+        let ways = ports.iter().flat_map(|&port| {
+            let home = &self.home;
+            [(v4, (home.v4, port).into()), (v6, (home.v6, port).into()), (v6, (home.device6(), port).into())]
+        });
+        open_ways(&self.internet, ways.collect())
     }
 
     /// Types http://www.example.com/ into the address bar and follows where it leads.
@@ -206,6 +203,19 @@ pub enum Checked {
     Vulnerable,
     /// Nothing proved.
     Unsure,
+}
+
+/// How many of these connections open, all tried at once: a wall that drops would take one patience each.
+fn open_ways(inside: &Namespace, ways: Vec<(IpAddr, SocketAddr)>) -> anyhow::Result<usize> {
+    let opened = |(from, to)| connect(from, to, BLOCKED_AFTER).is_ok();
+    let tries: Result<Vec<_>, NetError> =
+        ways.into_iter().map(|way| inside.spawn_thread(move || opened(way))).collect();
+    let mut open = 0;
+    for one in tries? {
+        let opened = one.join().map_err(|_| anyhow::anyhow!("a thread in {} died", inside.name()))??;
+        open += usize::from(opened);
+    }
+    Ok(open)
 }
 
 /// Fetches a page in the calling thread's namespace as a browser does: asks for the name, follows redirects.

@@ -21,9 +21,6 @@ use std::time::Duration;
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 use tracing::{info, warn};
 
-/// How often the directory is looked at: a person who drops a file sees it move soon, and a slow writer is not cut short.
-pub const LOOK_EVERY: Duration = Duration::from_secs(3);
-
 /// So many files are taken at one look; the rest waits for the next.
 const AT_ONCE: usize = 1_000;
 

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pratique_core::ids::{CauseKey, SourceName};
 use pratique_core::time::Timestamp;
-use smol_str::SmolStr;
 
 use super::{Batch, FeedError, Kind, ReadContext, file_name, guard, sessions};
 use crate::api::intake::{Label, Readers, Unreadable};
@@ -148,7 +147,7 @@ pub fn refused(label: &Label, because: &str) -> Intake {
     let batch = Batch { report: report.unwrap_or_default(), ..Batch::default() };
     let source = label.source.clone().unwrap_or_else(|| SourceName::new("unknown"));
     let mut refused = intake(label, source, batch, DeliveryState::Refused);
-    refused.delivery.refused = vec![(SmolStr::from(super::printable(because.as_bytes(), 300)), 1)];
+    refused.delivery.refused = vec![(super::printable(because.as_bytes(), 300), 1)];
     refused
 }
 
@@ -166,6 +165,8 @@ pub fn label_of(name: &str, content: &[u8], received_at: Timestamp) -> Label {
 
 #[cfg(test)]
 mod tests {
+    use smol_str::SmolStr;
+
     use super::*;
 
     const NOW: &str = "2026-02-16 12:00:00";

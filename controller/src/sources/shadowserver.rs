@@ -93,7 +93,7 @@ pub(super) fn read(
             }
             Err(reason) => batch.refused.add(line, reason, || row.words(&record, reason)),
         }
-        if batch.rows % PROGRESS_EVERY == 0 {
+        if batch.rows.is_multiple_of(PROGRESS_EVERY) {
             on_progress(rows.position().byte(), batch.rows);
         }
     }
@@ -255,7 +255,7 @@ impl<'a> Row<'a> {
             clock_error: self.clock_error,
             severity: severity(bytes(record, self.columns.severity)).unwrap_or(self.kind.severity),
             device: self.device(record),
-            detail: details.drain(..).collect(),
+            detail: std::mem::take(details),
         })
     }
 

@@ -12,6 +12,11 @@ use super::{Batch, StoreError};
 /// Rows per statement, tried from the left: few statements for many rows, and few different ones to keep prepared.
 const STEPS: [usize; 3] = [128, 16, 1];
 
+/// Names a further source beside a sighting: not its own, and none twice.
+const TOLD_AGAIN: &str = "UPDATE sighting SET also_from = json_insert(coalesce(also_from, '[]'), '$[#]', ?2) \
+    WHERE number = ?1 AND source <> ?2 \
+    AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(also_from, '[]')) WHERE value = ?2)";
+
 /// Why a batch was not stored, and whether it may have been all the same.
 pub(super) struct Failed {
     pub(super) error: StoreError,
@@ -65,6 +70,9 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     .await?;
     insert(&mut tx, tables[1], &batch.sessions, rows::bind_session).await?;
     insert(&mut tx, tables[2], &batch.sightings, rows::bind_sighting).await?;
+    for (number, source) in &batch.repeats {
+        sqlx::query(TOLD_AGAIN).bind(integer(number.0)?).bind(source.as_str()).execute(&mut *tx).await?;
+    }
     insert(&mut tx, ("INSERT OR IGNORE INTO text", "ref, case_id, body"), &batch.texts, |v, (text, case, body)| {
         v.add(text.0.to_vec())?;
         v.add(integer(case.0)?)?;

@@ -55,6 +55,8 @@ pub struct Batch {
     pub sessions: Vec<Session>,
     /// Sightings with what became of them. Numbers are given by the engine, ascending.
     pub sightings: Vec<StoredSighting>,
+    /// Known sightings that a source told again: it is named beside the first one, once.
+    pub repeats: Vec<(SightingNo, SmolStr)>,
     /// Free texts, by their reference, with the case they belong to.
     pub texts: Vec<(TextRef, CaseId, String)>,
     /// Deliveries recorded or changed.
@@ -69,6 +71,7 @@ impl Batch {
             && self.nases.is_empty()
             && self.sessions.is_empty()
             && self.sightings.is_empty()
+            && self.repeats.is_empty()
             && self.texts.is_empty()
             && self.deliveries.is_empty()
     }
@@ -79,6 +82,7 @@ impl Batch {
     /// Group commits should therefore not mix the two once [`StoreError::Full`] was seen.
     pub fn frees_only(&self) -> bool {
         self.sightings.is_empty()
+            && self.repeats.is_empty()
             && self.deliveries.is_empty()
             && self.events.iter().all(|event| match &event.body {
                 Body::Case { what, .. } => match what {

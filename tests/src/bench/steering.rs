@@ -191,8 +191,8 @@ fn ask(socket: &UdpSocket, wanted: u8, ready: &mpsc::Sender<u8>) -> io::Result<O
     let mut answer = [0; 8];
     let mut told = false;
     while Instant::now() < give_up {
-        socket.send(b"?")?;
-        match socket.recv(&mut answer) {
+        // An error that an earlier packet brought back shows itself here as well.
+        match socket.send(b"?").and_then(|_| socket.recv(&mut answer)) {
             Ok(_) => {
                 let at = Instant::now();
                 if !told {
@@ -205,8 +205,10 @@ fn ask(socket: &UdpSocket, wanted: u8, ready: &mpsc::Sender<u8>) -> io::Result<O
                 std::thread::sleep(INTERVAL);
             }
             Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {}
-            // A reject by the wall while it changes is no answer either.
-            Err(e) if e.kind() == io::ErrorKind::ConnectionRefused => std::thread::sleep(INTERVAL),
+            // Rejected: the packet met the wall between two of its hooks. No answer either.
+            Err(e) if matches!(e.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable) => {
+                std::thread::sleep(INTERVAL);
+            }
             Err(e) => return Err(e),
         }
     }

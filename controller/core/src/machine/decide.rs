@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use super::due::{begun_by, event};
-use super::{Cases, HOUR, NO_EVIDENCE_LEFT, Surroundings};
+use super::{Cases, NO_EVIDENCE_LEFT, Surroundings};
 use crate::command::{Command, Refusal};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
 use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
@@ -291,15 +291,17 @@ impl Cases {
         let enforced = self.count(StateName::Quarantined).saturating_add(ahead);
         let share = around.known_lines().saturating_mul(u64::from(caps.share_permille)) / 1000;
         let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
-        let recent = self.begun.iter().filter(|(t, _)| t.plus(HOUR) > now);
-        let begun = (recent.clone().count() as u64).saturating_add(ahead);
-        let begun_by_rule = (recent.filter(|(_, auto)| *auto).count() as u64).saturating_add(ahead);
+        let recent = self.begun_since_hour(now);
+        let begun = (recent.len() as u64).saturating_add(ahead);
         let limits = [
             ("lines", enforced, caps.lines),
             ("share_permille", enforced, share),
             ("per_hour", begun, u64::from(caps.per_hour)),
         ];
-        let by_rule = automatic.then_some(("automatic_per_hour", begun_by_rule, u64::from(caps.automatic_per_hour)));
+        let by_rule = automatic.then(|| {
+            let begun_by_rule = (recent.filter(|(_, auto)| *auto).count() as u64).saturating_add(ahead);
+            ("automatic_per_hour", begun_by_rule, u64::from(caps.automatic_per_hour))
+        });
         for (cap, now, limit) in limits.into_iter().chain(by_rule) {
             if now >= limit {
                 return Err(Refusal::Capped { cap, now, limit });

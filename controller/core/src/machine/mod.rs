@@ -117,7 +117,12 @@ impl Cases {
 
     /// Quarantines that began within the last hour.
     pub fn begun_within_hour(&self, now: Timestamp) -> u32 {
-        u32::try_from(self.begun.iter().filter(|(t, _)| t.plus(HOUR) > now).count()).unwrap_or(u32::MAX)
+        u32::try_from(self.begun_since_hour(now).len()).unwrap_or(u32::MAX)
+    }
+
+    /// The same, with when each began and whether a rule approved.
+    fn begun_since_hour(&self, now: Timestamp) -> impl ExactSizeIterator<Item = &(Timestamp, bool)> {
+        self.begun.range(self.begun.partition_point(|(t, _)| t.plus(HOUR) <= now)..)
     }
 
     /// Folds one event into the state. Returns the case it touched.
@@ -172,7 +177,9 @@ impl Cases {
             CaseEvent::Quarantined { by, until, .. } => {
                 case.state = State::Quarantined { since: at, until: *until };
                 let automatic = by.iter().all(|a| matches!(a, Actor::Rule(_)));
-                self.begun.push_back((at, automatic));
+                // In order, whatever the clock did: an hour's quarantines are then the end of the queue.
+                let not_before = self.begun.back().map_or(at, |(last, _)| at.max(*last));
+                self.begun.push_back((not_before, automatic));
                 while self.begun.front().is_some_and(|(t, _)| t.plus(HOUR) <= at) {
                     self.begun.pop_front();
                 }

@@ -57,7 +57,7 @@ pub fn judge(name: &str, nonce: u64, bytes: &[u8]) -> Option<Saw> {
     let questions = word(4)?;
     let same = questions == 1 && bytes.get(HEADER..asked.len()) == asked.get(HEADER..);
     // Small servers refuse with the header alone.
-    if !same && !(refused && questions == 0) {
+    if !(same || refused && questions == 0) {
         return None;
     }
     Some(if refused {

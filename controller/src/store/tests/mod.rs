@@ -164,6 +164,7 @@ fn story(case: u64) -> Batch {
         nases: vec![(1, "bng-1".into())],
         sessions: vec![session(number, Timestamp::MAX)],
         sightings: vec![sighting(case, Some(case))],
+        repeats: Vec::new(),
         texts: vec![(TextRef::of(&note(case)), CaseId(case), note(case))],
         deliveries: vec![delivery(case, 10 * case)],
     }
