@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::town::check_visitor;
 use crate::policy_files::ReportTypes;
 
 /// What the camera says it is; stands in the report, and so on the subscriber's page.
@@ -141,6 +142,9 @@ impl Visit {
             if seen.insert(line) {
                 addresses.push(address);
             }
+        }
+        for address in &addresses {
+            check_visitor(*address).with_context(|| format!("{shown}"))?;
         }
         anyhow::ensure!(!addresses.is_empty(), "{shown}: no row has an address in its column `{}`", header[column]);
         Ok(Self { report: Report { name, content }, addresses })

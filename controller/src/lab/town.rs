@@ -211,8 +211,11 @@ pub fn line_of(address: IpAddr) -> IpNet {
     }
 }
 
-/// Networks a visitor's address must not be in, because the lab itself or every host's own stack uses them.
-fn check_visitor(address: IpAddr) -> anyhow::Result<()> {
+/// Refuses addresses of a visitor in networks that the lab itself or every host's own stack uses.
+///
+/// # Errors
+/// Which network that is.
+pub fn check_visitor(address: IpAddr) -> anyhow::Result<()> {
     let own: [IpNet; 5] = [
         HOMES4.into(),
         HOMES6.into(),
