@@ -79,6 +79,8 @@ impl Station {
             ..Config::default()
         };
         config.api.listen = (Ipv4Addr::LOCALHOST, 8053).into();
+        // Residents are led there whether or not somebody answers.
+        config.wall.portal4 = Some(Ipv4Addr::new(192, 0, 2, 80));
         change(&mut config);
         std::fs::create_dir(&config.data_dir).expect("data");
         let text = serde_yaml::to_string(&config).expect("a configuration is YAML");

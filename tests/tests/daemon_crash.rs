@@ -271,16 +271,19 @@ fn an_old_backup_walls_nothing_new_until_somebody_resumes_and_releases_work() {
         let mut station = with_cases(3);
         station.desk().approve(1).unwrap();
         station.stop();
-        let database = station.data_dir().join("pratique.db");
-        let backup = station.data_dir().join("backup.db");
-        std::fs::copy(&database, &backup).unwrap();
+        // The database is its file and the journal beside it.
+        let database = ["pratique.db", "pratique.db-wal"].map(|name| station.data_dir().join(name));
+        let backup = database.each_ref().map(|file| std::fs::read(file).ok());
         station.start();
         station.desk().approve(2).unwrap();
         station.stop();
-        for beside in ["-wal", "-shm"] {
-            std::fs::remove_file(station.data_dir().join(format!("pratique.db{beside}"))).ok();
+        std::fs::remove_file(station.data_dir().join("pratique.db-shm")).ok();
+        for (file, content) in database.iter().zip(backup) {
+            match content {
+                Some(content) => std::fs::write(file, content).unwrap(),
+                None => drop(std::fs::remove_file(file)),
+            }
         }
-        std::fs::rename(&backup, &database).unwrap();
 
         station.start();
         let status = station.desk().get("/api/v1/status").unwrap();

@@ -44,7 +44,7 @@ fn ask_and_connect(home: &Home, name: &str, kind: RecordType) -> io::Result<(Vec
 fn an_allowed_name_opens_its_address_before_the_answer_on_its_port_only_and_not_for_ever() {
     without_root("an_allowed_name_opens_its_address_before_the_answer_on_its_port_only_and_not_for_ever", || {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let town = Town::build(5, &[]).unwrap();
+        let town = Town::build(5, &[], 0).unwrap();
         let _internet = Internet::start(&town.internet, runtime.handle()).unwrap();
         let allowed = AllowName {
             name: ALLOWED.trim_end_matches('.').into(),

@@ -195,7 +195,9 @@ fn policies(story: &Path) -> PolicySet {
         let to = whole.path().join(file.file_name().unwrap());
         if file.is_dir() {
             std::fs::create_dir(&to).unwrap();
-            entries(&file).iter().for_each(|f| drop(std::fs::copy(f, to.join(f.file_name().unwrap())).unwrap()));
+            for inner in entries(&file) {
+                std::fs::copy(&inner, to.join(inner.file_name().unwrap())).unwrap();
+            }
         } else {
             std::fs::copy(&file, to).unwrap();
         }
@@ -355,15 +357,12 @@ impl Stage {
     }
 
     fn attempts(&self) -> Vec<Attempt> {
-        let attempt =
-            |((resident, port), packets): (&_, &_)| Attempt { resident: *resident, port: *port, packets: *packets };
-        self.blocked
-            .iter()
-            .map(|(k, n)| {
-                let (r, p) = k;
-                attempt((&(*r, *p), n))
-            })
-            .collect()
+        let attempt = |((resident, port), packets): (&(Element, PortSpec), &u64)| Attempt {
+            resident: *resident,
+            port: *port,
+            packets: *packets,
+        };
+        self.blocked.iter().map(attempt).collect()
     }
 
     fn say(&self, line: &str) {
