@@ -149,6 +149,13 @@ impl Station {
         self.inside.run(|| command.output()).expect("namespace").expect("the program starts")
     }
 
+    /// The same by somebody who has no token at hand.
+    pub fn cli_without_token(&self, words: &[&str]) -> Output {
+        let mut command = self.command(words);
+        command.env_remove("PRATIQUE_TOKEN");
+        self.inside.run(|| command.output()).expect("namespace").expect("the program starts")
+    }
+
     /// The log verifies.
     pub fn verify_log(&self) {
         let done = self.cli(&["verify-log"]);

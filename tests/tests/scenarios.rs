@@ -13,6 +13,8 @@
 //! The readers, the engine and its store are the real ones; the clock is faked, and what the wall is told is written down.
 //! `PRATIQUE_BLESS=1 cargo test -p pratique-tests --test scenarios` writes the timelines anew: read them before you commit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
