@@ -48,7 +48,7 @@ pub trait Counters: Send + Sync + 'static {
 
 /// Scans under way; shared with whoever follows the engine.
 #[derive(Clone, Debug, Default)]
-pub struct Running(Arc<Mutex<HashMap<CaseId, Arc<Run>>>>);
+pub struct Running(Arc<Mutex<HashMap<CaseId, Vec<Arc<Run>>>>>);
 
 #[derive(Debug)]
 struct Run {
@@ -68,11 +68,48 @@ impl Running {
     /// Holds the targets of every running scan against the directory as it is now.
     pub fn recheck(&self, world: &World) {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for run in running.values() {
+        for run in running.values().flatten() {
             for (address, held) in &run.targets {
                 if world.directory().holder(*address, None) != Some(run.line) {
                     held.store(false, Ordering::Release);
                 }
+            }
+        }
+    }
+}
+
+impl Running {
+    /// Watches these targets until the answer is dropped. A case may be scanned twice at once (a request that was taken
+    /// for lost and made again): each scan has its own entry.
+    fn enter(&self, case: CaseId, line: LineNo, targets: &[IpAddr]) -> Entry {
+        let run = Arc::new(Run { line, targets: targets.iter().map(|a| (*a, AtomicBool::new(true))).collect() });
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.entry(case).or_default().push(Arc::clone(&run));
+        drop(running);
+        Entry { running: self.clone(), case, run }
+    }
+}
+
+/// One scan's place among the running ones.
+struct Entry {
+    running: Running,
+    case: CaseId,
+    run: Arc<Run>,
+}
+
+impl Entry {
+    fn holds(&self, address: IpAddr) -> bool {
+        self.run.targets.iter().any(|(a, held)| *a == address && held.load(Ordering::Acquire))
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runs) = running.get_mut(&self.case) {
+            runs.retain(|run| !Arc::ptr_eq(run, &self.run));
+            if runs.is_empty() {
+                running.remove(&self.case);
             }
         }
     }
@@ -126,23 +163,14 @@ impl Rescans {
             // Offline, or only behind CGNAT: nothing to ask, and that is said.
             return nothing_asked(self.clock.now(), trigger, &probes);
         }
-        let held = targets.iter().map(|a| (*a, AtomicBool::new(true))).collect();
-        let run = Arc::new(Run { line, targets: held });
-        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).insert(case, Arc::clone(&run));
+        let entry = self.running.enter(case, line, &targets);
         // The directory may have moved on between the brief and the entry above.
         let running = self.running.clone();
         let checked = self.engine.read(move |world, _| running.recheck(world)).await;
-        let rescan = match checked {
-            Ok(()) => {
-                let still_held = move |address: IpAddr| {
-                    run.targets.iter().any(|(a, held)| *a == address && held.load(Ordering::Acquire))
-                };
-                self.scanner.rescan(Job { trigger, targets, probes }, still_held).await
-            }
+        match checked {
+            Ok(()) => self.scanner.rescan(Job { trigger, targets, probes }, |address| entry.holds(address)).await,
             Err(_) => nothing_asked(self.clock.now(), trigger, &probes),
-        };
-        self.running.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&case);
-        rescan
+        }
     }
 
     /// The line's present IPv4 addresses, and those reported IPv6 addresses that still lie in its prefixes.
@@ -187,4 +215,44 @@ fn nothing_asked(now: pratique_core::time::Timestamp, trigger: RescanTrigger, pr
         found: SmolStr::new_static("no-address"),
     };
     Rescan { started_at: now, finished_at: now, trigger, results: probes.iter().map(unseen).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use pratique_core::ids::TextRef;
+    use pratique_core::machine::Cases;
+    use pratique_core::session::Session;
+    use pratique_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn a_second_scan_of_a_case_is_watched_on_when_the_first_has_ended() {
+        let policy = pratique_core::policy::Policy {
+            digest: TextRef([0; 32]),
+            ..crate::policy_files::built_in().unwrap().policy
+        };
+        let mut world = World::new(Arc::new(policy), Cases::default());
+        let address: IpAddr = "192.0.2.1".parse().unwrap();
+        let (line, _) = world.lines.note(&"line-1".into(), None);
+        let session = |to| Session {
+            line,
+            holding: Holding::V4([192, 0, 2, 1].into()),
+            nas: 0,
+            from: Timestamp::from_secs(0),
+            to,
+        };
+        world.record_session(&session(Timestamp::MAX), Timestamp::from_secs(10));
+        let running = Running::default();
+        let first = running.enter(CaseId(1), line, &[address]);
+        let second = running.enter(CaseId(1), line, &[address]);
+        drop(first);
+        running.recheck(&world);
+        assert!(second.holds(address));
+        world.record_session(&session(Timestamp::from_secs(10)), Timestamp::from_secs(10));
+        running.recheck(&world);
+        assert!(!second.holds(address), "not one packet more");
+        drop(second);
+        assert!(running.0.lock().unwrap().is_empty());
+    }
 }

@@ -27,6 +27,9 @@ pub struct Directory {
     /// What each line holds or held, each holding once.
     lines: FxHashMap<LineNo, Vec<Holding>>,
     sessions: usize,
+    /// Of them, live; and keys with a conflict. Kept up with each change, since gauges ask after each turn.
+    live: usize,
+    conflicts: usize,
 }
 
 /// One line's time on a holding.
@@ -65,8 +68,8 @@ pub enum Effect {
 }
 
 impl Directory {
-    /// Takes a session in. The key is (line, holding, from); a known session's end and NAS are updated. Recording the same
-    /// session twice changes nothing.
+    /// Takes a session in. The key is (line, holding, from); a known session's end and NAS are updated, but one that has
+    /// ended stays ended. Recording the same session twice changes nothing.
     pub fn record(&mut self, session: &Session) -> Recorded {
         let tenure = Tenure {
             from: session.from,
@@ -85,9 +88,12 @@ impl Directory {
                 tenures
             }
         };
+        let before = tally(tenures);
         let same = |t: &&mut Tenure| t.line == tenure.line && t.ports == tenure.ports && t.from == tenure.from;
         let effect = match tenures.iter_mut().find(same) {
             Some(known) if *known == tenure => Effect::Unchanged,
+            // A start or list that comes late or twice does not bring an ended session back.
+            Some(known) if known.to < Timestamp::MAX && tenure.to == Timestamp::MAX => Effect::Unchanged,
             Some(known) => {
                 *known = tenure;
                 Effect::Changed
@@ -102,6 +108,9 @@ impl Directory {
                 Effect::Started
             }
         };
+        let after = tally(tenures);
+        self.live = self.live + after.0 - before.0;
+        self.conflicts = self.conflicts + after.1 - before.1;
         if effect == Effect::Unchanged {
             return Recorded { effect, conflict: false, touched: Vec::new() };
         }
@@ -224,6 +233,7 @@ impl Directory {
     /// Forgets one line wholly.
     pub fn forget_line(&mut self, line: LineNo) {
         for holding in self.lines.remove(&line).unwrap_or_default() {
+            let before = tally(self.tenures(holding));
             match holding {
                 Holding::V4(a) | Holding::V4Ports(a, ..) => {
                     if let Some(tenures) = self.v4.get_mut(&a) {
@@ -243,22 +253,29 @@ impl Directory {
                     }
                 }
             }
+            let after = tally(self.tenures(holding));
+            self.live = self.live + after.0 - before.0;
+            self.conflicts = self.conflicts + after.1 - before.1;
         }
         self.sessions = self.v4.values().map(Vec::len).sum::<usize>() + self.v6.values().map(Vec::len).sum::<usize>();
     }
 
     /// Addresses and prefixes that two live sessions of different lines claim with the same bounds.
-    pub fn conflicts(&self) -> usize {
-        let clash = |tenures: &&Vec<Tenure>| {
-            tenures.iter().enumerate().any(|(i, a)| {
-                let meets = |b: &Tenure| a.line != b.line && a.ports.0 <= b.ports.1 && b.ports.0 <= a.ports.1;
-                a.to == Timestamp::MAX && tenures.iter().skip(i + 1).any(|b| b.to == Timestamp::MAX && meets(b))
-            })
-        };
-        self.v4.values().filter(clash).count() + self.v6.values().filter(clash).count()
+    pub const fn conflicts(&self) -> usize {
+        self.conflicts
     }
 
-    /// Sessions inside.
+    /// Sessions that last still.
+    pub const fn live_sessions(&self) -> usize {
+        self.live
+    }
+
+    /// Other lines that claim now what a line holds now.
+    pub fn rivals(&self, line: LineNo) -> Vec<LineNo> {
+        self.live(line).flat_map(|holding| self.live_rivals(line, holding)).collect()
+    }
+
+    /// Sessions inside, ended ones too.
     pub fn len(&self) -> usize {
         self.sessions
     }
@@ -332,6 +349,14 @@ fn covers(intervals: &mut [(Timestamp, Timestamp)], first: Timestamp, last: Time
         reached = reached.max(*to);
     }
     reached > last
+}
+
+/// Live tenures of one address or prefix, and 1 if two of them clash.
+fn tally(tenures: &[Tenure]) -> (usize, usize) {
+    let live = || tenures.iter().filter(|t| t.to == Timestamp::MAX);
+    let meets = |a: &Tenure, b: &Tenure| a.line != b.line && a.ports.0 <= b.ports.1 && b.ports.0 <= a.ports.1;
+    let clash = live().enumerate().any(|(i, a)| live().skip(i + 1).any(|b| meets(a, b)));
+    (live().count(), usize::from(clash))
 }
 
 fn ports(holding: Holding) -> (u16, u16) {

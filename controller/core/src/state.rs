@@ -33,7 +33,7 @@ pub struct Case {
     pub id: CaseId,
     /// Whose line.
     pub line: LineNo,
-    /// Events so far; what optimistic locking compares.
+    /// Events so far, except blocked attack traffic; what optimistic locking compares.
     pub version: u32,
     /// Where it stands.
     pub state: State,

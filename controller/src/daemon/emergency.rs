@@ -20,6 +20,7 @@ use super::DATABASE;
 use crate::clock::SystemClock;
 use crate::config::{Config, EnforcerKind};
 use crate::enforce::nft;
+use crate::engine::handle::Wish;
 use crate::engine::{Engine, Outside};
 use crate::policy_files;
 use crate::store::{Options, SqliteStore, StoreError};
@@ -87,9 +88,9 @@ fn release_in_log(config: &Config, reason: &str) -> anyhow::Result<usize> {
         let clock = Arc::new(SystemClock::new(&prometheus::Registry::new())?);
         let mut count = 0;
         let all = |world: &World| {
-            let commands = releases_by(world, &Actor::Person(operator()), Some(TextRef::of(reason)));
-            count = commands.len();
-            commands
+            let wishes = releases_by(world, &Actor::Person(operator()), reason);
+            count = wishes.len();
+            wishes
         };
         Engine::load(store, Arc::new(policy), clock, Nobody, all).await?;
         Ok(count)
@@ -97,14 +98,19 @@ fn release_in_log(config: &Config, reason: &str) -> anyhow::Result<usize> {
 }
 
 /// Releases of everything that is enforced, for the daemon's start after an emergency.
-pub(super) fn releases(world: &World) -> Vec<Command> {
-    releases_by(world, &Actor::System, None)
+pub(super) fn releases(world: &World, reason: &str) -> Vec<Wish> {
+    releases_by(world, &Actor::System, reason)
 }
 
-fn releases_by(world: &World, by: &Actor, reason: Option<TextRef>) -> Vec<Command> {
+fn releases_by(world: &World, by: &Actor, reason: &str) -> Vec<Wish> {
     let mut enforced: Vec<CaseId> = world.cases().iter().filter(|c| c.is_enforced()).map(|c| c.id).collect();
     enforced.sort_unstable();
-    let release = |case| Command::Release { case, version: None, by: by.clone(), reason, emergency: true };
+    let text = Some(reason.to_owned()).filter(|r| !r.is_empty());
+    let release = |case| {
+        let reason = text.as_deref().map(TextRef::of);
+        let command = Command::Release { case, version: None, by: by.clone(), reason, emergency: true };
+        Wish { command, text: text.clone() }
+    };
     enforced.into_iter().map(release).collect()
 }
 
@@ -122,7 +128,7 @@ impl Marker {
         Self(data_dir.join("released-all"))
     }
 
-    /// Who released everything; none if nobody did.
+    /// Why everything was released; none if nobody did.
     pub(super) fn reason(&self) -> Option<String> {
         match std::fs::read_to_string(&self.0) {
             Ok(text) => Some(text),

@@ -52,7 +52,8 @@ impl Outside for Followers {
         }
         meters.log_position.set(i64::try_from(world.generation().0).unwrap_or(i64::MAX));
         meters.halted.set(i64::from(world.cases().halted().is_some()));
-        meters.sessions.set(i64::try_from(world.directory().len()).unwrap_or(i64::MAX));
+        meters.conflicts.set(i64::try_from(world.directory().conflicts()).unwrap_or(i64::MAX));
+        meters.sessions.set(i64::try_from(world.directory().live_sessions()).unwrap_or(i64::MAX));
     }
 
     fn settled(&mut self, settled: Settled, world: &World, _now: Timestamp) {

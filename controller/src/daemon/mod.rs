@@ -116,7 +116,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let release = emergency::Marker::at(&config.data_dir);
     let released = release.reason();
     let at_start = |world: &pratique_core::world::World| match &released {
-        Some(_) => emergency::releases(world),
+        Some(reason) => emergency::releases(world, reason),
         None => Vec::new(),
     };
     let policy = Arc::new(policies.policy.clone());
@@ -249,10 +249,13 @@ async fn reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls: &W
 async fn try_reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls: &Walls) -> anyhow::Result<()> {
     let policies: PolicySet = policy_files::load_set(&config.policies)?;
     let policy = Arc::new(policies.policy.clone());
+    // What a wall cannot be made of must not get half into force.
+    walls.check(config, &policy)?;
     handle.policy(Arc::clone(&policy)).await?;
-    let plan = handle.read(|world, _| world.plan().clone()).await?;
-    walls.reconfigure(config, &policy, &plan)?;
     inbox.set_policies(policies);
+    // On the loop: no step of the plan may fall between the plan that is handed over and the driver that gets it.
+    let (walls, config) = (walls.clone(), config.clone());
+    handle.read(move |world, _| walls.reconfigure(&config, &policy, world.plan())).await??;
     Ok(())
 }
 

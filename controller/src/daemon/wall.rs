@@ -56,6 +56,14 @@ impl Walls {
         self.driver().status().enforcer
     }
 
+    /// Whether a wall can be made of what this policy says.
+    pub fn check(&self, config: &Config, policy: &Policy) -> anyhow::Result<()> {
+        enforcer(self.kind, &wall_of(config, policy)).map(drop)?;
+        Ok(())
+    }
+
+    /// To be called on the engine's loop: steps must not pass between the old driver and the new.
+    ///
     /// A new policy may change what the wall itself says (always-open networks, ports that are evidence). The old wall
     /// stands until the new one replaces it in one step.
     pub fn reconfigure(&self, config: &Config, policy: &Policy, plan: &Plan) -> anyhow::Result<()> {
@@ -66,8 +74,9 @@ impl Walls {
                 return Ok(());
             }
             let enforcer = enforcer(self.kind, &wall)?;
-            self.driver().stop();
-            self.driver.store(Arc::new(driver::spawn(enforcer, self.metrics.clone())?));
+            // The new one touches nothing before it has a plan; who waits for the old one finds it in charge.
+            let new = driver::spawn(enforcer, self.metrics.clone())?;
+            self.driver.swap(Arc::new(new)).stop();
             *now = wall;
         }
         self.driver().replace(plan.elements.keys().copied(), plan.generation);
@@ -85,8 +94,10 @@ impl Walls {
     }
 
     fn observe(&self) -> Result<Option<Vec<Element>>, EnforceError> {
+        // A dump may take seconds; nobody waits for it behind this lock.
+        let config = self.config.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match self.kind {
-            EnforcerKind::Nft => nft::observed(&self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            EnforcerKind::Nft => nft::observed(&config),
             // Nothing is enforced, and that is what an observer finds.
             EnforcerKind::DryRun => Ok(None),
         }
@@ -139,12 +150,19 @@ impl WallFeed {
         if leaving.is_empty() {
             return;
         }
-        let view = Arc::clone(view);
+        let (view, walls) = (Arc::clone(view), self.walls.clone());
         self.runtime.spawn(async move {
-            // Stopped: the daemon ends, and its view with it.
-            if driver.settled(generation).await.is_ok() {
-                leaving.iter().for_each(|(element, resident)| view.remove_if(*element, resident));
+            let mut asked = driver;
+            while asked.settled(generation).await.is_err() {
+                let now = walls.driver();
+                if Arc::ptr_eq(&asked, &now) {
+                    // Stopped: the daemon ends, and its view with it.
+                    return;
+                }
+                // A new policy has put another driver in charge.
+                asked = now;
             }
+            leaving.iter().for_each(|(element, resident)| view.remove_if(*element, resident));
         });
     }
 }

@@ -52,6 +52,7 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
     for stored in &loaded.recent {
         world.recall(&stored.sighting, stored.number, stored.received_at, stored.line, &stored.outcome);
     }
+    world.forget_used_evidence();
     let nases = loaded.nases.into_iter().map(|(number, name)| (name, number)).collect();
     Ok(Boot {
         world,

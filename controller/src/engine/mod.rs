@@ -21,14 +21,14 @@ use std::time::Duration;
 
 use pratique_core::command::Command;
 use pratique_core::event::Event;
-use pratique_core::ids::Seq;
+use pratique_core::ids::{LineNo, Seq};
 use pratique_core::policy::Policy;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::{Settled, World};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
-use self::handle::{EngineError, EngineHandle, Input};
+use self::handle::{EngineError, EngineHandle, Input, Wish};
 use self::turn::Turn;
 use crate::clock::Clock;
 use crate::store::{Expiry, Store, StoreError};
@@ -67,6 +67,8 @@ pub struct Engine<S: Store, O: Outside> {
     /// When time is next looked at, however busy the loop is.
     tick_at: Timestamp,
     intakes: std::collections::VecDeque<turn::IntakeJob>,
+    /// Lines whose purge stands in the log and whose rows are still to be erased.
+    to_erase: std::collections::BTreeSet<LineNo>,
 }
 
 /// At most so many inputs share one transaction: bounds the time a person waits behind a storm.
@@ -94,7 +96,7 @@ const CLOCK_BEHIND: Span = Span::from_secs(60);
 const SLEEP_WHILE_UNWELL: Duration = Duration::from_secs(1);
 
 impl<S: Store, O: Outside> Engine<S, O> {
-    /// Loads the world from the store, puts the policy into force and follows `at_start`'s commands, all before anything
+    /// Loads the world from the store, puts the policy into force and follows `at_start`'s wishes, all before anything
     /// outside is told.
     ///
     /// # Errors
@@ -104,7 +106,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
         policy: Arc<Policy>,
         clock: Arc<dyn Clock>,
         outside: O,
-        at_start: impl FnOnce(&World) -> Vec<Command>,
+        at_start: impl FnOnce(&World) -> Vec<Wish>,
     ) -> Result<(Self, EngineHandle), StoreError> {
         let (handle, inputs) = EngineHandle::new();
         let now = clock.now();
@@ -134,6 +136,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             fenced: false,
             tick_at: now,
             intakes: std::collections::VecDeque::new(),
+            to_erase: std::collections::BTreeSet::new(),
         };
         let mut turn = Turn::default();
         let now = engine.now();
@@ -141,8 +144,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if let Some((found, known)) = boot.rolled_back {
             turn.halt_after_rollback(&mut engine.world, found, known, now);
         }
-        for command in at_start(&engine.world) {
-            turn.quietly(&mut engine.world, &command, now);
+        for wish in at_start(&engine.world) {
+            turn.unasked(&mut engine.world, wish, now);
         }
         engine.commit(turn, now).await?;
         Ok((engine, handle))
@@ -252,9 +255,13 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 Input::Read(look) => turn.reads.push(look),
             }
             taken += 1;
-            if taken < PER_TURN {
+            // After a failure one at a time: what frees a line must not share the fate of what a full disk refuses.
+            if taken < PER_TURN && self.unwell_until.is_none() {
                 next = self.inputs.try_recv().ok();
             }
+        }
+        if self.unwell_until.is_some() && !turn.batch.is_empty() {
+            return None;
         }
         if let Some(job) = self.intakes.front_mut()
             && turn.intake(&mut self.world, &mut self.numbers, job, now)
@@ -268,7 +275,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
         let due = self.world.cases().due_by(now);
         if !due.is_empty() || now >= self.tick_at {
             self.tick_at = now.plus(TICK_EVERY);
-            turn.quietly(&mut self.world, &Command::Tick, now);
+            if self.unwell_until.is_none() || !turn.tick_freeing(&mut self.world, now) {
+                turn.quietly(&mut self.world, &Command::Tick, now);
+            }
             self.world.postpone_due(&due, now);
         }
         None
@@ -316,10 +325,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
             self.unwell_until = None;
         }
         self.in_force = Arc::clone(self.world.policy());
-        for line in purges {
-            if let Err(error) = self.store.purge(line).await {
-                warn!(%error, "a purge was logged but not carried out; it is tried again by the next purge");
-            }
+        if !purges.is_empty() {
+            self.to_erase.extend(purges);
+            self.erase().await;
         }
         let first = self.last.0.saturating_sub(events.len() as u64);
         let events: Vec<(Seq, Event)> = (first + 1..).map(Seq).zip(events).collect();
@@ -333,6 +341,15 @@ impl<S: Store, O: Outside> Engine<S, O> {
         let (world, seq) = (&self.world, self.last);
         replies.into_iter().for_each(|reply| reply(Ok((world, seq))));
         Ok(())
+    }
+
+    async fn erase(&mut self) {
+        for line in std::mem::take(&mut self.to_erase) {
+            if let Err(error) = self.store.purge(line).await {
+                warn!(%error, "a purge was logged but not carried out; it is tried again within the hour");
+                self.to_erase.insert(line);
+            }
+        }
     }
 
     async fn reload(&mut self) {
@@ -384,6 +401,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
     }
 
     async fn housekeeping(&mut self, now: Timestamp) {
+        self.erase().await;
         let keep = &self.world.policy().global.retention;
         let (sightings, sessions, texts) = (now.minus(keep.sightings), now.minus(keep.sessions), now.minus(keep.texts));
         let open = self.world.cases().iter().filter(|c| c.is_open()).map(|c| c.id).min();

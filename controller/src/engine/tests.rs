@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pratique_core::event::{Actor, Body, CaseEvent};
@@ -37,6 +37,8 @@ struct Fragile {
     dead: Arc<AtomicBool>,
     /// Somebody else has appended.
     fenced: Arc<AtomicBool>,
+    /// Purges are not carried out.
+    unerasable: Arc<AtomicBool>,
 }
 
 impl Store for Fragile {
@@ -65,6 +67,9 @@ impl Store for Fragile {
         self.store.expire(before).await
     }
     async fn purge(&mut self, line: LineNo) -> Result<u64, StoreError> {
+        if self.unerasable.load(Ordering::SeqCst) {
+            return Err(StoreError::Busy("test".into()));
+        }
         self.store.purge(line).await
     }
     async fn backup(&self, to: &Path) -> Result<(), StoreError> {
@@ -76,7 +81,7 @@ impl Store for Fragile {
 }
 
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>, usize)>>);
+struct Seen(Arc<Mutex<(BTreeSet<Element>, Vec<Event>)>>, Arc<AtomicUsize>);
 
 impl Seen {
     fn wall(&self) -> Vec<String> {
@@ -84,7 +89,7 @@ impl Seen {
         seen.0.iter().map(ToString::to_string).collect()
     }
     fn told(&self) -> usize {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).2
+        self.1.load(Ordering::SeqCst)
     }
     fn count(&self, of: impl Fn(&CaseEvent) -> bool) -> usize {
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,7 +101,7 @@ impl Outside for Seen {
     fn committed(&mut self, events: &[(Seq, Event)], _: &World) {
         let mut seen = self.0.lock().unwrap();
         seen.1.extend(events.iter().map(|(_, e)| e.clone()));
-        seen.2 += 1;
+        self.1.fetch_add(1, Ordering::SeqCst);
     }
     fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
         let mut seen = self.0.lock().unwrap();
@@ -116,6 +121,7 @@ struct Bench {
     full: Arc<AtomicBool>,
     dead: Arc<AtomicBool>,
     fenced: Arc<AtomicBool>,
+    unerasable: Arc<AtomicBool>,
     seen: Seen,
     handle: EngineHandle,
     reader: Arc<dyn Reader>,
@@ -144,10 +150,17 @@ impl Bench {
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
         let reader = store.reader();
         let (dead, fenced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let store = Fragile { store, full: full.clone(), dead: dead.clone(), fenced: fenced.clone() };
+        let unerasable = Arc::new(AtomicBool::new(false));
+        let store = Fragile {
+            store,
+            full: full.clone(),
+            dead: dead.clone(),
+            fenced: fenced.clone(),
+            unerasable: unerasable.clone(),
+        };
         let (engine, handle) = Engine::load(store, policy, clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
         let task = tokio::spawn(engine.run());
-        Self { folder, clock, full, dead, fenced, seen, handle, reader, task }
+        Self { folder, clock, full, dead, fenced, unerasable, seen, handle, reader, task }
     }
 
     /// As a crash does: nothing is written any more.
@@ -467,4 +480,65 @@ async fn cases_that_wait_for_room_go_on_although_inputs_never_pause() {
         b.handle.read(|_, _| ()).await.unwrap();
     }
     assert_eq!(b.seen.wall(), ["192.0.2.2"]);
+}
+
+#[tokio::test]
+async fn what_is_wished_at_start_keeps_its_reason() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    b.task.abort();
+    let _aborted = b.task.await.is_err();
+    let store = SqliteStore::open(&b.folder.path().join("p.db"), Options::default()).await.unwrap();
+    let reader = store.reader();
+    let why = "wrong list delivered";
+    let release = Command::Release {
+        case: CaseId(1),
+        version: None,
+        by: Actor::System,
+        reason: Some(TextRef::of(why)),
+        emergency: true,
+    };
+    let wish = Wish { command: release, text: Some(why.into()) };
+    Engine::load(store, policy(), b.clock, Seen::default(), |_| vec![wish]).await.unwrap();
+    let texts = reader.texts(&[TextRef::of(why)]).await.unwrap();
+    assert_eq!(texts, [(TextRef::of(why), why.to_owned())]);
+}
+
+#[tokio::test]
+async fn a_purge_the_store_did_not_carry_out_is_made_up_for() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.unerasable.store(true, Ordering::SeqCst);
+    b.handle.purge(LineNo(1), Actor::Person("eve".into())).await.unwrap();
+    b.unerasable.store(false, Ordering::SeqCst);
+    b.clock.0.fetch_add(2 * 3_600_000, Ordering::SeqCst);
+    b.handle.read(|_, _| ()).await.unwrap();
+    b.handle.stop().await;
+    let b = Bench::at(b.folder).await;
+    assert!(b.handle.read(|w, _| w.lines.line(&"line-1".into())).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn on_a_full_disk_a_quarantine_ends_in_time_although_a_rule_waits_for_its_room() {
+    let mut policy = policy().as_ref().clone();
+    policy.global.caps.automatic_per_hour = 1;
+    policy.global.approval_at_least = pratique_core::playbook::ApprovalRule::Auto;
+    policy.playbooks.get_mut(&"mirai".into()).unwrap().approval = pratique_core::playbook::ApprovalRule::Auto;
+    let b = Bench::under(tempfile::tempdir().unwrap(), Arc::new(policy)).await;
+    for (line, address) in [("line-1", "192.0.2.1"), ("line-2", "192.0.2.2"), ("line-3", "192.0.2.3")] {
+        b.home(line, address).await;
+    }
+    b.report(&["192.0.2.1", "192.0.2.2", "192.0.2.3"], "mirai").await.unwrap();
+    assert_eq!(b.seen.wall(), ["192.0.2.1"]);
+    // The next tick ends one quarantine and would begin another.
+    b.full.store(true, Ordering::SeqCst);
+    b.clock.0.fetch_add(31 * 86_400_000, Ordering::SeqCst);
+    for _ in 0..10 {
+        b.clock.0.fetch_add(6_000, Ordering::SeqCst);
+        b.handle.read(|_, _| ()).await.unwrap();
+    }
+    assert_eq!(b.count(StateName::Quarantined).await, 0, "every quarantine ends");
+    assert!(b.seen.wall().is_empty());
 }

@@ -72,14 +72,7 @@ impl Turn {
         match world.decide(&wish.command, now) {
             Err(refusal) => refuse(reply, refusal.into()),
             Ok(events) => {
-                let case = events.iter().find_map(|e| match &e.body {
-                    Body::Case { case, .. } => Some(*case),
-                    _ => None,
-                });
-                if let (Some(text), Some(case)) = (wish.text, case) {
-                    self.batch.texts.push((TextRef::of(&text), case, text));
-                }
-                self.take(world, events);
+                let case = self.take_with(world, events, wish.text);
                 self.replies.push(Box::new(move |result| {
                     let done = result.map_err(|e| EngineError::Store(e.to_owned())).map(|(world, seq)| Done {
                         seq,
@@ -91,11 +84,47 @@ impl Turn {
         }
     }
 
+    /// A wish nobody waits for; a refusal means that there is nothing to do.
+    pub(super) fn unasked(&mut self, world: &mut World, wish: Wish, now: Timestamp) {
+        if let Ok(events) = world.decide(&wish.command, now) {
+            self.take_with(world, events, wish.text);
+        }
+    }
+
+    /// Events with the text they refer to; the case they are about.
+    fn take_with(&mut self, world: &mut World, events: Vec<Event>, text: Option<String>) -> Option<CaseId> {
+        let case = events.iter().find_map(|e| match &e.body {
+            Body::Case { case, .. } => Some(*case),
+            _ => None,
+        });
+        if let (Some(text), Some(case)) = (text, case) {
+            self.batch.texts.push((TextRef::of(&text), case, text));
+        }
+        self.take(world, events);
+        case
+    }
+
     /// A command nobody waits for; a refusal means that there is nothing to do.
     pub(super) fn quietly(&mut self, world: &mut World, command: &Command, now: Timestamp) {
         if let Ok(events) = world.decide(command, now) {
             self.take(world, events);
         }
+    }
+
+    /// Of what time brings about, what frees or ends; false if there is none. For a store that has no room for the rest.
+    pub(super) fn tick_freeing(&mut self, world: &mut World, now: Timestamp) -> bool {
+        let events = world.decide(&Command::Tick, now).unwrap_or_default();
+        let mut by_case: BTreeMap<CaseId, Batch> = BTreeMap::new();
+        for event in events {
+            if let Body::Case { case, .. } = &event.body {
+                by_case.entry(*case).or_default().events.push(event);
+            }
+        }
+        let freeing: Vec<Event> =
+            by_case.into_values().filter(Batch::frees_only).flat_map(|batch| batch.events).collect();
+        let any = !freeing.is_empty();
+        self.take(world, freeing);
+        any
     }
 
     pub(super) fn load_policy(&mut self, world: &mut World, now: Timestamp) {

@@ -131,7 +131,10 @@ fn tell(
         timeline.end(Some(&stage.with_log(&e)));
         return Err(e);
     }
-    timeline.say(&format!("{} looks of people in other homes: all was well", stage.well_seen()));
+    timeline.say(&format!(
+        "meanwhile people in two other homes loaded pages {} times and noticed nothing",
+        stage.well_seen()
+    ));
     timeline.end(None);
     anyhow::ensure!(timeline.complete(), "not every step was observed");
     match windows {
@@ -173,14 +176,18 @@ fn keep(
         ("portal2", &format!("http://{}/", pages[1]), &format!("what {} sees, still free", proposed.home.subscriber)),
         ("files", &stage.node.directory().display().to_string(), "configuration, policies, log; gone with the lab"),
     ]);
-    timeline.say(&format!(
-        "Try this: 1. approve case {} in the console, and load portal2 again: its line is walled now. 2. Press the button \
-         on the portal: the check finds {}'s camera still open.{} 4. Look at case {} again: its whole story is there.",
-        proposed.case,
-        walled.home.subscriber,
-        if terminal { " 3. Press Enter here to fix the camera, and the button again." } else { "" },
-        walled.case,
-    ));
+    timeline.say("try this:");
+    let mut steps = vec![
+        format!("approve case {} in the console and load portal2 again: its line is walled now", proposed.case),
+        format!("press the button on the portal: the check finds {}'s camera still open", walled.home.subscriber),
+    ];
+    if terminal {
+        steps.push("press Enter here: the camera is fixed. Then press the portal's button again".into());
+    }
+    steps.push(format!("look at case {} in the console: its whole story is there", walled.case));
+    for (number, step) in (1..).zip(&steps) {
+        timeline.say(&format!("{number}. {step}"));
+    }
     let wishes = terminal.then(read_enter).transpose()?;
     while !interrupted.load(Ordering::Relaxed) {
         if let Some(status) = stage.node.ended() {
@@ -211,16 +218,28 @@ fn show_visit(seen: &[Value], timeline: &Timeline) {
     for value in seen {
         timeline.extra(value, &|v: &Value| match v.get("delivery") {
             Some(delivery) => {
-                format!("your report {}: {} rows, refused: {}", delivery["name"], delivery["rows"], delivery["refused"])
+                let refused: Vec<String> = delivery["refused"]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(|r| format!("{} because of {}", r[1], r[0].as_str().unwrap_or("?")))
+                    .collect();
+                let refused =
+                    if refused.is_empty() { "none refused".into() } else { format!("refused: {}", refused.join(", ")) };
+                format!(
+                    "your report {}: {} rows, {refused}",
+                    delivery["name"].as_str().unwrap_or("?"),
+                    delivery["rows"]
+                )
             }
             None => {
                 let case = &v["case"];
                 let causes = case["causes"].as_array().map(|c| c.iter().filter_map(Value::as_str).collect::<Vec<_>>());
                 format!(
-                    "your report: case {} of {} ({}): {}, severity {}: {}",
+                    "your report: case {} of {}, which held {}: {}, severity {}: {}",
                     case["case"],
                     case["subscriber"].as_str().unwrap_or("?"),
-                    v["addresses"],
+                    v["addresses"][0].as_str().unwrap_or("?"),
                     causes.unwrap_or_default().join(", "),
                     case["severity"].as_str().unwrap_or("?"),
                     case["state"].as_str().unwrap_or("?"),

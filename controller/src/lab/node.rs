@@ -58,7 +58,13 @@ impl Node {
     /// # Errors
     /// When a file cannot be written or the child not be started.
     pub fn start(town: &Town, controls: Controls, api_port: u16, old_reports: bool) -> anyhow::Result<Self> {
-        let directory = tempfile::Builder::new().prefix("pratique-lab-").tempdir()?;
+        let directory = tempfile::Builder::new().prefix("pratique-lab-").tempdir().with_context(|| {
+            let tmp = std::env::temp_dir();
+            format!(
+                "{}: no temporary directory can be made here; set TMPDIR to a directory you can write",
+                tmp.display()
+            )
+        })?;
         let root = directory.path();
         let api = SocketAddr::from((Ipv4Addr::LOCALHOST, api_port));
         let token = write_token(root)?;
@@ -252,6 +258,8 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr, controls: Controls) -
 /// The provider of the lab, as its pages name it.
 fn pages(url: PortalUrl) -> pratique_portal::Settings {
     let mut pages = pratique_portal::Settings::example(url);
+    // As the console and the timeline's files tell the time.
+    pages.time_zone = "UTC".into();
     pages.still_works = vec!["emergency".into(), "steps".into()];
     pages
 }
@@ -262,6 +270,12 @@ fn write_policies(to: &Path, town: &Town, old_reports: bool) -> anyhow::Result<(
     let set = policy_files::built_in()?;
 
     let mut global = set.policy.global;
+    if old_reports {
+        global.retention.sightings = Span::from_days(36_500);
+        global.retention.sessions = Span::from_days(36_500);
+    }
+    // Nobody uploads lists by hand here: that feed would be shown as one that has stalled.
+    global.sources.retain(|name, _| name.as_str() != "manual");
     global.networks = vec![HOMES4.into(), HOMES6.into()];
     global.networks.extend(town.homes.iter().flat_map(|h| &h.visiting).map(|a| super::town::line_of(*a)));
     // One line in a hundred would be none of eight.

@@ -107,7 +107,10 @@ impl Visit {
     /// When it cannot be read or names no address, in words.
     pub fn read(path: &Path, types: &ReportTypes) -> anyhow::Result<Self> {
         let shown = path.display();
-        let size = std::fs::metadata(path).with_context(|| format!("{shown}"))?.len();
+        let found = std::fs::metadata(path).with_context(|| format!("{shown}"))?;
+        anyhow::ensure!(found.is_file(), "{shown}: no file; name one Shadowserver report in CSV");
+        let size = found.len();
+        anyhow::ensure!(size > 0, "{shown}: empty; name a Shadowserver report with its header line and rows");
         anyhow::ensure!(size <= VISITOR_LIMIT, "{shown}: larger than 64 MiB; take a part of it to the lab");
         let content = std::fs::read_to_string(path).with_context(|| format!("{shown}"))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

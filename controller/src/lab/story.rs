@@ -93,7 +93,12 @@ impl Stage {
             runtime,
             interrupted,
         };
-        if let Err(e) = stage.come_alive(timeline) {
+        // A visitor's report may be years old; the lines in it have to have been there then.
+        let since = match old_reports {
+            true => SystemTime::UNIX_EPOCH,
+            false => SystemTime::now() - Duration::from_secs(86_400),
+        };
+        if let Err(e) = stage.come_alive(since, timeline) {
             bail!("{}", stage.with_log(&e));
         }
         Ok(stage)
@@ -109,10 +114,10 @@ impl Stage {
         format!("{text}\nthe daemon's last words:\n{}", log.trim_end())
     }
 
-    fn come_alive(&mut self, timeline: &Timeline) -> anyhow::Result<()> {
+    fn come_alive(&mut self, since: SystemTime, timeline: &Timeline) -> anyhow::Result<()> {
         let staff = self.node.staff();
         self.wait(LATER, "the daemon to be ready", |_| Ok(staff.is_ready().then_some(())))?;
-        let sessions = sessions_csv(&self.town, jiff::Timestamp::now() - Duration::from_secs(86_400));
+        let sessions = sessions_csv(&self.town, since.try_into()?);
         staff.post_csv("/api/v1/sessions?name=lab.csv", &sessions).context("the session list was not taken")?;
         self.wait(SOON, "the camera to attack, and people to browse", |stage| {
             let attacked = stage.internet.attacks() >= 6;
@@ -121,7 +126,7 @@ impl Stage {
         anyhow::ensure!(self.witness.steered() == Steered::Real, "the free home does not get real DNS answers");
         anyhow::ensure!(self.witness.ways_in(&[23])? == 3, "the camera cannot be reached from the Internet");
         timeline.say(&format!(
-            "{} homes; the camera of {} attacks {} with telnet and can be entered from anywhere",
+            "{} homes are online; a camera in the home of {} is infected: it attacks {} and anybody can log in to it",
             self.town.homes.len(),
             self.town.homes[0].subscriber,
             Host::VICTIM.v4()
@@ -151,28 +156,39 @@ impl Stage {
             Ok(find(&all, |d| d["name"].as_str().is_some_and(|n| n.contains(&report.name))))
         })?;
         let rows = delivery["rows"].as_u64().unwrap_or_default();
-        timeline.observed(Step::Sighting, &format!("{}: {rows} row, {} with Mirai", report.name, home.v4));
+        timeline.observed(
+            Step::Sighting,
+            &format!("Shadowserver's report {} is read: {rows} row, {} has Mirai", report.name, home.v4),
+        );
 
         let subscriber = home.subscriber.clone();
         let row = self.step(timeline, Step::Attributed, SOON, "a case of the line that held the address", |s| {
             s.case_of(&subscriber)
         })?;
         let case = row["case"].as_u64().context("a case without a number")?;
-        timeline.observed(Step::Attributed, &format!("{} was held by {subscriber}", home.v4));
+        timeline.observed(
+            Step::Attributed,
+            &format!("{} belonged to {subscriber} at that moment; case {case} is opened", home.v4),
+        );
 
         let row = self.step(timeline, Step::Proposed, SOON, "the case to be proposed", |s| {
             Ok(s.case_of(&subscriber)?.filter(|row| row["state"] == "proposed"))
         })?;
         let held = row["elements"].as_array().map_or(0, Vec::len);
-        timeline
-            .observed(Step::Proposed, &format!("case {case}: would wall {held} addresses and prefixes of the line"));
+        timeline.observed(
+            Step::Proposed,
+            &format!("case {case} waits for a person; it would wall {held} addresses and prefixes of the line"),
+        );
 
         self.others_are_well()?;
         let open = self.town.homes[1].clone();
         self.node.deliver(&Report::open_resolver(open.v4.into(), SystemTime::now() - Duration::from_secs(2))?)?;
         let second = self.wait(SOON, "the case of the open resolver", |s| s.case_of(&open.subscriber))?;
         let state = second["state"].as_str().unwrap_or_default();
-        timeline.say(&format!("case {}: {} has an open resolver: {state}", second["case"], open.subscriber));
+        timeline.say(&format!(
+            "in passing: {1} has an open DNS resolver, case {0}: {state} only, its device does not attack",
+            second["case"], open.subscriber
+        ));
         Ok(case)
     }
 
@@ -186,7 +202,7 @@ impl Stage {
             staff.post(&format!("/api/v1/cases/{case}/approve"), &approval).map(Some)
         })?;
         let approved = Instant::now();
-        timeline.observed(Step::Approved, "anna@noc.example approved in the version she had looked at");
+        timeline.observed(Step::Approved, "Anna at the NOC has looked at the evidence and approves");
 
         let mut last_byte = Duration::ZERO;
         self.step(timeline, Step::Enforced, SOON, "the home's open connection to stop", |s| {
@@ -196,8 +212,11 @@ impl Stage {
             }
             Ok(Some(()))
         })?;
-        let ms = last_byte.as_millis();
-        timeline.observed(Step::Enforced, &format!("last byte of an open connection {ms} ms after the approval"));
+        let seen = match last_byte.as_millis() {
+            0 => "a connection that was open in the home carries no byte any more".into(),
+            ms => format!("a connection that was open in the home carried its last byte {ms} ms after the approval"),
+        };
+        timeline.observed(Step::Enforced, &seen);
 
         self.step(timeline, Step::DnsSteered, SOON, "DNS answers with the portal's address", |s| {
             Ok((s.witness.steered() == Steered::Portal).then_some(()))
@@ -205,7 +224,7 @@ impl Stage {
         let resolver = Host::RESOLVER.v4();
         timeline.observed(
             Step::DnsSteered,
-            &format!("{resolver} says, from the same socket, that www.example.com is the portal (IPv4 and IPv6)"),
+            &format!("even {resolver}, asked from the same socket as before, says that www.example.com is the portal"),
         );
 
         self.step(timeline, Step::OutboundBlocked, SOON, "nothing of the home to arrive outside", |s| {
@@ -217,14 +236,17 @@ impl Stage {
         })?;
         timeline.observed(
             Step::OutboundBlocked,
-            "open connection stopped, new ones refused from all three addresses, victim's counter stands still",
+            "new connections fail from all addresses of the line, and the victim is left in peace",
         );
 
         self.step(timeline, Step::InboundBlocked, SOON, "nobody to reach the camera from outside", |s| {
             let open = s.witness.ways_in(&[23, 2323, 80])?;
             Ok((open == 0).then_some(()))
         })?;
-        timeline.observed(Step::InboundBlocked, "telnet and administration from the Internet fail, IPv4 and IPv6");
+        timeline.observed(
+            Step::InboundBlocked,
+            "nobody on the Internet gets in to the camera any more, neither by IPv4 nor by IPv6",
+        );
         self.others_are_well()
     }
 
@@ -236,13 +258,16 @@ impl Stage {
         })?;
         timeline.observed(
             Step::PortalSeen,
-            &format!("http://www.example.com/ leads to {}: case {case}, {device}, what to do", page.url),
+            &format!("in the home, www.example.com leads to {}: why, which device ({device}), what to do", page.url),
         );
         self.press_fixed(&page)?;
         self.step(timeline, Step::RescanVulnerable, LATER, "the page to say that the device is still open", |s| {
             Ok((s.witness.browse()?.last_check() == Some(Checked::Vulnerable)).then_some(()))
         })?;
-        timeline.observed(Step::RescanVulnerable, "the owner pressed the button too early; the page says what is open");
+        timeline.observed(
+            Step::RescanVulnerable,
+            "the owner presses the button too early; the check finds the camera still open, the page says so",
+        );
         Ok(())
     }
 
@@ -253,7 +278,10 @@ impl Stage {
             let open = |port: &u16| std::net::TcpStream::connect((home.v4, *port)).is_ok();
             Ok((!home.namespace.run(|| [23, 2323, 80].iter().any(open))?).then_some(()))
         })?;
-        timeline.observed(Step::Fixed, "camera restarted, password changed, telnet and remote administration off");
+        timeline.observed(
+            Step::Fixed,
+            "the owner restarts the camera, sets a password, switches telnet and remote access off",
+        );
 
         let page = self.wait(SOON, "the portal's page", |s| Ok(Some(s.witness.browse()?)))?;
         self.press_fixed(&page)?;
@@ -262,7 +290,10 @@ impl Stage {
             let shown = s.witness.browse()?;
             Ok((shown.is_real() || shown.last_check() == Some(Checked::Clean)).then_some(shown))
         })?;
-        timeline.observed(Step::RescanClean, "the page says that nothing dangerous was found any more");
+        timeline.observed(
+            Step::RescanClean,
+            "the owner presses again; the check finds nothing dangerous any more, the page says so",
+        );
 
         let mut left = None;
         if !clean.is_real() {
@@ -292,9 +323,9 @@ impl Stage {
         timeline.observed(
             Step::Released,
             if left.is_some() {
-                "the owner pressed \"go back online\"; the case is watched"
+                "the attacks have stopped too, the owner presses \"go back online\"; the line is watched from now on"
             } else {
-                "by proof; the case is watched"
+                "the fix is proven; the line is watched from now on"
             },
         );
 
@@ -304,7 +335,7 @@ impl Stage {
         })?;
         timeline.observed(
             Step::Reachable,
-            "real DNS answers from the same socket, the real page, every address of the line out again",
+            "real DNS answers, the real www.example.com, all addresses of the line get out again",
         );
         Ok(())
     }

@@ -76,7 +76,7 @@ fn row(world: &World, case: &Case, now: Timestamp) -> CaseRow {
     let facts = RowFacts {
         subscriber: world.lines.id(case.line).cloned(),
         elements,
-        approvals_needed: approvals_needed(world, case),
+        approvals_needed: world.cases().approvals_needed(case, world),
         protected: world.protected(case.line),
         missing: missing(world, case, now),
     };
@@ -88,15 +88,6 @@ fn missing(world: &World, case: &Case, now: Timestamp) -> Vec<Missing> {
         return Vec::new();
     }
     world.cases().missing(case, world, now).into_iter().collect()
-}
-
-fn approvals_needed(world: &World, case: &Case) -> u32 {
-    match case.state {
-        State::Proposed { rule: ApprovalRule::Two, .. } => 2,
-        State::Proposed { .. } if world.protected(case.line).is_some() => 2,
-        State::Proposed { .. } => 1,
-        _ => 0,
-    }
 }
 
 /// A dossier that still lacks what the store has.
@@ -162,7 +153,7 @@ fn approval_need(world: &World, case: &Case) -> ApprovalNeed {
         State::Proposed { rule, .. } => rule,
         _ => ApprovalRule::One,
     };
-    let needed = approvals_needed(world, case);
+    let needed = world.cases().approvals_needed(case, world);
     let approved = u32::try_from(case.approvals.len()).unwrap_or(u32::MAX);
     let blocked = if let Some(because) = world.cases().halted() {
         Some(format!("enforcement is halted: {because}"))

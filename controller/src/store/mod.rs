@@ -212,7 +212,7 @@ pub struct Loaded {
     /// All sessions within retention.
     pub sessions: Vec<Session>,
     /// Sightings that may still count towards a threshold or be repeated by another source: received within the last
-    /// eight days.
+    /// eight days. Without their details and further sources, which only people read.
     pub recent: Vec<StoredSighting>,
     /// Last number given, also if that line was purged since: the log goes on naming it.
     pub last_line: LineNo,

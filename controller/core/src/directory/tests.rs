@@ -182,3 +182,27 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_list_that_is_delivered_again_does_not_bring_an_ended_session_back() {
+    let (start, stop) = (session(1, "192.0.2.1", 10, None), session(1, "192.0.2.1", 10, Some(20)));
+    let mut d = directory(&[start, stop]);
+    assert_eq!(d.record(&start).effect, Effect::Unchanged);
+    assert_eq!(d.holder("192.0.2.1".parse().unwrap(), None), None);
+    assert_eq!((d.len(), d.live_sessions()), (1, 0));
+}
+
+proptest! {
+    #[test]
+    fn live_sessions_and_conflicts_are_counted_as_they_are(
+        sessions in proptest::collection::vec(any_session(), 0..20), forgotten in 0u32..4,
+    ) {
+        let mut d = directory(&sessions);
+        d.forget_line(LineNo(forgotten));
+        d.forget_before(at(30));
+        let all: Vec<&Vec<Tenure>> = d.v4.values().chain(d.v6.values()).collect();
+        let live = all.iter().flat_map(|t| t.iter()).filter(|t| t.to == Timestamp::MAX).count();
+        prop_assert_eq!(d.live_sessions(), live);
+        prop_assert_eq!(d.conflicts(), all.iter().map(|t| tally(t).1).sum::<usize>());
+    }
+}

@@ -2,7 +2,7 @@
 
 use smol_str::SmolStr;
 
-use super::due::event;
+use super::due::{begun_by, event};
 use super::{Cases, NO_EVIDENCE_LEFT, Surroundings};
 use crate::command::{Command, Refusal};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
@@ -106,7 +106,8 @@ impl Cases {
             }),
             Command::Tick => {
                 let mut events = self.due_events(around, now);
-                events.extend(self.automatic_waiting(around, now));
+                let ahead = begun_by(&events);
+                events.extend(self.automatic_waiting(ahead, around, now));
                 Ok(events)
             }
         }
@@ -137,7 +138,7 @@ impl Cases {
         let mut events: Vec<Event> = evidence.iter().map(added).collect();
         match &case.state {
             State::Warned { .. } if playbook.action == Action::Quarantine && around.no_ground(line).is_none() => {
-                events.extend(self.propose_with(case, Some(playbook), ProposedBecause::Evidence, around, now));
+                events.extend(self.propose_with(case, Some(playbook), ProposedBecause::Evidence, 0, around, now));
             }
             State::Watching { since, .. } => {
                 // Only what was surely seen after the release is a relapse; a late report of before is not.
@@ -148,7 +149,7 @@ impl Cases {
                         Some(_) => {
                             vec![event(case, now, CaseEvent::Warned { until: now.plus(playbook.warn_for) })]
                         }
-                        None => self.propose_with(case, Some(playbook), because, around, now),
+                        None => self.propose_with(case, Some(playbook), because, 0, around, now),
                     });
                 }
             }
@@ -188,10 +189,11 @@ impl Cases {
         &self,
         case: &Case,
         because: ProposedBecause,
+        ahead: u64,
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
-        self.propose_with(case, None, because, around, now)
+        self.propose_with(case, None, because, ahead, around, now)
     }
 
     fn propose_with(
@@ -199,18 +201,30 @@ impl Cases {
         case: &Case,
         new: Option<&Playbook>,
         because: ProposedBecause,
+        ahead: u64,
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
-        let of_troubles = self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.approval);
-        let strictest = of_troubles.chain(new.map(|p| p.approval)).max().unwrap_or_default();
+        let strictest = self.strictest(case, around).max(new.map(|p| p.approval)).unwrap_or_default();
         let rule = self.rule_for(case.line, strictest, around);
         let mut events = vec![event(case, now, CaseEvent::Proposed { rule, because })];
-        if rule == ApprovalRule::Auto && self.room(true, 0, around, now).is_ok() && self.halted.is_none() {
+        if rule == ApprovalRule::Auto && self.room(true, ahead, around, now).is_ok() && self.halted.is_none() {
             // Approvals of an earlier proposal do not count for this one.
             events.extend(self.enforce(case, &[], Actor::Rule("relapse-or-deadline".into()), around, now));
         }
         events
+    }
+
+    /// The strictest approval any of a case's playbooks asks for now.
+    fn strictest(&self, case: &Case, around: &impl Surroundings) -> Option<ApprovalRule> {
+        self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.approval).max()
+    }
+
+    /// How many people have to approve a proposed case, by the rule it was proposed under and by what protects the line
+    /// and holds for everybody now; 0 for a case that is not proposed.
+    pub fn approvals_needed(&self, case: &Case, around: &impl Surroundings) -> u32 {
+        let State::Proposed { rule, .. } = case.state else { return 0 };
+        if self.rule_for(case.line, rule, around) == ApprovalRule::Two { 2 } else { 1 }
     }
 
     /// What it takes for this line: never less than the global rule; never automatic for a protected line.
@@ -227,9 +241,7 @@ impl Cases {
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Result<Vec<Event>, Refusal> {
-        let State::Proposed { rule, .. } = case.state else {
-            return Err(Refusal::WrongState { case: case.id, state: case.state.name(), verb: "approved" });
-        };
+        in_state(case, &[StateName::Proposed], "approved")?;
         let Actor::Person(name) = by else {
             return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
         };
@@ -242,13 +254,12 @@ impl Cases {
         if let Some(why) = around.no_ground(case.line) {
             return Err(Refusal::NoGround(why));
         }
-        let protected = around.protected(case.line);
-        if let Some(reason) = protected.clone().filter(|_| !protected_confirmed) {
+        if let Some(reason) = around.protected(case.line).filter(|_| !protected_confirmed) {
             return Err(Refusal::Protected(reason));
         }
-        // A line that became protected after the proposal takes two people all the same.
-        let needed = if rule == ApprovalRule::Two || protected.is_some() { 2 } else { 1 };
-        if case.approvals.len() + 1 < needed {
+        // A line that became protected after the proposal takes two people all the same, and so does one under a global
+        // rule that became stricter.
+        if case.approvals.len() as u64 + 1 < u64::from(self.approvals_needed(case, around)) {
             return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone() })]);
         }
         self.room(false, 0, around, now)?;
@@ -299,18 +310,21 @@ impl Cases {
         Ok(())
     }
 
-    /// Cases a rule approves that waited for room under the caps, oldest first, as many as fit.
-    fn automatic_waiting(&self, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
-        if self.halted.is_some() || self.count(StateName::Proposed) == 0 || self.room(true, 0, around, now).is_err() {
+    /// Cases a rule approves that waited for room under the caps, oldest first, as many as fit behind the `ahead` that
+    /// the same decision has enforced. The policy may have become stricter since they were proposed; then they wait for a
+    /// person.
+    fn automatic_waiting(&self, mut ahead: u64, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
+        let none = self.halted.is_some() || self.count(StateName::Proposed) == 0;
+        if none || self.room(true, ahead, around, now).is_err() {
             return Vec::new();
         }
         let waits = |c: &&Case| matches!(c.state, State::Proposed { rule: ApprovalRule::Auto, .. });
         let mut waiting: Vec<&Case> = self.iter().filter(waits).collect();
         waiting.sort_unstable_by_key(|c| c.id);
         let mut events = Vec::new();
-        let mut ahead = 0;
         for case in waiting {
-            if around.protected(case.line).is_some() || around.no_ground(case.line).is_some() {
+            let rule = self.rule_for(case.line, self.strictest(case, around).unwrap_or_default(), around);
+            if rule != ApprovalRule::Auto || around.no_ground(case.line).is_some() {
                 continue;
             }
             if self.room(true, ahead, around, now).is_err() {

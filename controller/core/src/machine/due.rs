@@ -15,9 +15,12 @@ impl Cases {
     pub(super) fn due_events(&self, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
         let due = self.deadlines.iter().take_while(|(at, _)| *at <= now).take(PER_TICK);
         let mut events = Vec::new();
+        let mut ahead = 0;
         for (_, id) in due {
             if let Some(case) = self.get(*id) {
-                events.extend(self.due_of(case, around, now));
+                let of_case = self.due_of(case, ahead, around, now);
+                ahead += begun_by(&of_case);
+                events.extend(of_case);
             }
         }
         events
@@ -29,8 +32,8 @@ impl Cases {
         self.iter().filter(rests).map(|c| c.id).collect()
     }
 
-    /// What is due for one case.
-    pub(super) fn due_of(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
+    /// What is due for one case, `ahead` others having been enforced in the same decision: caps hold within it too.
+    fn due_of(&self, case: &Case, ahead: u64, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
         let policy = around.policy();
         match &case.state {
             State::Closed { .. } | State::Proposed { .. } => Vec::new(),
@@ -45,7 +48,7 @@ impl Cases {
                     // Without a ground in the contract a warning stays a warning.
                     return match around.no_ground(case.line) {
                         Some(_) => vec![event(case, now, CaseEvent::Warned { until: now.plus(until.since(*since)) })],
-                        None => self.propose(case, ProposedBecause::WarningIgnored, around, now),
+                        None => self.propose(case, ProposedBecause::WarningIgnored, ahead, around, now),
                     };
                 }
                 if last.max(*since).plus(quiet) <= now {
@@ -86,4 +89,10 @@ impl Cases {
 
 pub(super) fn event(case: &Case, now: Timestamp, what: CaseEvent) -> Event {
     Event { at: now, body: Body::Case { case: case.id, what } }
+}
+
+/// Quarantines that begin with these events.
+pub(super) fn begun_by(events: &[Event]) -> u64 {
+    let begins = |e: &&Event| matches!(&e.body, Body::Case { what: CaseEvent::Quarantined { .. }, .. });
+    events.iter().filter(begins).count() as u64
 }

@@ -154,7 +154,11 @@ impl Cases {
         }
         let Some(mut case) = self.cases.remove(&id) else { return };
         let before = case.state.name();
-        case.version = case.version.saturating_add(1);
+        // Blocked attacks go on for as long as the device is infected and change nothing that a person decides on: counted
+        // in, every page and every form would be stale before its button is pressed.
+        if !matches!(what, CaseEvent::WallTraffic { .. }) {
+            case.version = case.version.saturating_add(1);
+        }
         case.changed_at = at;
         match what {
             CaseEvent::Opened { .. } | CaseEvent::Noted { .. } => {}

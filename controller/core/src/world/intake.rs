@@ -134,6 +134,20 @@ impl World {
         }
     }
 
+    /// After all sightings were recalled: what a case rests on waits no more. The store keeps the outcome a sighting had
+    /// when it came, also when a later one made a case of both.
+    pub fn forget_used_evidence(&mut self) {
+        let waiting = &mut self.intake.waiting;
+        for case in self.cases.iter() {
+            for trouble in &case.troubles {
+                if let Some(left) = waiting.get_mut(&(case.line, trouble.cause.clone())) {
+                    left.retain(|e| !trouble.sightings.contains(&e.sighting));
+                }
+            }
+        }
+        waiting.retain(|_, left| !left.is_empty());
+    }
+
     /// Forgets observations older than [`REMEMBERED`].
     pub fn forget_sightings(&mut self, now: Timestamp) {
         let memory = &mut self.intake;

@@ -90,6 +90,8 @@ impl World {
         let policy = Arc::clone(&self.policy);
         if let Body::Purged { line: Some(line), .. } = &event.body {
             self.lines.purge(*line);
+            // What only the conflict with this line kept out belongs behind the wall now.
+            self.unsettled.extend(self.directory.rivals(*line));
             self.directory.forget_line(*line);
             self.unsettled.insert(*line);
         }

@@ -25,6 +25,22 @@ struct Bench {
     log: Vec<Event>,
 }
 
+fn sighting(address: &str, cause: &str, seen: Timestamp) -> Sighting {
+    Sighting {
+        source: "feed".into(),
+        report: "test".into(),
+        cause: cause.into(),
+        address: address.parse().unwrap(),
+        port: None,
+        transport: Some(TCP),
+        observed_at: seen,
+        clock_error: Span::from_secs(60),
+        severity: Severity::High,
+        device: None,
+        detail: Vec::new(),
+    }
+}
+
 impl Bench {
     fn new() -> Self {
         let world = World::new(Arc::new(policy()), Cases::default());
@@ -45,19 +61,7 @@ impl Bench {
 
     fn sight(&mut self, address: &str, cause: &str, seen: Timestamp, now: Timestamp) -> Outcome {
         self.sightings += 1;
-        let sighting = Sighting {
-            source: "feed".into(),
-            report: "test".into(),
-            cause: cause.into(),
-            address: address.parse().unwrap(),
-            port: None,
-            transport: Some(TCP),
-            observed_at: seen,
-            clock_error: Span::from_secs(60),
-            severity: Severity::High,
-            device: None,
-            detail: Vec::new(),
-        };
+        let sighting = sighting(address, cause, seen);
         let sighted = self.world.sight(&sighting, SightingNo(self.sightings), now);
         self.apply(sighted.events, now);
         sighted.outcome
@@ -317,4 +321,42 @@ fn memory_per_session_stays_small() {
     // the process; this keeps the types from growing unnoticed.
     assert!(size_of::<Session>() <= 48 && size_of::<Holding>() <= 20);
     let _ = at(0);
+}
+
+#[test]
+fn purging_one_of_two_claimants_walls_the_other_that_is_in_quarantine() {
+    let mut b = Bench::new();
+    b.session("bad", "192.0.2.1", 0, None, hours(1));
+    b.sight("192.0.2.1", "mirai", hours(1), hours(2));
+    assert!(b.approve(1, hours(2)));
+    b.session("ghost", "192.0.2.1", 2, None, hours(3));
+    assert!(!b.walled("192.0.2.1"));
+    let ghost = b.world.lines.line(&SubscriberId::new("ghost")).unwrap();
+    b.apply(
+        vec![Event { at: hours(4), body: Body::Purged { line: Some(ghost), by: person("eve"), rows: 1 } }],
+        hours(4),
+    );
+    assert!(b.walled("192.0.2.1"));
+    assert_eq!(b.world.plan().elements, b.world.plan_from_scratch().elements);
+}
+
+#[test]
+fn evidence_of_a_dismissed_case_does_not_open_another_after_a_restart() {
+    let mut b = Bench::new();
+    b.session("home", "192.0.2.1", 0, None, hours(1));
+    for seen in [1, 2, 3] {
+        b.sight("192.0.2.1", "generic", hours(seen), hours(4));
+    }
+    let case = b.world.cases().get(CaseId(1)).unwrap();
+    let (version, line) = (case.version, case.line);
+    let used: Vec<_> = case.troubles[0].sightings.clone();
+    assert!(b.command(&Command::Dismiss { case: CaseId(1), version, by: person("ann"), reason: None }, hours(4)));
+    // As the store has them: the first two came below the threshold.
+    for (number, seen) in used.into_iter().zip([1, 2, 3]) {
+        let stored = sighting("192.0.2.1", "generic", hours(seen));
+        let outcome = if seen < 3 { "below-threshold" } else { "evidence" };
+        b.world.recall(&stored, number, hours(4), Some(line), outcome);
+    }
+    b.world.forget_used_evidence();
+    assert_eq!(b.sight("192.0.2.1", "generic", hours(5), hours(6)), Outcome::BelowThreshold);
 }

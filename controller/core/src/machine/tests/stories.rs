@@ -298,3 +298,56 @@ fn an_observation_older_than_the_playbook_accepts_opens_no_case() {
     assert_eq!(bench.observe(1, "mirai", hours(0), hours(24 * 4)), Err(Refusal::TooOld(Span::from_days(3))));
     assert_eq!(bench.observe(1, "info", hours(0), hours(1)), Err(Refusal::InformationOnly("info".into())));
 }
+
+#[test]
+fn warnings_that_run_out_together_stay_within_the_caps() {
+    let mut b = Bench::new();
+    let slow = b.around.policy.playbooks.get_mut(&"slow".into()).unwrap();
+    slow.approval = ApprovalRule::Auto;
+    for line in 1..=5 {
+        b.observe(line, "slow", hours(0), hours(1)).unwrap();
+        b.observe(line, "slow", hours(3), hours(4)).unwrap();
+    }
+    // A case of another rule waits since before, so that both ways to the wall share one decision.
+    b.send(Command::Halt { by: Actor::System, because: "test".into() }, hours(4)).unwrap();
+    b.observe(6, "door", hours(3), hours(4)).unwrap();
+    b.send(Command::Resume { by: person("ann") }, hours(4)).unwrap();
+    b.send(Command::Tick, hours(60)).unwrap();
+    assert_eq!(b.cases.count(StateName::Quarantined), 2, "automatic_per_hour is 2");
+    assert_eq!(b.cases.count(StateName::Proposed), 4);
+    b.send(Command::Tick, hours(62)).unwrap();
+    assert_eq!(b.cases.count(StateName::Quarantined), 4, "the next go an hour later");
+}
+
+#[test]
+fn a_stricter_policy_holds_for_cases_that_wait_already() {
+    let mut b = Bench::new();
+    b.send(Command::Halt { by: Actor::System, because: "wrong feed".into() }, hours(1)).unwrap();
+    b.observe(1, "door", hours(0), hours(1)).unwrap();
+    b.around.policy.global.approval_at_least = ApprovalRule::Two;
+    b.send(Command::Resume { by: person("ann") }, hours(2)).unwrap();
+    b.send(Command::Tick, hours(2)).unwrap();
+    assert_eq!(b.state(), StateName::Proposed, "no rule enforces it any more");
+    b.approve("ann", hours(2)).unwrap();
+    assert_eq!(b.state(), StateName::Proposed);
+    b.approve("bob", hours(2)).unwrap();
+    assert_eq!(b.state(), StateName::Quarantined);
+}
+
+#[test]
+fn a_tick_does_not_put_off_what_it_has_not_looked_at() {
+    let mut b = Bench::new();
+    b.around.policy.global.caps =
+        crate::policy::Caps { share_permille: 1000, lines: 5000, per_hour: 5000, automatic_per_hour: 5000 };
+    b.around.lines = 5000;
+    for line in 1..=1_500 {
+        b.observe(line, "door", hours(0), hours(1)).unwrap();
+    }
+    assert_eq!(b.cases.count(StateName::Quarantined), 1_500);
+    let all = hours(24 * 40);
+    b.send(Command::Tick, all).unwrap();
+    assert_eq!(b.cases.count(StateName::Quarantined), 500);
+    assert!(b.cases.next_deadline().is_some_and(|d| d <= all), "the rest is due still");
+    b.send(Command::Tick, all).unwrap();
+    assert_eq!(b.cases.count(StateName::Quarantined), 0);
+}
