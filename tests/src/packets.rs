@@ -45,7 +45,7 @@ pub fn ip_fragment(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8], offse
     match (from, to) {
         (IpAddr::V4(from), IpAddr::V4(to)) => {
             let length = (20 + payload.len()) as u16;
-            let place = offset / 8 | if more { 0x2000 } else { 0 };
+            let place = (offset / 8) | if more { 0x2000 } else { 0 };
             packet.extend([0x45, 0]);
             packet.extend(length.to_be_bytes());
             packet.extend([0x12, 0x34]);

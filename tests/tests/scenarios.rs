@@ -13,6 +13,8 @@
 //! The readers, the engine and its store are the real ones; the clock is faked, and what the wall is told is written down.
 //! `PRATIQUE_BLESS=1 cargo test -p pratique-tests --test scenarios` writes the timelines anew: read them before you commit.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -195,8 +197,8 @@ fn policies(story: &Path) -> PolicySet {
         let to = whole.path().join(file.file_name().unwrap());
         if file.is_dir() {
             std::fs::create_dir(&to).unwrap();
-            for entry in entries(&file) {
-                std::fs::copy(&entry, to.join(entry.file_name().unwrap())).unwrap();
+            for inner in entries(&file) {
+                std::fs::copy(&inner, to.join(inner.file_name().unwrap())).unwrap();
             }
         } else {
             std::fs::copy(&file, to).unwrap();
@@ -357,15 +359,12 @@ impl Stage {
     }
 
     fn attempts(&self) -> Vec<Attempt> {
-        let attempt =
-            |((resident, port), packets): (&_, &_)| Attempt { resident: *resident, port: *port, packets: *packets };
-        self.blocked
-            .iter()
-            .map(|(k, n)| {
-                let (r, p) = k;
-                attempt((&(*r, *p), n))
-            })
-            .collect()
+        let attempt = |((resident, port), packets): (&(Element, PortSpec), &u64)| Attempt {
+            resident: *resident,
+            port: *port,
+            packets: *packets,
+        };
+        self.blocked.iter().map(attempt).collect()
     }
 
     fn say(&self, line: &str) {
