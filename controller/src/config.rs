@@ -162,12 +162,23 @@ impl Config {
     /// Reads a file; its relative paths then start at its folder.
     ///
     /// # Errors
-    /// When it cannot be read, has an unknown key or a wrong value, or contradicts itself.
+    /// The first problem: it cannot be read, has an unknown key or a wrong value, or contradicts itself.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = read_text(path)?;
-        let mut config: Self = parse_yaml(path, &text)?;
-        if let Some(what) = config.problems().into_iter().next() {
-            return Err(ConfigError { path: path.into(), at: None, what });
+        let none = || ConfigError::new(path, "cannot be taken");
+        Self::check(path).map_err(|found| found.into_iter().next().unwrap_or_else(none))
+    }
+
+    /// As [`Config::load`], with every problem.
+    ///
+    /// # Errors
+    /// All of them; a file that does not parse has one.
+    pub fn check(path: &Path) -> Result<Self, Vec<ConfigError>> {
+        let text = read_text(path).map_err(|e| vec![e])?;
+        let mut config: Self = parse_yaml(path, &text).map_err(|e| vec![e])?;
+        let found = config.problems();
+        if !found.is_empty() {
+            let placed = |what: String| ConfigError { path: path.into(), at: place_of(&text, &what), what };
+            return Err(found.into_iter().map(placed).collect());
         }
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         for own in [&mut config.data_dir, &mut config.policies, &mut config.tokens] {
@@ -226,6 +237,32 @@ impl Config {
         }
         found
     }
+}
+
+/// Line and column of the key with which a problem begins, as `api.listen is …`; of its section, where the key is not
+/// there.
+fn place_of(text: &str, problem: &str) -> Option<(usize, usize)> {
+    let dotted = problem.split([' ', ':']).next()?;
+    let mut lines = text.lines().enumerate();
+    let (mut found, mut within) = (None, None);
+    for key in dotted.split('.') {
+        let at = lines.by_ref().find_map(|(i, line)| {
+            let bare = line.trim_start();
+            let indent = line.len() - bare.len();
+            if bare.is_empty() || bare.starts_with('#') {
+                return None;
+            }
+            // The section is over, or the key stands deeper than at the top.
+            let inside = within.map_or(indent == 0, |outer| indent > outer);
+            match bare.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')) {
+                true if inside => Some(Some((i + 1, indent))),
+                _ => (!inside && within.is_some()).then_some(None),
+            }
+        });
+        let Some((line, indent)) = at.flatten() else { break };
+        (found, within) = (Some((line, indent + 1)), Some(indent));
+    }
+    found
 }
 
 /// Reads a small text file.

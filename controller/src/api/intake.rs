@@ -114,11 +114,15 @@ async fn reports(
     body: Body,
 ) -> Result<Json<Taken>, Problem> {
     staff.needs_everything(Role::Operator)?;
-    let _turn = turn()?;
-    let (label, mut file) = spool(&desk, &headers, upload, body).await?;
-    let readers = desk.readers.clone();
-    let intake = tokio::task::spawn_blocking(move || readers.report(&label, &mut file));
-    let intake = intake.await.map_err(|e| Problem::internal(&e))?.map_err(unreadable)?;
+    let (label, read) = read_upload(&desk, &headers, upload, body).await?;
+    let intake = match read {
+        Ok(intake) => intake,
+        Err(why) => {
+            // On record, too: "nothing came" and "something unreadable came" are different.
+            desk.office.intake(crate::sources::readers::refused(&label, &why.0)).await?;
+            return Err(unreadable(why));
+        }
+    };
     let report = desk.office.intake(intake).await?;
     let newest = desk.office.deliveries(NEWEST).await?;
     let delivery = newest.into_iter().find(|d| d.number == report.delivery);
@@ -150,7 +154,24 @@ async fn sessions(
     Ok(Json(all))
 }
 
-fn unreadable(e: Unreadable) -> Problem {
+/// Takes a report to a file and reads it; what is in it has no effect yet.
+pub(super) async fn read_upload(
+    desk: &Desk,
+    headers: &HeaderMap,
+    upload: Upload,
+    body: Body,
+) -> Result<(Label, Result<Intake, Unreadable>), Problem> {
+    let _turn = turn()?;
+    let (label, mut file) = spool(desk, headers, upload, body).await?;
+    let readers = desk.readers.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let read = readers.report(&label, &mut file);
+        (label, read)
+    });
+    read.await.map_err(|e| Problem::internal(&e))
+}
+
+pub(super) fn unreadable(e: Unreadable) -> Problem {
     Problem::refused("unreadable", e.to_string())
 }
 

@@ -4,7 +4,7 @@
 //! * [`serve`]: the listener, with limits on connections, headers and time
 //! * [`guard`]: Host check against DNS rebinding, headers every answer carries
 //! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
-//! * [`cases`], [`intake`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a preview
+//! * [`cases`], [`intake`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a preview
 //! * [`problem`]: every refusal, as `application/problem+json`
 //! * [`office`], [`dossier`], [`story`]: what the engine offers to staff, and the shapes of its answers
 //! * [`plain`]: hostile text made harmless to look at
@@ -28,6 +28,7 @@ pub mod office;
 pub mod operations;
 pub mod plain;
 pub mod problem;
+pub mod retractions;
 pub mod serve;
 pub mod story;
 pub mod tokens;
@@ -69,7 +70,11 @@ pub struct Settings {
 
 /// Everything behind the listener, guarded.
 pub fn router(desk: Desk) -> Router {
-    let api = cases::routes().merge(intake::routes()).merge(operations::routes()).fallback(problem::no_such_path);
+    let api = cases::routes()
+        .merge(intake::routes())
+        .merge(retractions::routes())
+        .merge(operations::routes())
+        .fallback(problem::no_such_path);
     let open = operations::open_routes();
     let inside = Router::new().nest("/api/v1", api).merge(crate::console::routes());
     guard::guarded(inside, open, desk)

@@ -5,12 +5,13 @@
 
 use ipnet::IpNet;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, CauseKey, SubscriberId};
+use pratique_core::ids::{CaseId, CauseKey, SightingNo, SubscriberId};
 use pratique_core::state::StateName;
 
 use super::dossier::{
     CaseDossier, CasePage, DeliveryRow, LineDossier, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
 };
+use super::retractions::Observation;
 use crate::engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
 
 /// The engine, as staff see it.
@@ -48,6 +49,9 @@ pub trait Office: Send + Sync + 'static {
 
     /// The newest sightings that became no evidence, each with the reason, newest first.
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError>;
+
+    /// For each observation, the evidence of open cases that it means.
+    async fn evidence(&self, observations: &[Observation]) -> Result<Vec<Vec<SightingNo>>, EngineError>;
 
     /// What is known of a subscriber; none if nothing is.
     async fn line(&self, subscriber: &SubscriberId) -> Result<Option<LineDossier>, EngineError>;

@@ -4,13 +4,12 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use clap::{Args, Subcommand};
-use pratique_core::ids::SightingNo;
 use pratique_core::time::Span;
 use serde_json::{Value, json};
 
 use super::client::{Client, escaped};
 use super::{Failure, Remote, show};
-use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter, Retraction};
+use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter};
 use crate::api::dossier::{CaseDossier, CasePage};
 
 /// What to do with cases.
@@ -173,19 +172,6 @@ pub struct Note {
     remote: Remote,
 }
 
-/// `retract`.
-#[derive(Debug, Args)]
-pub struct Retract {
-    /// Numbers of the sightings, as `case show` lists them.
-    #[arg(required = true)]
-    sightings: Vec<u64>,
-    /// Why.
-    #[arg(long)]
-    reason: String,
-    #[command(flatten)]
-    remote: Remote,
-}
-
 impl Case {
     /// Does it.
     ///
@@ -229,19 +215,6 @@ impl Case {
             }
             Self::Rescan(c) => act(&Client::new(&c.remote)?, c.case, "rescan", &Decision::default(), c.json),
         }
-    }
-}
-
-impl Retract {
-    /// Does it.
-    ///
-    /// # Errors
-    /// Whatever refuses.
-    pub fn run(self) -> Result<(), Failure> {
-        let sightings = self.sightings.into_iter().map(SightingNo).collect();
-        let _: Value = Client::new(&self.remote)?.post("/retract", &Retraction { sightings, reason: self.reason })?;
-        println!("retracted");
-        Ok(())
     }
 }
 

@@ -7,15 +7,18 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::{Client, escaped};
-use super::{Failure, Remote, show};
+use super::{Failure, Remote};
 use crate::api::intake::Taken;
 use crate::engine::handle::SessionReport;
 use crate::store::DeliveryState;
 
+/// So many files of one folder are taken: a mistyped `/` should not send the whole disk.
+const MOST_FILES: usize = 10_000;
+
 /// `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Report files.
+    /// Report files; of a folder, every file in it that is not hidden and does not end in .part.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Report type, such as scan_telnet; else the file name says it.
@@ -24,7 +27,7 @@ pub struct Import {
     /// Who delivered them.
     #[arg(long)]
     source: Option<String>,
-    /// As JSON, one object per file.
+    /// As JSON, one object per line and file; a refused file has `error`.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -41,10 +44,10 @@ pub enum Sessions {
 /// `sessions import`.
 #[derive(Debug, Args)]
 pub struct SessionFiles {
-    /// Session lists.
+    /// Session lists; of a folder, every file in it that is not hidden and does not end in .part.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// As JSON, one object per file.
+    /// As JSON, one object per line and file; a refused file has `error`.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -58,7 +61,7 @@ impl Import {
     /// Whatever refuses.
     pub fn run(self) -> Result<(), Failure> {
         let client = Client::new(&self.remote)?;
-        each(&self.files, |file| {
+        each(&self.files, self.json, |file| {
             let mut query = format!("/reports?name={}", escaped(&name(file)));
             for (field, value) in [("type", &self.report), ("source", &self.source)] {
                 if let Some(value) = value {
@@ -67,7 +70,7 @@ impl Import {
             }
             let taken: Taken = send(&client, &query, file)?;
             if self.json {
-                return show::json(&taken);
+                return line_of(file, &taken);
             }
             let held = taken.delivery.as_ref().is_some_and(|d| d.state == DeliveryState::Held);
             let outcomes: Vec<_> = taken.report.outcomes.iter().map(|(key, n)| format!("{key} {n}")).collect();
@@ -102,10 +105,10 @@ impl Sessions {
     pub fn run(self) -> Result<(), Failure> {
         let Self::Import(command) = self;
         let client = Client::new(&command.remote)?;
-        each(&command.files, |file| {
+        each(&command.files, command.json, |file| {
             let report: SessionReport = send(&client, &format!("/sessions?name={}", escaped(&name(file))), file)?;
             if command.json {
-                return show::json(&report);
+                return line_of(file, &report);
             }
             println!(
                 "{}: {} started, {} changed, {} known already, {} in conflict",
@@ -120,13 +123,24 @@ impl Sessions {
     }
 }
 
-fn each(files: &[PathBuf], mut take: impl FnMut(&PathBuf) -> Result<(), Failure>) -> Result<(), Failure> {
+/// One file after the other; a refused one does not keep the others back.
+fn each(named: &[PathBuf], json: bool, mut take: impl FnMut(&PathBuf) -> Result<(), Failure>) -> Result<(), Failure> {
+    let files = expand(named)?;
     let mut refused = 0;
-    for file in files {
+    for file in &files {
         match take(file) {
             Ok(()) => {}
             Err(Failure::Refused(said)) => {
-                eprintln!("pratique: {}: {said}", file.display());
+                // The daemon knows the bare name; here a person needs the path, followed by the line.
+                let path = file.display();
+                let said = match said.strip_prefix(name(file).as_str()).filter(|rest| rest.starts_with(':')) {
+                    Some(rest) => format!("{path}{rest}"),
+                    None => format!("{path}: {said}"),
+                };
+                eprintln!("pratique: {said}");
+                if json {
+                    println!("{}", serde_json::json!({"file": path.to_string(), "error": said}));
+                }
                 refused += 1;
             }
             Err(other) => return Err(other),
@@ -135,9 +149,55 @@ fn each(files: &[PathBuf], mut take: impl FnMut(&PathBuf) -> Result<(), Failure>
     if refused == 0 { Ok(()) } else { Err(Failure::Refused(format!("{refused} of {} files refused", files.len()))) }
 }
 
-fn send<T: serde::de::DeserializeOwned>(client: &Client, path: &str, file: &PathBuf) -> Result<T, Failure> {
-    let open = File::open(file)?;
-    let bytes = open.metadata()?.len();
+/// Folders become their files, in the order of their names: reports begin with their date.
+fn expand(named: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in named {
+        if !path.is_dir() {
+            files.push(path.clone());
+            continue;
+        }
+        let told = |e: std::io::Error| Failure::Refused(format!("{}: {e}", path.display()));
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(path).map_err(told)? {
+            let entry = entry.map_err(told)?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if entry.path().is_file() && !name.starts_with('.') && !name.ends_with(".part") {
+                inside.push(entry.path());
+            }
+            if inside.len() > MOST_FILES {
+                let what = format!("holds more than {MOST_FILES} files: name them in smaller groups");
+                return Err(Failure::Refused(format!("{}: {what}", path.display())));
+            }
+        }
+        if inside.is_empty() {
+            return Err(Failure::Refused(format!("{}: no file in this folder", path.display())));
+        }
+        inside.sort_unstable();
+        files.extend(inside);
+    }
+    Ok(files)
+}
+
+/// One JSON object on one line, with the file it is about.
+fn line_of(file: &std::path::Path, answer: &impl serde::Serialize) -> Result<(), Failure> {
+    let mut value = serde_json::to_value(answer).map_err(|e| Failure::Refused(e.to_string()))?;
+    if let Some(object) = value.as_object_mut() {
+        object.insert("file".into(), file.display().to_string().into());
+    }
+    println!("{value}");
+    Ok(())
+}
+
+pub(super) fn send<T: serde::de::DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    file: &std::path::Path,
+) -> Result<T, Failure> {
+    let told = |e: std::io::Error| Failure::Refused(format!("cannot be read: {e}"));
+    let open = File::open(file).map_err(told)?;
+    let bytes = open.metadata().map_err(told)?.len();
     let style = ProgressStyle::with_template("{msg} {wide_bar} {bytes}/{total_bytes} {eta}");
     let bar = ProgressBar::new(bytes).with_message(name(file));
     bar.set_style(style.map_err(|e| Failure::Refused(e.to_string()))?);
@@ -146,6 +206,6 @@ fn send<T: serde::de::DeserializeOwned>(client: &Client, path: &str, file: &Path
     sent
 }
 
-fn name(file: &std::path::Path) -> String {
+pub(super) fn name(file: &std::path::Path) -> String {
     file.file_name().map_or_else(|| "file".into(), |n| n.to_string_lossy().into_owned())
 }

@@ -1,8 +1,8 @@
 //! What a person types. The tree of commands and its exit codes; each branch has a file:
 //!
 //! * [`client`]: talks to the running daemon's API; [`show`]: tables
-//! * [`case`], [`import`], [`operations`]: what staff do through it
-//! * [`init`], [`token`]: files of this node
+//! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
+//! * [`init`], [`token`]: files of this node; [`check_config`]: are they sound, and what would they do
 //!
 //! Nothing here starts a thread before a command's own function runs: the lab has to enter a user namespace first, which
 //! only a process with one thread may do.
@@ -15,10 +15,13 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{Config, EnforcerKind};
 
 pub mod case;
+pub mod check_config;
 pub mod client;
 pub mod import;
 pub mod init;
 pub mod operations;
+mod rehearsal;
+pub mod retract;
 pub mod show;
 pub mod token;
 
@@ -102,23 +105,6 @@ impl Run {
     }
 }
 
-/// `check-config`.
-#[derive(Clone, Debug, Args)]
-pub struct CheckConfig {
-    /// Show what the policy would do to this report file; nothing is stored or enforced.
-    #[arg(long, value_name = "FILE")]
-    pub report: Option<PathBuf>,
-    /// Session list to attribute that report with.
-    #[arg(long, value_name = "FILE", requires = "report")]
-    pub sessions: Option<PathBuf>,
-    /// Check this folder of policies instead of the configuration's.
-    #[arg(long, value_name = "DIR")]
-    pub policies: Option<PathBuf>,
-    /// Which node.
-    #[command(flatten)]
-    pub node: Node,
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the daemon.
@@ -126,7 +112,7 @@ enum Command {
     /// Build a whole Internet in network namespaces and watch the loop work; needs no root and no network.
     Lab(crate::lab::LabOptions),
     /// Explain errors in configuration and policies, and show what the policy would do to a report.
-    CheckConfig(CheckConfig),
+    CheckConfig(check_config::CheckConfig),
     /// Write a commented configuration, a copy of the policies and a first supervisor token.
     Init(init::Init),
     /// Import report files (Shadowserver CSV, plain address lists) through the running daemon.
@@ -138,7 +124,7 @@ enum Command {
     #[command(subcommand)]
     Case(case::Case),
     /// Take sightings back that were wrong.
-    Retract(case::Retract),
+    Retract(retract::Retract),
     /// Report files that came in; accept one that was held.
     #[command(subcommand)]
     Delivery(operations::Delivery),
@@ -203,7 +189,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Run(command) => command.load().and_then(run),
         Command::Lab(options) => return lab(options),
-        Command::CheckConfig(command) => check_config(command),
+        Command::CheckConfig(command) => command.run(),
         Command::Init(command) => command.run(),
         Command::Import(command) => command.run(),
         Command::Sessions(command) => command.run(),
@@ -223,10 +209,6 @@ pub fn main() -> ExitCode {
         Ok(()) => OK,
         Err(failure) => failure.report(),
     })
-}
-
-fn check_config(_: CheckConfig) -> Result<(), Failure> {
-    Err(Failure::Usage("wip".into()))
 }
 
 fn run(config: Config) -> Result<(), Failure> {

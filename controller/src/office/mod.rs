@@ -3,10 +3,11 @@
 //!
 //! * [`cases`]: rows and dossiers
 //! * [`status`]: how everything is
-//! * [`held`]: deliveries that wait for a person
+//! * [`held`]: deliveries that wait for a person; [`retraction`]: rows that a publisher takes back
 
 mod cases;
 mod held;
+mod retraction;
 mod status;
 
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, SubscriberId, TextRef};
+use pratique_core::ids::{CaseId, SightingNo, SubscriberId, TextRef};
 use pratique_core::plan::Element;
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
@@ -25,6 +26,7 @@ use crate::api::dossier::{
     SightingRow, Status, StoryLine,
 };
 use crate::api::office::{CaseQuery, Office};
+use crate::api::retractions::Observation;
 use crate::api::story;
 use crate::engine::handle::{
     Done, EngineError, EngineHandle, Intake, IntakeReport, SessionChange, SessionReport, Wish,
@@ -178,6 +180,13 @@ impl Office for EngineOffice {
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError> {
         let rows = self.reader.unattributed(limit).await.map_err(unreadable)?;
         Ok(rows.iter().map(SightingRow::of).collect())
+    }
+
+    async fn evidence(&self, observations: &[Observation]) -> Result<Vec<Vec<SightingNo>>, EngineError> {
+        let causes = observations.iter().map(|o| o.cause.clone()).collect();
+        let numbers = self.engine.read(move |world, _| retraction::candidates(world, &causes)).await?;
+        let stored = self.reader.sightings(&numbers).await.map_err(unreadable)?;
+        Ok(retraction::found(observations, &stored))
     }
 
     async fn line(&self, subscriber: &SubscriberId) -> Result<Option<LineDossier>, EngineError> {

@@ -95,6 +95,11 @@ impl ReportTypes {
         nearest(name, self.types.keys().map(SmolStr::as_str))
     }
 
+    /// How many types are listed.
+    pub fn count(&self) -> usize {
+        self.iter().count()
+    }
+
     /// All types by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &ReportType)> {
         self.types.iter().map(|(name, t)| (name.as_str(), t))

@@ -220,6 +220,15 @@ pub enum FeedError {
         /// Where its row begins.
         line: u64,
     },
+    /// The last line has no end.
+    #[error(
+        "line {line}: the file breaks off here, without a line end: its last value may be cut and rows after it are \
+         missing, so nothing of it is taken; fetch it again, or end its last line if you know it to be whole"
+    )]
+    CutOff {
+        /// Where its last row begins.
+        line: u64,
+    },
     /// Too large.
     #[error("the file is larger than {MAX_FILE_BYTES} bytes: split it")]
     TooLarge,

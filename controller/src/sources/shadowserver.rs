@@ -1,6 +1,11 @@
 //! Shadowserver's CSV reports, by header name: "the CSV field order is not static". Unknown columns become detail, old
 //! files without `severity` or with `sic` are read, and a row whose columns do not match the header refuses the file,
 //! because then no name can be trusted.
+//!
+//! Shadowserver ends every line, so a file whose last line has no end was cut on its way. A cut inside the last column keeps
+//! the number of columns (port 2323 becomes 23, a name its beginning), and the rows that are missing would pass for silence:
+//! such a file is refused whole. Plain and session lists come from people and over connections that announce their
+//! length; there the last line may end without.
 
 use std::io::Read;
 
@@ -67,7 +72,7 @@ pub(super) fn read(
         // Row lengths are compared below, to say it in our words.
         .flexible(true)
         .buffer_capacity(64 * 1024)
-        .from_reader(Stream::new(reader, true)?);
+        .from_reader(Stream::new(reader, true)?.with_whole_lines());
     let mut record = ByteRecord::new();
     if !next(&mut rows, &mut record)? {
         return Err(FeedError::Empty);

@@ -20,6 +20,9 @@ pub(super) struct Stream<R> {
     /// Quotes matter in CSV only; in plain lists a line is a row.
     quotes: bool,
     in_quotes: bool,
+    /// The last byte has to end a line.
+    whole_lines: bool,
+    ended: bool,
 }
 
 impl<R: Read> Stream<R> {
@@ -29,15 +32,33 @@ impl<R: Read> Stream<R> {
         inner.by_ref().take(SNIFF as u64).read_to_end(&mut head).map_err(|e| FeedError::Io(e.to_string()))?;
         sniff(&head)?;
         let head_at = if head.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-        let fresh =
-            Self { inner, head, head_at, bytes: 0, line: 1, row_line: 1, row_bytes: 0, quotes, in_quotes: false };
-        Ok(fresh)
+        Ok(Self {
+            inner,
+            head,
+            head_at,
+            bytes: 0,
+            line: 1,
+            row_line: 1,
+            row_bytes: 0,
+            quotes,
+            in_quotes: false,
+            whole_lines: false,
+            ended: true,
+        })
+    }
+
+    /// A file that breaks off within its last line is refused: for files whose writer ends every line.
+    pub(super) fn with_whole_lines(self) -> Self {
+        Self { whole_lines: true, ..self }
     }
 
     fn check(&mut self, fresh: &[u8]) -> Result<(), FeedError> {
         self.bytes = self.bytes.saturating_add(fresh.len() as u64);
         if self.bytes > MAX_FILE_BYTES {
             return Err(FeedError::TooLarge);
+        }
+        if let Some(last) = fresh.last() {
+            self.ended = matches!(last, b'\n' | b'\r');
         }
         for byte in fresh {
             self.row_bytes += 1;
@@ -74,6 +95,9 @@ impl<R: Read> Read for Stream<R> {
         };
         if n == 0 && !into.is_empty() && self.in_quotes {
             return Err(io::Error::other(FeedError::OpenQuote { line: self.row_line }));
+        }
+        if n == 0 && !into.is_empty() && self.whole_lines && !self.ended {
+            return Err(io::Error::other(FeedError::CutOff { line: self.row_line }));
         }
         self.check(into.get(..n).unwrap_or_default()).map_err(io::Error::other)?;
         Ok(n)

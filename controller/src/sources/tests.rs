@@ -112,7 +112,7 @@ fn what_is_no_report_is_refused_whole_as_a_failed_feed() {
         (&in_quotes, FeedError::LongRow { line: 2 }),
         (b"timestamp,ip,port\n2026-02-15 14:19:09,198.51.100.7,\"23\n", FeedError::OpenQuote { line: 2 }),
         (
-            b"timestamp,ip,port\n2026-02-15 14:19:09,198.51.100.7,23\n2026-02-15 14:",
+            b"timestamp,ip,port\n2026-02-15 14:19:09,198.51.100.7,23\n2026-02-15 14:\n",
             FeedError::Columns { line: 3, found: 1, expected: 3 },
         ),
         (
@@ -145,14 +145,17 @@ fn a_file_cut_anywhere_is_whole_or_refused_never_half() {
                 2026-02-15 14:19:10,high,198.51.100.8,23,x\n";
     let whole = report("scan_telnet", text.as_bytes()).unwrap();
     assert_eq!(whole.sightings.len(), 2);
-    let row_ends = [text.find("\n2026-02-15 14:19:10").unwrap(), text.len() - 1];
+    let first = text.find("\n2026-02-15 14:19:10").unwrap() + 1;
     for cut in 0..text.len() {
-        let Ok(batch) = report("scan_telnet", &text.as_bytes()[..cut]) else { continue };
-        // A cut at the end of a row, or within its last column (a banner here), cannot be told from a shorter file; a
-        // row with fewer columns than the header refuses the file.
-        let whole_rows = row_ends.iter().filter(|end| cut >= **end).count();
-        assert!((whole_rows..=whole_rows + 1).contains(&batch.sightings.len()), "cut at {cut}: {batch:?}");
+        match report("scan_telnet", &text.as_bytes()[..cut]) {
+            // Between two rows a cut cannot be told from a shorter file.
+            Ok(batch) => assert_eq!((cut, batch.sightings.len()), (first, 1)),
+            Err(e) => assert!(e.to_string().contains("fetch it again"), "cut at {cut}: {e}"),
+        }
     }
+    // Within the last column only the missing line end tells.
+    let cut = text.strip_suffix("\n").unwrap();
+    assert_eq!(report("scan_telnet", cut.as_bytes()), Err(FeedError::CutOff { line: 4 }));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The API: every path with every role, and what an operator does with it.
 
 use pratique::api::tokens::Role;
+use pratique::store::DeliveryState;
 use serde_json::{Value, json};
 
 use crate::House;
@@ -182,7 +183,12 @@ fn a_report_is_taken_with_its_type_from_query_or_header_and_an_empty_or_foreign_
         format!("POST /api/v1/reports HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {bearer}\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x20_0000)).as_bytes(),
     );
     assert!(chunked.starts_with("HTTP/1.1 413"), "{chunked}");
-    assert_eq!(house.memory.world().taken.len(), 2);
+    let states: Vec<_> = house.memory.world().taken.iter().map(|t| t.delivery.state).collect();
+    assert_eq!(
+        states,
+        [DeliveryState::Accepted, DeliveryState::Accepted, DeliveryState::Refused],
+        "refused ones are on record"
+    );
     let sessions =
         house.send("POST", "/api/v1/sessions", &[("authorization", &bearer)], "C-1,192.0.2.1\nC-2,192.0.2.2\n");
     assert_eq!(sessions.json()["started"], 2);

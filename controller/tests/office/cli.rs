@@ -116,7 +116,7 @@ fn reports_and_sessions_are_imported_and_a_refused_file_does_not_keep_the_others
     let done = anna.run(&["import", &page, &good, "--type", "scan_telnet"]);
     assert_eq!(done.status.code(), Some(1));
     assert!(said(&done).contains("page.csv:1: this is a web page"), "{}", said(&done));
-    assert!(String::from_utf8_lossy(&done.stdout).contains("scan_telnet.csv: delivery 8"));
+    assert!(String::from_utf8_lossy(&done.stdout).contains("scan_telnet.csv: delivery 9"));
     let large = file("large.csv", &"x".repeat(3 << 20));
     assert!(said(&anna.run(&["import", &large])).contains("api.upload_limit_mib"));
     let list = file("sessions.csv", "C-1,192.0.2.1\nC-2,192.0.2.2\n");

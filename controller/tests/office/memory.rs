@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use pratique::api::dossier::*;
 use pratique::api::office::{CaseQuery, Office, visible};
+use pratique::api::retractions::Observation;
 use pratique::engine::handle::*;
 use pratique::store::{Delivery, DeliveryState};
 use pratique_core::command::{Command, Missing, Refusal};
@@ -464,6 +465,14 @@ impl Office for Memory {
         rows[0].outcome = "no-port".into();
         rows.truncate(limit as usize);
         Ok(rows)
+    }
+
+    async fn evidence(&self, observations: &[Observation]) -> Result<Vec<Vec<SightingNo>>, EngineError> {
+        let world = self.world();
+        let known: Vec<SightingRow> = world.cases.iter().flat_map(Kept::evidence).collect();
+        let same = |o: &Observation, s: &&SightingRow| s.address == o.address && s.cause == o.cause;
+        let of = |o: &Observation| known.iter().filter(|s| same(o, s)).map(|s| s.number).collect();
+        Ok(observations.iter().map(of).collect())
     }
 
     async fn line(&self, subscriber: &SubscriberId) -> Result<Option<LineDossier>, EngineError> {

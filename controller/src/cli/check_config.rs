@@ -1,0 +1,165 @@
+//! `pratique check-config`: every problem of a node's configuration and of its policies, each with its place and remedy;
+//! and, with `--report`, what the policy would do to that file ([`super::rehearsal`]). Nothing is stored or enforced, and
+//! no daemon is needed.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use pratique_core::time::Timestamp;
+use serde::Serialize;
+
+use super::rehearsal::{self, Rehearsal};
+use super::token::now;
+use super::{Failure, Node, show};
+use crate::config::Config;
+use crate::policy_files::{self, PolicySet};
+
+/// `check-config`.
+#[derive(Clone, Debug, Args)]
+pub struct CheckConfig {
+    /// Check this folder of policies instead of the configuration's.
+    #[arg(long, value_name = "DIR")]
+    policies: Option<PathBuf>,
+    /// Show what the policy would do to this report file; nothing is stored or enforced.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Type of that report, such as scan_telnet or list:open-telnet; else its file name says it.
+    #[arg(long = "type", value_name = "TYPE", requires = "report")]
+    report_type: Option<String>,
+    /// Session list (CSV) that says who held which address.
+    #[arg(long, value_name = "FILE", requires = "report")]
+    sessions: Option<PathBuf>,
+    /// As if it had come then (UTC, as 2026-02-16T12:00:00Z) instead of now: for reports of days ago.
+    #[arg(long, value_name = "TIME", requires = "report")]
+    at: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// What was found. With problems nothing else is said: a dry run with half a policy would mislead.
+#[derive(Debug, Serialize)]
+struct Findings {
+    /// `path:line:column: what, and what to do`.
+    problems: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy: Option<Summary>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rehearsal: Option<Rehearsal>,
+}
+
+/// A sound policy in a few numbers.
+#[derive(Debug, Serialize)]
+struct Summary {
+    networks: Vec<String>,
+    playbooks: usize,
+    report_types: usize,
+    protected_lines: usize,
+    protected_networks: usize,
+    digest: String,
+}
+
+impl CheckConfig {
+    /// Does it.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] (exit code 2) when configuration or policies have problems, [`Failure::Refused`] (exit code 1)
+    /// when they are sound and the report or the session list is refused.
+    pub fn run(self) -> Result<(), Failure> {
+        let now = match &self.at {
+            Some(text) => Timestamp::parse(text).map_err(|e| Failure::Usage(format!("--at {text}: {e}")))?,
+            None => now(),
+        };
+        let (problems, set) = self.read();
+        let Some(set) = set.filter(|_| problems.is_empty()) else {
+            let count = problems.len();
+            if self.json {
+                show::json(&Findings { problems, policy: None, rehearsal: None })?;
+            } else {
+                problems.iter().for_each(|p| println!("{p}"));
+            }
+            let s = if count == 1 { "" } else { "s" };
+            return Err(Failure::Usage(format!("{count} problem{s}; a daemon would not start with this")));
+        };
+        let summary = Summary::of(&set);
+        if !self.json {
+            summary.print();
+        }
+        let rehearsal = match &self.report {
+            Some(report) => {
+                let asked = rehearsal::Asked {
+                    report,
+                    report_type: self.report_type.as_deref(),
+                    sessions: self.sessions.as_deref(),
+                    now,
+                };
+                Some(rehearsal::rehearse(&set, &asked)?)
+            }
+            None => None,
+        };
+        if self.json {
+            return show::json(&Findings { problems, policy: Some(summary), rehearsal });
+        }
+        if let Some(rehearsal) = rehearsal {
+            println!("\n{rehearsal}");
+        }
+        Ok(())
+    }
+
+    /// Everything there is to read, with every problem.
+    fn read(&self) -> (Vec<String>, Option<PolicySet>) {
+        let mut problems = Vec::new();
+        let mut policies = self.policies.clone();
+        // A folder of policies can be checked without a node; a node that was named is checked in any case.
+        if self.policies.is_none() || self.node.config.is_some() {
+            match Config::check(&self.node.path()) {
+                Ok(config) => policies = policies.or(Some(config.policies)),
+                Err(errors) => {
+                    problems.extend(errors.iter().map(ToString::to_string));
+                    if !self.node.path().exists() {
+                        problems.push("name a configuration with --config FILE, or policies alone with --policies DIR; `pratique init DIR` writes both".into());
+                    }
+                }
+            }
+        }
+        let Some(dir) = policies else { return (problems, None) };
+        let set = match policy_files::load_set(&dir) {
+            Ok(set) => Some(set),
+            Err(errors) => {
+                problems.extend(errors.0.iter().map(ToString::to_string));
+                None
+            }
+        };
+        let texts = dir.join("texts");
+        if texts.is_dir()
+            && let Err(error) = pratique_portal::texts::Texts::load(Some(&texts))
+        {
+            problems.push(error.to_string());
+        }
+        (problems, set)
+    }
+}
+
+impl Summary {
+    fn of(set: &PolicySet) -> Self {
+        let PolicySet { policy, reports } = set;
+        Self {
+            networks: policy.global.networks.iter().map(ToString::to_string).collect(),
+            playbooks: policy.playbooks.len(),
+            report_types: reports.count(),
+            protected_lines: policy.protected.subscribers.len(),
+            protected_networks: policy.protected.networks.len(),
+            digest: policy.digest.to_string(),
+        }
+    }
+
+    fn print(&self) {
+        println!("sound: networks {}; digest {}", self.networks.join(", "), self.digest);
+        println!(
+            "{} playbooks, {} report types, {} lines and {} networks protected",
+            self.playbooks, self.report_types, self.protected_lines, self.protected_networks
+        );
+    }
+}

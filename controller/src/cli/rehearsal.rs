@@ -1,0 +1,273 @@
+//! A report against a policy, as `check-config --report` shows it: the same readers and the same case machine as in the
+//! daemon, over an empty world. A rehearsal knows no earlier reports and no open cases, so it shows what this file alone
+//! would do.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+
+use pratique_core::ids::{Seq, SightingNo, TextRef};
+use pratique_core::machine::{Cases, Surroundings as _};
+use pratique_core::playbook::ApprovalRule;
+use pratique_core::policy::Caps;
+use pratique_core::session::Session;
+use pratique_core::state::{Case, State, StateName};
+use pratique_core::time::Timestamp;
+use pratique_core::world::World;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+use super::Failure;
+use crate::api::intake::Label;
+use crate::api::plain;
+use crate::policy_files::PolicySet;
+use crate::sources::readers::{in_file, kind_of};
+use crate::sources::{self, ReadContext, sessions};
+
+/// So many refused rows are shown.
+const REFUSALS_SHOWN: usize = 5;
+
+/// What to rehearse.
+pub(super) struct Asked<'a> {
+    pub(super) report: &'a Path,
+    pub(super) report_type: Option<&'a str>,
+    pub(super) sessions: Option<&'a Path>,
+    pub(super) now: Timestamp,
+}
+
+/// What the policy would do.
+#[derive(Debug, Serialize)]
+pub(super) struct Rehearsal {
+    report: String,
+    rows: u64,
+    sightings: usize,
+    refused: BTreeMap<&'static str, u64>,
+    /// The first refused rows, as `file:line: what`.
+    refused_first: Vec<String>,
+    causes: BTreeMap<String, u64>,
+    /// None without a session list: nobody is known then.
+    lines: Option<Lines>,
+}
+
+/// What would become of the lines.
+#[derive(Debug, Serialize)]
+struct Lines {
+    known: usize,
+    conflicts: u64,
+    outcomes: BTreeMap<&'static str, u64>,
+    cases: Vec<Line>,
+    caps: CapsOf,
+    /// Elements that the plan check would keep out of the wall, in words.
+    kept_out: Vec<String>,
+}
+
+/// One line that would get a case.
+#[derive(Debug, Serialize)]
+struct Line {
+    subscriber: String,
+    state: StateName,
+    /// What happens, in words.
+    what: String,
+    causes: Vec<String>,
+    /// What would stand behind the wall.
+    elements: Vec<String>,
+    /// Shared addresses, which this wall cannot hold.
+    shared: Vec<String>,
+    protected: Option<String>,
+    only_warned_because: Option<&'static str>,
+}
+
+/// The caps, and what of them this file would use.
+#[derive(Debug, Serialize)]
+struct CapsOf {
+    lines: u64,
+    share_permille: u32,
+    /// The share in lines, of those in the session list.
+    share: u64,
+    per_hour: u32,
+    automatic_per_hour: u32,
+    quarantined: u64,
+}
+
+/// Runs a report through the readers and the case machine.
+///
+/// # Errors
+/// When the report or the session list is refused whole.
+pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, Failure> {
+    let shown = asked.report.display().to_string();
+    let refused = |e: &dyn fmt::Display| Failure::Refused(in_file(&shown, e));
+    let file = File::open(asked.report).map_err(|e| refused(&format!("cannot be read: {e}")))?;
+    let label = Label {
+        source: None,
+        report: asked.report_type.map(SmolStr::new),
+        name: asked.report.file_name().map_or_else(|| shown.clone(), |n| n.to_string_lossy().into_owned()),
+        received_at: asked.now,
+        content: TextRef([0; 32]),
+        bytes: 0,
+    };
+    let (kind, source) = kind_of(&label, set).map_err(|e| refused(&e))?;
+    let ctx = ReadContext { policy: &set.policy, reports: &set.reports, now: asked.now, source: &source };
+    let batch = sources::read(&kind, file, &ctx, |_, _| ()).map_err(|e| refused(&e))?;
+
+    let mut causes: BTreeMap<String, u64> = BTreeMap::new();
+    for sighting in &batch.sightings {
+        *causes.entry(sighting.cause.to_string()).or_default() += 1;
+    }
+    let lines = match asked.sessions {
+        Some(list) => Some(lines(set, list, &batch, asked.now)?),
+        None => None,
+    };
+    let first = batch.refused.first.iter().take(REFUSALS_SHOWN);
+    Ok(Rehearsal {
+        rows: batch.rows,
+        sightings: batch.sightings.len(),
+        refused: batch.refused.counts.clone(),
+        refused_first: first.map(|r| format!("{shown}:{}: {}", r.line, r.text)).collect(),
+        report: shown,
+        causes,
+        lines,
+    })
+}
+
+fn lines(set: &PolicySet, list: &Path, batch: &sources::Batch, now: Timestamp) -> Result<Lines, Failure> {
+    let shown = list.display().to_string();
+    let refused = |e: &dyn fmt::Display| Failure::Refused(in_file(&shown, e));
+    let file = File::open(list).map_err(|e| refused(&format!("cannot be read: {e}")))?;
+    let changes = sessions::read(file, |_, _| ()).map_err(|e| refused(&e))?;
+
+    let mut world = World::new(Arc::new(set.policy.clone()), Cases::default());
+    let mut nases: FxHashMap<SmolStr, u16> = FxHashMap::default();
+    let mut conflicts = 0;
+    for change in &changes {
+        let (line, _) = world.lines.note(&change.subscriber, change.contract.as_ref());
+        let next = u16::try_from(nases.len() + 1).unwrap_or(0);
+        let nas = if change.nas.is_empty() { 0 } else { *nases.entry(change.nas.clone()).or_insert(next) };
+        let to = change.to.unwrap_or(Timestamp::MAX);
+        let session = Session { line, holding: change.holding, nas, from: change.from, to };
+        conflicts += u64::from(world.record_session(&session, now).conflict);
+    }
+    let mut outcomes = BTreeMap::new();
+    for (number, sighting) in (1..).zip(&batch.sightings) {
+        let sighted = world.sight(sighting, SightingNo(number), now);
+        *outcomes.entry(sighted.outcome.key()).or_default() += 1;
+        sighted.events.iter().for_each(|event| world.apply(event));
+    }
+    // Makes the plan, with its check.
+    let _settled = world.settle(Seq(1), now);
+    let mut cases: Vec<&Case> = world.cases().iter().collect();
+    cases.sort_unstable_by_key(|c| c.id);
+    let Caps { share_permille, lines, per_hour, automatic_per_hour } = set.policy.global.caps;
+    let share = (world.lines.len() as u64).saturating_mul(share_permille.into()) / 1000;
+    Ok(Lines {
+        known: world.lines.len(),
+        conflicts,
+        outcomes,
+        cases: cases.iter().map(|case| line(&world, case)).collect(),
+        caps: CapsOf {
+            lines,
+            share_permille,
+            share: if share_permille == 0 { 0 } else { share.max(1) },
+            per_hour,
+            automatic_per_hour,
+            quarantined: world.cases().count(StateName::Quarantined),
+        },
+        kept_out: world.kept_out().map(|(_, problem)| problem.to_string()).collect(),
+    })
+}
+
+fn line(world: &World, case: &Case) -> Line {
+    let held: Vec<_> = world.directory().live(case.line).collect();
+    let what = match &case.state {
+        State::Warned { until, .. } => format!("warned; proposed if evidence goes on until {until}"),
+        State::Proposed { rule: ApprovalRule::Auto, .. } => {
+            "approved by its rule as soon as the caps leave room".into()
+        }
+        State::Proposed { rule: ApprovalRule::One, .. } => "proposed; takes the approval of one person".into(),
+        State::Proposed { rule: ApprovalRule::Two, .. } => "proposed; takes the approval of two people".into(),
+        State::Quarantined { until, .. } => format!("quarantined automatically, until {until} at the latest"),
+        State::Watching { .. } | State::Closed { .. } => case.state.name().to_string(),
+    };
+    Line {
+        subscriber: world.lines.id(case.line).map_or_else(String::new, ToString::to_string),
+        state: case.state.name(),
+        what,
+        causes: case.troubles.iter().map(|t| t.cause.to_string()).collect(),
+        elements: held.iter().filter_map(|h| h.element()).map(|e| e.to_string()).collect(),
+        shared: held.iter().filter(|h| h.element().is_none()).map(ToString::to_string).collect(),
+        protected: world.protected(case.line).map(|why| why.to_string()),
+        only_warned_because: world.no_ground(case.line),
+    }
+}
+
+impl fmt::Display for Rehearsal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let refused: u64 = self.refused.values().sum();
+        writeln!(f, "{}: {} rows read, {} sightings, {refused} rows refused", self.report, self.rows, self.sightings)?;
+        for (reason, n) in &self.refused {
+            writeln!(f, "    refused as {reason}: {n}")?;
+        }
+        for row in &self.refused_first {
+            writeln!(f, "    {}", plain::visible(row))?;
+        }
+        writeln!(f, "by cause: {}", counts(&self.causes))?;
+        match &self.lines {
+            None => write!(f, "No session list was given, so nobody can be meant: --sessions FILE says who held what."),
+            Some(lines) => lines.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for Lines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "by outcome: {}", counts(&self.outcomes))?;
+        if self.conflicts > 0 {
+            writeln!(f, "{} addresses have two live holders: nobody is enforced there", self.conflicts)?;
+        }
+        for line in &self.cases {
+            writeln!(f, "{}: {} ({})", plain::visible(&line.subscriber), line.what, line.causes.join(", "))?;
+            if let Some(why) = &line.protected {
+                writeln!(f, "    PROTECTED: {}", plain::visible(why))?;
+            }
+            if let Some(why) = line.only_warned_because {
+                writeln!(f, "    only a warning is possible: {why}")?;
+            }
+            if !line.elements.is_empty() {
+                writeln!(f, "    quarantine would wall: {}", line.elements.join(", "))?;
+            }
+            if !line.shared.is_empty() {
+                writeln!(f, "    shared, so not held by this wall: {}", line.shared.join(", "))?;
+            }
+            if line.elements.is_empty() && line.shared.is_empty() {
+                writeln!(f, "    holds no address now: nothing to wall")?;
+            }
+        }
+        for problem in &self.kept_out {
+            writeln!(f, "kept out of the wall: {problem}")?;
+        }
+        let of = |state| self.cases.iter().filter(|l| l.state == state).count();
+        writeln!(
+            f,
+            "{} would be warned, {} proposed, {} quarantined automatically; of {} subscribers in the list",
+            of(StateName::Warned),
+            of(StateName::Proposed),
+            self.caps.quarantined,
+            self.known
+        )?;
+        let caps = &self.caps;
+        write!(
+            f,
+            "caps: {} lines, {} by share ({} permille of the list), {} an hour, {} of them automatically",
+            caps.lines, caps.share, caps.share_permille, caps.per_hour, caps.automatic_per_hour
+        )
+    }
+}
+
+fn counts<K: fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
+    if counts.is_empty() {
+        return "nothing".into();
+    }
+    counts.iter().map(|(key, n)| format!("{key} {n}")).collect::<Vec<_>>().join(", ")
+}

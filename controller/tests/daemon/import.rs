@@ -1,0 +1,97 @@
+//! Reports, lists and held files on their way into a running daemon: by hand and by the drop directory.
+
+use pratique_core::time::Span;
+use serde_json::Value;
+
+use super::{Node, ago, said, until};
+
+fn telnet(rows: usize) -> String {
+    let minutes = |i: usize| ago(Span::from_secs(7_200 + i64::try_from(i).unwrap()));
+    let rows = (0..rows).map(|i| format!("{},198.51.100.{},23,tcp\n", minutes(i), i % 9 + 1));
+    std::iter::once("timestamp,ip,port,protocol\n".to_owned()).chain(rows).collect()
+}
+
+fn name(tag: &str) -> String {
+    format!("{}-scan_telnet-{tag}.csv", &ago(Span::ZERO)[..10])
+}
+
+#[test]
+fn a_folder_is_taken_in_and_a_refused_file_is_named_with_its_line() {
+    let node = Node::start();
+    node.file(&format!("reports/{}", name("a")), &telnet(20));
+    node.file(&format!("reports/{}", name("b")), "timestamp,ip,port\n2026-02-16 10:00:00,198.51.100.7\n");
+    node.file("reports/.hidden", "x");
+    let folder = node.path("reports");
+    let done = node.cli(&["import", folder.to_str().unwrap()]);
+    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+    let text = said(&done);
+    assert!(text.contains("20 taken in"), "{text}");
+    let wrong = format!("pratique: {}:2: 2 columns where the header has 3", folder.join(name("b")).display());
+    assert!(text.contains(&wrong) && text.contains("1 of 2 files refused"), "{text}");
+
+    let done = node.cli(&["import", "--json", folder.to_str().unwrap()]);
+    let lines: Vec<Value> =
+        String::from_utf8(done.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!((lines.len(), lines[0]["report"]["repeated"].as_u64()), (2, Some(20)), "{lines:?}");
+    assert!(lines[1]["error"].as_str().unwrap().contains(":2: "));
+    let states: Vec<Value> = node.get("/deliveries").as_array().unwrap().iter().map(|d| d["state"].clone()).collect();
+    assert_eq!(states, ["refused", "accepted", "refused", "accepted"]);
+}
+
+#[test]
+fn a_held_file_says_how_to_accept_it_and_accepting_takes_its_rows_in() {
+    let node = Node::start();
+    let usual = node.file(&name("usual"), &telnet(20));
+    node.ok(&["import", &usual]);
+    let before = node.get("/cases")["total"].clone();
+    let large = node.file(&name("large"), &telnet(1_100));
+    let told = node.ok(&["import", &large]);
+    assert!(told.contains("held") && told.contains("pratique delivery accept 2"), "{told}");
+    assert_eq!(node.get("/status")["held_deliveries"], 1);
+    assert_eq!(node.get("/cases")["total"], before, "nothing of it counts yet");
+    assert!(node.ok(&["delivery", "list"]).contains("held"));
+
+    let told = node.ok(&["delivery", "accept", "2"]);
+    assert!(told.contains("taken in"), "{told}");
+    let deliveries = node.get("/deliveries");
+    assert_eq!((&deliveries[0]["number"], &deliveries[0]["state"]), (&2.into(), &"accepted".into()), "{deliveries}");
+    assert_eq!(deliveries.as_array().unwrap().len(), 2, "the same delivery, not a second one");
+    assert_eq!(node.get("/cases")["total"], 9);
+    assert_eq!(node.get("/status")["held_deliveries"], 0);
+    assert_eq!(node.cli(&["delivery", "accept", "2"]).status.code(), Some(1), "only once");
+    assert_eq!(std::fs::read_dir(node.path("data/held")).unwrap().count(), 0, "its rows are not kept twice");
+}
+
+#[test]
+fn a_plain_list_opens_cases_for_its_cause() {
+    let node = Node::start();
+    let cases = node.infect(&[1, 2]);
+    for case in cases {
+        assert_eq!(node.case(case)["state"], "proposed");
+    }
+    let list = node.file("list.txt", "198.51.100.3\n");
+    let done = node.cli(&["import", "--type", "list:open-telnt", &list]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(said(&done).contains("did you mean `open-telnet`?"), "{}", said(&done));
+}
+
+#[test]
+fn dropped_files_end_as_done_held_or_refused_with_the_reason_beside() {
+    let node = Node::start();
+    let there = |place: &str, tag: &str| node.path(&format!("drop/{place}/{}", name(tag))).is_file();
+    node.file(&format!("drop/{}", name("usual")), &telnet(20));
+    until("the first file is done", || there("done", "usual"));
+    node.file(&format!("drop/{}", name("large")), &telnet(1_100));
+    node.file(&format!("drop/{}", name("page")), "<html>please log in</html>\n");
+    node.file(&format!("drop/{}", name("cut")), telnet(3).trim_end());
+    until("the others lie where they belong", || {
+        there("held", "large") && there("refused", "page") && there("refused", "cut")
+    });
+    let reason = |place: &str, tag: &str| {
+        std::fs::read_to_string(node.path(&format!("drop/{place}/{}.reason.txt", name(tag)))).unwrap()
+    };
+    assert!(reason("held", "large").contains("pratique delivery accept "));
+    assert!(reason("refused", "page").contains("web page"));
+    assert!(reason("refused", "cut").contains(":4: the file breaks off here"));
+    assert_eq!(node.get("/status")["held_deliveries"], 1);
+}
