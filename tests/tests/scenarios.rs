@@ -400,7 +400,9 @@ fn short(at: Timestamp) -> String {
 fn told(event: &Event, world: &World) -> Option<String> {
     let said = match &event.body {
         Body::PolicyLoaded { .. } => return None,
-        Body::FeedDelivered { source, covers_until } => format!("{source} has spoken up to {}", short(*covers_until)),
+        Body::FeedDelivered { source, covers_until, .. } => {
+            format!("{source} has spoken up to {}", short(*covers_until))
+        }
         Body::Purged { line, rows, .. } => {
             format!("{} forgotten: {rows} rows", line.map_or(String::new(), |l| l.to_string()))
         }

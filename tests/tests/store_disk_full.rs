@@ -97,7 +97,11 @@ fn intake(number: u64) -> Batch {
     };
     let event = Event {
         at: Timestamp::from_secs(1),
-        body: Body::FeedDelivered { source: "shadowserver".into(), covers_until: Timestamp::from_secs(1) },
+        body: Body::FeedDelivered {
+            source: "shadowserver".into(),
+            covers_from: Timestamp::from_secs(0),
+            covers_until: Timestamp::from_secs(1),
+        },
     };
     Batch { events: vec![event], deliveries: vec![delivery], ..Batch::default() }
 }

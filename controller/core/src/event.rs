@@ -35,7 +35,9 @@ pub enum Body {
     FeedDelivered {
         /// Which source.
         source: SourceName,
-        /// The delivery speaks of everything up to here.
+        /// The delivery speaks of everything from here …
+        covers_from: Timestamp,
+        /// … up to here.
         covers_until: Timestamp,
     },
     /// A policy came into force.

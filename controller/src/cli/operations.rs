@@ -244,6 +244,7 @@ impl Release {
         println!("The wall is away: {} addresses and prefixes are free.", report.freed.unwrap_or(0));
         if let Some(released) = report.released {
             println!("{released} cases are released in the log.");
+            println!("{HALTED}");
         }
         for problem in &report.problems {
             eprintln!("pratique: {problem}");
@@ -290,12 +291,16 @@ impl Release {
 
     fn tell(&self, all: &AllReleased) -> Result<(), Failure> {
         println!("{} released", all.done.released);
+        println!("{HALTED}");
         match all.done.failed {
             0 => Ok(()),
             n => Err(Failure::Refused(format!("{n} could not be released; `pratique case list --state quarantined`"))),
         }
     }
 }
+
+/// What stays after everything was released.
+const HALTED: &str = "Nothing new is enforced until somebody says `pratique resume`.";
 
 impl Delivery {
     /// Does it.

@@ -211,6 +211,9 @@ impl Office for EngineOffice {
     }
 
     async fn release_all(&self, by: Actor, reason: String) -> Result<ReleasedAll, EngineError> {
+        // First: room that becomes free must not be filled by cases that wait for it.
+        let halt = Command::Halt { by: by.clone(), because: "everything is being released".into() };
+        self.engine.command(halt).await?;
         let all = self.engine.read(|world, _| {
             let enforced = |c: &&Case| c.state.name() == StateName::Quarantined;
             let mut all: Vec<CaseId> = world.cases().iter().filter(enforced).map(|c| c.id).collect();

@@ -378,10 +378,16 @@ impl Cases {
         if self.feeds.get(source).is_some_and(|known| *known >= covers_until) {
             return Vec::new();
         }
-        let delivered = Body::FeedDelivered { source: source.clone(), covers_until };
-        let mut events = vec![Event { at: now, body: delivered }];
-        let mut after = Cases { feeds: self.feeds.clone(), ..Cases::default() };
-        after.feeds.insert(source.clone(), covers_until);
+        // A delivery vouches for the time since the one before it, but for no more than a source may leave between two:
+        // after a stall the silence of the missing days is unknown.
+        let expect = around.policy().source(source).expect_every;
+        let known = self.feeds.get(source).copied().unwrap_or(Timestamp::MIN);
+        let covers_from = known.max(covers_until.minus(expect));
+        let delivered = Body::FeedDelivered { source: source.clone(), covers_from, covers_until };
+        let delivered = Event { at: now, body: delivered };
+        let mut after = Cases { feeds: self.feeds.clone(), unbroken: self.unbroken.clone(), ..Cases::default() };
+        after.apply(&delivered, around.policy());
+        let mut events = vec![delivered];
         for id in self.proven_by_feed(source) {
             let Some(case) = self.get(id) else { continue };
             if after.missing(case, around, now).is_none() {

@@ -30,6 +30,8 @@ pub struct Cases {
     last_id: u64,
     /// Up to where each source has spoken.
     feeds: BTreeMap<SourceName, Timestamp>,
+    /// Since when each source has spoken without a gap.
+    unbroken: BTreeMap<SourceName, Timestamp>,
     /// Quarantines of the last hour: when, and whether a rule approved.
     begun: VecDeque<(Timestamp, bool)>,
     /// When each line left on trust.
@@ -132,7 +134,10 @@ impl Cases {
                 self.apply_case(*case, what, event.at, policy);
                 return Some(*case);
             }
-            Body::FeedDelivered { source, covers_until } => {
+            Body::FeedDelivered { source, covers_from, covers_until } => {
+                if self.feeds.get(source).is_none_or(|until| until < covers_from) {
+                    self.unbroken.insert(source.clone(), *covers_from);
+                }
                 let until = self.feeds.entry(source.clone()).or_insert(*covers_until);
                 *until = (*until).max(*covers_until);
             }

@@ -106,8 +106,11 @@ impl Cases {
             let expect = policy.source(source).expect_every;
             // Zero says: this source is no feed; its silence counts by the clock.
             let covered = if expect <= Span::ZERO { Some(now) } else { self.feeds.get(source).copied() };
+            // What a feed did not speak of is not silence, also when it has begun to speak again.
+            let unbroken = self.unbroken.get(source).copied().filter(|_| expect > Span::ZERO);
+            let quiet_since = unbroken.map_or(trouble.last_seen, |from| from.max(trouble.last_seen));
             match covered.map(|c| c.min(now)) {
-                Some(covered) if covered.since(trouble.last_seen) >= silence => None,
+                Some(covered) if covered.since(quiet_since) >= silence => None,
                 Some(covered) if now.since(covered) <= expect => Some(Missing::Silence),
                 _ => Some(Missing::FeedStalled),
             }

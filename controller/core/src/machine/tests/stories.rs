@@ -41,6 +41,19 @@ fn a_feed_that_stops_is_not_silence() {
 }
 
 #[test]
+fn a_feed_that_speaks_again_does_not_vouch_for_the_days_it_missed() {
+    let mut bench = Bench::quarantined();
+    bench.delivered(hours(2), hours(2));
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    bench.delivered(hours(120), hours(120));
+    assert_eq!(missing(&bench, hours(120)), Some(Missing::Silence), "only 36 of the 120 hours are known");
+    bench.delivered(hours(131), hours(131));
+    assert_eq!(bench.state(), StateName::Quarantined);
+    bench.delivered(hours(132), hours(132));
+    assert_eq!(bench.state(), StateName::Watching);
+}
+
+#[test]
 fn counters_of_the_wall_that_were_not_read_are_not_silence() {
     let mut bench = Bench::quarantined();
     report_and_rescan(&mut bench, Verdict::Clean, hours(3));
@@ -271,6 +284,7 @@ fn nothing_new_is_enforced_while_halted_and_releases_go_on() {
 #[test]
 fn the_schedule_asks_for_the_rescan_that_is_all_that_is_missing() {
     let mut bench = Bench::quarantined();
+    bench.delivered(hours(25), hours(25));
     bench.delivered(hours(50), hours(50));
     bench.send(Command::Tick, hours(51)).unwrap();
     assert_eq!(bench.case().rescan_pending.map(|(t, _)| t), Some(RescanTrigger::Schedule));
