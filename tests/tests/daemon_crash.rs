@@ -110,7 +110,11 @@ fn whatever_moment_it_is_killed_at_nothing_acknowledged_is_lost_and_the_wall_is_
                     let (case, pause) = (waiting.next().unwrap(), dice.below(6_000));
                     std::thread::scope(|scope| {
                         scope.spawn(|| work(&station, &told, [case].into_iter(), &AtomicBool::new(false)));
-                        until("the wish to be sent", || !told.lock().unwrap().asked.is_empty());
+                        // A quick machine may have answered before this looks.
+                        until("the wish to be sent", || {
+                            let told = told.lock().unwrap();
+                            !told.asked.is_empty() || !told.acknowledged.is_empty()
+                        });
                         std::thread::sleep(Duration::from_micros(pause.into()));
                         station.send_kill();
                     });
