@@ -111,7 +111,9 @@ fn binary(directory: &Path) -> PathBuf {
         let tests = std::env::current_exe().unwrap();
         let built = tests.ancestors().nth(2).unwrap().join("pratique");
         assert!(built.exists(), "{}: build it with `cargo build -p pratique`", built.display());
-        std::fs::copy(built, &copy).unwrap();
+        // By another process: a test beside this one that forks while we write would keep the copy open for writing, and
+        // what is being written cannot be run.
+        assert!(Command::new("cp").arg(built).arg(&copy).status().unwrap().success());
     }
     copy
 }
