@@ -1,7 +1,9 @@
-//! Commands into events, or a refusal. Nothing here changes state.
+//! Commands into events, or a refusal. Nothing here changes state. Who has to agree is in `approve`, what proves a fix in
+//! `proof`, what time brings about in `due`.
 
 use smol_str::SmolStr;
 
+use super::approve::quarantined;
 use super::due::{begun_by, event};
 use super::{Cases, NO_EVIDENCE_LEFT, Surroundings};
 use crate::command::{Command, Refusal};
@@ -10,7 +12,7 @@ use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
 use crate::playbook::{Action, ApprovalRule, Playbook};
 use crate::rescan::RescanTrigger;
 use crate::state::{Case, RESCAN_PATIENCE, State, StateName};
-use crate::time::{Span, Timestamp};
+use crate::time::Timestamp;
 
 impl Cases {
     /// What a command leads to. No events: nothing to do.
@@ -215,128 +217,6 @@ impl Cases {
         events
     }
 
-    /// The strictest approval any of a case's playbooks asks for now.
-    fn strictest(&self, case: &Case, around: &impl Surroundings) -> Option<ApprovalRule> {
-        self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.approval).max()
-    }
-
-    /// How many people have to approve a proposed case, by the rule it was proposed under and by what protects the line
-    /// and holds for everybody now; 0 for a case that is not proposed.
-    pub fn approvals_needed(&self, case: &Case, around: &impl Surroundings) -> u32 {
-        let State::Proposed { rule, .. } = case.state else { return 0 };
-        if self.rule_for(case.line, rule, around) == ApprovalRule::Two { 2 } else { 1 }
-    }
-
-    /// What it takes for this line: never less than the global rule; never automatic for a protected line.
-    fn rule_for(&self, line: LineNo, wanted: ApprovalRule, around: &impl Surroundings) -> ApprovalRule {
-        let rule = wanted.max(around.policy().global.approval_at_least);
-        if around.protected(line).is_some() { ApprovalRule::Two } else { rule }
-    }
-
-    fn approve(
-        &self,
-        case: &Case,
-        by: &Actor,
-        protected_confirmed: bool,
-        around: &impl Surroundings,
-        now: Timestamp,
-    ) -> Result<Vec<Event>, Refusal> {
-        in_state(case, &[StateName::Proposed], "approved")?;
-        let Actor::Person(name) = by else {
-            return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
-        };
-        if case.approvals.contains(by) {
-            return Err(Refusal::SamePerson(name.clone()));
-        }
-        if let Some(because) = &self.halted {
-            return Err(Refusal::Halted(because.clone()));
-        }
-        if let Some(why) = around.no_ground(case.line) {
-            return Err(Refusal::NoGround(why));
-        }
-        if let Some(reason) = around.protected(case.line).filter(|_| !protected_confirmed) {
-            return Err(Refusal::Protected(reason));
-        }
-        // A line that became protected after the proposal takes two people all the same, and so does one under a global
-        // rule that became stricter.
-        if case.approvals.len() as u64 + 1 < u64::from(self.approvals_needed(case, around)) {
-            return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone() })]);
-        }
-        self.room(false, 0, around, now)?;
-        Ok(self.enforce(case, &case.approvals, by.clone(), around, now))
-    }
-
-    /// The last approval, and the quarantine that follows from it.
-    fn enforce(
-        &self,
-        case: &Case,
-        before: &[Actor],
-        by: Actor,
-        around: &impl Surroundings,
-        now: Timestamp,
-    ) -> Vec<Event> {
-        let mut all = before.to_vec();
-        all.push(by.clone());
-        let sightings = case.troubles.iter().flat_map(|t| t.sightings.iter().copied()).collect();
-        let most = self.max_quarantine(case, around);
-        vec![
-            event(case, now, CaseEvent::Approved { by }),
-            event(case, now, quarantined(all, sightings, most, around, now)),
-        ]
-    }
-
-    /// Whether one more line may be enforced, `ahead` others being on their way in the same decision.
-    fn room(&self, automatic: bool, ahead: u64, around: &impl Surroundings, now: Timestamp) -> Result<(), Refusal> {
-        let caps = &around.policy().global.caps;
-        let enforced = self.count(StateName::Quarantined).saturating_add(ahead);
-        let share = around.known_lines().saturating_mul(u64::from(caps.share_permille)) / 1000;
-        let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
-        let recent = self.begun_since_hour(now);
-        let begun = (recent.len() as u64).saturating_add(ahead);
-        let limits = [
-            ("lines", enforced, caps.lines),
-            ("share_permille", enforced, share),
-            ("per_hour", begun, u64::from(caps.per_hour)),
-        ];
-        let by_rule = automatic.then(|| {
-            let begun_by_rule = (recent.filter(|(_, auto)| *auto).count() as u64).saturating_add(ahead);
-            ("automatic_per_hour", begun_by_rule, u64::from(caps.automatic_per_hour))
-        });
-        for (cap, now, limit) in limits.into_iter().chain(by_rule) {
-            if now >= limit {
-                return Err(Refusal::Capped { cap, now, limit });
-            }
-        }
-        Ok(())
-    }
-
-    /// Cases a rule approves that waited for room under the caps, oldest first, as many as fit behind the `ahead` that
-    /// the same decision has enforced. The policy may have become stricter since they were proposed; then they wait for a
-    /// person.
-    fn automatic_waiting(&self, mut ahead: u64, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
-        let none = self.halted.is_some() || self.count(StateName::Proposed) == 0;
-        if none || self.room(true, ahead, around, now).is_err() {
-            return Vec::new();
-        }
-        let waits = |c: &&Case| matches!(c.state, State::Proposed { rule: ApprovalRule::Auto, .. });
-        let mut waiting: Vec<&Case> = self.iter().filter(waits).collect();
-        waiting.sort_unstable_by_key(|c| c.id);
-        let mut events = Vec::new();
-        for case in waiting {
-            let rule = self.rule_for(case.line, self.strictest(case, around).unwrap_or_default(), around);
-            if rule != ApprovalRule::Auto || around.no_ground(case.line).is_some() {
-                continue;
-            }
-            if self.room(true, ahead, around, now).is_err() {
-                break;
-            }
-            ahead += 1;
-            let first = case.troubles.first().map_or("none", |t| t.cause.as_str());
-            events.extend(self.enforce(case, &[], Actor::Rule(first.into()), around, now));
-        }
-        events
-    }
-
     fn retract(
         &self,
         sightings: &[SightingNo],
@@ -428,11 +308,6 @@ impl Cases {
         event(case, now, CaseEvent::Released { how, by, reason, watch_until: now.plus(watch) })
     }
 
-    fn max_quarantine(&self, case: &Case, around: &impl Surroundings) -> Span {
-        let spans = self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.max_quarantine);
-        spans.max().unwrap_or(Span::from_days(30))
-    }
-
     fn at_version(&self, id: CaseId, version: Option<u32>) -> Result<&Case, Refusal> {
         let case = self.get(id).ok_or(Refusal::NoSuchCase(id))?;
         match version {
@@ -442,24 +317,7 @@ impl Cases {
     }
 }
 
-fn quarantined(
-    by: Vec<Actor>,
-    evidence: Vec<SightingNo>,
-    most: Span,
-    around: &impl Surroundings,
-    now: Timestamp,
-) -> CaseEvent {
-    let policy = around.policy();
-    CaseEvent::Quarantined {
-        by,
-        policy: policy.digest,
-        evidence,
-        justification: policy.global.justification.clone(),
-        until: now.plus(most),
-    }
-}
-
-fn in_state(case: &Case, states: &[StateName], verb: &'static str) -> Result<(), Refusal> {
+pub(super) fn in_state(case: &Case, states: &[StateName], verb: &'static str) -> Result<(), Refusal> {
     let state = case.state.name();
     if states.contains(&state) { Ok(()) } else { Err(Refusal::WrongState { case: case.id, state, verb }) }
 }

@@ -2,6 +2,7 @@
 //! [`Cases::apply`] folds events into state, cannot fail and decides nothing. The same events give the same state, today
 //! and after a restart.
 
+mod approve;
 mod decide;
 mod due;
 mod proof;

@@ -1,0 +1,163 @@
+//! Who has to agree before a line is enforced, and how many lines may be: approvals, protected lines, caps.
+
+use super::decide::in_state;
+use super::due::event;
+use super::{Cases, Surroundings};
+use crate::command::Refusal;
+use crate::event::{Actor, CaseEvent, Event};
+use crate::ids::{LineNo, SightingNo};
+use crate::playbook::ApprovalRule;
+use crate::state::{Case, State, StateName};
+use crate::time::{Span, Timestamp};
+
+impl Cases {
+    /// The strictest approval any of a case's playbooks asks for now.
+    pub(super) fn strictest(&self, case: &Case, around: &impl Surroundings) -> Option<ApprovalRule> {
+        self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.approval).max()
+    }
+
+    /// How many people have to approve a proposed case, by the rule it was proposed under and by what protects the line
+    /// and holds for everybody now; 0 for a case that is not proposed.
+    pub fn approvals_needed(&self, case: &Case, around: &impl Surroundings) -> u32 {
+        let State::Proposed { rule, .. } = case.state else { return 0 };
+        if self.rule_for(case.line, rule, around) == ApprovalRule::Two { 2 } else { 1 }
+    }
+
+    /// What it takes for this line: never less than the global rule; never automatic for a protected line.
+    pub(super) fn rule_for(&self, line: LineNo, wanted: ApprovalRule, around: &impl Surroundings) -> ApprovalRule {
+        let rule = wanted.max(around.policy().global.approval_at_least);
+        if around.protected(line).is_some() { ApprovalRule::Two } else { rule }
+    }
+
+    pub(super) fn approve(
+        &self,
+        case: &Case,
+        by: &Actor,
+        protected_confirmed: bool,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        in_state(case, &[StateName::Proposed], "approved")?;
+        let Actor::Person(name) = by else {
+            return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
+        };
+        if case.approvals.contains(by) {
+            return Err(Refusal::SamePerson(name.clone()));
+        }
+        if let Some(because) = &self.halted {
+            return Err(Refusal::Halted(because.clone()));
+        }
+        if let Some(why) = around.no_ground(case.line) {
+            return Err(Refusal::NoGround(why));
+        }
+        if let Some(reason) = around.protected(case.line).filter(|_| !protected_confirmed) {
+            return Err(Refusal::Protected(reason));
+        }
+        // A line that became protected after the proposal takes two people all the same, and so does one under a global
+        // rule that became stricter.
+        if case.approvals.len() as u64 + 1 < u64::from(self.approvals_needed(case, around)) {
+            return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone() })]);
+        }
+        self.room(false, 0, around, now)?;
+        Ok(self.enforce(case, &case.approvals, by.clone(), around, now))
+    }
+
+    /// The last approval, and the quarantine that follows from it.
+    pub(super) fn enforce(
+        &self,
+        case: &Case,
+        before: &[Actor],
+        by: Actor,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let mut all = before.to_vec();
+        all.push(by.clone());
+        let sightings = case.troubles.iter().flat_map(|t| t.sightings.iter().copied()).collect();
+        let most = self.max_quarantine(case, around);
+        vec![
+            event(case, now, CaseEvent::Approved { by }),
+            event(case, now, quarantined(all, sightings, most, around, now)),
+        ]
+    }
+
+    /// Whether one more line may be enforced, `ahead` others being on their way in the same decision.
+    pub(super) fn room(
+        &self,
+        automatic: bool,
+        ahead: u64,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let caps = &around.policy().global.caps;
+        let enforced = self.count(StateName::Quarantined).saturating_add(ahead);
+        let share = around.known_lines().saturating_mul(u64::from(caps.share_permille)) / 1000;
+        let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
+        let recent = self.begun_since_hour(now);
+        let begun = (recent.len() as u64).saturating_add(ahead);
+        let limits = [
+            ("lines", enforced, caps.lines),
+            ("share_permille", enforced, share),
+            ("per_hour", begun, u64::from(caps.per_hour)),
+        ];
+        let by_rule = automatic.then(|| {
+            let begun_by_rule = (recent.filter(|(_, auto)| *auto).count() as u64).saturating_add(ahead);
+            ("automatic_per_hour", begun_by_rule, u64::from(caps.automatic_per_hour))
+        });
+        for (cap, now, limit) in limits.into_iter().chain(by_rule) {
+            if now >= limit {
+                return Err(Refusal::Capped { cap, now, limit });
+            }
+        }
+        Ok(())
+    }
+
+    /// Cases a rule approves that waited for room under the caps, oldest first, as many as fit behind the `ahead` that
+    /// the same decision has enforced. The policy may have become stricter since they were proposed; then they wait for a
+    /// person.
+    pub(super) fn automatic_waiting(&self, mut ahead: u64, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
+        let none = self.halted.is_some() || self.count(StateName::Proposed) == 0;
+        if none || self.room(true, ahead, around, now).is_err() {
+            return Vec::new();
+        }
+        let waits = |c: &&Case| matches!(c.state, State::Proposed { rule: ApprovalRule::Auto, .. });
+        let mut waiting: Vec<&Case> = self.iter().filter(waits).collect();
+        waiting.sort_unstable_by_key(|c| c.id);
+        let mut events = Vec::new();
+        for case in waiting {
+            let rule = self.rule_for(case.line, self.strictest(case, around).unwrap_or_default(), around);
+            if rule != ApprovalRule::Auto || around.no_ground(case.line).is_some() {
+                continue;
+            }
+            if self.room(true, ahead, around, now).is_err() {
+                break;
+            }
+            ahead += 1;
+            let first = case.troubles.first().map_or("none", |t| t.cause.as_str());
+            events.extend(self.enforce(case, &[], Actor::Rule(first.into()), around, now));
+        }
+        events
+    }
+
+    pub(super) fn max_quarantine(&self, case: &Case, around: &impl Surroundings) -> Span {
+        let spans = self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.max_quarantine);
+        spans.max().unwrap_or(Span::from_days(30))
+    }
+}
+
+pub(super) fn quarantined(
+    by: Vec<Actor>,
+    evidence: Vec<SightingNo>,
+    most: Span,
+    around: &impl Surroundings,
+    now: Timestamp,
+) -> CaseEvent {
+    let policy = around.policy();
+    CaseEvent::Quarantined {
+        by,
+        policy: policy.digest,
+        evidence,
+        justification: policy.global.justification.clone(),
+        until: now.plus(most),
+    }
+}
