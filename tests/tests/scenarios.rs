@@ -142,7 +142,7 @@ fn every_story_goes_as_expected() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
     let mut stories: Vec<PathBuf> = entries(&root).into_iter().filter(|p| p.is_dir()).collect();
     stories.sort();
-    assert!(stories.len() >= 18, "only {} stories below {}", stories.len(), root.display());
+    assert!(stories.len() >= 19, "only {} stories below {}", stories.len(), root.display());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let bless = std::env::var_os("PRATIQUE_BLESS").is_some_and(|v| v == "1");
     let mut wrong = String::new();
@@ -230,6 +230,7 @@ impl Stage {
             ("restart", _) => self = self.restart().await,
             (sessions, "csv") if sessions.starts_with("sessions") => self.sessions(what, &content).await,
             (_, "csv") => self.report(what, &content).await,
+            ("protected", "yaml") => self.protect(&content).await,
             (verb, "yaml") => {
                 let deed = serde_yaml::from_str(&content).unwrap_or_else(|e| panic!("{}: {e}", step.display()));
                 self.deed(verb, deed).await;
@@ -258,6 +259,15 @@ impl Stage {
         seen.said.retain(|line| !line.starts_with("wall +"));
         drop(seen);
         self
+    }
+
+    /// The list of protected lines as it is on disk from now on.
+    async fn protect(&mut self, content: &str) {
+        let mut policy = self.policies.policy.clone();
+        policy.protected = serde_yaml::from_str(content).unwrap();
+        policy.digest = TextRef::of(content);
+        self.handle.policy(Arc::new(policy.clone())).await.unwrap();
+        self.policies = Arc::new(PolicySet { policy, ..(*self.policies).clone() });
     }
 
     fn label(&self, name: &str, content: &str) -> Label {
@@ -399,9 +409,9 @@ fn short(at: Timestamp) -> String {
 /// One event as a person at the NOC says it; none for what is the same in every story.
 fn told(event: &Event, world: &World) -> Option<String> {
     let said = match &event.body {
-        Body::PolicyLoaded { .. } => return None,
-        Body::FeedDelivered { source, covers_until, .. } => {
-            format!("{source} has spoken up to {}", short(*covers_until))
+        Body::PolicyLoaded { .. } | Body::WallWatched { .. } => return None,
+        Body::FeedDelivered { feed, covers_until, .. } => {
+            format!("{feed} has spoken up to {}", short(*covers_until))
         }
         Body::Purged { line, rows, .. } => {
             format!("{} forgotten: {rows} rows", line.map_or(String::new(), |l| l.to_string()))
@@ -424,7 +434,9 @@ fn of_case(what: &CaseEvent, world: &World) -> String {
             format!("proposed because of {}; approval: {}", plain(because), plain(rule))
         }
         CaseEvent::EvidenceAdded { cause, evidence } => format!("sighting {} added: {cause}", evidence.sighting),
-        CaseEvent::Approved { by } => format!("approved by {}", who(by)),
+        CaseEvent::Approved { by, protected } => {
+            format!("approved by {}{}", who(by), if *protected { ", knowing that the line is protected" } else { "" })
+        }
         CaseEvent::Quarantined { by, evidence, until, .. } => {
             let all: Vec<String> = by.iter().map(who).collect();
             let on = numbered(evidence.iter().copied());

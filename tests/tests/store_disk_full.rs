@@ -6,7 +6,7 @@ use std::process::Command;
 
 use pratique::store::{Batch, Delivery, DeliveryState, Options, SqliteStore, Store as _, StoreError, verify};
 use pratique_core::event::{Actor, Body, CaseEvent, Event, Release};
-use pratique_core::ids::{CaseId, Seq, TextRef};
+use pratique_core::ids::{CaseId, Feed, Seq, TextRef};
 use pratique_core::time::Timestamp;
 
 const DISK: &str = "PRATIQUE_FULL_DISK";
@@ -98,7 +98,7 @@ fn intake(number: u64) -> Batch {
     let event = Event {
         at: Timestamp::from_secs(1),
         body: Body::FeedDelivered {
-            source: "shadowserver".into(),
+            feed: Feed { source: "shadowserver".into(), report: "scan_telnet".into() },
             covers_from: Timestamp::from_secs(0),
             covers_until: Timestamp::from_secs(1),
         },

@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::event::{Actor, EvidenceRef};
-use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::state::StateName;
 use crate::time::{Span, Timestamp};
@@ -30,6 +30,11 @@ pub enum Command {
         by: Actor,
         /// The person confirms that a protected line shall be enforced (needs two people).
         protected_confirmed: bool,
+    },
+    /// The line of a quarantined case is protected: unless everybody who approved knew that, it is freed and proposed anew.
+    FreeProtected {
+        /// Which case.
+        case: CaseId,
     },
     /// Not a case.
     Dismiss {
@@ -88,6 +93,11 @@ pub enum Command {
         /// When the counters were last seen to grow.
         last_seen: Timestamp,
     },
+    /// The wall's counters were read.
+    WallWatched {
+        /// They speak of everything up to here.
+        until: Timestamp,
+    },
     /// Sightings were wrong.
     Retract {
         /// Which.
@@ -119,10 +129,10 @@ pub enum Command {
         /// The text.
         text: TextRef,
     },
-    /// A source delivered.
+    /// A feed delivered.
     FeedDelivered {
         /// Which.
-        source: SourceName,
+        feed: Feed,
         /// Speaks of everything up to here.
         covers_until: Timestamp,
     },

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::sighting::Severity;
@@ -31,14 +31,22 @@ pub enum Body {
         /// What.
         what: CaseEvent,
     },
-    /// A source delivered; its silence about a line counts up to `covers_until`.
+    /// A feed delivered; its silence about a line counts up to `covers_until`.
     FeedDelivered {
-        /// Which source.
-        source: SourceName,
+        /// Which feed.
+        #[serde(flatten)]
+        feed: Feed,
         /// The delivery speaks of everything from here …
         covers_from: Timestamp,
         /// … up to here.
         covers_until: Timestamp,
+    },
+    /// The wall's counters were read all this time: where they showed nothing, there was nothing.
+    WallWatched {
+        /// From here without a gap …
+        from: Timestamp,
+        /// … up to here.
+        until: Timestamp,
     },
     /// A policy came into force.
     PolicyLoaded {
@@ -104,6 +112,9 @@ pub enum CaseEvent {
     Approved {
         /// By whom or which rule.
         by: Actor,
+        /// The line was protected, and this person confirmed that it shall be enforced all the same.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        protected: bool,
     },
     /// The line is enforced from here.
     Quarantined {
@@ -193,7 +204,8 @@ pub struct EvidenceRef {
     /// Which.
     pub sighting: SightingNo,
     /// From whom.
-    pub source: SourceName,
+    #[serde(flatten)]
+    pub feed: Feed,
     /// When it was seen.
     pub observed_at: Timestamp,
     /// How bad.
@@ -227,6 +239,8 @@ pub enum ProposedBecause {
     WarningIgnored,
     /// Evidence came back while watched.
     Relapse,
+    /// The line became protected while it was enforced: it was freed, and people have to agree anew.
+    Protected,
 }
 
 /// On what ground a line was freed.
@@ -245,6 +259,8 @@ pub enum Release {
     Retracted,
     /// `release --all`.
     Emergency,
+    /// The line became protected, and not everybody who had approved knew that.
+    Protected,
 }
 
 /// Why a case ended.

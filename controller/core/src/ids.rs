@@ -82,6 +82,22 @@ name! {
     SourceName
 }
 
+/// One report type of one source: what speaks, and falls silent, by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Feed {
+    /// Who delivers.
+    pub source: SourceName,
+    /// The source's report type, for example `scan_telnet`; empty for a source that has only one.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub report: SmolStr,
+}
+
+impl fmt::Display for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.report.is_empty() { self.source.fmt(f) } else { write!(f, "{} {}", self.source, self.report) }
+    }
+}
+
 /// SHA-256 of a free text that lives outside the log (notes, reasons), so that it can be purged and the log still
 /// verifies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -112,6 +112,9 @@ pub struct Source {
     pub clock_error: Span,
     /// It delivers at least this often; when it does not, silence does not count.
     pub expect_every: Span,
+    /// What it reports in several files is complete this long after the first of them: a report type without a file had
+    /// nothing to tell then. Before, a file speaks only for its own type.
+    pub complete_after: Span,
     /// Severity assumed where a row has none.
     pub severity: Severity,
 }
@@ -183,6 +186,11 @@ impl Default for SelfRelease {
 
 impl Default for Source {
     fn default() -> Self {
-        Self { clock_error: Span::from_secs(60), expect_every: Span::from_hours(36), severity: Severity::Medium }
+        Self {
+            clock_error: Span::from_secs(60),
+            expect_every: Span::from_hours(36),
+            complete_after: Span::from_hours(12),
+            severity: Severity::Medium,
+        }
     }
 }

@@ -12,6 +12,7 @@
 //!              ▲                                                                │
 //!              └──────────────────── relapse: proposed again ◀──────────────────┘
 //!    proposed ── dismissed / retracted ──▶ closed
+//!    quarantined ── the line becomes protected ──▶ freed, and proposed again for two people who know
 //! ```
 
 use std::fmt;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::event::{Actor, Closed, EvidenceRef, Release};
-use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, SourceName};
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::sighting::Severity;
@@ -44,7 +45,7 @@ pub struct Case {
     /// Each cause once, in the order they came.
     pub troubles: Vec<Trouble>,
     /// Since the last `Proposed`.
-    pub approvals: Vec<Actor>,
+    pub approvals: Vec<Approval>,
     /// When the subscriber last said "fixed".
     pub fix_reported_at: Option<Timestamp>,
     /// A rescan that was asked for and has not ended, and since when.
@@ -57,6 +58,15 @@ pub struct Case {
     pub relapses: u32,
     /// How it was last released.
     pub last_release: Option<(Timestamp, Release)>,
+}
+
+/// One approval of possibly several.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// By whom or which rule.
+    pub by: Actor,
+    /// Given in the knowledge that the line is protected.
+    pub protected: bool,
 }
 
 /// The longest time a rescan may be under way; a request older than this got lost with a crash and may be made again.
@@ -77,8 +87,8 @@ pub struct Trouble {
     pub count: u32,
     /// Which sightings: the last [`Trouble::KEPT`] of them.
     pub sightings: Vec<SightingNo>,
-    /// Who reported it.
-    pub sources: Vec<SourceName>,
+    /// Who reported it, in which reports: their silence proves that it is over.
+    pub feeds: Vec<Feed>,
     /// Device, where a report named it.
     pub device: Option<SmolStr>,
 }
@@ -203,6 +213,17 @@ impl Case {
 }
 
 impl Trouble {
+    /// Who reported it, each once.
+    pub fn sources(&self) -> Vec<SourceName> {
+        let mut sources: Vec<SourceName> = Vec::new();
+        for feed in &self.feeds {
+            if !sources.contains(&feed.source) {
+                sources.push(feed.source.clone());
+            }
+        }
+        sources
+    }
+
     /// So many sightings are remembered by number; older ones stay in the log.
     pub const KEPT: usize = 64;
 
@@ -215,7 +236,7 @@ impl Trouble {
             severity: first.severity,
             count: 0,
             sightings: Vec::new(),
-            sources: Vec::new(),
+            feeds: Vec::new(),
             device: None,
         };
         trouble.add(first);
@@ -232,8 +253,8 @@ impl Trouble {
             self.sightings.remove(0);
         }
         self.sightings.push(evidence.sighting);
-        if !self.sources.contains(&evidence.source) {
-            self.sources.push(evidence.source.clone());
+        if !self.feeds.contains(&evidence.feed) {
+            self.feeds.push(evidence.feed.clone());
         }
         if evidence.device.is_some() {
             self.device.clone_from(&evidence.device);

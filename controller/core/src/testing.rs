@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use smol_str::SmolStr;
 
 use crate::event::{Actor, EvidenceRef};
-use crate::ids::{CauseKey, LineNo, SightingNo, TextRef};
+use crate::ids::{CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::machine::Surroundings;
+use crate::machine::coverage::Coverage;
 use crate::playbook::{Action, ApprovalRule, Class, Evidence, Playbook, ReleaseRule};
 use crate::policy::{Caps, Garden, Global, Policy, Protected, Retention, SelfRelease};
 use crate::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
@@ -85,7 +86,7 @@ pub(crate) struct Around {
     pub(crate) lines: u64,
     pub(crate) protected: BTreeSet<LineNo>,
     pub(crate) no_ground: BTreeSet<LineNo>,
-    pub(crate) wall_seen: Option<Timestamp>,
+    pub(crate) wall_watched: Option<Coverage>,
 }
 
 impl Around {
@@ -95,7 +96,7 @@ impl Around {
             lines: 1000,
             protected: BTreeSet::new(),
             no_ground: BTreeSet::new(),
-            wall_seen: Some(Timestamp::MAX),
+            wall_watched: Some(Coverage { from: Timestamp::MIN, until: Timestamp::MAX }),
         }
     }
 }
@@ -113,19 +114,18 @@ impl Surroundings for Around {
     fn no_ground(&self, line: LineNo) -> Option<&'static str> {
         self.no_ground.contains(&line).then_some("the subscriber opted out")
     }
-    fn wall_seen_until(&self) -> Option<Timestamp> {
-        self.wall_seen
+    fn wall_watched(&self) -> Option<Coverage> {
+        self.wall_watched
     }
 }
 
+/// The only one there is, unless a test says otherwise.
+pub(crate) fn feed() -> Feed {
+    Feed { source: "feed".into(), report: SmolStr::default() }
+}
+
 pub(crate) fn evidence(number: u64, observed_at: Timestamp) -> EvidenceRef {
-    EvidenceRef {
-        sighting: SightingNo(number),
-        source: "feed".into(),
-        observed_at,
-        severity: Severity::High,
-        device: None,
-    }
+    EvidenceRef { sighting: SightingNo(number), feed: feed(), observed_at, severity: Severity::High, device: None }
 }
 
 pub(crate) fn rescan(verdict: Verdict, from: Timestamp) -> Rescan {

@@ -78,7 +78,7 @@ pub struct CaseRow {
     pub device: Option<SmolStr>,
     /// Addresses and prefixes an approval would wall now, or that are walled.
     pub elements: Vec<Element>,
-    /// Who has approved.
+    /// Whose approvals count now; on a protected line only those of people who knew that.
     pub approvals: Vec<String>,
     /// Approvals needed in all; 0 where none is waited for.
     pub approvals_needed: u32,
@@ -501,6 +501,8 @@ pub struct RowFacts {
     pub subscriber: Option<SubscriberId>,
     /// What the line holds that the wall can hold.
     pub elements: Vec<Element>,
+    /// Approvals that count now.
+    pub approvals: Vec<Actor>,
     /// Approvals needed in all while proposed.
     pub approvals_needed: u32,
     /// Why the line is protected.
@@ -533,7 +535,7 @@ impl CaseRow {
             last_seen: case.last_seen().map(Moment),
             device: case.troubles.iter().rev().find_map(|t| t.device.clone()),
             elements: facts.elements,
-            approvals: case.approvals.iter().map(who).collect(),
+            approvals: facts.approvals.iter().map(who).collect(),
             approvals_needed: if proposed { facts.approvals_needed } else { 0 },
             protected: facts.protected,
             relapses: case.relapses,

@@ -49,6 +49,7 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
                 ProposedBecause::Evidence => "the evidence passed the threshold",
                 ProposedBecause::WarningIgnored => "evidence went on after the warning",
                 ProposedBecause::Relapse => "evidence came back after the release",
+                ProposedBecause::Protected => "the line has become protected, and those who approve have to know that",
             };
             let rule = match rule {
                 ApprovalRule::Auto => "a rule may approve",
@@ -58,11 +59,13 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
             ("proposed", system, format!("Proposed for quarantine: {why}; {rule}"), None)
         }
         CaseEvent::EvidenceAdded { cause, evidence } => {
-            let said =
-                format!("Seen again: {cause}, reported by {}, observed {}", evidence.source, evidence.observed_at);
+            let said = format!("Seen again: {cause}, reported by {}, observed {}", evidence.feed, evidence.observed_at);
             ("evidence", system, said, None)
         }
-        CaseEvent::Approved { by } => ("approved", by.clone(), "Approved the quarantine".into(), None),
+        CaseEvent::Approved { by, protected } => {
+            let knowing = if *protected { ", knowing that the line is protected" } else { "" };
+            ("approved", by.clone(), format!("Approved the quarantine{knowing}"), None)
+        }
         CaseEvent::Quarantined { by, evidence, justification, until, policy } => {
             let names: Vec<_> = by.iter().map(who).collect();
             let policy = policy.to_string();
@@ -106,6 +109,7 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
                 Release::Expired => "the longest time was over",
                 Release::Retracted => "the evidence was taken back",
                 Release::Emergency => "everything was released",
+                Release::Protected => "it has become protected",
             };
             ("released", by.clone(), format!("Line released: {ground}; watched until {watch_until}"), *reason)
         }

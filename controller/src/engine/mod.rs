@@ -147,6 +147,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
         for wish in at_start(&engine.world) {
             turn.unasked(&mut engine.world, wish, now);
         }
+        free_protected(&mut turn, &mut engine.world, now);
         engine.commit(turn, now).await?;
         Ok((engine, handle))
     }
@@ -250,6 +251,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
                     for command in commands {
                         turn.quietly(&mut self.world, &command, now);
                     }
+                    turn.quietly(&mut self.world, &Command::WallWatched { until: read_at }, now);
                 }
                 // Answered after the commit: nobody hears of what is not stored.
                 Input::Read(look) => turn.reads.push(look),
@@ -259,6 +261,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
             if taken < PER_TURN && self.unwell_until.is_none() {
                 next = self.inputs.try_recv().ok();
             }
+        }
+        if self.may_try(true, now) {
+            free_protected(turn, &mut self.world, now);
         }
         if self.unwell_until.is_some() && !turn.batch.is_empty() {
             return None;
@@ -419,6 +424,14 @@ impl<S: Store, O: Outside> Engine<S, O> {
     fn now(&mut self) -> Timestamp {
         self.last_at = self.clock.now().max(self.last_at);
         self.last_at
+    }
+}
+
+/// Lines that have become protected while they are enforced do not wait for the clock.
+fn free_protected(turn: &mut Turn, world: &mut World, now: Timestamp) {
+    for case in world.take_enforced_unaware() {
+        warn!(%case, "a quarantined line has become protected: it is freed, and two people who know that have to agree");
+        turn.quietly(world, &Command::FreeProtected { case }, now);
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use pratique_core::command::Command;
 use pratique_core::event::{Actor, Body, CaseEvent, Event};
-use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, TextRef};
+use pratique_core::ids::{CaseId, Feed, LineNo, Seq, SightingNo, TextRef};
 use pratique_core::lines::Lines;
 use pratique_core::policy::Policy;
 use pratique_core::session::Session;
@@ -237,8 +237,8 @@ impl Turn {
             return false;
         }
         if let Some(covers_until) = job.covers_until {
-            let source = job.delivery.source.as_str().into();
-            self.quietly(world, &Command::FeedDelivered { source, covers_until }, now);
+            let feed = Feed { source: job.delivery.source.as_str().into(), report: job.delivery.report.clone() };
+            self.quietly(world, &Command::FeedDelivered { feed, covers_until }, now);
         }
         true
     }

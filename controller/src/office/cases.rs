@@ -76,6 +76,7 @@ fn row(world: &World, case: &Case, now: Timestamp) -> CaseRow {
     let facts = RowFacts {
         subscriber: world.lines.id(case.line).cloned(),
         elements,
+        approvals: world.cases().approvals_that_count(case, world).cloned().collect(),
         approvals_needed: world.cases().approvals_needed(case, world),
         protected: world.protected(case.line),
         missing: missing(world, case, now),
@@ -108,7 +109,7 @@ pub(super) fn draft(world: &World, id: CaseId, now: Timestamp) -> Option<Draft> 
         first_seen: t.first_seen.into(),
         last_seen: t.last_seen.into(),
         count: t.count,
-        sources: t.sources.clone(),
+        sources: t.sources(),
         device: t.device.clone(),
         evidence: Vec::new(),
     });
@@ -154,7 +155,7 @@ fn approval_need(world: &World, case: &Case) -> ApprovalNeed {
         _ => ApprovalRule::One,
     };
     let needed = world.cases().approvals_needed(case, world);
-    let approved = u32::try_from(case.approvals.len()).unwrap_or(u32::MAX);
+    let approved = u32::try_from(world.cases().approvals_that_count(case, world).count()).unwrap_or(u32::MAX);
     let blocked = if let Some(because) = world.cases().halted() {
         Some(format!("enforcement is halted: {because}"))
     } else {

@@ -1,5 +1,7 @@
 //! How everything is: what the console's health page, `pratique status` and the gauges show.
 
+use std::collections::BTreeMap;
+
 use pratique_core::ids::SourceName;
 use pratique_core::policy::Caps;
 use pratique_core::state::StateName;
@@ -77,8 +79,8 @@ fn caps(caps: &Caps, world: &World, now: Timestamp) -> CapsUse {
 
 fn feeds(world: &World, now: Timestamp) -> Vec<FeedStatus> {
     let policy = world.policy();
-    let heard = world.cases().feeds();
-    let mut names: Vec<&SourceName> = heard.keys().chain(policy.global.sources.keys()).collect();
+    let heard: BTreeMap<&SourceName, Timestamp> = world.cases().feeds().heard_until().collect();
+    let mut names: Vec<&SourceName> = heard.keys().copied().chain(policy.global.sources.keys()).collect();
     names.sort_unstable();
     names.dedup();
     let feed = |name: &SourceName| {

@@ -280,6 +280,13 @@ fn beyond(policy: &Policy) -> Vec<String> {
         if source.expect_every <= Span::ZERO {
             found.push(format!("policy.yaml: sources.{name}: expect_every is 0; write how often it delivers, as 36h"));
         }
+        if source.complete_after < Span::ZERO || source.complete_after > Span::from_hours(48) {
+            found.push(format!(
+                "policy.yaml: sources.{name}: complete_after is {}: choose 0s to 48h, the time within which a day's files \
+                 come",
+                source.complete_after
+            ));
+        }
         if source.clock_error > Span::from_hours(1) {
             found.push(format!(
                 "policy.yaml: sources.{name}: clock_error is {}, more than 1h: such a source cannot name a line; \

@@ -32,7 +32,7 @@ use std::sync::Arc;
 pub use metrics::StoreMetrics;
 pub use position::read as read_position;
 pub use pratique_core::chain::{Anchor, BadEntry};
-use pratique_core::event::{Body, CaseEvent, Event};
+use pratique_core::event::{Body, CaseEvent, Event, ProposedBecause};
 use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, SubscriberId, TextRef};
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
@@ -86,6 +86,8 @@ impl Batch {
             && self.deliveries.is_empty()
             && self.events.iter().all(|event| match &event.body {
                 Body::Case { what, .. } => match what {
+                    // What is said of a line that was just freed.
+                    CaseEvent::Proposed { because: ProposedBecause::Protected, .. } => true,
                     CaseEvent::Opened { .. }
                     | CaseEvent::Warned { .. }
                     | CaseEvent::Proposed { .. }
@@ -103,7 +105,7 @@ impl Batch {
                     | CaseEvent::Noted { .. }
                     | CaseEvent::Closed { .. } => true,
                 },
-                Body::FeedDelivered { .. } => false,
+                Body::FeedDelivered { .. } | Body::WallWatched { .. } => false,
                 Body::PolicyLoaded { .. } | Body::Purged { .. } | Body::Halted { .. } | Body::Resumed { .. } => true,
             })
     }

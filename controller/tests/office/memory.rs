@@ -17,7 +17,7 @@ use pratique_core::plan::Element;
 use pratique_core::playbook::{ApprovalRule, Class};
 use pratique_core::rescan::{RescanTrigger, Verdict};
 use pratique_core::sighting::{Severity, Transport};
-use pratique_core::state::{Case, State, StateName, Trouble};
+use pratique_core::state::{Approval, Case, State, StateName, Trouble};
 use pratique_core::time::{Span, Timestamp};
 
 pub const NOW: Timestamp = Timestamp::from_secs(1_771_200_000);
@@ -54,7 +54,7 @@ impl Memory {
         walled.case.state =
             State::Quarantined { since: NOW.minus(Span::from_hours(9)), until: NOW.plus(Span::from_days(29)) };
         walled.case.version = 4;
-        walled.case.approvals = vec![Actor::Person("ben".into())];
+        walled.case.approvals = vec![Approval { by: Actor::Person("ben".into()), protected: false }];
         let other = kept(next + 3, [203, 0, 113, 1], ApprovalRule::One);
         cases.extend([hospital, two, walled, other]);
         let held = Delivery {
@@ -81,7 +81,7 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
     let seen = NOW.minus(Span::from_hours(20));
     let evidence = |number| EvidenceRef {
         sighting: SightingNo(number),
-        source: "shadowserver".into(),
+        feed: Feed { source: "shadowserver".into(), report: "scan_telnet".into() },
         observed_at: seen,
         severity: Severity::High,
         device: None,
@@ -93,7 +93,7 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         severity: Severity::High,
         count: 3,
         sightings: vec![SightingNo(n * 10)],
-        sources: vec!["shadowserver".into()],
+        feeds: vec![Feed { source: "shadowserver".into(), report: "scan_telnet".into() }],
         device: Some("Hikvision IP camera".into()),
     };
     let case = Case {
@@ -145,6 +145,7 @@ impl Kept {
         let facts = RowFacts {
             subscriber: Some(self.subscriber.clone()),
             elements: vec![self.element()],
+            approvals: self.case.approvals.iter().map(|a| a.by.clone()).collect(),
             approvals_needed: self.needed(),
             protected: self.protected.map(Into::into),
             missing: vec![Missing::Rescan, Missing::Silence],
@@ -192,7 +193,7 @@ impl Kept {
                 first_seen: trouble.first_seen.into(),
                 last_seen: trouble.last_seen.into(),
                 count: trouble.count,
-                sources: trouble.sources.clone(),
+                sources: trouble.sources(),
                 device: trouble.device.clone(),
                 evidence: self.evidence(),
             }],
@@ -263,13 +264,13 @@ impl World {
                 if let Some(why) = halted {
                     return Err(Refusal::Halted(why.into()));
                 }
-                if kept.case.approvals.contains(&by) {
+                if kept.case.approvals.iter().any(|a| a.by == by) {
                     return Err(Refusal::SamePerson(who(&by).into()));
                 }
                 if let Some(why) = kept.protected.filter(|_| !protected_confirmed) {
                     return Err(Refusal::Protected(why.into()));
                 }
-                kept.case.approvals.push(by.clone());
+                kept.case.approvals.push(Approval { by: by.clone(), protected: protected_confirmed });
                 kept.tell(seq, &by, "approved", "Approved the quarantine", None);
                 if kept.case.approvals.len() >= kept.needed() as usize {
                     kept.case.state = State::Quarantined { since: NOW, until: NOW.plus(Span::from_days(30)) };

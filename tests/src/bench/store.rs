@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use pratique::store::{Batch, LineRecord, Options, SqliteStore, Store as _, StoredSighting, verify};
 use pratique_core::event::{Body, CaseEvent, Event, EvidenceRef, ProposedBecause};
-use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId};
+use pratique_core::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, SubscriberId};
 use pratique_core::playbook::ApprovalRule;
 use pratique_core::session::{Holding, Session};
 use pratique_core::sighting::{Severity, Sighting, Transport};
@@ -260,7 +260,7 @@ fn batch(first: u32) -> Batch {
         let sighting = sighting(n, line);
         let evidence = EvidenceRef {
             sighting: SightingNo(n),
-            source: sighting.source.clone(),
+            feed: Feed { source: sighting.source.clone(), report: sighting.report.clone() },
             observed_at: sighting.observed_at,
             severity: sighting.severity,
             device: sighting.device.clone(),

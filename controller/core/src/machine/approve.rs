@@ -4,7 +4,7 @@ use super::decide::in_state;
 use super::due::event;
 use super::{Cases, Surroundings};
 use crate::command::Refusal;
-use crate::event::{Actor, CaseEvent, Event};
+use crate::event::{Actor, CaseEvent, Event, ProposedBecause, Release};
 use crate::ids::{LineNo, SightingNo};
 use crate::playbook::ApprovalRule;
 use crate::state::{Case, State, StateName};
@@ -41,7 +41,9 @@ impl Cases {
         let Actor::Person(name) = by else {
             return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
         };
-        if case.approvals.contains(by) {
+        let protection = around.protected(case.line);
+        let counting: Vec<&Actor> = self.approvals_that_count(case, around).collect();
+        if counting.contains(&by) {
             return Err(Refusal::SamePerson(name.clone()));
         }
         if let Some(because) = &self.halted {
@@ -50,16 +52,50 @@ impl Cases {
         if let Some(why) = around.no_ground(case.line) {
             return Err(Refusal::NoGround(why));
         }
-        if let Some(reason) = around.protected(case.line).filter(|_| !protected_confirmed) {
+        let protected = protection.is_some();
+        if let Some(reason) = protection.filter(|_| !protected_confirmed) {
             return Err(Refusal::Protected(reason));
         }
         // A line that became protected after the proposal takes two people all the same, and so does one under a global
         // rule that became stricter.
-        if case.approvals.len() as u64 + 1 < u64::from(self.approvals_needed(case, around)) {
-            return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone() })]);
+        if counting.len() as u64 + 1 < u64::from(self.approvals_needed(case, around)) {
+            return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone(), protected })]);
         }
         self.room(false, 0, around, now)?;
-        Ok(self.enforce(case, &case.approvals, by.clone(), around, now))
+        let before: Vec<Actor> = counting.into_iter().cloned().collect();
+        Ok(self.enforce(case, &before, by.clone(), protected, around, now))
+    }
+
+    /// Approvals of a case that count now: for a protected line only those given in that knowledge.
+    pub fn approvals_that_count<'a>(
+        &self,
+        case: &'a Case,
+        around: &impl Surroundings,
+    ) -> impl Iterator<Item = &'a Actor> {
+        let protected = around.protected(case.line).is_some();
+        case.approvals.iter().filter(move |a| a.protected || !protected).map(|a| &a.by)
+    }
+
+    /// Whether a line is enforced and protected although fewer people than that takes have agreed in that knowledge.
+    pub fn enforced_unaware(&self, case: &Case, around: &impl Surroundings) -> bool {
+        let aware = || case.approvals.iter().filter(|a| a.protected).count();
+        case.is_enforced() && around.protected(case.line).is_some() && aware() < 2
+    }
+
+    /// A wrong quarantine of a surgery is worse than a bot that is free for an hour: the line is let out first, and two
+    /// people who know decide then.
+    pub(super) fn free_protected(
+        &self,
+        case: &Case,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        in_state(case, &[StateName::Quarantined], "freed as protected")?;
+        if !self.enforced_unaware(case, around) {
+            return Ok(Vec::new());
+        }
+        let proposed = CaseEvent::Proposed { rule: ApprovalRule::Two, because: ProposedBecause::Protected };
+        Ok(vec![self.released(case, Release::Protected, Actor::System, None, around, now), event(case, now, proposed)])
     }
 
     /// The last approval, and the quarantine that follows from it.
@@ -68,6 +104,7 @@ impl Cases {
         case: &Case,
         before: &[Actor],
         by: Actor,
+        protected: bool,
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
@@ -76,7 +113,7 @@ impl Cases {
         let sightings = case.troubles.iter().flat_map(|t| t.sightings.iter().copied()).collect();
         let most = self.max_quarantine(case, around);
         vec![
-            event(case, now, CaseEvent::Approved { by }),
+            event(case, now, CaseEvent::Approved { by, protected }),
             event(case, now, quarantined(all, sightings, most, around, now)),
         ]
     }
@@ -134,7 +171,7 @@ impl Cases {
             }
             ahead += 1;
             let first = case.troubles.first().map_or("none", |t| t.cause.as_str());
-            events.extend(self.enforce(case, &[], Actor::Rule(first.into()), around, now));
+            events.extend(self.enforce(case, &[], Actor::Rule(first.into()), false, around, now));
         }
         events
     }

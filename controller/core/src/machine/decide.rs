@@ -4,11 +4,12 @@
 use smol_str::SmolStr;
 
 use super::approve::quarantined;
+use super::coverage::Coverage;
 use super::due::{begun_by, event};
-use super::{Cases, NO_EVIDENCE_LEFT, Surroundings};
+use super::{Cases, NO_EVIDENCE_LEFT, Surroundings, WALL_NOTED_EVERY};
 use crate::command::{Command, Refusal};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
-use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::playbook::{Action, ApprovalRule, Playbook};
 use crate::rescan::RescanTrigger;
 use crate::state::{Case, RESCAN_PATIENCE, State, StateName};
@@ -26,6 +27,7 @@ impl Cases {
                 let case = self.at_version(*case, Some(*version))?;
                 self.approve(case, by, *protected_confirmed, around, now)
             }
+            Command::FreeProtected { case } => self.free_protected(self.at_version(*case, None)?, around, now),
             Command::Dismiss { case, version, by, reason } => {
                 let case = self.at_version(*case, Some(*version))?;
                 in_state(case, &[StateName::Warned, StateName::Proposed], "dismissed")?;
@@ -74,6 +76,16 @@ impl Cases {
                 let last_seen = (*last_seen).min(now);
                 Ok(vec![event(case, now, CaseEvent::WallTraffic { packets: *packets, last_seen })])
             }
+            Command::WallWatched { until } => {
+                let until = (*until).min(now);
+                let quiet = self.count(StateName::Quarantined) == 0;
+                let noted = self.wall_watched.is_some_and(|c| c.until.plus(WALL_NOTED_EVERY) > until);
+                if quiet || noted {
+                    return Ok(Vec::new());
+                }
+                let Coverage { from, until } = self.wall_watched(until);
+                Ok(vec![Event { at: now, body: Body::WallWatched { from, until } }])
+            }
             Command::Retract { sightings, by, reason } => self.retract(sightings, by, *reason, around, now),
             Command::Renew { case, version, by, until, reason } => {
                 let case = self.at_version(*case, Some(*version))?;
@@ -88,9 +100,7 @@ impl Cases {
                 let case = self.at_version(*case, None)?;
                 Ok(vec![event(case, now, CaseEvent::Noted { by: by.clone(), text: *text })])
             }
-            Command::FeedDelivered { source, covers_until } => {
-                Ok(self.feed_delivered(source, *covers_until, around, now))
-            }
+            Command::FeedDelivered { feed, covers_until } => Ok(self.feed_delivered(feed, *covers_until, around, now)),
             Command::LoadPolicy { digest } => Ok(if self.policy == Some(*digest) {
                 Vec::new()
             } else {
@@ -144,7 +154,7 @@ impl Cases {
             }
             State::Watching { since, .. } => {
                 // Only what was surely seen after the release is a relapse; a late report of before is not.
-                let after = |e: &EvidenceRef| e.observed_at > since.plus(policy.source(&e.source).clock_error);
+                let after = |e: &EvidenceRef| e.observed_at > since.plus(policy.source(&e.feed.source).clock_error);
                 if evidence.iter().any(after) {
                     let because = ProposedBecause::Relapse;
                     events.extend(match around.no_ground(line) {
@@ -180,7 +190,7 @@ impl Cases {
         if rule == ApprovalRule::Auto && self.room(true, 0, around, now).is_ok() && self.halted.is_none() {
             let by = Actor::Rule(SmolStr::new(cause.as_str()));
             let sightings = evidence.iter().map(|e| e.sighting).collect();
-            events.push(of_case(CaseEvent::Approved { by: by.clone() }));
+            events.push(of_case(CaseEvent::Approved { by: by.clone(), protected: false }));
             events.push(of_case(quarantined(vec![by], sightings, playbook.max_quarantine, around, now)));
         }
         events
@@ -212,7 +222,7 @@ impl Cases {
         let mut events = vec![event(case, now, CaseEvent::Proposed { rule, because })];
         if rule == ApprovalRule::Auto && self.room(true, ahead, around, now).is_ok() && self.halted.is_none() {
             // Approvals of an earlier proposal do not count for this one.
-            events.extend(self.enforce(case, &[], Actor::Rule("relapse-or-deadline".into()), around, now));
+            events.extend(self.enforce(case, &[], Actor::Rule("relapse-or-deadline".into()), false, around, now));
         }
         events
     }
@@ -248,27 +258,27 @@ impl Cases {
 
     fn feed_delivered(
         &self,
-        source: &crate::ids::SourceName,
+        feed: &Feed,
         covers_until: Timestamp,
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
+        let source = around.policy().source(&feed.source);
         // A delivery that speaks of the future speaks of now.
         let covers_until = covers_until.min(now);
-        if self.feeds.get(source).is_some_and(|known| *known >= covers_until) {
+        let known = self.feeds.of(feed, source.complete_after, now).map_or(Timestamp::MIN, |c| c.until);
+        if known >= covers_until {
             return Vec::new();
         }
         // A delivery vouches for the time since the one before it, but for no more than a source may leave between two:
         // after a stall the silence of the missing days is unknown.
-        let expect = around.policy().source(source).expect_every;
-        let known = self.feeds.get(source).copied().unwrap_or(Timestamp::MIN);
-        let covers_from = known.max(covers_until.minus(expect));
-        let delivered = Body::FeedDelivered { source: source.clone(), covers_from, covers_until };
+        let covers_from = known.max(covers_until.minus(source.expect_every));
+        let delivered = Body::FeedDelivered { feed: feed.clone(), covers_from, covers_until };
         let delivered = Event { at: now, body: delivered };
-        let mut after = Cases { feeds: self.feeds.clone(), unbroken: self.unbroken.clone(), ..Cases::default() };
+        let mut after = Cases { feeds: self.feeds.clone(), ..Cases::default() };
         after.apply(&delivered, around.policy());
         let mut events = vec![delivered];
-        for id in self.proven_by_feed(source) {
+        for id in self.proven_by_source(&feed.source) {
             let Some(case) = self.get(id) else { continue };
             if after.missing(case, around, now).is_none() {
                 events.push(self.released(case, Release::Proven, Actor::System, None, around, now));

@@ -4,7 +4,7 @@ use super::{Cases, Surroundings};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, ProposedBecause, Release};
 use crate::ids::CaseId;
 use crate::rescan::RescanTrigger;
-use crate::state::{Case, RESCAN_PATIENCE, State};
+use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
 use crate::time::{Span, Timestamp};
 
 /// At most so many cases move in one tick, so that the loop stays quick for people; the rest is due at the next.
@@ -27,8 +27,9 @@ impl Cases {
     }
 
     /// Cases in quarantine that a delivery of a source may have proven.
-    pub(super) fn proven_by_feed(&self, source: &crate::ids::SourceName) -> Vec<CaseId> {
-        let rests = |c: &&Case| c.is_enforced() && c.troubles.iter().any(|t| t.sources.contains(source));
+    pub(super) fn proven_by_source(&self, source: &crate::ids::SourceName) -> Vec<CaseId> {
+        let named = |t: &Trouble| t.feeds.iter().any(|f| f.source == *source);
+        let rests = |c: &&Case| c.is_enforced() && c.troubles.iter().any(named);
         self.iter().filter(rests).map(|c| c.id).collect()
     }
 

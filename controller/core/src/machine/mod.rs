@@ -3,6 +3,7 @@
 //! and after a restart.
 
 mod approve;
+pub mod coverage;
 mod decide;
 mod due;
 mod proof;
@@ -13,11 +14,12 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use self::coverage::{Coverage, Coverages};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
-use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, TextRef};
+use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
 use crate::playbook::ApprovalRule;
 use crate::policy::Policy;
-use crate::state::{Case, State, StateName, Trouble};
+use crate::state::{Approval, Case, State, StateName, Trouble};
 use crate::time::{Span, Timestamp};
 
 /// All cases, and what they have in common. Serialisable: a snapshot is this and nothing else.
@@ -29,10 +31,10 @@ pub struct Cases {
     /// Ended cases still in memory, oldest first.
     ended: VecDeque<CaseId>,
     last_id: u64,
-    /// Up to where each source has spoken.
-    feeds: BTreeMap<SourceName, Timestamp>,
-    /// Since when each source has spoken without a gap.
-    unbroken: BTreeMap<SourceName, Timestamp>,
+    /// What the feeds have spoken of.
+    feeds: Coverages,
+    /// When the wall's counters were read, as far as the log knows: up to [`WALL_NOTED_EVERY`] ago.
+    wall_watched: Option<Coverage>,
     /// Quarantines of the last hour: when, and whether a rule approved.
     begun: VecDeque<(Timestamp, bool)>,
     /// When each line left on trust.
@@ -56,12 +58,19 @@ pub trait Surroundings {
     fn protected(&self, line: LineNo) -> Option<SmolStr>;
     /// Why the contract gives no ground for a quarantine; none if it does.
     fn no_ground(&self, line: LineNo) -> Option<&'static str>;
-    /// Up to when the wall's counters were read; wall silence counts no further.
-    fn wall_seen_until(&self) -> Option<Timestamp>;
+    /// When the wall's counters were last read without a gap; wall silence counts only there.
+    fn wall_watched(&self) -> Option<Coverage>;
 }
 
 /// So many ended cases stay in memory for lists; their stories stay in the log.
 const ENDED_KEPT: usize = 10_000;
+
+/// The wall remembers blocked traffic this long by itself, so a longer time between two readings is a gap: what was
+/// blocked then is not known. As the timeout of the attempts in the wall's own sets.
+pub const WALL_REMEMBERS: Span = Span::from_hours(1);
+
+/// How often the log notes that the wall is watched. Well below [`WALL_REMEMBERS`], so that a quick restart is no gap.
+const WALL_NOTED_EVERY: Span = Span::from_mins(15);
 
 /// The period of `caps.per_hour`.
 const HOUR: Span = Span::from_hours(1);
@@ -92,9 +101,19 @@ impl Cases {
         self.halted.as_deref()
     }
 
-    /// Up to where each source has spoken.
-    pub fn feeds(&self) -> &BTreeMap<SourceName, Timestamp> {
+    /// What the feeds have spoken of.
+    pub fn feeds(&self) -> &Coverages {
         &self.feeds
+    }
+
+    /// When the wall's counters were read without a gap, given that they were read at `until` now.
+    pub fn wall_watched(&self, until: Timestamp) -> Coverage {
+        match self.wall_watched {
+            Some(noted) if until.since(noted.until) <= WALL_REMEMBERS => {
+                Coverage { from: noted.from, until: noted.until.max(until) }
+            }
+            _ => Coverage { from: until, until },
+        }
     }
 
     /// The policy that was last loaded.
@@ -135,13 +154,11 @@ impl Cases {
                 self.apply_case(*case, what, event.at, policy);
                 return Some(*case);
             }
-            Body::FeedDelivered { source, covers_from, covers_until } => {
-                if self.feeds.get(source).is_none_or(|until| until < covers_from) {
-                    self.unbroken.insert(source.clone(), *covers_from);
-                }
-                let until = self.feeds.entry(source.clone()).or_insert(*covers_until);
-                *until = (*until).max(*covers_until);
+            Body::FeedDelivered { feed, covers_from, covers_until } => {
+                let covers = Coverage { from: *covers_from, until: *covers_until };
+                self.feeds.hear(feed, covers, event.at, policy.source(&feed.source).complete_after);
             }
+            Body::WallWatched { from, until } => self.wall_watched = Some(Coverage { from: *from, until: *until }),
             Body::PolicyLoaded { digest } => self.policy = Some(*digest),
             Body::Halted { because, .. } => self.halted = Some(because.clone()),
             Body::Resumed { .. } => self.halted = None,
@@ -183,7 +200,11 @@ impl Cases {
                     None => case.troubles.push(Trouble::new(cause.clone(), evidence)),
                 }
             }
-            CaseEvent::Approved { by } => case.approvals.push(by.clone()),
+            CaseEvent::Approved { by, protected } => {
+                // Who approves again, now knowing that the line is protected, still counts once.
+                case.approvals.retain(|a| a.by != *by);
+                case.approvals.push(Approval { by: by.clone(), protected: *protected });
+            }
             CaseEvent::Quarantined { by, until, .. } => {
                 case.state = State::Quarantined { since: at, until: *until };
                 let automatic = by.iter().all(|a| matches!(a, Actor::Rule(_)));

@@ -1,6 +1,7 @@
 //! What proves a fix. `inconclusive` proves nothing; a closed port is no proof for an infection; a feed that stopped is
 //! not silence.
 
+use super::coverage::Coverage;
 use super::{Cases, Surroundings};
 use crate::command::{Missing, Refusal};
 use crate::playbook::Playbook;
@@ -102,18 +103,22 @@ impl Cases {
         if silence <= Span::ZERO {
             return None;
         }
-        trouble.sources.iter().find_map(|source| {
-            let expect = policy.source(source).expect_every;
+        trouble.feeds.iter().find_map(|feed| {
+            let source = policy.source(&feed.source);
             // Zero says: this source is no feed; its silence counts by the clock.
-            let covered = if expect <= Span::ZERO { Some(now) } else { self.feeds.get(source).copied() };
+            let covered = if source.expect_every <= Span::ZERO {
+                Some(Coverage { from: Timestamp::MIN, until: now })
+            } else {
+                self.feeds.of(feed, source.complete_after, now)
+            };
+            let Some(covered) = covered else { return Some(Missing::FeedStalled) };
             // What a feed did not speak of is not silence, also when it has begun to speak again.
-            let unbroken = self.unbroken.get(source).copied().filter(|_| expect > Span::ZERO);
-            let quiet_since = unbroken.map_or(trouble.last_seen, |from| from.max(trouble.last_seen));
-            match covered.map(|c| c.min(now)) {
-                Some(covered) if covered.since(quiet_since) >= silence => None,
-                Some(covered) if now.since(covered) <= expect => Some(Missing::Silence),
-                _ => Some(Missing::FeedStalled),
+            let (quiet_since, until) = (covered.from.max(trouble.last_seen), covered.until.min(now));
+            if until.since(quiet_since) >= silence {
+                return None;
             }
+            let late = now > until.plus(source.expect_every).plus(source.complete_after);
+            Some(if late { Missing::FeedStalled } else { Missing::Silence })
         })
     }
 }
@@ -152,9 +157,12 @@ fn wall_missing(
     if needed <= Span::ZERO {
         return None;
     }
-    // What the wall's counters have not shown yet is not silence.
-    let seen = around.wall_seen_until().map_or(since, |t| t.min(now));
-    (seen.since(wall_since(case, since)) < needed).then_some(Missing::WallSilence)
+    // What the wall's counters have not shown, yet or ever, is not silence.
+    let silent = around.wall_watched().is_some_and(|watched| {
+        let quiet_since = wall_since(case, since).max(watched.from);
+        watched.until.min(now).since(quiet_since) >= needed
+    });
+    (!silent).then_some(Missing::WallSilence)
 }
 
 fn wall_since(case: &Case, since: Timestamp) -> Timestamp {

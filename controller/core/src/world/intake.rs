@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::World;
 use crate::command::{Command, Refusal};
 use crate::event::{Event, EvidenceRef};
-use crate::ids::{CauseKey, LineNo, SightingNo};
+use crate::ids::{CauseKey, Feed, LineNo, SightingNo};
 use crate::playbook::Action;
 use crate::session::{Ambiguity, Attribution};
 use crate::sighting::{Fingerprint, Sighting};
@@ -232,7 +232,7 @@ impl World {
 fn evidence_of(sighting: &Sighting, number: SightingNo) -> EvidenceRef {
     EvidenceRef {
         sighting: number,
-        source: sighting.source.clone(),
+        feed: Feed { source: sighting.source.clone(), report: sighting.report.clone() },
         observed_at: sighting.observed_at,
         severity: sighting.severity,
         device: sighting.device.as_ref().map(|d| SmolStr::new(d.as_str())),

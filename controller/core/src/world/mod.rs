@@ -21,6 +21,7 @@ use crate::directory::{Directory, Recorded};
 use crate::event::{Body, CaseEvent, Event};
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
+use crate::machine::coverage::Coverage;
 use crate::machine::{Cases, Surroundings};
 use crate::plan::{Element, Plan, PlanProblem};
 use crate::policy::Policy;
@@ -42,6 +43,8 @@ pub struct World {
     kept_out: FxHashMap<LineNo, Vec<PlanProblem>>,
     /// Lines whose plan or page may differ from what was last settled.
     unsettled: FxHashSet<LineNo>,
+    /// Lines that may have become protected while they are enforced.
+    unguarded: FxHashSet<LineNo>,
     allow: FxHashMap<Vec<CauseKey>, Arc<AllowList>>,
     intake: intake::Memory,
     wall_seen_until: Option<Timestamp>,
@@ -50,7 +53,7 @@ pub struct World {
 impl World {
     /// An empty world under a policy, with cases as a snapshot had them.
     pub fn new(policy: Arc<Policy>, cases: Cases) -> Self {
-        let unsettled = cases.iter().filter(|c| c.is_enforced()).map(|c| c.line).collect();
+        let unsettled: FxHashSet<LineNo> = cases.iter().filter(|c| c.is_enforced()).map(|c| c.line).collect();
         Self {
             policy,
             lines: Lines::default(),
@@ -59,6 +62,7 @@ impl World {
             plan: Plan::default(),
             planned: FxHashMap::default(),
             kept_out: FxHashMap::default(),
+            unguarded: unsettled.clone(),
             unsettled,
             allow: FxHashMap::default(),
             intake: intake::Memory::default(),
@@ -100,6 +104,9 @@ impl World {
             let silent = matches!(&event.body, Body::Case { what: CaseEvent::Noted { .. }, .. });
             if let Some(case) = self.cases.get(case).filter(|_| !silent) {
                 self.unsettled.insert(case.line);
+                if case.is_enforced() {
+                    self.unguarded.insert(case.line);
+                }
             }
         }
     }
@@ -109,6 +116,8 @@ impl World {
         let session = Session { to: if session.to > now { Timestamp::MAX } else { session.to }, ..*session };
         let recorded = self.directory.record(&session);
         self.unsettled.extend(recorded.touched.iter().copied());
+        // It may hold an address of a protected network now.
+        self.unguarded.insert(session.line);
         recorded
     }
 
@@ -122,7 +131,21 @@ impl World {
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
         self.allow.clear();
-        self.unsettled.extend(self.cases.iter().filter(|c| c.is_enforced()).map(|c| c.line));
+        for case in self.cases.iter().filter(|c| c.is_enforced()) {
+            self.unsettled.insert(case.line);
+            self.unguarded.insert(case.line);
+        }
+    }
+
+    /// Cases whose line is enforced and has become protected since: by a policy, by a new address, or while the daemon was
+    /// down. Each is named once; [`Command::FreeProtected`] is for them.
+    pub fn take_enforced_unaware(&mut self) -> Vec<CaseId> {
+        let lines = std::mem::take(&mut self.unguarded);
+        let cases = lines.into_iter().filter_map(|line| self.cases.open_of(line));
+        let mut unaware: Vec<CaseId> =
+            cases.filter(|case| self.cases.enforced_unaware(case, self)).map(|case| case.id).collect();
+        unaware.sort_unstable();
+        unaware
     }
 
     /// The wall's counters were read up to here.
@@ -210,8 +233,8 @@ impl Surroundings for World {
         (self.policy.global.require_clause && !clause).then_some("no quarantine clause is recorded")
     }
 
-    fn wall_seen_until(&self) -> Option<Timestamp> {
-        self.wall_seen_until
+    fn wall_watched(&self) -> Option<Coverage> {
+        self.wall_seen_until.map(|until| self.cases.wall_watched(until))
     }
 }
 

@@ -211,6 +211,38 @@ fn a_protected_network_protects_whoever_holds_an_address_in_it() {
 }
 
 #[test]
+fn a_quarantined_line_that_becomes_protected_is_named_once_also_after_a_restart() {
+    let mut b = Bench::new();
+    b.session("home", "192.0.2.1", 0, None, hours(1));
+    b.sight("192.0.2.1", "mirai", hours(1), hours(2));
+    b.approve(1, hours(2));
+    assert_eq!(b.world.take_enforced_unaware(), vec![], "it is not protected");
+    let mut changed = policy();
+    changed.protected.subscribers.insert("home".into(), "surgery".into());
+    let changed = Arc::new(changed);
+    b.world.set_policy(Arc::clone(&changed));
+    assert_eq!(b.world.take_enforced_unaware(), vec![CaseId(1)]);
+    assert_eq!(b.world.take_enforced_unaware(), vec![]);
+    let mut again = World::new(changed, b.world.cases().clone());
+    again.lines = b.world.lines.clone();
+    assert_eq!(again.take_enforced_unaware(), vec![CaseId(1)]);
+}
+
+#[test]
+fn a_quarantined_line_that_moves_into_a_protected_network_is_named() {
+    let mut b = Bench::new();
+    let mut changed = policy();
+    changed.protected.networks.insert("192.0.2.16/28".parse().unwrap(), "surgery".into());
+    b.world.set_policy(Arc::new(changed));
+    b.session("home", "192.0.2.1", 0, None, hours(1));
+    b.sight("192.0.2.1", "mirai", hours(1), hours(2));
+    b.approve(1, hours(2));
+    assert_eq!(b.world.take_enforced_unaware(), vec![]);
+    b.session("home", "192.0.2.17", 3, None, hours(3));
+    assert_eq!(b.world.take_enforced_unaware(), vec![CaseId(1)]);
+}
+
+#[test]
 fn purging_a_line_frees_it_and_forgets_who_it_was() {
     let mut b = Bench::new();
     b.session("home", "192.0.2.1", 0, None, hours(1));

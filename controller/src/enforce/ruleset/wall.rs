@@ -35,7 +35,7 @@ pub const SCHEMA: u32 = 1;
 
 /// What a blocked packet leaves behind is forgotten after this time without a further one, milliseconds: an hour. Readers
 /// come every few seconds; longer would let dead evidence fill the set.
-const ATTEMPT_TIMEOUT: u64 = 3_600_000;
+const ATTEMPT_TIMEOUT: u64 = pratique_core::machine::WALL_REMEMBERS.as_millis().unsigned_abs();
 
 /// Refusals per second before the wall falls silent. A bot's flood is not to become a flood of our answers; people on the
 /// same machine get theirs long before.

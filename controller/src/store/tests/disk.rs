@@ -47,6 +47,6 @@ fn only_batches_that_bring_nothing_new_may_use_the_reserve() {
     assert!(!events(vec![released(1), opened(2)]).frees_only());
     assert!(!Batch { sightings: vec![sighting(1, None)], ..Batch::default() }.frees_only());
     assert!(!Batch { deliveries: vec![delivery(1, 1)], ..Batch::default() }.frees_only());
-    let approved = CaseEvent::Approved { by: Actor::Person("kim".into()) };
+    let approved = CaseEvent::Approved { by: Actor::Person("kim".into()), protected: false };
     assert!(!events(vec![case_event(1, 1, approved)]).frees_only());
 }

@@ -8,7 +8,7 @@ mod tables;
 use std::path::{Path, PathBuf};
 
 use pratique_core::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
-use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId, TextRef};
+use pratique_core::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, SubscriberId, TextRef};
 use pratique_core::session::{Holding, Session};
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
@@ -74,7 +74,7 @@ fn case_event(case: u64, s: i64, what: CaseEvent) -> Event {
 fn opened(case: u64) -> Event {
     let evidence = EvidenceRef {
         sighting: SightingNo(case),
-        source: SourceName::new("shadowserver"),
+        feed: Feed { source: "shadowserver".into(), report: "scan_telnet".into() },
         observed_at: at(0),
         severity: Severity::High,
         device: Some("Example IPC 9000".into()),

@@ -7,7 +7,7 @@ mod table;
 use super::*;
 use crate::command::{Command, Refusal};
 use crate::event::EvidenceRef;
-use crate::testing::{Around, at, evidence, hours, person, rescan};
+use crate::testing::{Around, at, evidence, feed, hours, person, rescan};
 
 /// Cases with a world around them; every event goes through a round of JSON, as in the log.
 pub(super) struct Bench {
@@ -80,7 +80,7 @@ impl Bench {
     }
 
     pub(super) fn delivered(&mut self, until: Timestamp, now: Timestamp) {
-        self.send(Command::FeedDelivered { source: "feed".into(), covers_until: until }, now).unwrap();
+        self.send(Command::FeedDelivered { feed: feed(), covers_until: until }, now).unwrap();
     }
 }
 

@@ -16,6 +16,7 @@ enum Step {
     Rescan(u64, u8),
     Wall(u64),
     Retract(u64),
+    Protect(u32, bool),
     Feed(i64),
     Halt,
     Resume,
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = (Step, i64)> {
         3 => (case.clone(), 0u8..3).prop_map(|(c, v)| Step::Rescan(c, v)),
         1 => case.clone().prop_map(Step::Wall),
         1 => (1u64..30).prop_map(Step::Retract),
+        1 => (1u32..3, proptest::bool::ANY).prop_map(|(l, on)| Step::Protect(l, on)),
         2 => (0i64..40).prop_map(Step::Feed),
         1 => Just(Step::Halt),
         1 => Just(Step::Resume),
@@ -48,6 +50,10 @@ fn step() -> impl Strategy<Value = (Step, i64)> {
 fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
     let version = |id: u64| bench.cases.get(CaseId(id)).map_or(0, |c| c.version);
     match step {
+        Step::Protect(line, _) => {
+            let case = bench.cases.open_of(LineNo(line)).map_or(CaseId(0), |c| c.id);
+            Command::FreeProtected { case }
+        }
         Step::Observe(line, cause, ago) => Command::Observe {
             line: LineNo(line),
             cause: cause.into(),
@@ -68,9 +74,7 @@ fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
         }
         Step::Wall(c) => Command::WallTraffic { case: CaseId(c), packets: 3, last_seen: now },
         Step::Retract(n) => Command::Retract { sightings: vec![SightingNo(n)], by: person("bob"), reason: None },
-        Step::Feed(ago) => {
-            Command::FeedDelivered { source: "feed".into(), covers_until: now.minus(Span::from_hours(ago)) }
-        }
+        Step::Feed(ago) => Command::FeedDelivered { feed: feed(), covers_until: now.minus(Span::from_hours(ago)) },
         Step::Halt => Command::Halt { by: Actor::System, because: "test".into() },
         Step::Resume => Command::Resume { by: person("ann") },
         Step::Tick => Command::Tick,
@@ -83,13 +87,23 @@ fn story(steps: Vec<(Step, i64)>) -> (Bench, Timestamp) {
     let mut now = hours(100);
     for (number, (step, pass)) in (1..).zip(steps) {
         now = now.plus(Span::from_hours(pass));
+        if let Step::Protect(line, on) = step {
+            let line = LineNo(line);
+            if on {
+                bench.around.protected.insert(line)
+            } else {
+                bench.around.protected.remove(&line)
+            };
+        }
         let command = command(step, &bench, number, now);
         let before = bench.cases.clone();
         if bench.send(command, now).is_err() {
             assert_eq!(bench.cases, before, "a refusal changes nothing");
         }
+        let unaware = bench.cases.iter().find(|c| bench.cases.enforced_unaware(c, &bench.around));
+        assert_eq!(unaware, None, "a protected line is enforced only by two people who know");
         // The wall's counters are read all the time.
-        bench.around.wall_seen = Some(now);
+        bench.around.wall_watched = Some(Coverage { from: Timestamp::MIN, until: now });
     }
     (bench, now)
 }

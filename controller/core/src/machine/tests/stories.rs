@@ -3,6 +3,7 @@
 use super::*;
 use crate::command::Missing;
 use crate::event::{ProposedBecause, Release};
+use crate::ids::Feed;
 
 fn report_and_rescan(bench: &mut Bench, verdict: Verdict, now: Timestamp) {
     let case = bench.case().id;
@@ -57,10 +58,46 @@ fn a_feed_that_speaks_again_does_not_vouch_for_the_days_it_missed() {
 fn counters_of_the_wall_that_were_not_read_are_not_silence() {
     let mut bench = Bench::quarantined();
     report_and_rescan(&mut bench, Verdict::Clean, hours(3));
-    bench.around.wall_seen = Some(hours(1));
+    let read = |from, until| Some(Coverage { from: hours(from), until: hours(until) });
+    bench.around.wall_watched = read(0, 1);
     assert_eq!(missing(&bench, hours(60)), Some(Missing::WallSilence));
-    bench.around.wall_seen = None;
+    bench.around.wall_watched = None;
     assert_eq!(missing(&bench, hours(60)), Some(Missing::WallSilence));
+    bench.around.wall_watched = read(59, 60);
+    assert_ne!(missing(&bench, hours(60)), Some(Missing::WallSilence));
+    bench.around.wall_watched = read(60, 60);
+    assert_eq!(missing(&bench, hours(60)), Some(Missing::WallSilence), "nobody looked before");
+}
+
+#[test]
+fn readings_of_the_wall_are_noted_now_and_then_and_a_long_pause_starts_its_silence_anew() {
+    let mut bench = Bench::new();
+    let read = |bench: &mut Bench, at: Timestamp| bench.send(Command::WallWatched { until: at }, at).unwrap().len();
+    assert_eq!(read(&mut bench, hours(0)), 0, "nobody is in quarantine");
+    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+    bench.approve("ann", hours(1)).unwrap();
+    assert_eq!(read(&mut bench, hours(1)), 1);
+    assert_eq!(read(&mut bench, hours(1).plus(Span::from_mins(14))), 0);
+    assert_eq!(read(&mut bench, hours(1).plus(Span::from_mins(16))), 1);
+    let from = |bench: &Bench, at: Timestamp| bench.cases.wall_watched(at).from;
+    assert_eq!(from(&bench, hours(2)), hours(1), "a quick restart is no gap");
+    assert_eq!(from(&bench, hours(3)), hours(3), "what the wall forgot meanwhile is not known");
+}
+
+#[test]
+fn a_days_first_file_does_not_release_before_the_file_that_the_case_rests_on_had_time_to_come() {
+    let mut bench = Bench::quarantined();
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    let other = Feed { source: "feed".into(), report: "scan".into() };
+    for day in 1..=2 {
+        let (until, now) = (hours(24 * day), hours(24 * day + 6));
+        bench.send(Command::FeedDelivered { feed: other.clone(), covers_until: until }, now).unwrap();
+    }
+    assert_eq!(missing(&bench, hours(54)), Some(Missing::Silence));
+    bench.send(Command::Tick, hours(65)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+    bench.send(Command::Tick, hours(66)).unwrap();
+    assert_eq!(bench.state(), StateName::Watching, "a type without a file for twelve hours has nothing to tell");
 }
 
 #[test]
@@ -163,6 +200,40 @@ fn a_protected_line_is_never_automatic_and_takes_two_people_who_know() {
     assert_eq!(bench.state(), StateName::Proposed);
     bench.approve("bob", hours(3)).unwrap();
     assert_eq!(bench.state(), StateName::Quarantined);
+}
+
+#[test]
+fn a_line_that_becomes_protected_is_freed_and_waits_for_two_people_who_know() {
+    let mut bench = Bench::quarantined();
+    let case = bench.case().id;
+    assert_eq!(bench.send(Command::FreeProtected { case }, hours(2)), Ok(Vec::new()), "it is not protected");
+    bench.around.protected.insert(LineNo(1));
+    bench.send(Command::FreeProtected { case }, hours(2)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    assert_eq!(bench.case().last_release, Some((hours(2), Release::Protected)));
+    bench.approve("ann", hours(3)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed);
+    bench.approve("bob", hours(3)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+    assert_eq!(bench.send(Command::FreeProtected { case }, hours(4)), Ok(Vec::new()), "both knew");
+}
+
+#[test]
+fn an_approval_from_before_the_protection_does_not_count_and_may_be_given_again() {
+    let mut bench = Bench::new();
+    bench.observe(1, "generic", hours(0), hours(1)).unwrap();
+    bench.approve("ann", hours(1)).unwrap();
+    bench.around.protected.insert(LineNo(1));
+    bench.approve("bob", hours(2)).unwrap();
+    assert_eq!(bench.state(), StateName::Proposed, "ann did not know");
+    assert_eq!(bench.approve("bob", hours(2)), Err(Refusal::SamePerson("bob".into())));
+    let events = bench.approve("ann", hours(3)).unwrap();
+    assert_eq!(bench.state(), StateName::Quarantined);
+    let by = events.iter().find_map(|e| match &e.body {
+        Body::Case { what: CaseEvent::Quarantined { by, .. }, .. } => Some(by.clone()),
+        _ => None,
+    });
+    assert_eq!(by, Some(vec![person("bob"), person("ann")]));
 }
 
 #[test]

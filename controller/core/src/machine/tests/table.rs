@@ -7,6 +7,7 @@ const TABLE: &str = "\
 warned: observe-again -> warned
 warned: observe-other -> proposed
 warned: approve -> cannot be approved
+warned: free-protected -> cannot be freed as protected
 warned: dismiss -> closed
 warned: release -> cannot be released
 warned: report-fixed -> cannot be reported as fixed
@@ -14,6 +15,7 @@ warned: self-release -> cannot be released
 warned: request-rescan -> cannot be rescanned
 warned: record-rescan -> cannot be rescanned
 warned: wall-traffic -> cannot be seen at the wall
+warned: wall-watched -> warned
 warned: retract -> closed
 warned: renew -> cannot be renewed
 warned: note -> warned
@@ -21,6 +23,7 @@ warned: tick-far -> closed
 proposed: observe-again -> proposed
 proposed: observe-other -> proposed
 proposed: approve -> quarantined
+proposed: free-protected -> cannot be freed as protected
 proposed: dismiss -> closed
 proposed: release -> cannot be released
 proposed: report-fixed -> cannot be reported as fixed
@@ -28,6 +31,7 @@ proposed: self-release -> cannot be released
 proposed: request-rescan -> proposed
 proposed: record-rescan -> proposed
 proposed: wall-traffic -> cannot be seen at the wall
+proposed: wall-watched -> proposed
 proposed: retract -> closed
 proposed: renew -> cannot be renewed
 proposed: note -> proposed
@@ -35,6 +39,7 @@ proposed: tick-far -> proposed
 quarantined: observe-again -> quarantined
 quarantined: observe-other -> quarantined
 quarantined: approve -> cannot be approved
+quarantined: free-protected -> quarantined
 quarantined: dismiss -> cannot be dismissed
 quarantined: release -> watching
 quarantined: report-fixed -> quarantined
@@ -42,6 +47,7 @@ quarantined: self-release -> not yet
 quarantined: request-rescan -> quarantined
 quarantined: record-rescan -> quarantined
 quarantined: wall-traffic -> quarantined
+quarantined: wall-watched -> quarantined
 quarantined: retract -> closed
 quarantined: renew -> quarantined
 quarantined: note -> quarantined
@@ -49,6 +55,7 @@ quarantined: tick-far -> watching
 watching: observe-again -> proposed
 watching: observe-other -> proposed
 watching: approve -> cannot be approved
+watching: free-protected -> cannot be freed as protected
 watching: dismiss -> cannot be dismissed
 watching: release -> cannot be released
 watching: report-fixed -> cannot be reported as fixed
@@ -56,6 +63,7 @@ watching: self-release -> cannot be released
 watching: request-rescan -> watching
 watching: record-rescan -> watching
 watching: wall-traffic -> cannot be seen at the wall
+watching: wall-watched -> watching
 watching: retract -> closed
 watching: renew -> cannot be renewed
 watching: note -> watching
@@ -63,6 +71,7 @@ watching: tick-far -> closed
 closed: observe-again -> proposed
 closed: observe-other -> quarantined
 closed: approve -> cannot be approved
+closed: free-protected -> cannot be freed as protected
 closed: dismiss -> cannot be dismissed
 closed: release -> cannot be released
 closed: report-fixed -> cannot be reported as fixed
@@ -70,6 +79,7 @@ closed: self-release -> cannot be released
 closed: request-rescan -> cannot be rescanned
 closed: record-rescan -> cannot be rescanned
 closed: wall-traffic -> cannot be seen at the wall
+closed: wall-watched -> closed
 closed: retract -> no such sighting
 closed: renew -> cannot be renewed
 closed: note -> closed
@@ -110,6 +120,7 @@ fn commands(bench: &Bench, now: Timestamp) -> Vec<(&'static str, Command, Timest
         ("observe-again", Command::Observe { line, cause, evidence: refs(90, now, 1) }),
         ("observe-other", Command::Observe { line, cause: "door".into(), evidence: refs(91, now, 1) }),
         ("approve", Command::Approve { case: id, version, by: by.clone(), protected_confirmed: false }),
+        ("free-protected", Command::FreeProtected { case: id }),
         ("dismiss", Command::Dismiss { case: id, version, by: by.clone(), reason: None }),
         ("release", Command::Release { case: id, version: None, by: by.clone(), reason: None, emergency: false }),
         ("report-fixed", Command::ReportFixed { case: id }),
@@ -117,6 +128,7 @@ fn commands(bench: &Bench, now: Timestamp) -> Vec<(&'static str, Command, Timest
         ("request-rescan", Command::RequestRescan { case: id, trigger: RescanTrigger::Staff }),
         ("record-rescan", Command::RecordRescan { case: id, rescan: clean(now) }),
         ("wall-traffic", Command::WallTraffic { case: id, packets: 5, last_seen: now }),
+        ("wall-watched", Command::WallWatched { until: now }),
         ("retract", Command::Retract { sightings, by: by.clone(), reason: None }),
         (
             "renew",
