@@ -39,6 +39,8 @@ pub struct EngineMeters {
     pub sessions: IntGauge,
     /// Addresses that two live sessions claim.
     pub conflicts: IntGauge,
+    /// Addresses of quarantined lines that the plan check keeps out of the wall.
+    pub kept_out: IntGauge,
     /// Appends that failed.
     pub store_failures: IntCounter,
 }
@@ -125,6 +127,10 @@ impl EngineMeters {
             log_position: gauge("pratique_log_position", "Last position of the event log")?,
             halted: gauge("pratique_halted", "1 while new enforcement is halted")?,
             sessions: gauge("pratique_sessions", "Live sessions in the directory")?,
+            kept_out: gauge(
+                "pratique_plan_kept_out",
+                "Addresses of quarantined lines that the policy keeps out of the wall",
+            )?,
             conflicts: gauge("pratique_session_conflicts", "Addresses that two live sessions claim")?,
             store_failures,
         })

@@ -350,6 +350,11 @@ pub struct Status {
     pub sessions: u64,
     /// Addresses claimed by two live sessions; nobody is enforced there.
     pub conflicts: u64,
+    /// What of quarantined lines is not walled since it is no subscriber's address by the policy: case, and why. The first
+    /// [`Status::KEPT_OUT`].
+    pub kept_out: Vec<(CaseId, String)>,
+    /// How many there are in all.
+    pub kept_out_total: u64,
     /// Limits of the policy, and how much of them is used.
     pub caps: CapsUse,
     /// Every enforcer.
@@ -364,6 +369,11 @@ pub struct Status {
     pub policy_problem: Option<String>,
     /// Held deliveries that wait for a person.
     pub held_deliveries: u64,
+}
+
+impl Status {
+    /// So many addresses that are kept out of the wall are named.
+    pub const KEPT_OUT: usize = 20;
 }
 
 /// Limits of the policy and their use.

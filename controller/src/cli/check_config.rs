@@ -13,6 +13,7 @@ use super::token::now;
 use super::{Failure, Node, show};
 use crate::config::Config;
 use crate::policy_files::{self, PolicySet};
+use crate::scan::Settings;
 
 /// `check-config`.
 #[derive(Clone, Debug, Args)]
@@ -44,6 +45,9 @@ pub struct CheckConfig {
 struct Findings {
     /// `path:line:column: what, and what to do`.
     problems: Vec<String>,
+    /// What a daemon would start with, but not as one would think.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Summary>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -72,11 +76,11 @@ impl CheckConfig {
             Some(text) => Timestamp::parse(text).map_err(|e| Failure::Usage(format!("--at {text}: {e}")))?,
             None => now(),
         };
-        let (problems, set) = self.read();
+        let (problems, set, scan) = self.read();
         let Some(set) = set.filter(|_| problems.is_empty()) else {
             let count = problems.len();
             if self.json {
-                show::json(&Findings { problems, policy: None, rehearsal: None })?;
+                show::json(&Findings { problems, warnings: Vec::new(), policy: None, rehearsal: None })?;
             } else {
                 problems.iter().for_each(|p| println!("{p}"));
             }
@@ -84,8 +88,10 @@ impl CheckConfig {
             return Err(Failure::Usage(format!("{count} problem{s}; a daemon would not start with this")));
         };
         let summary = Summary::of(&set);
+        let warnings: Vec<String> = scan.and_then(|scan| scan.warning(&set.policy)).into_iter().collect();
         if !self.json {
             summary.print();
+            warnings.iter().for_each(|w| println!("but: {w}"));
         }
         let rehearsal = match &self.report {
             Some(report) => {
@@ -100,7 +106,7 @@ impl CheckConfig {
             None => None,
         };
         if self.json {
-            return show::json(&Findings { problems, policy: Some(summary), rehearsal });
+            return show::json(&Findings { problems, warnings, policy: Some(summary), rehearsal });
         }
         if let Some(rehearsal) = rehearsal {
             println!("\n{rehearsal}");
@@ -108,14 +114,18 @@ impl CheckConfig {
         Ok(())
     }
 
-    /// Everything there is to read, with every problem.
-    fn read(&self) -> (Vec<String>, Option<PolicySet>) {
+    /// Everything there is to read, with every problem; how a node that was named rescans.
+    fn read(&self) -> (Vec<String>, Option<PolicySet>, Option<Settings>) {
         let mut problems = Vec::new();
+        let mut scan = None;
         let mut policies = self.policies.clone();
         // A folder of policies can be checked without a node; a node that was named is checked in any case.
         if self.policies.is_none() || self.node.config.is_some() {
             match Config::check(&self.node.path()) {
-                Ok(config) => policies = policies.or(Some(config.policies)),
+                Ok(config) => {
+                    policies = policies.or(Some(config.policies));
+                    scan = Some(config.scan);
+                }
                 Err(errors) => {
                     problems.extend(errors.iter().map(ToString::to_string));
                     if !self.node.path().exists() {
@@ -124,7 +134,7 @@ impl CheckConfig {
                 }
             }
         }
-        let Some(dir) = policies else { return (problems, None) };
+        let Some(dir) = policies else { return (problems, None, None) };
         let set = match policy_files::load_set(&dir) {
             Ok(set) => Some(set),
             Err(errors) => {
@@ -138,7 +148,7 @@ impl CheckConfig {
         {
             problems.push(error.to_string());
         }
-        (problems, set)
+        (problems, set, scan)
     }
 }
 

@@ -136,7 +136,7 @@ fn lines(set: &PolicySet, list: &Path, batch: &sources::Batch, now: Timestamp) -
     let shown = list.display().to_string();
     let refused = |e: &dyn fmt::Display| Failure::Refused(in_file(&shown, e));
     let file = File::open(list).map_err(|e| refused(&format!("cannot be read: {e}")))?;
-    let changes = sessions::read(file, |_, _| ()).map_err(|e| refused(&e))?;
+    let changes = sessions::read(file, Timestamp::MAX, |_, _| ()).map_err(|e| refused(&e))?;
 
     let mut world = World::new(Arc::new(set.policy.clone()), Cases::default());
     let mut nases: FxHashMap<SmolStr, u16> = FxHashMap::default();

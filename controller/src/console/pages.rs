@@ -110,6 +110,13 @@ pub fn troubles(status: &Status) -> Vec<String> {
     if let Some(why) = &status.policy_problem {
         found.push(format!("The policy on disk is not in force: {why}"));
     }
+    for (case, why) in &status.kept_out {
+        found.push(format!("Case {case} is quarantined, but not with all it holds: {why}."));
+    }
+    let more = status.kept_out_total.saturating_sub(status.kept_out.len() as u64);
+    if more > 0 {
+        found.push(format!("{more} more addresses of quarantined lines are kept out of the wall by the policy."));
+    }
     for feed in status.feeds.iter().filter(|f| f.stalled) {
         found.push(format!(
             "Feed {} has stalled: its silence does not count, releases that rest on it wait.",

@@ -52,6 +52,7 @@ impl Outside for Followers {
         }
         meters.log_position.set(i64::try_from(world.generation().0).unwrap_or(i64::MAX));
         meters.halted.set(i64::from(world.cases().halted().is_some()));
+        meters.kept_out.set(i64::try_from(world.kept_out().count()).unwrap_or(i64::MAX));
         meters.conflicts.set(i64::try_from(world.directory().conflicts()).unwrap_or(i64::MAX));
         meters.sessions.set(i64::try_from(world.directory().live_sessions()).unwrap_or(i64::MAX));
     }

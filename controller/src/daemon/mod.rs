@@ -75,6 +75,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry())?);
     let started_at = clock.now();
     let policies = policy_files::load_set(&config.policies)?;
+    if let Some(warning) = config.scan.warning(&policies.policy) {
+        warn!("{warning}");
+    }
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
 

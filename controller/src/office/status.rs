@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pratique_core::ids::SourceName;
+use pratique_core::ids::{CaseId, SourceName};
 use pratique_core::policy::Caps;
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
@@ -59,11 +59,19 @@ fn from_world(world: &World, now: Timestamp) -> Status {
         lines: world.lines.len() as u64,
         sessions: world.directory().len() as u64,
         conflicts: world.directory().conflicts() as u64,
+        kept_out: kept_out(world).take(Status::KEPT_OUT).collect(),
+        kept_out_total: kept_out(world).count() as u64,
         caps: caps(&world.policy().global.caps, world, now),
         feeds: feeds(world, now),
         policy: cases.policy_digest().map(|d| d.to_string()),
         ..Status::default()
     }
+}
+
+fn kept_out(world: &World) -> impl Iterator<Item = (CaseId, String)> {
+    world
+        .kept_out()
+        .filter_map(|(line, problem)| world.cases().open_of(line).map(|case| (case.id, problem.to_string())))
 }
 
 fn caps(caps: &Caps, world: &World, now: Timestamp) -> CapsUse {

@@ -1,8 +1,10 @@
 //! What an operator can set about rescans, with the reason for each default.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use pratique_core::playbook::Action;
+use pratique_core::policy::Policy;
 use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -121,6 +123,29 @@ impl Settings {
         }
         found
     }
+
+    /// What works, but not as one would think: kinds of probe that playbooks ask for and that have no positive control.
+    pub fn warning(&self, policy: &Policy) -> Option<String> {
+        let mut without: BTreeMap<Kind, BTreeSet<&str>> = BTreeMap::new();
+        for playbook in policy.playbooks.values().filter(|p| p.action != Action::None && p.release.clean_rescan) {
+            for kind in playbook.rescan.iter().map(|probe| Kind::from(*probe)) {
+                if self.control.get(&kind).is_none_or(Vec::is_empty) {
+                    without.entry(kind).or_default().insert(playbook.cause.as_str());
+                }
+            }
+        }
+        if without.is_empty() {
+            return None;
+        }
+        let kinds: Vec<&str> = without.keys().map(|k| k.name()).collect();
+        let causes: BTreeSet<&str> = without.into_values().flatten().collect();
+        Some(format!(
+            "scan.control names nobody for {}: without a positive control no such check is ever clean, and {} of the \
+             playbooks let nobody out by proof; set up a responder (section `control`) and name it there",
+            kinds.join(", "),
+            causes.len()
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -132,6 +157,16 @@ mod tests {
         let settings: Settings = serde_yaml::from_str("{}").unwrap();
         assert_eq!(settings, Settings::default());
         assert!(settings.problems().is_empty());
+    }
+
+    #[test]
+    fn probes_without_a_control_are_told_and_those_with_one_are_not() {
+        let policy = crate::policy_files::built_in().unwrap().policy;
+        let told = Settings::default().warning(&policy).unwrap();
+        assert!(told.starts_with("scan.control names nobody for telnet, "), "{told}");
+        let somebody: SocketAddr = "192.0.2.1:7".parse().unwrap();
+        let control = Kind::ALL.into_iter().map(|kind| (kind, vec![somebody])).collect();
+        assert_eq!(Settings { control, ..Settings::default() }.warning(&policy), None);
     }
 
     #[test]

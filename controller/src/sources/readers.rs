@@ -82,7 +82,7 @@ impl Readers for FileReaders {
     }
 
     fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {
-        sessions::read(body, |_, _| ()).map_err(|e| Unreadable(in_file(&label.name, &e)))
+        sessions::read(body, label.received_at, |_, _| ()).map_err(|e| Unreadable(in_file(&label.name, &e)))
     }
 }
 

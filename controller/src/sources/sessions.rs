@@ -18,7 +18,7 @@ use csv::ByteRecord;
 use ipnet::{IpNet, Ipv6Net};
 use pratique_core::ids::SubscriberId;
 use pratique_core::session::Holding;
-use pratique_core::time::Timestamp;
+use pratique_core::time::{Span, Timestamp};
 use smol_str::SmolStr;
 
 use super::stream::{Stream, feed_error};
@@ -39,6 +39,10 @@ const WIDEST_V4: u8 = 24;
 const WIDEST_V6: u8 = 40;
 /// Longest subscriber id, NAS name and terms version, in characters.
 const MAX_NAME: usize = 128;
+
+/// A session may begin so far ahead of our clock: NASes run NTP. One that begins later is nobody's yet, and would wall the
+/// wrong line.
+const CLOCKS_APART: Span = Span::from_mins(5);
 
 /// A line that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +77,15 @@ fn lines(errors: &[SessionError], wrong: u64) -> String {
     format!("{}{more}\nnothing was taken: correct these and send the list again", named.join("\n"))
 }
 
-/// Reads a list.
+/// Reads a list that arrived at `now`.
 ///
 /// # Errors
 /// Every wrong line, or why the file is no list.
-pub fn read(reader: impl Read, mut on_progress: impl FnMut(u64, u64)) -> Result<Vec<SessionChange>, SessionsError> {
+pub fn read(
+    reader: impl Read,
+    now: Timestamp,
+    mut on_progress: impl FnMut(u64, u64),
+) -> Result<Vec<SessionChange>, SessionsError> {
     let mut rows = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
@@ -98,7 +106,7 @@ pub fn read(reader: impl Read, mut on_progress: impl FnMut(u64, u64)) -> Result<
         if record.len() != columns.count {
             return Err(FeedError::Columns { line, found: record.len(), expected: columns.count }.into());
         }
-        if let Err(what) = columns.changes(&record, &mut changes) {
+        if let Err(what) = columns.changes(&record, now, &mut changes) {
             wrong += 1;
             if errors.len() < MAX_ERRORS {
                 errors.push(SessionError { line, what });
@@ -182,7 +190,7 @@ impl Columns {
         }
     }
 
-    fn changes(&self, record: &ByteRecord, changes: &mut Vec<SessionChange>) -> Result<(), String> {
+    fn changes(&self, record: &ByteRecord, now: Timestamp, changes: &mut Vec<SessionChange>) -> Result<(), String> {
         let subscriber = self.name(record, "subscriber")?;
         if subscriber.is_empty() {
             return Err("subscriber is empty; write your own id of the line".into());
@@ -194,6 +202,12 @@ impl Columns {
             }
         };
         let from = time("from")?.ok_or("from is empty; write when the session began")?;
+        if from > now.plus(CLOCKS_APART) {
+            return Err(format!(
+                "from {from} lies in the future (it is {now} here): write when the session began, in UTC, or correct the \
+                 clock that told it"
+            ));
+        }
         let to = time("to")?;
         if to.is_some_and(|to| to <= from) {
             return Err("to is not later than from; leave it empty while the session lasts".into());
@@ -321,8 +335,12 @@ fn wan(address: std::net::Ipv6Addr) -> Ipv6Net {
 mod tests {
     use super::*;
 
+    fn now() -> Timestamp {
+        Timestamp::parse("2026-02-16 12:00:00").unwrap()
+    }
+
     fn held(text: &str) -> Result<Vec<String>, String> {
-        let changes = read(text.as_bytes(), |_, _| ()).map_err(|e| e.to_string())?;
+        let changes = read(text.as_bytes(), now(), |_, _| ()).map_err(|e| e.to_string())?;
         Ok(changes.iter().map(|c| format!("{} {} {}", c.subscriber, c.holding, c.nas)).collect())
     }
 
@@ -346,14 +364,22 @@ mod tests {
     }
 
     #[test]
+    fn a_session_that_begins_ahead_of_the_clock_is_refused_with_its_line() {
+        let row = |from: &str| format!("subscriber,address,from\nA1,198.51.100.7,{from}\n");
+        assert!(held(&row("2026-02-16 12:04:00")).is_ok(), "clocks differ a little");
+        let refused = held(&row("2026-02-17 08:00:00")).unwrap_err();
+        assert!(refused.starts_with("line 2: from 2026-02-17T08:00:00Z lies in the future"), "{refused}");
+    }
+
+    #[test]
     fn contract_facts_are_read_and_absent_columns_leave_them_alone() {
         let text =
             "subscriber,address,from,clause,opted_out,language\nA1,198.51.100.7,2026-02-15 08:00:00,2025-03,yes,de\n";
-        let changes = read(text.as_bytes(), |_, _| ()).unwrap();
+        let changes = read(text.as_bytes(), now(), |_, _| ()).unwrap();
         let contract = Contract { clause: Some("2025-03".into()), opted_out: true, language: Some("de".into()) };
         assert_eq!(changes[0].contract, Some(contract));
         let text = "subscriber,address,from\nA1,198.51.100.7,2026-02-15 08:00:00\n";
-        assert_eq!(read(text.as_bytes(), |_, _| ()).unwrap()[0].contract, None);
+        assert_eq!(read(text.as_bytes(), now(), |_, _| ()).unwrap()[0].contract, None);
     }
 
     #[test]

@@ -59,10 +59,11 @@ impl Desk {
 fn sound_policies_are_told_in_two_lines() {
     let desk = Desk::new();
     let config = desk.0.path().join("node/pratique.yaml");
-    for args in [["--policies", &desk.policies()], ["--config", config.to_str().unwrap()]] {
+    for (args, lines) in [(["--policies", &desk.policies()], 2), (["--config", config.to_str().unwrap()], 3)] {
         let (code, said) = desk.check(&args);
         assert_eq!(code, Some(0), "{said}");
-        assert_eq!(said.lines().count(), 2, "{said}");
+        assert_eq!(said.lines().count(), lines, "{said}");
+        assert_eq!(said.contains("but: scan.control names nobody for telnet"), lines == 3, "{said}");
         assert!(said.starts_with("sound: networks 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32; digest …"), "{said}");
         assert!(said.contains(" playbooks, ") && said.contains("0 lines and 0 networks protected"), "{said}");
     }

@@ -158,7 +158,14 @@ fn everything_else_has_its_page() {
     assert!(page("/deliveries").contains("usually 3,912"));
     assert!(page("/unattributed").contains("the report names no port"));
     let health = page("/health");
-    for shown in ["Feed honeynet has stalled", "nft (pid 4711) flushed the ruleset", "67.1 MB", "in step"] {
+    for shown in [
+        "Case 3 is quarantined, but not with all it holds: 192.0.2.241",
+        "4 more addresses of quarantined lines",
+        "Feed honeynet has stalled",
+        "nft (pid 4711) flushed the ruleset",
+        "67.1 MB",
+        "in step",
+    ] {
         assert!(health.contains(shown), "{shown} is missing");
     }
     assert_eq!(susi.get("/cases?network=10.0.0.1/8").status, 400);

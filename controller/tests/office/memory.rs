@@ -402,6 +402,8 @@ impl Office for Memory {
             lines: 84_210,
             sessions: 91_004,
             conflicts: 1,
+            kept_out: vec![(CaseId(3), "192.0.2.241 overlaps the provider's own infrastructure 192.0.2.240/28".into())],
+            kept_out_total: 5,
             caps: world.caps.clone(),
             enforcers: vec![EnforcerStatus {
                 name: "nftables".into(),
