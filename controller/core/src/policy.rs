@@ -82,6 +82,9 @@ pub struct Retention {
     pub sessions: Span,
     /// Notes and reasons, counted from the closing of the case.
     pub texts: Span,
+    /// Who a line is and what its contract says, counted from the end of its last session, and not while a session, a
+    /// sighting, a text or an open case names it, or one that ended within this time.
+    pub lines: Span,
 }
 
 /// Releases on trust.
@@ -171,7 +174,12 @@ impl Default for Caps {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { sightings: Span::from_days(90), sessions: Span::from_days(14), texts: Span::from_days(180) }
+        Self {
+            sightings: Span::from_days(90),
+            sessions: Span::from_days(14),
+            texts: Span::from_days(180),
+            lines: Span::from_days(90),
+        }
     }
 }
 

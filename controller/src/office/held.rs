@@ -60,15 +60,6 @@ pub(super) fn median(mut rows: Vec<u64>) -> Option<u64> {
     rows.get(rows.len() / 2).copied()
 }
 
-/// As metrics name it.
-pub(super) const fn state_name(state: DeliveryState) -> &'static str {
-    match state {
-        DeliveryState::Accepted => "accepted",
-        DeliveryState::Held => "held",
-        DeliveryState::Refused => "refused",
-    }
-}
-
 fn path(folder: &Path, content: TextRef) -> PathBuf {
     folder.join(format!("{content}.json"))
 }

@@ -78,7 +78,7 @@ impl Office for EngineOffice {
             intake.covers_until = None;
         }
         let meters = &self.metrics.engine;
-        let state = held::state_name(intake.delivery.state);
+        let state = intake.delivery.state.as_str();
         let refused = intake.delivery.refused.clone();
         let report = self.engine.intake(intake).await?;
         meters.deliveries.with_label_values(&[state]).inc();
@@ -158,7 +158,7 @@ impl Office for EngineOffice {
                     let usual = self.reader.usual_rows(&delivery.source, &delivery.report, 7).await;
                     held::median(usual.map_err(unreadable)?)
                 }
-                DeliveryState::Accepted | DeliveryState::Refused => None,
+                DeliveryState::Receiving | DeliveryState::Accepted | DeliveryState::Refused => None,
             };
             rows.push(DeliveryRow::of(&delivery, usual));
         }
