@@ -85,6 +85,8 @@ pub struct Retention {
     /// Who a line is and what its contract says, counted from the end of its last session, and not while a session, a
     /// sighting, a text or an open case names it, or one that ended within this time.
     pub lines: Span,
+    /// Rows of deliveries that wait for a person, counted from arrival.
+    pub held: Span,
 }
 
 /// Releases on trust.
@@ -179,6 +181,7 @@ impl Default for Retention {
             sessions: Span::from_days(14),
             texts: Span::from_days(180),
             lines: Span::from_days(90),
+            held: Span::from_days(14),
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::engine::handle::{
     Done, EngineError, EngineHandle, Intake, IntakeReport, SessionChange, SessionReport, Wish,
 };
 use crate::metrics::Metrics;
-use crate::store::{DeliveryState, Reader, StoreError};
+use crate::store::{Delivery, DeliveryState, Reader, StoreError};
 
 /// What the office has to know of an enforcer.
 #[async_trait::async_trait]
@@ -55,6 +55,8 @@ pub struct EngineOffice {
     pub metrics: Arc<Metrics>,
     /// Where held deliveries wait.
     pub held: PathBuf,
+    /// Held by who decides on a held delivery: two decisions on one would take its rows from each other.
+    pub deciding: tokio::sync::Mutex<()>,
     /// When the daemon started.
     pub started_at: Timestamp,
     /// Why the policy on disk is not the one in force.
@@ -72,23 +74,12 @@ impl Office for EngineOffice {
     }
 
     async fn intake(&self, mut intake: Intake) -> Result<IntakeReport, EngineError> {
-        if intake.delivery.state == DeliveryState::Held {
-            held::put(&self.held, &intake)?;
-            intake.sightings.clear();
-            intake.covers_until = None;
+        match intake.delivery.state {
+            DeliveryState::Held => intake = self.hold(intake).await?,
+            DeliveryState::Accepted => self.continue_broken_off(&mut intake).await?,
+            DeliveryState::Receiving | DeliveryState::Refused => {}
         }
-        let meters = &self.metrics.engine;
-        let state = intake.delivery.state.as_str();
-        let refused = intake.delivery.refused.clone();
-        let report = self.engine.intake(intake).await?;
-        meters.deliveries.with_label_values(&[state]).inc();
-        for (reason, rows) in refused {
-            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(rows);
-        }
-        for (outcome, n) in &report.outcomes {
-            meters.sightings.with_label_values(&[outcome.as_str()]).inc_by(*n);
-        }
-        Ok(report)
+        self.take_in(intake).await
     }
 
     async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
@@ -166,15 +157,11 @@ impl Office for EngineOffice {
     }
 
     async fn accept_held(&self, number: u64, by: Actor) -> Result<Option<IntakeReport>, EngineError> {
-        let deliveries = self.reader.deliveries(held::LOOK_BACK).await.map_err(unreadable)?;
-        let held = deliveries.into_iter().find(|d| d.number == number && d.state == DeliveryState::Held);
-        let Some(delivery) = held else { return Ok(None) };
-        let intake = held::take(&self.held, delivery)?;
-        let content = intake.delivery.content;
-        tracing::info!(delivery = number, by = ?by, "a held delivery was accepted");
-        let report = self.intake(intake).await?;
-        held::forget(&self.held, content);
-        Ok(Some(report))
+        self.accept(number, &by).await
+    }
+
+    async fn refuse_held(&self, number: u64, by: Actor) -> Result<bool, EngineError> {
+        self.refuse(number, &by, "refused by a person").await
     }
 
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError> {
@@ -236,6 +223,34 @@ impl Office for EngineOffice {
 }
 
 impl EngineOffice {
+    /// Into the engine, and onto the gauges.
+    async fn take_in(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
+        let meters = &self.metrics.engine;
+        let state = intake.delivery.state.as_str();
+        let refused = intake.delivery.refused.clone();
+        let report = self.engine.intake(intake).await?;
+        meters.deliveries.with_label_values(&[state]).inc();
+        for (reason, rows) in refused {
+            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(rows);
+        }
+        for (outcome, n) in &report.outcomes {
+            meters.sightings.with_label_values(&[outcome.as_str()]).inc_by(*n);
+        }
+        Ok(report)
+    }
+
+    /// The same content came before and broke off on the way: this completes it, under its number.
+    async fn continue_broken_off(&self, intake: &mut Intake) -> Result<(), EngineError> {
+        let receiving =
+            self.reader.deliveries_in(DeliveryState::Receiving, held::LOOKED_AT).await.map_err(unreadable)?;
+        let new = &mut intake.delivery;
+        let same = |d: &&Delivery| (d.content, &d.source, &d.report) == (new.content, &new.source, &new.report);
+        if let Some(known) = receiving.iter().find(same) {
+            (new.number, new.received_at) = (known.number, known.received_at);
+        }
+        Ok(())
+    }
+
     async fn evidence_addresses(&self) -> Result<cases::Evidence, EngineError> {
         let numbers = self.engine.read(|world, _| {
             let of = |c: &Case| c.troubles.iter().flat_map(|t| t.sightings.clone()).collect::<Vec<_>>();
@@ -250,3 +265,6 @@ impl EngineOffice {
 fn unreadable(error: StoreError) -> EngineError {
     EngineError::Store(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;
