@@ -17,10 +17,12 @@ use arc_swap::ArcSwapOption;
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, SightingNo, SubscriberId, TextRef};
-use pratique_core::plan::Element;
+use pratique_core::plan::{Element, Plan};
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
+use smol_str::SmolStr;
 
+use self::cases::Search;
 use crate::api::dossier::{
     CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, LineDossier, PlanReport, Purged, ReleasedAll,
     SightingRow, Status, StoryLine,
@@ -96,13 +98,27 @@ impl Office for EngineOffice {
     }
 
     async fn cases(&self, query: CaseQuery) -> Result<CasePage, EngineError> {
-        // Evidence addresses live in the store; a network filter asks there for lines that hold nothing in it now.
-        let evidence = if query.network.is_some() || !query.scope.is_empty() {
-            self.evidence_addresses().await?
-        } else {
-            cases::Evidence::default()
-        };
-        self.engine.read(move |world, now| cases::page(world, &query, &evidence, now)).await
+        // Evidence addresses live in the store. They are asked for before the loop looks at a case.
+        let mut search = Search::new(query);
+        if let Some(network) = search.network() {
+            search.seen_in_network(self.reader.evidence_in(network).await.map_err(unreadable)?);
+        }
+        if search.is_scoped() {
+            let placeless = self.placeless(&search).await?;
+            search.seen_at(&self.reader.sightings(&placeless).await.map_err(unreadable)?);
+        }
+        let search = Arc::new(search);
+        let (mut page, mut below) = (CasePage::default(), None);
+        loop {
+            let (search, had) = (Arc::clone(&search), page.rows.len());
+            let (piece, next) = self.engine.read(move |world, now| search.piece(world, below, had, now)).await?;
+            page.rows.extend(piece.rows);
+            page.total += piece.total;
+            match next {
+                Some(next) => below = Some(next),
+                None => return Ok(page),
+            }
+        }
     }
 
     async fn story(&self, case: CaseId) -> Result<Vec<StoryLine>, EngineError> {
@@ -119,25 +135,10 @@ impl Office for EngineOffice {
     async fn plan(&self) -> Result<PlanReport, EngineError> {
         let observed = self.wall.observe().await;
         let name = self.wall.status().name;
-        self.engine
-            .read(move |world, _| {
-                let plan = world.plan();
-                let mut diff = EnforcerDiff { name, ..EnforcerDiff::default() };
-                match observed {
-                    Err(why) => diff.unreadable = Some(why),
-                    Ok(found) => {
-                        let found = found.unwrap_or_default();
-                        let steps = plan.diff_from(&found);
-                        diff.actual = Some(found.len() as u64);
-                        diff.missing_total = steps.add.len() as u64;
-                        diff.surplus_total = steps.remove.len() as u64;
-                        diff.missing = steps.add.into_iter().take(EnforcerDiff::SHOWN).collect();
-                        diff.surplus = steps.remove.into_iter().take(EnforcerDiff::SHOWN).collect();
-                    }
-                }
-                PlanReport { generation: plan.generation, desired: plan.elements.len() as u64, enforcers: vec![diff] }
-            })
-            .await
+        // A copy is one block of memory; comparing takes longer, and does not keep the loop.
+        let plan = self.engine.read(|world, _| world.plan().clone()).await?;
+        let compared = tokio::task::spawn_blocking(move || compare(&plan, name, observed));
+        compared.await.map_err(|e| EngineError::Store(format!("comparing plan and wall broke off: {e}")))
     }
 
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError> {
@@ -170,9 +171,11 @@ impl Office for EngineOffice {
     }
 
     async fn evidence(&self, observations: &[Observation]) -> Result<Vec<Vec<SightingNo>>, EngineError> {
-        let causes = observations.iter().map(|o| o.cause.clone()).collect();
-        let numbers = self.engine.read(move |world, _| retraction::candidates(world, &causes)).await?;
-        let stored = self.reader.sightings(&numbers).await.map_err(unreadable)?;
+        let mut addresses: Vec<_> = observations.iter().map(|o| o.address.to_canonical()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let stored = self.reader.evidence_at(&addresses).await.map_err(unreadable)?;
+        let stored = self.engine.read(move |world, _| retraction::of_open_cases(world, stored)).await?;
         Ok(retraction::found(observations, &stored))
     }
 
@@ -251,15 +254,36 @@ impl EngineOffice {
         Ok(())
     }
 
-    async fn evidence_addresses(&self) -> Result<cases::Evidence, EngineError> {
-        let numbers = self.engine.read(|world, _| {
-            let of = |c: &Case| c.troubles.iter().flat_map(|t| t.sightings.clone()).collect::<Vec<_>>();
-            world.cases().iter().flat_map(of).collect::<Vec<_>>()
-        });
-        let numbers = numbers.await?;
-        let stored = self.reader.sightings(&numbers).await.map_err(unreadable)?;
-        Ok(cases::Evidence::of(&stored))
+    /// Evidence of cases whose lines hold nothing now, and which are therefore placed by it.
+    async fn placeless(&self, search: &Search) -> Result<Vec<SightingNo>, EngineError> {
+        let (mut found, mut below) = (Vec::new(), None);
+        loop {
+            let ids = search.ids();
+            let (piece, next) = self.engine.read(move |world, _| cases::placeless(world, &ids, below)).await?;
+            found.extend(piece);
+            match next {
+                Some(next) => below = Some(next),
+                None => return Ok(found),
+            }
+        }
     }
+}
+
+fn compare(plan: &Plan, name: SmolStr, observed: Result<Option<Vec<Element>>, String>) -> PlanReport {
+    let mut diff = EnforcerDiff { name, ..EnforcerDiff::default() };
+    match observed {
+        Err(why) => diff.unreadable = Some(why),
+        Ok(found) => {
+            let found = found.unwrap_or_default();
+            let steps = plan.diff_from(&found);
+            diff.actual = Some(found.len() as u64);
+            diff.missing_total = steps.add.len() as u64;
+            diff.surplus_total = steps.remove.len() as u64;
+            diff.missing = steps.add.into_iter().take(EnforcerDiff::SHOWN).collect();
+            diff.surplus = steps.remove.into_iter().take(EnforcerDiff::SHOWN).collect();
+        }
+    }
+    PlanReport { generation: plan.generation, desired: plan.elements.len() as u64, enforcers: vec![diff] }
 }
 
 fn unreadable(error: StoreError) -> EngineError {

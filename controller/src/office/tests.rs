@@ -1,7 +1,8 @@
-//! The office over a real engine and store: what people decide on deliveries.
+//! The office over a real engine and store: what people decide on deliveries, and which cases they see.
 
+use ipnet::IpNet;
 use pratique_core::event::Event;
-use pratique_core::ids::Seq;
+use pratique_core::ids::{CauseKey, Seq};
 use pratique_core::session::Holding;
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::Span;
@@ -141,4 +142,38 @@ async fn rows_that_were_put_aside_for_another_delivery_are_not_taken_in() {
     let said = office.accept_held(2, Actor::System).await.unwrap_err().to_string();
     assert!(said.contains("another delivery's") && said.contains("deliver the file again"), "{said}");
     assert_eq!(office.cases(CaseQuery::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn lists_find_lines_by_what_they_hold_and_by_where_they_were_seen() {
+    let (office, _folder, now) = office().await;
+    office.intake(report(DeliveryState::Accepted, "a", &[1, 2, 3, 4], now)).await.unwrap();
+    // Line 2 holds nothing any more; line 3 has moved.
+    let mut moved = holds(3, now, None);
+    (moved.holding, moved.from) = (Holding::V4([192, 0, 2, 200].into()), now);
+    office.sessions(vec![holds(2, now, Some(now)), holds(3, now, Some(now)), moved]).await.unwrap();
+    let found = async |query: CaseQuery| {
+        let page = office.cases(query).await.unwrap();
+        (page.total, page.rows.iter().map(|r| r.case.0).collect::<Vec<_>>())
+    };
+    let net = |text: &str| text.parse::<IpNet>().unwrap();
+    assert_eq!(found(CaseQuery::default()).await, (4, vec![4, 3, 2, 1]));
+    let within = |text: &str| CaseQuery { network: Some(net(text)), ..CaseQuery::default() };
+    assert_eq!(found(within("192.0.2.2/31")).await, (2, vec![3, 2]), "held or seen there");
+    assert_eq!(found(within("192.0.2.200/32")).await, (1, vec![3]));
+    let scoped = |text: &str| CaseQuery { scope: vec![net(text)], ..CaseQuery::default() };
+    assert_eq!(found(scoped("192.0.2.2/31")).await, (1, vec![2]), "evidence places only lines that hold nothing");
+    let page =
+        CaseQuery { limit: 1, after: Some(CaseId(3)), ids: [1, 2, 3, 99].map(CaseId).into(), ..within("192.0.2.0/24") };
+    assert_eq!(found(page).await, (3, vec![2]));
+    let other = CaseQuery { cause: Some(CauseKey::new("open-telnet")), ..CaseQuery::default() };
+    assert_eq!(found(other).await, (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_plan_is_compared_with_what_stands_behind_the_wall() {
+    let (office, _folder, _) = office().await;
+    let plan = office.plan().await.unwrap();
+    let wall = &plan.enforcers[0];
+    assert_eq!((plan.desired, wall.actual, wall.surplus_total, wall.missing_total), (0, Some(1), 1, 0));
 }
