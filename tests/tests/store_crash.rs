@@ -45,7 +45,7 @@ fn child_appends_until_it_is_killed() {
         for number in next..next + MOST {
             // Snapshots and erasing are in the way of the knife, too.
             if number.is_multiple_of(7) {
-                store.snapshot(last, vec![number as u8; 100_000]).await.unwrap();
+                store.snapshot(last, move || Ok(vec![number as u8; 100_000])).await.unwrap();
             }
             last = store.append(last, batch(number)).await.unwrap();
             let mut out = std::io::stdout().lock();

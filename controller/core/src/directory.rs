@@ -205,59 +205,26 @@ impl Directory {
         found
     }
 
-    /// Forgets sessions that ended before a time. Returns how many.
-    pub fn forget_before(&mut self, before: Timestamp) -> usize {
-        let had = self.sessions;
-        let mut left = 0;
-        self.v4.retain(|_, tenures| {
-            tenures.retain(|t| t.to >= before);
-            left += tenures.len();
-            !tenures.is_empty()
-        });
-        let lengths = &mut self.lengths;
-        self.v6.retain(|(_, len), tenures| {
-            tenures.retain(|t| t.to >= before);
-            left += tenures.len();
-            if tenures.is_empty() {
-                drop_length(lengths, *len);
-            }
-            !tenures.is_empty()
-        });
-        self.sessions = left;
-        if left < had {
-            self.rebuild_lines();
+    /// Forgets one session; the key is that of [`Directory::record`]. One that is not known changes nothing.
+    pub fn forget(&mut self, session: &Session) {
+        let (line, holding, of) = (session.line, session.holding, ports(session.holding));
+        self.drop_tenures(holding, |t| t.line == line && t.ports == of && t.from == session.from);
+        if self.tenures(holding).iter().any(|t| t.line == line && t.ports == of) {
+            return;
         }
-        had - left
+        if let Some(holdings) = self.lines.get_mut(&line) {
+            holdings.retain(|h| *h != holding);
+            if holdings.is_empty() {
+                self.lines.remove(&line);
+            }
+        }
     }
 
     /// Forgets one line wholly.
     pub fn forget_line(&mut self, line: LineNo) {
         for holding in self.lines.remove(&line).unwrap_or_default() {
-            let before = tally(self.tenures(holding));
-            match holding {
-                Holding::V4(a) | Holding::V4Ports(a, ..) => {
-                    if let Some(tenures) = self.v4.get_mut(&a) {
-                        tenures.retain(|t| t.line != line);
-                        if tenures.is_empty() {
-                            self.v4.remove(&a);
-                        }
-                    }
-                }
-                Holding::V6(net) => {
-                    if let Some(tenures) = self.v6.get_mut(&key6(net)) {
-                        tenures.retain(|t| t.line != line);
-                        if tenures.is_empty() {
-                            self.v6.remove(&key6(net));
-                            drop_length(&mut self.lengths, net.prefix_len());
-                        }
-                    }
-                }
-            }
-            let after = tally(self.tenures(holding));
-            self.live = self.live + after.0 - before.0;
-            self.conflicts = self.conflicts + after.1 - before.1;
+            self.drop_tenures(holding, |t| t.line == line);
         }
-        self.sessions = self.v4.values().map(Vec::len).sum::<usize>() + self.v6.values().map(Vec::len).sum::<usize>();
     }
 
     /// Addresses and prefixes that two live sessions of different lines claim with the same bounds.
@@ -328,13 +295,30 @@ impl Directory {
         found.map_or(&[], Vec::as_slice)
     }
 
-    fn rebuild_lines(&mut self) {
-        let mut lines = std::mem::take(&mut self.lines);
-        lines.retain(|line, holdings| {
-            holdings.retain(|h| self.tenures(*h).iter().any(|t| t.line == *line && t.ports == ports(*h)));
-            !holdings.is_empty()
-        });
-        self.lines = lines;
+    fn drop_tenures(&mut self, holding: Holding, gone: impl Fn(&Tenure) -> bool) {
+        let tenures = match holding {
+            Holding::V4(a) | Holding::V4Ports(a, ..) => self.v4.get_mut(&a),
+            Holding::V6(net) => self.v6.get_mut(&key6(net)),
+        };
+        let Some(tenures) = tenures else { return };
+        let (before, had) = (tally(tenures), tenures.len());
+        tenures.retain(|t| !gone(t));
+        let (after, left) = (tally(tenures), tenures.len());
+        self.sessions = self.sessions + left - had;
+        self.live = self.live + after.0 - before.0;
+        self.conflicts = self.conflicts + after.1 - before.1;
+        if left > 0 {
+            return;
+        }
+        match holding {
+            Holding::V4(a) | Holding::V4Ports(a, ..) => {
+                self.v4.remove(&a);
+            }
+            Holding::V6(net) => {
+                self.v6.remove(&key6(net));
+                drop_length(&mut self.lengths, net.prefix_len());
+            }
+        }
     }
 }
 

@@ -88,7 +88,7 @@ pub struct Feed {
     /// Who delivers.
     pub source: SourceName,
     /// The source's report type, for example `scan_telnet`; empty for a source that has only one.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    #[serde(default)]
     pub report: SmolStr,
 }
 

@@ -91,6 +91,12 @@ impl Lines {
         }
     }
 
+    /// Forgets a line wholly: its record has left the store.
+    pub fn forget(&mut self, number: LineNo) {
+        self.purge(number);
+        self.by_number.remove(&number);
+    }
+
     /// How many lines are known.
     pub fn len(&self) -> usize {
         self.by_id.len()

@@ -82,6 +82,11 @@ pub struct Retention {
     pub sessions: Span,
     /// Notes and reasons, counted from the closing of the case.
     pub texts: Span,
+    /// Who a line is and what its contract says, counted from the end of its last session, and not while a session, a
+    /// sighting, a text or an open case names it, or one that ended within this time.
+    pub lines: Span,
+    /// Rows of deliveries that wait for a person, counted from arrival.
+    pub held: Span,
 }
 
 /// Releases on trust.
@@ -174,7 +179,13 @@ impl Default for Caps {
 
 impl Default for Retention {
     fn default() -> Self {
-        Self { sightings: Span::from_days(90), sessions: Span::from_days(14), texts: Span::from_days(180) }
+        Self {
+            sightings: Span::from_days(90),
+            sessions: Span::from_days(14),
+            texts: Span::from_days(180),
+            lines: Span::from_days(90),
+            held: Span::from_days(14),
+        }
     }
 }
 

@@ -93,9 +93,8 @@ pub struct Trouble {
     pub device: Option<SmolStr>,
 }
 
-/// Where a case stands.
+/// Where a case stands. Never in the log; in snapshots, whose format has no names and so no room for a tag by name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "state", rename_all = "lowercase")]
 pub enum State {
     /// The subscriber was warned.
     Warned {

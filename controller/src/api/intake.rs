@@ -81,6 +81,7 @@ pub fn routes() -> Router<Desk> {
         .route("/sessions", post(sessions))
         .route("/deliveries", get(deliveries))
         .route("/deliveries/{delivery}/accept", post(accept))
+        .route("/deliveries/{delivery}/refuse", post(refuse))
         .route("/unattributed", get(unattributed))
 }
 
@@ -292,6 +293,20 @@ pub async fn accept_held(desk: &Desk, staff: &Staff, number: u64) -> Result<Inta
     staff.needs_everything(Role::Operator)?;
     let taken = desk.office.accept_held(number, staff.actor()).await?;
     taken.ok_or_else(|| Problem::not_found(format!("no delivery {number} is held")))
+}
+
+async fn refuse(State(desk): State<Desk>, staff: Staff, Path(number): Path<u64>) -> Result<Json<()>, Problem> {
+    refuse_held(&desk, &staff, number).await.map(Json)
+}
+
+/// Refuses a held delivery.
+///
+/// # Errors
+/// 404 when none with this number is held.
+pub async fn refuse_held(desk: &Desk, staff: &Staff, number: u64) -> Result<(), Problem> {
+    staff.needs_everything(Role::Operator)?;
+    let refused = desk.office.refuse_held(number, staff.actor()).await?;
+    refused.then_some(()).ok_or_else(|| Problem::not_found(format!("no delivery {number} is held")))
 }
 
 async fn unattributed(

@@ -20,7 +20,7 @@ pub trait Office: Send + Sync + 'static {
     /// Follows a command, or refuses it and changes nothing.
     async fn wish(&self, wish: Wish) -> Result<Done, EngineError>;
 
-    /// Takes a delivery in. The same content twice changes nothing.
+    /// Takes a delivery in. The same content twice changes nothing, or completes one that broke off on the way.
     async fn intake(&self, intake: Intake) -> Result<IntakeReport, EngineError>;
 
     /// Takes session changes in.
@@ -44,8 +44,12 @@ pub trait Office: Send + Sync + 'static {
     /// The newest deliveries, newest first.
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError>;
 
-    /// Takes in a delivery that was held. None if none with this number is held.
+    /// Takes in a delivery that was held, also one that broke off while it was taken in. None if none with this number is
+    /// held.
     async fn accept_held(&self, delivery: u64, by: Actor) -> Result<Option<IntakeReport>, EngineError>;
+
+    /// Refuses a delivery that was held; its rows are gone then. False if none with this number is held.
+    async fn refuse_held(&self, delivery: u64, by: Actor) -> Result<bool, EngineError>;
 
     /// The newest sightings that became no evidence, each with the reason, newest first.
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError>;

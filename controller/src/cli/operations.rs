@@ -16,6 +16,7 @@ use crate::api::plain;
 use crate::console::{pages, words};
 use crate::daemon::emergency;
 use crate::engine::handle::IntakeReport;
+use crate::store::DeliveryState;
 use crate::store::{self, VerifyError};
 
 /// A daemon on this node takes a connection within this time, or there is none.
@@ -86,14 +87,16 @@ pub enum Delivery {
     /// The newest deliveries.
     List(StatusOf),
     /// Take a held one in.
-    Accept(Accept),
+    Accept(Decide),
+    /// Refuse a held one; its rows are gone then.
+    Refuse(Decide),
     /// The newest sightings that accuse nobody, with the reason.
     Unattributed(StatusOf),
 }
 
-/// `delivery accept`.
+/// `delivery accept` and `delivery refuse`.
 #[derive(Debug, Args)]
-pub struct Accept {
+pub struct Decide {
     /// Its number.
     delivery: u64,
     #[command(flatten)]
@@ -324,7 +327,10 @@ impl Delivery {
                         plain::short(&d.report, 40),
                         plain::short(&d.name, 80),
                         format!("{}{usual}", d.rows),
-                        format!("{:?}", d.state).to_lowercase(),
+                        match d.state {
+                            DeliveryState::Receiving => "not complete".to_owned(),
+                            state => format!("{state:?}").to_lowercase(),
+                        },
                     ]);
                 }
                 println!("{shown}");
@@ -334,6 +340,11 @@ impl Delivery {
                 let report: IntakeReport =
                     Client::new(&c.remote)?.post(&format!("/deliveries/{}/accept", c.delivery), &json!({}))?;
                 println!("{} taken in, {} cases opened", report.taken, report.opened.len());
+                Ok(())
+            }
+            Self::Refuse(c) => {
+                let () = Client::new(&c.remote)?.post(&format!("/deliveries/{}/refuse", c.delivery), &json!({}))?;
+                println!("refused");
                 Ok(())
             }
             Self::Unattributed(c) => {

@@ -165,6 +165,17 @@ pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
     }
 }
 
+/// Refuses a held delivery.
+pub async fn refuse(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
+    match intake::refuse_held(&desk, &form.visitor.staff, number).await {
+        Ok(()) => {
+            desk.sessions.leave_notice(&form.visitor.cookie, format!("Delivery {number} refused; its rows are gone."));
+            Redirect::to("/deliveries").into_response()
+        }
+        Err(problem) => pages::refused(&desk, &form.visitor, problem).await,
+    }
+}
+
 /// Stops new enforcement.
 pub async fn halt(State(desk): State<Desk>, form: OwnForm) -> Response {
     let because = form.field("reason").unwrap_or_default().to_owned();

@@ -42,6 +42,7 @@ pub fn routes() -> Router<Desk> {
         .route("/residents", get(pages::residents))
         .route("/deliveries", get(pages::deliveries))
         .route("/deliveries/{delivery}/accept", post(forms::accept))
+        .route("/deliveries/{delivery}/refuse", post(forms::refuse))
         .route("/unattributed", get(pages::unattributed))
         .route("/health", get(pages::health))
         .route("/halt", post(forms::halt))

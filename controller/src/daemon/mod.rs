@@ -52,6 +52,9 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(2);
 /// Gauges that nobody pushes are refreshed this often.
 const READINESS_EVERY: Duration = Duration::from_secs(1);
 
+/// Held deliveries are kept for days.
+const HELD_LOOKED_AT_EVERY: Duration = Duration::from_secs(3_600);
+
 /// Everything under way may take this long when stopping.
 const GRACE: Duration = Duration::from_secs(15);
 
@@ -144,6 +147,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         wall: Arc::new(OfficeWall { walls: walls.clone(), clock: Arc::clone(&clock) }),
         metrics: Arc::clone(&metrics),
         held: config.data_dir.join("held"),
+        deciding: tokio::sync::Mutex::default(),
         started_at,
         policy_problem: Arc::new(ArcSwapOption::empty()),
     });
@@ -162,6 +166,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     );
     tasks.spawn(dispatch_rescans(rescans, rescan_asked, stopping.clone()));
     tasks.spawn(read_counters(Arc::clone(&counters), stopping.clone()));
+    tasks.spawn(expire_held(Arc::clone(&office), stopping.clone()));
     tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
 
     if let (Some(settings), Some((udp, tcp))) = (config.dns.clone(), dns_sockets) {
@@ -291,6 +296,22 @@ async fn read_counters(counters: Arc<WallCounters>, stopping: watch::Receiver<bo
         tokio::select! {
             () = &mut stop => return,
             _ = turn.tick() => counters.refresh().await,
+        }
+    }
+}
+
+async fn expire_held(office: Arc<EngineOffice>, stopping: watch::Receiver<bool>) {
+    let mut turn = tokio::time::interval(HELD_LOOKED_AT_EVERY);
+    let stop = stopped(stopping);
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = turn.tick() => {
+                if let Err(error) = office.expire_held().await {
+                    warn!(%error, "held deliveries past their retention could not be refused; tried again in an hour");
+                }
+            }
         }
     }
 }

@@ -1,4 +1,5 @@
-//! From the store to a running world: snapshot, log after it, lines, sessions, and the sightings that still count.
+//! From the store to a running world: snapshot, log after it, lines and sessions. The sightings that still count follow
+//! while it runs: see [`super::recall`].
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use pratique_core::policy::Policy;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
 
+use super::snapshot;
 use super::turn::Numbers;
 use crate::store::{Store, StoreError};
 
@@ -27,10 +29,10 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
     let mut loaded = store.load().await?;
     let mut cases = Cases::default();
     if let Some((seq, bytes)) = loaded.snapshot.take() {
-        match serde_json::from_slice(&bytes) {
-            Ok(parsed) => cases = parsed,
+        match snapshot::decode(&bytes) {
+            Ok(decoded) => cases = decoded,
             Err(error) => {
-                tracing::warn!(%seq, %error, "the snapshot is of another version; the whole log is replayed instead");
+                tracing::warn!(%seq, error, "the snapshot cannot be used; the whole log is replayed instead");
                 loaded = store.load_whole().await?;
             }
         }
@@ -49,10 +51,6 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
         last_at = last_at.max(event.at);
         world.apply(event);
     }
-    for stored in &loaded.recent {
-        world.recall(&stored.sighting, stored.number, stored.received_at, stored.line, &stored.outcome);
-    }
-    world.forget_used_evidence();
     let nases = loaded.nases.into_iter().map(|(number, name)| (name, number)).collect();
     Ok(Boot {
         world,

@@ -57,7 +57,7 @@ pub struct Wish {
 /// Sightings of one delivery.
 #[derive(Debug)]
 pub struct Intake {
-    /// The delivery; its number is given by the engine.
+    /// The delivery; its number is given by the engine where it has none. One with a number is recorded once more.
     pub delivery: Delivery,
     /// Its rows.
     pub sightings: Vec<Sighting>,
@@ -118,6 +118,7 @@ pub(super) enum Input {
     Policy(Arc<Policy>, Reply<()>),
     Purge(LineNo, Actor, Reply<u64>),
     Wall(Vec<Attempt>, Timestamp),
+    Number(Reply<u64>),
     Read(Look),
     Stop(oneshot::Sender<()>),
 }
@@ -164,6 +165,14 @@ impl EngineHandle {
     /// Why not; rows before the error stay, and the same delivery may come again.
     pub async fn intake(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
         self.ask(|reply| Input::Intake(Box::new(intake), reply)).await
+    }
+
+    /// A number for a delivery whose rows are put aside before it is recorded. Given once.
+    ///
+    /// # Errors
+    /// When the engine is busy or has stopped.
+    pub async fn delivery_number(&self) -> Result<u64, EngineError> {
+        self.ask(Input::Number).await
     }
 
     /// Takes session changes in; returns when all are durable.

@@ -13,6 +13,9 @@
 
 mod boot;
 pub mod handle;
+mod housekeeping;
+mod recall;
+mod snapshot;
 mod turn;
 mod wall;
 
@@ -22,16 +25,19 @@ use std::time::Duration;
 use pratique_core::command::Command;
 use pratique_core::event::Event;
 use pratique_core::ids::{LineNo, Seq};
+use pratique_core::machine::Image;
 use pratique_core::policy::Policy;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::{Settled, World};
 use tokio::sync::{mpsc, oneshot};
-use tracing::{error, info, warn};
+use tokio::task::JoinHandle;
+use tracing::{error, warn};
 
 use self::handle::{EngineError, EngineHandle, Input, Wish};
+use self::recall::Recall;
 use self::turn::Turn;
 use crate::clock::Clock;
-use crate::store::{Expiry, Store, StoreError};
+use crate::store::{Store, StoreError, StoredSighting};
 
 /// What follows the engine. Called on the loop, after the commit: implementations hand over and return.
 pub trait Outside: Send + 'static {
@@ -69,6 +75,12 @@ pub struct Engine<S: Store, O: Outside> {
     intakes: std::collections::VecDeque<turn::IntakeJob>,
     /// Lines whose purge stands in the log and whose rows are still to be erased.
     to_erase: std::collections::BTreeSet<LineNo>,
+    /// What intake knows of sightings that came before the start.
+    recall: Recall,
+    /// A snapshot that is being written.
+    writing: Option<JoinHandle<Result<(), StoreError>>>,
+    /// Retention that is being carried out.
+    chore: Option<housekeeping::Chore>,
 }
 
 /// At most so many inputs share one transaction: bounds the time a person waits behind a storm.
@@ -77,8 +89,8 @@ const PER_TURN: usize = 512;
 /// A snapshot after so many events: a restart then replays at most as many.
 const SNAPSHOT_EVERY: u64 = 100_000;
 
-/// Retention and forgetting run this often.
-const HOUSEKEEPING_EVERY: Span = Span::from_hours(1);
+/// After one that could not be written, the next is tried after so many.
+const SNAPSHOT_AGAIN: u64 = 10_000;
 
 /// After a failed append the store is left alone this long, except by releases.
 const REST_AFTER_FAILURE: Span = Span::from_secs(5);
@@ -137,6 +149,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
             tick_at: now,
             intakes: std::collections::VecDeque::new(),
             to_erase: std::collections::BTreeSet::new(),
+            recall: Recall::Whole,
+            writing: None,
+            chore: None,
         };
         let mut turn = Turn::default();
         let now = engine.now();
@@ -149,6 +164,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         }
         free_protected(&mut turn, &mut engine.world, now);
         engine.commit(turn, now).await?;
+        // Behind what lines wait for.
+        engine.recall = Recall::begin(&engine.store);
         Ok((engine, handle))
     }
 
@@ -168,36 +185,54 @@ impl<S: Store, O: Outside> Engine<S, O> {
             let mut turn = Turn::default();
             if let Some(done) = self.take(&mut turn, input, now) {
                 self.finish(turn, now).await;
-                self.snapshot().await;
+                self.erase().await;
+                self.last_snapshot().await;
                 let _asker_gone = done.send(()).is_err();
                 return;
             }
             self.finish(turn, now).await;
-            if self.since_snapshot >= SNAPSHOT_EVERY {
-                self.snapshot().await;
-            }
-            if now >= self.housekeeping_at && !self.ahead {
-                self.housekeeping_at = now.plus(HOUSEKEEPING_EVERY);
-                self.housekeeping(now).await;
-            }
+            self.snapshot().await;
+            self.housekeeping(now).await;
         }
     }
 
-    /// The next input; none when a deadline came or an intake has rows left. Channel closed counts as stop.
+    /// The next input; none when a deadline came, or when there is work without one: an intake with rows left, retention
+    /// that is being carried out, known sightings that were read. Channel closed counts as stop.
     async fn next_input(&mut self) -> Option<Input> {
-        if !self.intakes.is_empty() {
+        let intake = !self.intakes.is_empty() && self.recall.is_whole();
+        if intake || (self.chore.is_some() && self.may_keep_house()) {
             return self.inputs.try_recv().ok();
         }
         let now = self.now();
         let deadline = self.world.cases().next_deadline().map_or(LONGEST_SLEEP, |d| d.since(now).to_std());
         let sleep = if self.may_try(false, now) { deadline.min(LONGEST_SLEEP) } else { SLEEP_WHILE_UNWELL };
-        match tokio::time::timeout(sleep, self.inputs.recv()).await {
+        let input = tokio::select! {
+            input = tokio::time::timeout(sleep, self.inputs.recv()) => input,
+            piece = self.recall.piece() => {
+                self.recalled(piece);
+                return None;
+            }
+        };
+        match input {
             Ok(Some(input)) => Some(input),
             Ok(None) => {
                 let (done, _) = oneshot::channel();
                 Some(Input::Stop(done))
             }
             Err(_) => None,
+        }
+    }
+
+    fn recalled(&mut self, piece: Result<Vec<StoredSighting>, StoreError>) {
+        match piece {
+            Ok(piece) => self.recall.take(piece, &mut self.world, &self.store),
+            Err(error) => {
+                warn!(%error, "known sightings could not be read; deliveries wait for them");
+                self.recall.fail();
+                for job in self.intakes.drain(..) {
+                    job.fail(&error.to_string());
+                }
+            }
         }
     }
 
@@ -225,6 +260,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 }
                 Input::Intake(intake, reply) => {
                     if self.may_try(false, now) {
+                        self.recall.resume(&self.store);
                         self.intakes.push_back(turn::IntakeJob::new(*intake, reply, &mut self.numbers, now));
                     } else {
                         turn::refuse(reply, self.unwell());
@@ -253,6 +289,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
                     }
                     turn.quietly(&mut self.world, &Command::WallWatched { until: read_at }, now);
                 }
+                Input::Number(reply) => {
+                    let _asker_gone = reply.send(Ok(self.numbers.next_delivery())).is_err();
+                }
                 // Answered after the commit: nobody hears of what is not stored.
                 Input::Read(look) => turn.reads.push(look),
             }
@@ -268,7 +307,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if self.unwell_until.is_some() && !turn.batch.is_empty() {
             return None;
         }
-        if let Some(job) = self.intakes.front_mut()
+        if self.recall.is_whole()
+            && let Some(job) = self.intakes.front_mut()
             && turn.intake(&mut self.world, &mut self.numbers, job, now)
             && let Some(job) = self.intakes.pop_front()
         {
@@ -351,7 +391,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
     async fn erase(&mut self) {
         for line in std::mem::take(&mut self.to_erase) {
             if let Err(error) = self.store.purge(line).await {
-                warn!(%error, "a purge was logged but not carried out; it is tried again within the hour");
+                warn!(%error, "a purge was logged but not carried out; it is tried again within the hour, and at the end");
                 self.to_erase.insert(line);
             }
         }
@@ -363,7 +403,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
         match boot::load(&mut self.store, policy, now).await {
             Ok(boot) => {
                 self.world = boot.world.with_plan_of(&mut self.world);
+                // Of deliveries that failed, files may bear the numbers.
+                let given = self.numbers.delivery;
                 self.numbers = boot.numbers;
+                self.numbers.delivery = self.numbers.delivery.max(given);
+                self.recall = Recall::begin(&self.store);
                 self.last = boot.last;
                 self.ahead = false;
                 self.wall = wall::Counters::default();
@@ -391,33 +435,40 @@ impl<S: Store, O: Outside> Engine<S, O> {
         EngineError::Store(self.unwell_until.as_ref().map_or_else(String::new, |(_, why)| why.clone()))
     }
 
+    /// Has a snapshot written beside the loop when enough has happened, and hears how the last one went.
     async fn snapshot(&mut self) {
-        if self.ahead {
-            // It would bring back at the next start what never was stored.
-            return;
+        if let Some(writing) = self.writing.take_if(|w| w.is_finished()) {
+            self.written(writing).await;
         }
-        match serde_json::to_vec(self.world.cases()) {
-            Ok(state) => match self.store.snapshot(self.last, state).await {
-                Ok(()) => self.since_snapshot = 0,
-                Err(error) => warn!(%error, "no snapshot was written; the next start replays more of the log"),
-            },
-            Err(error) => warn!(%error, "no snapshot could be made; the next start replays more of the log"),
+        // Ahead, it would bring back at the next start what never was stored.
+        if self.writing.is_none() && self.since_snapshot >= SNAPSHOT_EVERY && !self.ahead {
+            self.writing = Some(self.write_snapshot());
         }
     }
 
-    async fn housekeeping(&mut self, now: Timestamp) {
-        self.erase().await;
-        let keep = &self.world.policy().global.retention;
-        let (sightings, sessions, texts) = (now.minus(keep.sightings), now.minus(keep.sessions), now.minus(keep.texts));
-        let open = self.world.cases().iter().filter(|c| c.is_open()).map(|c| c.id).min();
-        let expiry = Expiry { sightings, sessions, texts, open_cases_from: open };
-        match self.store.expire(&expiry).await {
-            Ok(0) => {}
-            Ok(rows) => info!(rows, "personal data past their retention were erased"),
-            Err(error) => warn!(%error, "retention could not be carried out; it is tried again in an hour"),
+    /// One of the very end, so that the next start replays nothing.
+    async fn last_snapshot(&mut self) {
+        if let Some(writing) = self.writing.take() {
+            self.written(writing).await;
         }
-        self.world.forget_sessions_before(sessions);
-        self.world.forget_sightings(now);
+        if self.since_snapshot > 0 && !self.ahead {
+            let writing = self.write_snapshot();
+            self.written(writing).await;
+        }
+    }
+
+    fn write_snapshot(&mut self) -> JoinHandle<Result<(), StoreError>> {
+        self.since_snapshot = 0;
+        let image = Image::from(self.world.cases());
+        tokio::spawn(self.store.snapshot(self.last, move || snapshot::encode(&image)))
+    }
+
+    async fn written(&mut self, writing: JoinHandle<Result<(), StoreError>>) {
+        let written = writing.await.unwrap_or_else(|e| Err(StoreError::Other(format!("writing it broke off: {e}"))));
+        if let Err(error) = written {
+            warn!(%error, "no snapshot was written; the next start replays more of the log");
+            self.since_snapshot = self.since_snapshot.max(SNAPSHOT_EVERY - SNAPSHOT_AGAIN);
+        }
     }
 
     /// The time of this turn: never before the last event's.

@@ -1,12 +1,14 @@
 //! The loop with a real store, a fake clock, and a store that fails when told to.
 
+mod deliveries;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use pratique_core::event::{Actor, Body, CaseEvent};
-use pratique_core::ids::{CaseId, LineNo, TextRef};
+use pratique_core::ids::{CaseId, LineNo, SightingNo, TextRef};
 use pratique_core::plan::Element;
 use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
@@ -16,7 +18,7 @@ use pratique_core::state::StateName;
 use super::handle::{Intake, SessionChange, Wish};
 use super::*;
 use crate::enforce::Attempt;
-use crate::store::{Batch, Delivery, DeliveryState, Loaded, Options, Reader, SqliteStore};
+use crate::store::{Batch, Delivery, DeliveryState, Expired, Expiry, Loaded, Mark, Options, Reader, SqliteStore};
 
 /// 2026-02-15T12:00:00Z, in seconds.
 const NOON: i64 = 1_771_156_800;
@@ -33,6 +35,8 @@ impl Clock for Hand {
 struct Fragile {
     store: SqliteStore,
     full: Arc<AtomicBool>,
+    /// So many appends with sightings still go in before the disk is full; none counted at zero.
+    full_after: Arc<AtomicUsize>,
     /// Reading fails too.
     dead: Arc<AtomicBool>,
     /// Somebody else has appended.
@@ -58,13 +62,34 @@ impl Store for Fragile {
         if self.full.load(Ordering::SeqCst) && !batch.frees_only() {
             return Err(StoreError::Full("test".into()));
         }
-        self.store.append(expected, batch).await
+        let sightings = !batch.sightings.is_empty();
+        let appended = self.store.append(expected, batch).await;
+        if sightings && self.full_after.load(Ordering::SeqCst) > 0 {
+            self.full.store(self.full_after.fetch_sub(1, Ordering::SeqCst) == 1, Ordering::SeqCst);
+        }
+        appended
     }
-    async fn snapshot(&mut self, at: Seq, state: Vec<u8>) -> Result<(), StoreError> {
-        self.store.snapshot(at, state).await
+    fn recent(
+        &self,
+        after: Option<(Timestamp, SightingNo)>,
+    ) -> impl Future<Output = Result<Vec<StoredSighting>, StoreError>> + Send + 'static {
+        let (dead, recent) = (Arc::clone(&self.dead), self.store.recent(after));
+        async move {
+            if dead.load(Ordering::SeqCst) {
+                return Err(StoreError::Io("test".into()));
+            }
+            recent.await
+        }
     }
-    async fn expire(&mut self, before: &Expiry) -> Result<u64, StoreError> {
-        self.store.expire(before).await
+    fn snapshot(
+        &self,
+        at: Seq,
+        state: impl FnOnce() -> Result<Vec<u8>, String> + Send + 'static,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        self.store.snapshot(at, state)
+    }
+    async fn expire(&mut self, before: &Expiry, from: Mark) -> Result<Expired, StoreError> {
+        self.store.expire(before, from).await
     }
     async fn purge(&mut self, line: LineNo) -> Result<u64, StoreError> {
         if self.unerasable.load(Ordering::SeqCst) {
@@ -119,13 +144,14 @@ struct Bench {
     folder: tempfile::TempDir,
     clock: Arc<Hand>,
     full: Arc<AtomicBool>,
+    full_after: Arc<AtomicUsize>,
     dead: Arc<AtomicBool>,
     fenced: Arc<AtomicBool>,
     unerasable: Arc<AtomicBool>,
     seen: Seen,
     handle: EngineHandle,
     reader: Arc<dyn Reader>,
-    task: tokio::task::JoinHandle<()>,
+    task: JoinHandle<()>,
 }
 
 fn policy() -> Arc<Policy> {
@@ -145,29 +171,51 @@ impl Bench {
     }
 
     async fn under(folder: tempfile::TempDir, policy: Arc<Policy>) -> Self {
+        Self::start(folder, policy, |_| ()).await
+    }
+
+    /// `loaded` is called with the switch that makes reading fail, before the engine runs.
+    async fn start(folder: tempfile::TempDir, policy: Arc<Policy>, loaded: impl FnOnce(&AtomicBool)) -> Self {
         let clock = Arc::new(Hand(AtomicI64::new(NOON * 1000)));
         let (full, seen) = (Arc::new(AtomicBool::new(false)), Seen::default());
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
         let reader = store.reader();
         let (dead, fenced) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let unerasable = Arc::new(AtomicBool::new(false));
+        let full_after = Arc::new(AtomicUsize::new(0));
         let store = Fragile {
             store,
             full: full.clone(),
+            full_after: full_after.clone(),
             dead: dead.clone(),
             fenced: fenced.clone(),
             unerasable: unerasable.clone(),
         };
         let (engine, handle) = Engine::load(store, policy, clock.clone(), seen.clone(), |_| Vec::new()).await.unwrap();
+        loaded(&dead);
         let task = tokio::spawn(engine.run());
-        Self { folder, clock, full, dead, fenced, unerasable, seen, handle, reader, task }
+        Self { folder, clock, full, full_after, dead, fenced, unerasable, seen, handle, reader, task }
+    }
+
+    async fn stored(&self, numbers: &[u64]) -> Vec<(Option<CaseId>, String)> {
+        let numbers: Vec<SightingNo> = numbers.iter().copied().map(SightingNo).collect();
+        let stored = self.reader.sightings(&numbers).await.unwrap();
+        stored.into_iter().map(|s| (s.case, s.outcome.to_string())).collect()
+    }
+
+    async fn states(&self) -> Vec<(u64, DeliveryState)> {
+        self.reader.deliveries(10).await.unwrap().iter().map(|d| (d.number, d.state)).collect()
     }
 
     /// As a crash does: nothing is written any more.
     async fn crash(self) -> Self {
+        self.crash_into(|_| ()).await
+    }
+
+    async fn crash_into(self, loaded: impl FnOnce(&AtomicBool)) -> Self {
         self.task.abort();
         let _aborted = self.task.await.is_err();
-        Self::at(self.folder).await
+        Self::start(self.folder, policy(), loaded).await
     }
 
     async fn home(&self, who: &str, address: &str) {
@@ -192,32 +240,46 @@ impl Bench {
         addresses: &[&str],
         cause: &str,
     ) -> Result<handle::IntakeReport, EngineError> {
-        let sighting = |a: &&str| Sighting {
-            source: source.into(),
+        let mut intake = self.intake_of(addresses.iter().map(|a| self.sighting(a, cause, 23)).collect());
+        intake.delivery.source = source.into();
+        intake.sightings.iter_mut().for_each(|s| s.source = source.into());
+        self.handle.intake(intake).await
+    }
+
+    async fn report_of(&self, sightings: Vec<Sighting>) -> Result<handle::IntakeReport, EngineError> {
+        self.handle.intake(self.intake_of(sightings)).await
+    }
+
+    fn sighting(&self, address: &str, cause: &str, port: u16) -> Sighting {
+        Sighting {
+            source: "shadowserver".into(),
             report: "test".into(),
             cause: cause.into(),
-            address: a.parse().unwrap(),
-            port: Some(23),
+            address: address.parse().unwrap(),
+            port: Some(port),
             transport: Some(Transport::Tcp),
             observed_at: Timestamp::from_secs(NOON - 3600),
             clock_error: Span::from_secs(60),
             severity: Severity::High,
             device: None,
             detail: Vec::new(),
-        };
+        }
+    }
+
+    fn intake_of(&self, sightings: Vec<Sighting>) -> Intake {
+        let content: Vec<String> = sightings.iter().map(|s| s.address.to_string()).collect();
         let delivery = Delivery {
             number: 0,
-            source: source.into(),
+            source: "shadowserver".into(),
             report: "test".into(),
             name: "api".into(),
-            content: TextRef::of(&addresses.join(",")),
+            content: TextRef::of(&content.join(",")),
             received_at: Timestamp::MIN,
             state: DeliveryState::Accepted,
-            rows: addresses.len() as u64,
+            rows: sightings.len() as u64,
             refused: Vec::new(),
         };
-        let sightings = addresses.iter().map(sighting).collect();
-        self.handle.intake(Intake { delivery, sightings, covers_until: None }).await
+        Intake { delivery, sightings, covers_until: None }
     }
 
     async fn approve(&self, case: u64) -> Result<handle::Done, EngineError> {
@@ -285,7 +347,7 @@ async fn the_same_observation_through_a_reseller_is_one_sighting_with_two_source
     }
     let count = b.handle.read(|w, _| w.cases().get(CaseId(1)).map(|c| c.troubles[0].count)).await.unwrap();
     assert_eq!(count, Some(1));
-    let stored = b.reader.sightings(&[pratique_core::ids::SightingNo(1)]).await.unwrap();
+    let stored = b.reader.sightings(&[SightingNo(1)]).await.unwrap();
     assert_eq!(stored[0].also_from, ["reseller"]);
 }
 
@@ -451,6 +513,8 @@ async fn a_writer_that_no_longer_leads_leaves_wall_and_snapshots_alone() {
 #[tokio::test]
 async fn a_policy_that_was_not_stored_is_not_in_force() {
     let b = Bench::new().await;
+    // Deliveries no longer wait for what came before the start: the next shares its turn with the policy.
+    b.report(&["192.0.2.9"], "mirai").await.unwrap();
     b.full.store(true, Ordering::SeqCst);
     let mut other = policy().as_ref().clone();
     other.digest = TextRef([9; 32]);

@@ -16,7 +16,7 @@ use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 
 use super::handle::{Done, EngineError, Intake, IntakeReport, Reply, SessionChange, SessionReport, Wish};
-use crate::store::{Batch, Delivery, LineRecord, StoredSighting};
+use crate::store::{Batch, Delivery, DeliveryState, LineRecord, StoredSighting};
 use pratique_core::directory::Effect;
 
 /// Called once the batch is durable, or with the store's error.
@@ -37,6 +37,13 @@ pub(super) struct Numbers {
     pub(super) sighting: SightingNo,
     pub(super) delivery: u64,
     pub(super) nases: FxHashMap<SmolStr, u16>,
+}
+
+impl Numbers {
+    pub(super) const fn next_delivery(&mut self) -> u64 {
+        self.delivery = self.delivery.saturating_add(1);
+        self.delivery
+    }
 }
 
 /// A delivery on its way in, a piece per turn, so that people do not wait behind it.
@@ -199,10 +206,11 @@ impl Turn {
         job: &mut IntakeJob,
         now: Timestamp,
     ) -> bool {
-        if !job.began {
-            job.began = true;
-            self.batch.deliveries.push(job.delivery.clone());
+        if !job.began && job.sightings.len() > PIECE {
+            // Broken off on the way, it must not look as if all of it had come.
+            self.batch.deliveries.push(Delivery { state: DeliveryState::Receiving, ..job.delivery.clone() });
         }
+        job.began = true;
         for sighting in job.sightings.by_ref().take(PIECE) {
             let next = SightingNo(numbers.sighting.0.saturating_add(1));
             let sighted = world.sight(&sighting, next, now);
@@ -221,6 +229,7 @@ impl Turn {
                 Body::Case { case, .. } => Some(*case),
                 _ => None,
             });
+            self.batch.matured.extend(matured(&sighted.events, sighted.number));
             self.batch.sightings.push(StoredSighting {
                 number: sighted.number,
                 received_at: now,
@@ -236,6 +245,7 @@ impl Turn {
         if job.sightings.len() > 0 {
             return false;
         }
+        self.batch.deliveries.push(job.delivery.clone());
         if let Some(covers_until) = job.covers_until {
             let feed = Feed { source: job.delivery.source.as_str().into(), report: job.delivery.report.clone() };
             self.quietly(world, &Command::FeedDelivered { feed, covers_until }, now);
@@ -276,10 +286,9 @@ impl Turn {
 impl IntakeJob {
     pub(super) fn new(intake: Intake, reply: Reply<IntakeReport>, numbers: &mut Numbers, now: Timestamp) -> Self {
         let Intake { mut delivery, sightings, covers_until } = intake;
-        // A held delivery that was accepted keeps its number.
+        // A held delivery that was accepted keeps its number, and so does one that is completed.
         if delivery.number == 0 {
-            numbers.delivery = numbers.delivery.saturating_add(1);
-            delivery.number = numbers.delivery;
+            delivery.number = numbers.next_delivery();
             delivery.received_at = now;
         }
         let report = IntakeReport { delivery: delivery.number, ..IntakeReport::default() };
@@ -290,6 +299,18 @@ impl IntakeJob {
     pub(super) fn fail(self, why: &str) {
         refuse(self.reply, EngineError::Store(why.to_owned()));
     }
+}
+
+/// Sightings before this one that became evidence with it.
+fn matured(events: &[Event], this: SightingNo) -> impl Iterator<Item = (SightingNo, CaseId)> {
+    let of = |event: &Event| match &event.body {
+        Body::Case { case, what: CaseEvent::Opened { evidence, .. } } => {
+            evidence.iter().map(|e| (e.sighting, *case)).collect()
+        }
+        Body::Case { case, what: CaseEvent::EvidenceAdded { evidence, .. } } => vec![(evidence.sighting, *case)],
+        _ => Vec::new(),
+    };
+    events.iter().flat_map(of).filter(move |(sighting, _)| *sighting != this)
 }
 
 fn opened(event: &Event) -> Option<CaseId> {

@@ -12,7 +12,7 @@ use pratique_core::session::Holding;
 use pratique_core::state::{Case, State};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::World;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 use crate::api::dossier::{
@@ -22,43 +22,100 @@ use crate::api::dossier::{
 use crate::api::office::{CaseQuery, MAX_PAGE, visible};
 use crate::store::StoredSighting;
 
-/// Addresses that were seen, by sighting.
-#[derive(Debug, Default)]
-pub(super) struct Evidence(FxHashMap<SightingNo, IpAddr>);
+/// So many cases are looked at before the loop gets its turn again: less than a few milliseconds.
+const PER_LOOK: usize = 4_096;
 
-impl Evidence {
-    pub(super) fn of(stored: &[StoredSighting]) -> Self {
-        Self(stored.iter().map(|s| (s.number, s.sighting.address)).collect())
+/// What is searched for, and what the store knows of it.
+#[derive(Debug)]
+pub(super) struct Search {
+    query: CaseQuery,
+    /// Evidence that was seen in the query's network.
+    in_network: FxHashSet<SightingNo>,
+    /// Addresses of evidence of lines that hold nothing now.
+    placed_by: FxHashMap<SightingNo, IpAddr>,
+}
+
+impl Search {
+    pub(super) fn new(mut query: CaseQuery) -> Self {
+        query.ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
+        query.ids.dedup();
+        Self { query, in_network: FxHashSet::default(), placed_by: FxHashMap::default() }
     }
 
-    fn of_case<'a>(&'a self, case: &'a Case) -> impl Iterator<Item = &'a IpAddr> {
-        case.troubles.iter().flat_map(|t| &t.sightings).filter_map(|n| self.0.get(n))
+    pub(super) const fn network(&self) -> Option<IpNet> {
+        self.query.network
+    }
+
+    pub(super) const fn is_scoped(&self) -> bool {
+        !self.query.scope.is_empty()
+    }
+
+    pub(super) fn ids(&self) -> Vec<CaseId> {
+        self.query.ids.clone()
+    }
+
+    pub(super) fn seen_in_network(&mut self, evidence: Vec<SightingNo>) {
+        self.in_network = evidence.into_iter().collect();
+    }
+
+    pub(super) fn seen_at(&mut self, stored: &[StoredSighting]) {
+        self.placed_by = stored.iter().map(|s| (s.number, s.sighting.address)).collect();
+    }
+
+    /// A piece of the answer, newest first, from the cases below a number; `had` rows are in the answer already. Also where
+    /// the next piece begins, if there is one.
+    pub(super) fn piece(
+        &self,
+        world: &World,
+        below: Option<CaseId>,
+        had: usize,
+        now: Timestamp,
+    ) -> (CasePage, Option<CaseId>) {
+        let (cases, next) = cases_below(world, &self.query.ids, below);
+        let found: Vec<&Case> = cases.into_iter().filter(|c| self.matches(world, c)).collect();
+        let limit = if self.query.limit == 0 { MAX_PAGE } else { self.query.limit.min(MAX_PAGE) };
+        let room = (limit as usize).saturating_sub(had);
+        let total = found.len() as u64;
+        let rows = found.into_iter().filter(|c| self.query.after.is_none_or(|a| c.id < a)).take(room);
+        (CasePage { rows: rows.map(|c| row(world, c, now)).collect(), total }, next)
+    }
+
+    fn matches(&self, world: &World, case: &Case) -> bool {
+        let query = &self.query;
+        let evidence = || case.troubles.iter().flat_map(|t| &t.sightings);
+        let holds = || world.directory().live(case.line).map(net_of);
+        let in_network = |net: &IpNet| {
+            let net = *net;
+            let now = holds().any(|h| net.contains(&h) || h.contains(&net));
+            now || evidence().any(|number| self.in_network.contains(number))
+        };
+        (query.states.is_empty() || query.states.contains(&case.state.name()))
+            && query.cause.as_ref().is_none_or(|cause| case.trouble(cause).is_some())
+            && query.subscriber.as_ref().is_none_or(|s| world.lines.id(case.line) == Some(s))
+            && query.network.as_ref().is_none_or(in_network)
+            && visible(&query.scope, holds(), evidence().filter_map(|number| self.placed_by.get(number)))
     }
 }
 
-/// One page of cases, newest first.
-pub(super) fn page(world: &World, query: &CaseQuery, evidence: &Evidence, now: Timestamp) -> CasePage {
-    let mut found: Vec<&Case> = world.cases().iter().filter(|c| matches(world, c, query, evidence)).collect();
-    found.sort_unstable_by_key(|c| std::cmp::Reverse(c.id));
-    let total = found.len() as u64;
-    let limit = if query.limit == 0 { MAX_PAGE } else { query.limit.min(MAX_PAGE) };
-    let rows = found.into_iter().filter(|c| query.after.is_none_or(|a| c.id < a)).take(limit as usize);
-    CasePage { rows: rows.map(|c| row(world, c, now)).collect(), total }
+/// Evidence of those cases in a piece whose lines hold nothing now.
+pub(super) fn placeless(world: &World, ids: &[CaseId], below: Option<CaseId>) -> (Vec<SightingNo>, Option<CaseId>) {
+    let (cases, next) = cases_below(world, ids, below);
+    let placeless = cases.into_iter().filter(|c| world.directory().live(c.line).next().is_none());
+    (placeless.flat_map(|c| &c.troubles).flat_map(|t| t.sightings.iter().copied()).collect(), next)
 }
 
-fn matches(world: &World, case: &Case, query: &CaseQuery, evidence: &Evidence) -> bool {
-    let holds = || world.directory().live(case.line).map(net_of);
-    let in_network = |net: &IpNet| {
-        let net = *net;
-        let now = holds().any(|h| net.contains(&h) || h.contains(&net));
-        now || evidence.of_case(case).any(|a| net.contains(a))
+/// A bounded number of cases below one, newest first; of these numbers, in descending order, if there are any.
+fn cases_below<'w>(world: &'w World, ids: &[CaseId], below: Option<CaseId>) -> (Vec<&'w Case>, Option<CaseId>) {
+    let mut cases: Vec<&Case> = if ids.is_empty() {
+        world.cases().older_than(below).take(PER_LOOK + 1).collect()
+    } else {
+        let left = ids.iter().filter(|id| below.is_none_or(|b| **id < b));
+        left.filter_map(|id| world.cases().get(*id)).take(PER_LOOK + 1).collect()
     };
-    (query.ids.is_empty() || query.ids.contains(&case.id))
-        && (query.states.is_empty() || query.states.contains(&case.state.name()))
-        && query.cause.as_ref().is_none_or(|cause| case.trouble(cause).is_some())
-        && query.subscriber.as_ref().is_none_or(|s| world.lines.id(case.line) == Some(s))
-        && query.network.as_ref().is_none_or(in_network)
-        && visible(&query.scope, holds(), evidence.of_case(case))
+    let more = cases.len() > PER_LOOK;
+    cases.truncate(PER_LOOK);
+    let next = if more { cases.last().map(|c| c.id) } else { None };
+    (cases, next)
 }
 
 fn net_of(holding: Holding) -> IpNet {

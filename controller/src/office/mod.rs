@@ -17,10 +17,12 @@ use arc_swap::ArcSwapOption;
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, SightingNo, SubscriberId, TextRef};
-use pratique_core::plan::Element;
+use pratique_core::plan::{Element, Plan};
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
+use smol_str::SmolStr;
 
+use self::cases::Search;
 use crate::api::dossier::{
     CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, LineDossier, PlanReport, Purged, ReleasedAll,
     SightingRow, Status, StoryLine,
@@ -32,7 +34,7 @@ use crate::engine::handle::{
     Done, EngineError, EngineHandle, Intake, IntakeReport, SessionChange, SessionReport, Wish,
 };
 use crate::metrics::Metrics;
-use crate::store::{DeliveryState, Reader, StoreError};
+use crate::store::{Delivery, DeliveryState, Reader, StoreError};
 
 /// What the office has to know of an enforcer.
 #[async_trait::async_trait]
@@ -55,6 +57,8 @@ pub struct EngineOffice {
     pub metrics: Arc<Metrics>,
     /// Where held deliveries wait.
     pub held: PathBuf,
+    /// Held by who decides on a held delivery: two decisions on one would take its rows from each other.
+    pub deciding: tokio::sync::Mutex<()>,
     /// When the daemon started.
     pub started_at: Timestamp,
     /// Why the policy on disk is not the one in force.
@@ -72,23 +76,12 @@ impl Office for EngineOffice {
     }
 
     async fn intake(&self, mut intake: Intake) -> Result<IntakeReport, EngineError> {
-        if intake.delivery.state == DeliveryState::Held {
-            held::put(&self.held, &intake)?;
-            intake.sightings.clear();
-            intake.covers_until = None;
+        match intake.delivery.state {
+            DeliveryState::Held => intake = self.hold(intake).await?,
+            DeliveryState::Accepted => self.continue_broken_off(&mut intake).await?,
+            DeliveryState::Receiving | DeliveryState::Refused => {}
         }
-        let meters = &self.metrics.engine;
-        let state = held::state_name(intake.delivery.state);
-        let refused = intake.delivery.refused.clone();
-        let report = self.engine.intake(intake).await?;
-        meters.deliveries.with_label_values(&[state]).inc();
-        for (reason, rows) in refused {
-            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(rows);
-        }
-        for (outcome, n) in &report.outcomes {
-            meters.sightings.with_label_values(&[outcome.as_str()]).inc_by(*n);
-        }
-        Ok(report)
+        self.take_in(intake).await
     }
 
     async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
@@ -105,13 +98,27 @@ impl Office for EngineOffice {
     }
 
     async fn cases(&self, query: CaseQuery) -> Result<CasePage, EngineError> {
-        // Evidence addresses live in the store; a network filter asks there for lines that hold nothing in it now.
-        let evidence = if query.network.is_some() || !query.scope.is_empty() {
-            self.evidence_addresses().await?
-        } else {
-            cases::Evidence::default()
-        };
-        self.engine.read(move |world, now| cases::page(world, &query, &evidence, now)).await
+        // Evidence addresses live in the store. They are asked for before the loop looks at a case.
+        let mut search = Search::new(query);
+        if let Some(network) = search.network() {
+            search.seen_in_network(self.reader.evidence_in(network).await.map_err(unreadable)?);
+        }
+        if search.is_scoped() {
+            let placeless = self.placeless(&search).await?;
+            search.seen_at(&self.reader.sightings(&placeless).await.map_err(unreadable)?);
+        }
+        let search = Arc::new(search);
+        let (mut page, mut below) = (CasePage::default(), None);
+        loop {
+            let (search, had) = (Arc::clone(&search), page.rows.len());
+            let (piece, next) = self.engine.read(move |world, now| search.piece(world, below, had, now)).await?;
+            page.rows.extend(piece.rows);
+            page.total += piece.total;
+            match next {
+                Some(next) => below = Some(next),
+                None => return Ok(page),
+            }
+        }
     }
 
     async fn story(&self, case: CaseId) -> Result<Vec<StoryLine>, EngineError> {
@@ -128,25 +135,10 @@ impl Office for EngineOffice {
     async fn plan(&self) -> Result<PlanReport, EngineError> {
         let observed = self.wall.observe().await;
         let name = self.wall.status().name;
-        self.engine
-            .read(move |world, _| {
-                let plan = world.plan();
-                let mut diff = EnforcerDiff { name, ..EnforcerDiff::default() };
-                match observed {
-                    Err(why) => diff.unreadable = Some(why),
-                    Ok(found) => {
-                        let found = found.unwrap_or_default();
-                        let steps = plan.diff_from(&found);
-                        diff.actual = Some(found.len() as u64);
-                        diff.missing_total = steps.add.len() as u64;
-                        diff.surplus_total = steps.remove.len() as u64;
-                        diff.missing = steps.add.into_iter().take(EnforcerDiff::SHOWN).collect();
-                        diff.surplus = steps.remove.into_iter().take(EnforcerDiff::SHOWN).collect();
-                    }
-                }
-                PlanReport { generation: plan.generation, desired: plan.elements.len() as u64, enforcers: vec![diff] }
-            })
-            .await
+        // A copy is one block of memory; comparing takes longer, and does not keep the loop.
+        let plan = self.engine.read(|world, _| world.plan().clone()).await?;
+        let compared = tokio::task::spawn_blocking(move || compare(&plan, name, observed));
+        compared.await.map_err(|e| EngineError::Store(format!("comparing plan and wall broke off: {e}")))
     }
 
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError> {
@@ -158,7 +150,7 @@ impl Office for EngineOffice {
                     let usual = self.reader.usual_rows(&delivery.source, &delivery.report, 7).await;
                     held::median(usual.map_err(unreadable)?)
                 }
-                DeliveryState::Accepted | DeliveryState::Refused => None,
+                DeliveryState::Receiving | DeliveryState::Accepted | DeliveryState::Refused => None,
             };
             rows.push(DeliveryRow::of(&delivery, usual));
         }
@@ -166,15 +158,11 @@ impl Office for EngineOffice {
     }
 
     async fn accept_held(&self, number: u64, by: Actor) -> Result<Option<IntakeReport>, EngineError> {
-        let deliveries = self.reader.deliveries(held::LOOK_BACK).await.map_err(unreadable)?;
-        let held = deliveries.into_iter().find(|d| d.number == number && d.state == DeliveryState::Held);
-        let Some(delivery) = held else { return Ok(None) };
-        let intake = held::take(&self.held, delivery)?;
-        let content = intake.delivery.content;
-        tracing::info!(delivery = number, by = ?by, "a held delivery was accepted");
-        let report = self.intake(intake).await?;
-        held::forget(&self.held, content);
-        Ok(Some(report))
+        self.accept(number, &by).await
+    }
+
+    async fn refuse_held(&self, number: u64, by: Actor) -> Result<bool, EngineError> {
+        self.refuse(number, &by, "refused by a person").await
     }
 
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError> {
@@ -183,9 +171,11 @@ impl Office for EngineOffice {
     }
 
     async fn evidence(&self, observations: &[Observation]) -> Result<Vec<Vec<SightingNo>>, EngineError> {
-        let causes = observations.iter().map(|o| o.cause.clone()).collect();
-        let numbers = self.engine.read(move |world, _| retraction::candidates(world, &causes)).await?;
-        let stored = self.reader.sightings(&numbers).await.map_err(unreadable)?;
+        let mut addresses: Vec<_> = observations.iter().map(|o| o.address.to_canonical()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let stored = self.reader.evidence_at(&addresses).await.map_err(unreadable)?;
+        let stored = self.engine.read(move |world, _| retraction::of_open_cases(world, stored)).await?;
         Ok(retraction::found(observations, &stored))
     }
 
@@ -236,17 +226,69 @@ impl Office for EngineOffice {
 }
 
 impl EngineOffice {
-    async fn evidence_addresses(&self) -> Result<cases::Evidence, EngineError> {
-        let numbers = self.engine.read(|world, _| {
-            let of = |c: &Case| c.troubles.iter().flat_map(|t| t.sightings.clone()).collect::<Vec<_>>();
-            world.cases().iter().flat_map(of).collect::<Vec<_>>()
-        });
-        let numbers = numbers.await?;
-        let stored = self.reader.sightings(&numbers).await.map_err(unreadable)?;
-        Ok(cases::Evidence::of(&stored))
+    /// Into the engine, and onto the gauges.
+    async fn take_in(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
+        let meters = &self.metrics.engine;
+        let state = intake.delivery.state.as_str();
+        let refused = intake.delivery.refused.clone();
+        let report = self.engine.intake(intake).await?;
+        meters.deliveries.with_label_values(&[state]).inc();
+        for (reason, rows) in refused {
+            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(rows);
+        }
+        for (outcome, n) in &report.outcomes {
+            meters.sightings.with_label_values(&[outcome.as_str()]).inc_by(*n);
+        }
+        Ok(report)
     }
+
+    /// The same content came before and broke off on the way: this completes it, under its number.
+    async fn continue_broken_off(&self, intake: &mut Intake) -> Result<(), EngineError> {
+        let receiving =
+            self.reader.deliveries_in(DeliveryState::Receiving, held::LOOKED_AT).await.map_err(unreadable)?;
+        let new = &mut intake.delivery;
+        let same = |d: &&Delivery| (d.content, &d.source, &d.report) == (new.content, &new.source, &new.report);
+        if let Some(known) = receiving.iter().find(same) {
+            (new.number, new.received_at) = (known.number, known.received_at);
+        }
+        Ok(())
+    }
+
+    /// Evidence of cases whose lines hold nothing now, and which are therefore placed by it.
+    async fn placeless(&self, search: &Search) -> Result<Vec<SightingNo>, EngineError> {
+        let (mut found, mut below) = (Vec::new(), None);
+        loop {
+            let ids = search.ids();
+            let (piece, next) = self.engine.read(move |world, _| cases::placeless(world, &ids, below)).await?;
+            found.extend(piece);
+            match next {
+                Some(next) => below = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+}
+
+fn compare(plan: &Plan, name: SmolStr, observed: Result<Option<Vec<Element>>, String>) -> PlanReport {
+    let mut diff = EnforcerDiff { name, ..EnforcerDiff::default() };
+    match observed {
+        Err(why) => diff.unreadable = Some(why),
+        Ok(found) => {
+            let found = found.unwrap_or_default();
+            let steps = plan.diff_from(&found);
+            diff.actual = Some(found.len() as u64);
+            diff.missing_total = steps.add.len() as u64;
+            diff.surplus_total = steps.remove.len() as u64;
+            diff.missing = steps.add.into_iter().take(EnforcerDiff::SHOWN).collect();
+            diff.surplus = steps.remove.into_iter().take(EnforcerDiff::SHOWN).collect();
+        }
+    }
+    PlanReport { generation: plan.generation, desired: plan.elements.len() as u64, enforcers: vec![diff] }
 }
 
 fn unreadable(error: StoreError) -> EngineError {
     EngineError::Store(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

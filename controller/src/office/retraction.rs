@@ -1,23 +1,22 @@
 //! Which sightings a retraction means. Publishers take rows back by what stood in them, not by our numbers.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 
 use pratique_core::ids::{CauseKey, SightingNo};
-use pratique_core::state::Case;
 use pratique_core::world::World;
 use rustc_hash::FxHashMap;
 
 use crate::api::retractions::Observation;
 use crate::store::StoredSighting;
 
-/// Evidence of open cases with one of these causes: all that a retraction can change.
-pub(super) fn candidates(world: &World, causes: &HashSet<CauseKey>) -> Vec<SightingNo> {
-    let of = |c: &Case| {
-        let meant = c.troubles.iter().filter(|t| causes.contains(&t.cause));
-        meant.flat_map(|t| t.sightings.clone()).collect::<Vec<_>>()
-    };
-    world.cases().iter().filter(|c| c.is_open()).flat_map(of).collect()
+/// Of stored evidence that of open cases: all that a retraction can change.
+pub(super) fn of_open_cases(world: &World, mut stored: Vec<StoredSighting>) -> Vec<StoredSighting> {
+    stored.retain(|s| {
+        let case = s.case.and_then(|id| world.cases().get(id)).filter(|c| c.is_open());
+        let trouble = case.and_then(|c| c.trouble(&s.sighting.cause));
+        trouble.is_some_and(|t| t.sightings.contains(&s.number))
+    });
+    stored
 }
 
 /// For each observation the sightings it means; none for one that is no evidence.

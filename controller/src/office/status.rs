@@ -23,10 +23,8 @@ pub(super) async fn status(office: &EngineOffice) -> Status {
     status.enforcers = vec![office.wall.status()];
     status.store = store(office);
     status.policy_problem = office.policy_problem.load_full().map(|p| p.to_string());
-    match office.reader.deliveries(super::held::LOOK_BACK).await {
-        Ok(deliveries) => {
-            status.held_deliveries = deliveries.iter().filter(|d| d.state == DeliveryState::Held).count() as u64;
-        }
+    match office.reader.deliveries_in(DeliveryState::Held, super::held::LOOKED_AT).await {
+        Ok(held) => status.held_deliveries = held.len() as u64,
         Err(error) => status.store.intake_stopped = Some(error.to_string()),
     }
     status

@@ -17,6 +17,13 @@ const TOLD_AGAIN: &str = "UPDATE sighting SET also_from = json_insert(coalesce(a
     WHERE number = ?1 AND source <> ?2 \
     AND NOT EXISTS (SELECT 1 FROM json_each(coalesce(also_from, '[]')) WHERE value = ?2)";
 
+/// A line told again keeps what only the store knows of it.
+const KNOWN_LINE: &str = "ON CONFLICT(line) DO UPDATE SET subscriber = excluded.subscriber, clause = excluded.clause, \
+    opted_out = excluded.opted_out, language = excluded.language";
+
+/// A sighting that waited below a threshold is evidence now.
+const MATURED: &str = "UPDATE sighting SET case_id = ?2, outcome = 'evidence' WHERE number = ?1 AND case_id IS NULL";
+
 /// Why a batch was not stored, and whether it may have been all the same.
 pub(super) struct Failed {
     pub(super) error: StoreError,
@@ -57,13 +64,13 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     }
     let after = events(&mut tx, before, batch).await?;
     let tables = [
-        ("INSERT OR REPLACE INTO line", rows::LINE),
-        ("INSERT OR REPLACE INTO session", rows::SESSION),
-        ("INSERT OR REPLACE INTO sighting", rows::SIGHTING),
-        ("INSERT OR REPLACE INTO delivery", rows::DELIVERY),
+        ("INSERT INTO line", rows::LINE, KNOWN_LINE),
+        ("INSERT OR REPLACE INTO session", rows::SESSION, ""),
+        ("INSERT OR REPLACE INTO sighting", rows::SIGHTING, ""),
+        ("INSERT OR REPLACE INTO delivery", rows::DELIVERY, ""),
     ];
     insert(&mut tx, tables[0], &batch.lines, rows::bind_line).await?;
-    insert(&mut tx, ("INSERT OR REPLACE INTO nas", "nas, name"), &batch.nases, |v, (nas, name)| {
+    insert(&mut tx, ("INSERT OR REPLACE INTO nas", "nas, name", ""), &batch.nases, |v, (nas, name)| {
         v.add(*nas)?;
         v.add(name.as_str())
     })
@@ -73,7 +80,10 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     for (number, source) in &batch.repeats {
         sqlx::query(TOLD_AGAIN).bind(integer(number.0)?).bind(source.as_str()).execute(&mut *tx).await?;
     }
-    insert(&mut tx, ("INSERT OR IGNORE INTO text", "ref, case_id, body"), &batch.texts, |v, (text, case, body)| {
+    for (number, case) in &batch.matured {
+        sqlx::query(MATURED).bind(integer(number.0)?).bind(integer(case.0)?).execute(&mut *tx).await?;
+    }
+    insert(&mut tx, ("INSERT OR IGNORE INTO text", "ref, case_id, body", ""), &batch.texts, |v, (text, case, body)| {
         v.add(text.0.to_vec())?;
         v.add(integer(case.0)?)?;
         v.add(body.as_str())
@@ -117,7 +127,7 @@ async fn events(tx: &mut SqliteConnection, before: Anchor, batch: &Batch) -> Res
         log.push(EventRow { anchor, at: event.at, case, body });
     }
     let after = chain.head();
-    insert(tx, ("INSERT INTO event", "seq, at, case_id, body, hash"), &log, |v, row| {
+    insert(tx, ("INSERT INTO event", "seq, at, case_id, body, hash", ""), &log, |v, row| {
         v.add(integer(row.anchor.seq.0)?)?;
         v.add(row.at.as_millis())?;
         v.add(row.case)?;
@@ -125,7 +135,7 @@ async fn events(tx: &mut SqliteConnection, before: Anchor, batch: &Batch) -> Res
         v.add(row.anchor.hash.0.to_vec())
     })
     .await?;
-    insert(tx, ("INSERT OR IGNORE INTO case_line", "case_id, line"), &opened, |v, (case, line)| {
+    insert(tx, ("INSERT OR IGNORE INTO case_line", "case_id, line", ""), &opened, |v, (case, line)| {
         v.add(*case)?;
         v.add(*line)
     })
@@ -141,7 +151,7 @@ async fn events(tx: &mut SqliteConnection, before: Anchor, batch: &Batch) -> Res
 
 async fn insert<T>(
     tx: &mut SqliteConnection,
-    (into, columns): (&'static str, &'static str),
+    (into, columns, otherwise): (&'static str, &'static str, &'static str),
     mut items: &[T],
     bind: impl Fn(&mut Values, &T) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
@@ -150,7 +160,7 @@ async fn insert<T>(
         while let Some((now, later)) = items.split_at_checked(step) {
             let mut values = Values::default();
             now.iter().try_for_each(|item| bind(&mut values, item))?;
-            let sql = format!("{into} ({columns}) VALUES {}", vec![places.as_str(); step].join(","));
+            let sql = format!("{into} ({columns}) VALUES {} {otherwise}", vec![places.as_str(); step].join(","));
             // Made of this file's own words only; values are bound.
             sqlx::query_with(AssertSqlSafe(sql), values.0).execute(&mut *tx).await?;
             items = later;

@@ -1,27 +1,184 @@
 //! Erasing personal data: by age, and of one line. The log is never touched; it holds no personal data, so it verifies
 //! before and after.
+//!
+//! By age means piece by piece, table by table, in the order of [`Mark`]: what is looked at in one transaction is bounded,
+//! and a person's command waits for one of them at most.
 
 use pratique_core::ids::LineNo;
-use sqlx::{Connection as _, SqliteConnection};
+use pratique_core::session::Session;
+use pratique_core::time::Timestamp;
+use rustc_hash::FxHashMap;
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection};
 
-use super::{Expiry, StoreError};
+use super::rows::{self, Columns};
+use super::{Expired, Expiry, StoreError};
 
-/// Erases what is older than these points; returns the rows erased.
-pub(super) async fn expire(conn: &mut SqliteConnection, before: &Expiry) -> Result<u64, StoreError> {
-    // An open case may rest on a sighting of any age; cases below the oldest open one are all closed.
-    let open_from = before.open_cases_from.map_or(Ok(i64::MAX), |c| super::rows::integer(c.0))?;
+/// So many rows are looked at in one piece: some milliseconds.
+const PIECE: u32 = 500;
+
+/// How far an expiry has come. The beginning is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    table: Table,
+    /// The last row that was looked at, by what the table is gone through by.
+    after: (i64, i64),
+    /// Something was erased on the way.
+    erased: bool,
+}
+
+/// Lines come last: one goes when nothing else names it any more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Table {
+    #[default]
+    Sighting,
+    Session,
+    Text,
+    Line,
+}
+
+impl Mark {
+    /// The row that comes before all others.
+    const NOTHING: (i64, i64) = (i64::MIN, i64::MIN);
+
+    /// On in this table, or with the next; none after the last.
+    fn next(self, reached: Option<(i64, i64)>) -> Option<Self> {
+        let table = match (reached, self.table) {
+            (Some(after), _) => return Some(Self { after, ..self }),
+            (None, Table::Sighting) => Table::Session,
+            (None, Table::Session) => Table::Text,
+            (None, Table::Text) => Table::Line,
+            (None, Table::Line) => return None,
+        };
+        Some(Self { table, after: Self::NOTHING, ..self })
+    }
+}
+
+/// Erases a piece of what is older than these points.
+pub(super) async fn expire(conn: &mut SqliteConnection, before: &Expiry, from: Mark) -> Result<Expired, StoreError> {
+    let from = if from == Mark::default() { Mark { after: Mark::NOTHING, ..from } } else { from };
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-    let mut erased = 0;
-    let sql = "DELETE FROM sighting WHERE received_at < ? AND (case_id IS NULL OR case_id < ?)";
-    let gone = sqlx::query(sql).bind(before.sightings.as_millis()).bind(open_from).execute(&mut *tx).await?;
-    erased += gone.rows_affected();
-    let sql = "DELETE FROM session WHERE to_at < ?";
-    erased += sqlx::query(sql).bind(before.sessions.as_millis()).execute(&mut *tx).await?.rows_affected();
-    let sql = "DELETE FROM text WHERE case_id IN (SELECT case_id FROM case_line WHERE closed_at < ?)";
-    erased += sqlx::query(sql).bind(before.texts.as_millis()).execute(&mut *tx).await?.rows_affected();
+    let mut expired = Expired::default();
+    let reached = match from.table {
+        Table::Sighting => sightings(&mut tx, before.sightings, from.after, &mut expired).await?,
+        Table::Session => sessions(&mut tx, before.sessions, &mut expired).await?,
+        Table::Text => texts(&mut tx, before.texts, from.after, &mut expired).await?,
+        Table::Line => lines(&mut tx, before.lines, from.after, &mut expired).await?,
+    };
     tx.commit().await?;
-    scrub(conn).await?;
-    Ok(erased)
+    let from = Mark { erased: from.erased || expired.rows > 0, ..from };
+    expired.next = from.next(reached);
+    if expired.next.is_none() && from.erased {
+        scrub(conn).await?;
+    }
+    Ok(expired)
+}
+
+/// An open case may rest on a sighting of any age.
+async fn sightings(
+    tx: &mut SqliteConnection,
+    before: Timestamp,
+    after: (i64, i64),
+    expired: &mut Expired,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let looked_at = "SELECT received_at, number FROM sighting \
+                     WHERE received_at < ? AND (received_at, number) > (?, ?) ORDER BY received_at, number LIMIT ?";
+    let looked_at = sqlx::query(looked_at).bind(before.as_millis()).bind(after.0).bind(after.1);
+    let Some(reached) = end_of(looked_at, tx).await? else { return Ok(None) };
+    let sql = "DELETE FROM sighting \
+               WHERE received_at < ?5 AND (received_at, number) > (?1, ?2) AND (received_at, number) <= (?3, ?4) \
+               AND NOT EXISTS (SELECT 1 FROM case_line c WHERE c.case_id = sighting.case_id AND c.closed_at IS NULL)";
+    let gone = sqlx::query(sql).bind(after.0).bind(after.1).bind(reached.0).bind(reached.1).bind(before.as_millis());
+    expired.rows = gone.execute(tx).await?.rows_affected();
+    Ok(Some(reached))
+}
+
+/// Of a line that has none left it is noted when the last one ended.
+async fn sessions(
+    tx: &mut SqliteConnection,
+    before: Timestamp,
+    expired: &mut Expired,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    // Both conditions on the end: the first is the index's own.
+    let sql = format!(
+        "DELETE FROM session WHERE (line, holding, from_at) IN ( \
+           SELECT line, holding, from_at FROM session WHERE to_at < {} AND to_at < ? ORDER BY to_at LIMIT {PIECE}) \
+         RETURNING {}",
+        i64::MAX,
+        rows::SESSION
+    );
+    let gone = sqlx::query(AssertSqlSafe(sql)).bind(before.as_millis()).fetch_all(&mut *tx).await?;
+    expired.sessions = gone.iter().map(rows::session).collect::<Result<Vec<Session>, _>>()?;
+    expired.rows = expired.sessions.len() as u64;
+    if expired.sessions.is_empty() {
+        return Ok(None);
+    }
+    let mut ended: FxHashMap<u32, i64> = FxHashMap::default();
+    for session in &expired.sessions {
+        let last = ended.entry(session.line.0).or_insert(i64::MIN);
+        *last = (*last).max(session.to.as_millis());
+    }
+    let ended: Vec<(u32, i64)> = ended.into_iter().collect();
+    let sql = "UPDATE line SET idle_since = max(coalesce(idle_since, gone.ended), gone.ended) \
+               FROM (SELECT value ->> 0 AS line, value ->> 1 AS ended FROM json_each(?)) AS gone \
+               WHERE line.line = gone.line AND NOT EXISTS (SELECT 1 FROM session s WHERE s.line = line.line)";
+    sqlx::query(sql).bind(rows::json(&ended)?).execute(tx).await?;
+    // Nothing is left out on the way, so the next piece begins at the front again.
+    Ok(Some(Mark::NOTHING))
+}
+
+async fn texts(
+    tx: &mut SqliteConnection,
+    before: Timestamp,
+    after: (i64, i64),
+    expired: &mut Expired,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let looked_at = sqlx::query("SELECT rowid, 0 FROM text WHERE rowid > ? ORDER BY rowid LIMIT ?").bind(after.0);
+    let Some(reached) = end_of(looked_at, tx).await? else { return Ok(None) };
+    let sql = "DELETE FROM text WHERE rowid > ?1 AND rowid <= ?2 \
+               AND EXISTS (SELECT 1 FROM case_line c WHERE c.case_id = text.case_id AND c.closed_at < ?3)";
+    let gone = sqlx::query(sql).bind(after.0).bind(reached.0).bind(before.as_millis());
+    expired.rows = gone.execute(tx).await?.rows_affected();
+    Ok(Some(reached))
+}
+
+async fn lines(
+    tx: &mut SqliteConnection,
+    before: Timestamp,
+    after: (i64, i64),
+    expired: &mut Expired,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let looked_at = "SELECT idle_since, line FROM line \
+                     WHERE idle_since IS NOT NULL AND idle_since < ? AND (idle_since, line) > (?, ?) \
+                     ORDER BY idle_since, line LIMIT ?";
+    let looked_at = sqlx::query(looked_at).bind(before.as_millis()).bind(after.0).bind(after.1);
+    let Some(reached) = end_of(looked_at, tx).await? else { return Ok(None) };
+    let sql = "DELETE FROM line \
+               WHERE idle_since IS NOT NULL AND idle_since < ?5 \
+               AND (idle_since, line) > (?1, ?2) AND (idle_since, line) <= (?3, ?4) \
+               AND NOT EXISTS (SELECT 1 FROM session s WHERE s.line = line.line) \
+               AND NOT EXISTS (SELECT 1 FROM sighting s WHERE s.line = line.line) \
+               AND NOT EXISTS (SELECT 1 FROM case_line c WHERE c.line = line.line \
+                   AND (c.closed_at IS NULL OR c.closed_at >= ?5 \
+                        OR EXISTS (SELECT 1 FROM text t WHERE t.case_id = c.case_id))) \
+               RETURNING line";
+    let gone = sqlx::query(sql).bind(after.0).bind(after.1).bind(reached.0).bind(reached.1).bind(before.as_millis());
+    let number = |row: &SqliteRow| Ok(LineNo(Columns::of(row, "line").next()?));
+    expired.lines = gone.fetch_all(tx).await?.iter().map(number).collect::<Result<_, StoreError>>()?;
+    expired.rows = expired.lines.len() as u64;
+    Ok(Some(reached))
+}
+
+/// The last of the rows that are looked at in a piece; none if there are none. Lacks only its limit.
+async fn end_of(
+    looked_at: Query<'_, Sqlite, SqliteArguments>,
+    tx: &mut SqliteConnection,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let rows = looked_at.bind(PIECE).fetch_all(tx).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let mut columns = Columns::of(last, "the one that is expired");
+    Ok(Some((columns.next()?, columns.next()?)))
 }
 
 /// Erases what is known of one line; returns the rows erased.
@@ -43,8 +200,12 @@ pub(super) async fn purge(conn: &mut SqliteConnection, line: LineNo) -> Result<u
 
 /// Old pages linger in the write-ahead log until it is emptied; deleted rows themselves are overwritten (secure_delete).
 async fn scrub(conn: &mut SqliteConnection) -> Result<(), StoreError> {
-    let busy: i64 = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(conn).await?;
-    if busy != 0 {
+    // People's commands wait for this: a reader at work is not waited for.
+    let patience: i64 = sqlx::query_scalar("PRAGMA busy_timeout").fetch_one(&mut *conn).await?;
+    sqlx::query("PRAGMA busy_timeout = 0").execute(&mut *conn).await?;
+    let busy: Result<i64, _> = sqlx::query_scalar("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *conn).await;
+    sqlx::query(AssertSqlSafe(format!("PRAGMA busy_timeout = {patience}"))).execute(conn).await?;
+    if busy? != 0 {
         tracing::info!("a reader was at work: erased data leave the write-ahead log with a later checkpoint");
     }
     Ok(())

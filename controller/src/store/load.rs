@@ -1,5 +1,14 @@
 //! Everything the engine needs at start: the newest snapshot that is whole and of this log, the log after it (its chain
 //! checked on the way), and the tables.
+//!
+//! ```text
+//! writer's connection   snapshot ─▶ log after it ─▶ end of the log: still the same?
+//! one of its own        lines, NASes
+//! one of its own        sessions
+//! ```
+//!
+//! A restart waits for all three, so they are read at once. They belong together, for nobody else writes while the lock is
+//! held; somebody who does all the same is noticed at the end.
 
 use std::path::Path;
 
@@ -7,45 +16,45 @@ use futures_util::TryStreamExt as _;
 use pratique_core::chain::{Anchor, Chain, Stored};
 use pratique_core::event::Event;
 use pratique_core::ids::{LineNo, Seq, SightingNo};
+use pratique_core::session::Session;
 use pratique_core::time::{Span, Timestamp};
 use smol_str::SmolStr;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
+use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection, SqlitePool};
 
 use super::rows::{self, Columns, integer};
-use super::{Loaded, StoreError, append, snapshot};
+use super::{LineRecord, Loaded, StoreError, StoredSighting, append, snapshot};
 
 /// Sightings this much older than the newest one count towards no threshold any more and are repeated by nobody.
 const RECENT: Span = Span::from_days(8);
 
-/// Reads it all. Without `use_snapshot` the log comes whole.
+/// So many recent sightings are read at a time: some megabytes.
+const RECENT_PIECE: u32 = 5_000;
+
+/// Reads it all. Without `use_snapshot` the log comes whole. `beside` opens further connections.
 pub(super) async fn load(
     conn: &mut SqliteConnection,
+    beside: &SqliteConnectOptions,
     db: &Path,
     use_snapshot: bool,
     known: Option<Anchor>,
 ) -> Result<Loaded, StoreError> {
     let last = append::head(conn).await?;
     let rolled_back = rolled_back(conn, last, known).await?;
+    let lines = tokio::spawn(lines(beside.clone()));
+    let sessions = tokio::spawn(sessions(beside.clone()));
     let snapshot = if use_snapshot { snapshot_of(conn, db).await? } else { None };
     let start = snapshot.as_ref().map_or(Chain::new().head(), |s| s.at);
     let events = events(conn, start).await?;
-    let lines = all(conn, format!("SELECT {} FROM line", rows::LINE), rows::line).await?;
-    let nases = all(conn, "SELECT nas, name FROM nas".to_owned(), |row| {
-        let mut r = Columns::of(row, "nas");
-        Ok((r.next()?, SmolStr::new(r.next::<&str>()?)))
-    })
-    .await?;
-    let sessions = all(conn, format!("SELECT {} FROM session", rows::SESSION), rows::session).await?;
-    let newest: Option<i64> = sqlx::query_scalar("SELECT max(received_at) FROM sighting").fetch_one(&mut *conn).await?;
-    let since = Timestamp::from_millis(newest.unwrap_or_default()).minus(RECENT).as_millis();
-    // The columns for people's eyes are most of a row's bytes and parsing; the engine reads neither.
-    let columns = rows::SIGHTING.replace("detail, also_from", "NULL, NULL");
-    let sql = format!("SELECT {columns} FROM sighting WHERE received_at >= {since} ORDER BY number");
-    let recent = all(conn, sql, rows::sighting).await?;
     let last_line = LineNo(u32::try_from(last_number(conn, "line").await?).unwrap_or(u32::MAX));
     let last_sighting = SightingNo(last_number(conn, "sighting").await?);
     let last_delivery = last_number(conn, "delivery").await?;
+    let (lines, nases) = lines.await.map_err(broke_off)??;
+    let sessions = sessions.await.map_err(broke_off)??;
+    let found = append::head(conn).await?;
+    if found != last {
+        return Err(StoreError::Fenced { expected: last.seq, found: found.seq });
+    }
     Ok(Loaded {
         snapshot: snapshot.map(|s| (s.at.seq, s.state)),
         events,
@@ -54,11 +63,61 @@ pub(super) async fn load(
         lines,
         nases,
         sessions,
-        recent,
         last_line,
         last_sighting,
         last_delivery,
     })
+}
+
+type Lines = (Vec<LineRecord>, Vec<(u16, SmolStr)>);
+
+async fn lines(how: SqliteConnectOptions) -> Result<Lines, StoreError> {
+    let mut conn = SqliteConnection::connect_with(&how).await?;
+    let lines = all(&mut conn, format!("SELECT {} FROM line", rows::LINE), rows::line).await?;
+    let nases = all(&mut conn, "SELECT nas, name FROM nas".to_owned(), |row| {
+        let mut r = Columns::of(row, "nas");
+        Ok((r.next()?, SmolStr::new(r.next::<&str>()?)))
+    })
+    .await?;
+    conn.close().await?;
+    Ok((lines, nases))
+}
+
+async fn sessions(how: SqliteConnectOptions) -> Result<Vec<Session>, StoreError> {
+    let mut conn = SqliteConnection::connect_with(&how).await?;
+    let sessions = all(&mut conn, format!("SELECT {} FROM session", rows::SESSION), rows::session).await?;
+    conn.close().await?;
+    Ok(sessions)
+}
+
+fn broke_off(error: tokio::task::JoinError) -> StoreError {
+    StoreError::Other(format!("reading the store broke off: {error}"))
+}
+
+/// A piece of the recent sightings, in the order they came.
+pub(super) async fn recent(
+    pool: SqlitePool,
+    after: Option<(Timestamp, SightingNo)>,
+) -> Result<Vec<StoredSighting>, StoreError> {
+    let mut conn = pool.acquire().await?;
+    let (at, number) = match after {
+        Some(after) => after,
+        None => {
+            let newest: Option<i64> =
+                sqlx::query_scalar("SELECT max(received_at) FROM sighting").fetch_one(&mut *conn).await?;
+            let since = Timestamp::from_millis(newest.unwrap_or_default()).minus(RECENT);
+            // Numbers begin with 1.
+            (since, SightingNo(0))
+        }
+    };
+    // The columns for people's eyes are most of a row's bytes and parsing; the engine reads neither.
+    let columns = rows::SIGHTING.replace("detail, also_from", "NULL, NULL");
+    let sql = format!(
+        "SELECT {columns} FROM sighting WHERE (received_at, number) > ({}, {number}) \
+         ORDER BY received_at, number LIMIT {RECENT_PIECE}",
+        at.as_millis()
+    );
+    all(&mut conn, sql, rows::sighting).await
 }
 
 /// The hash stored at a position.
@@ -89,9 +148,7 @@ async fn snapshot_of(conn: &mut SqliteConnection, db: &Path) -> Result<Option<sn
     }
     let db = db.to_owned();
     // Up to hundreds of megabytes are read and hashed: not on the runtime's threads.
-    tokio::task::spawn_blocking(move || snapshot::newest(&db, |at| belonging.contains(&at)))
-        .await
-        .map_err(|e| StoreError::Other(format!("reading the snapshot broke off: {e}")))?
+    tokio::task::spawn_blocking(move || snapshot::newest(&db, |at| belonging.contains(&at))).await.map_err(broke_off)?
 }
 
 async fn events(conn: &mut SqliteConnection, after: Anchor) -> Result<Vec<(Seq, Event)>, StoreError> {

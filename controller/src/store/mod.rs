@@ -26,9 +26,11 @@ mod sqlite;
 mod tests;
 mod verify;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 pub use metrics::StoreMetrics;
 pub use position::read as read_position;
 pub use pratique_core::chain::{Anchor, BadEntry};
@@ -57,6 +59,8 @@ pub struct Batch {
     pub sightings: Vec<StoredSighting>,
     /// Known sightings that a source told again: it is named beside the first one, once.
     pub repeats: Vec<(SightingNo, SmolStr)>,
+    /// Known sightings that waited below a threshold, and the case they are evidence in now.
+    pub matured: Vec<(SightingNo, CaseId)>,
     /// Free texts, by their reference, with the case they belong to.
     pub texts: Vec<(TextRef, CaseId, String)>,
     /// Deliveries recorded or changed.
@@ -72,6 +76,7 @@ impl Batch {
             && self.sessions.is_empty()
             && self.sightings.is_empty()
             && self.repeats.is_empty()
+            && self.matured.is_empty()
             && self.texts.is_empty()
             && self.deliveries.is_empty()
     }
@@ -83,6 +88,7 @@ impl Batch {
     pub fn frees_only(&self) -> bool {
         self.sightings.is_empty()
             && self.repeats.is_empty()
+            && self.matured.is_empty()
             && self.deliveries.is_empty()
             && self.events.iter().all(|event| match &event.body {
                 Body::Case { what, .. } => match what {
@@ -174,12 +180,26 @@ pub struct Delivery {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DeliveryState {
-    /// Taken in.
+    /// Being taken in, or broken off on the way: what came stays, and the same content may come again to complete it.
+    Receiving,
+    /// Taken in, to the last row.
     Accepted,
     /// Held for a person: it looks wrong as a whole (ten times its usual size).
     Held,
     /// Refused whole.
     Refused,
+}
+
+impl DeliveryState {
+    /// As stored, and as metrics name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Receiving => "receiving",
+            Self::Accepted => "accepted",
+            Self::Held => "held",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 /// A log entry as stored.
@@ -213,9 +233,6 @@ pub struct Loaded {
     pub nases: Vec<(u16, SmolStr)>,
     /// All sessions within retention.
     pub sessions: Vec<Session>,
-    /// Sightings that may still count towards a threshold or be repeated by another source: received within the last
-    /// eight days. Without their details and further sources, which only people read.
-    pub recent: Vec<StoredSighting>,
     /// Last number given, also if that line was purged since: the log goes on naming it.
     pub last_line: LineNo,
     /// Last number given, also if that sighting was erased since.
@@ -285,11 +302,25 @@ pub trait Store: Send + 'static {
     /// at once, nobody can know; the next append then tells by [`StoreError::Fenced`], and the engine has to load again.
     fn append(&mut self, expected: Seq, batch: Batch) -> impl Future<Output = Result<Seq, StoreError>> + Send;
 
-    /// Stores a snapshot for a position and drops all but the newest two.
-    fn snapshot(&mut self, at: Seq, state: Vec<u8>) -> impl Future<Output = Result<(), StoreError>> + Send;
+    /// Sightings that may still count towards a threshold or be repeated by another source, which is those received
+    /// within eight days before the newest: a piece of them after one that was read, in the order they came; none when
+    /// there are no more. Without their details and further sources, which only people read. Read beside the writer.
+    fn recent(
+        &self,
+        after: Option<(Timestamp, SightingNo)>,
+    ) -> impl Future<Output = Result<Vec<StoredSighting>, StoreError>> + Send + 'static;
 
-    /// Erases personal data older than these points; returns the rows erased. Never touches the log.
-    fn expire(&mut self, before: &Expiry) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Stores a snapshot for a position and drops all but the newest two, while appends go on. `state` makes its bytes, on
+    /// a thread where that may take its time. One at a time.
+    fn snapshot(
+        &self,
+        at: Seq,
+        state: impl FnOnce() -> Result<Vec<u8>, String> + Send + 'static,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static;
+
+    /// Erases personal data older than these points, a bounded piece of them so that appends do not wait long; goes on
+    /// where `from` says. Never touches the log.
+    fn expire(&mut self, before: &Expiry, from: Mark) -> impl Future<Output = Result<Expired, StoreError>> + Send;
 
     /// Erases what is known of one line: its record, sessions, sightings and texts.
     fn purge(&mut self, line: LineNo) -> impl Future<Output = Result<u64, StoreError>> + Send;
@@ -310,8 +341,24 @@ pub struct Expiry {
     pub sessions: Timestamp,
     /// Texts of cases closed before this go.
     pub texts: Timestamp,
-    /// Cases that are open now.
-    pub open_cases_from: Option<CaseId>,
+    /// Lines whose last session ended before this go, unless something stands here that names them: a session, a sighting,
+    /// a text, an open case, or one that ended later than this.
+    pub lines: Timestamp,
+}
+
+pub use erase::Mark;
+
+/// What a piece of an expiry erased.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Rows.
+    pub rows: u64,
+    /// Of them, sessions.
+    pub sessions: Vec<Session>,
+    /// Of them, lines.
+    pub lines: Vec<LineNo>,
+    /// Where to go on; none when all is done.
+    pub next: Option<Mark>,
 }
 
 /// How the store is.
@@ -328,6 +375,10 @@ pub trait Reader: Send + Sync {
     async fn events_of(&self, case: CaseId) -> Result<Vec<Record>, StoreError>;
     /// A stretch of the log.
     async fn events_after(&self, seq: Seq, limit: u32) -> Result<Vec<Record>, StoreError>;
+    /// Sightings that are or were evidence of a case, seen at an address of this network.
+    async fn evidence_in(&self, network: IpNet) -> Result<Vec<SightingNo>, StoreError>;
+    /// Sightings that are or were evidence of a case, seen at one of these addresses.
+    async fn evidence_at(&self, addresses: &[IpAddr]) -> Result<Vec<StoredSighting>, StoreError>;
     /// Sightings by number; erased ones are missing.
     async fn sightings(&self, numbers: &[SightingNo]) -> Result<Vec<StoredSighting>, StoreError>;
     /// The newest sightings that became no evidence, with their outcome, newest first.
@@ -340,6 +391,8 @@ pub trait Reader: Send + Sync {
     async fn delivery_of(&self, content: TextRef) -> Result<Option<Delivery>, StoreError>;
     /// Row counts of the newest accepted deliveries of this source and report, newest first.
     async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError>;
+    /// Deliveries in a state, the oldest first.
+    async fn deliveries_in(&self, state: DeliveryState, limit: u32) -> Result<Vec<Delivery>, StoreError>;
     /// How the store is.
     fn health(&self) -> Health;
 }

@@ -1,14 +1,16 @@
 //! Reads for people: a few read-only connections that never wait for the writer, nor it for them (write-ahead log).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use pratique_core::ids::{CaseId, Seq, SightingNo, TextRef};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::reserve::Reserve;
 use super::rows::{self, Columns, Values, integer};
-use super::{Delivery, Health, Reader, Record, StoreError, StoredSighting};
+use super::{Delivery, DeliveryState, Health, Reader, Record, StoreError, StoredSighting};
 
 /// Values asked for at once; SQLite takes 32,766.
 const CHUNK: usize = 500;
@@ -54,6 +56,29 @@ impl Reader for SqliteReader {
         let sql = format!("SELECT {} FROM event WHERE seq > ? ORDER BY seq LIMIT ?", rows::EVENT);
         let limit = limit.min(MOST).into();
         self.rows(sql, values(&[integer(seq.0)?, limit])?, |r| rows::entry(r)?.record()).await
+    }
+
+    async fn evidence_in(&self, network: IpNet) -> Result<Vec<SightingNo>, StoreError> {
+        // Addresses of one family are equally long, and compare as their numbers do.
+        let sql = "SELECT number FROM sighting \
+                   WHERE case_id IS NOT NULL AND address BETWEEN ?1 AND ?2 AND length(address) = length(?1)";
+        let mut values = Values::default();
+        values.add(rows::address_bytes(network.network()))?;
+        values.add(rows::address_bytes(network.broadcast()))?;
+        self.rows(sql.to_owned(), values, |r| Ok(SightingNo(Columns::of(r, "sighting").number()?))).await
+    }
+
+    async fn evidence_at(&self, addresses: &[IpAddr]) -> Result<Vec<StoredSighting>, StoreError> {
+        let mut found = Vec::new();
+        for some in addresses.chunks(CHUNK) {
+            let list = places(some.len());
+            let columns = rows::SIGHTING;
+            let sql = format!("SELECT {columns} FROM sighting WHERE case_id IS NOT NULL AND address IN ({list})");
+            let mut values = Values::default();
+            some.iter().try_for_each(|a| values.add(rows::address_bytes(*a)))?;
+            found.extend(self.rows(sql, values, rows::sighting).await?);
+        }
+        Ok(found)
     }
 
     async fn sightings(&self, numbers: &[SightingNo]) -> Result<Vec<StoredSighting>, StoreError> {
@@ -109,6 +134,14 @@ impl Reader for SqliteReader {
         values.add(report)?;
         values.add(i64::from(limit.min(MOST)))?;
         self.rows(sql.to_owned(), values, |r| Columns::of(r, "delivery").number()).await
+    }
+
+    async fn deliveries_in(&self, state: DeliveryState, limit: u32) -> Result<Vec<Delivery>, StoreError> {
+        let sql = format!("SELECT {} FROM delivery WHERE state = ? ORDER BY number LIMIT ?", rows::DELIVERY);
+        let mut values = Values::default();
+        values.add(state.as_str())?;
+        values.add(i64::from(limit.min(MOST)))?;
+        self.rows(sql, values, rows::delivery).await
     }
 
     fn health(&self) -> Health {

@@ -76,10 +76,7 @@ pub(super) fn bind_sighting(v: &mut Values, s: &StoredSighting) -> Result<(), St
     v.add(w.source.as_str())?;
     v.add(w.report.as_str())?;
     v.add(w.cause.as_str())?;
-    v.add(match w.address {
-        IpAddr::V4(a) => a.octets().to_vec(),
-        IpAddr::V6(a) => a.octets().to_vec(),
-    })?;
+    v.add(address_bytes(w.address))?;
     v.add(w.port)?;
     v.add(w.transport.map(|t| match t {
         Transport::Tcp => 6_u8,
@@ -108,11 +105,7 @@ pub(super) fn bind_delivery(v: &mut Values, d: &Delivery) -> Result<(), StoreErr
     v.add(d.name.as_str())?;
     v.add(d.content.0.to_vec())?;
     v.add(d.received_at.as_millis())?;
-    v.add(match d.state {
-        DeliveryState::Accepted => "accepted",
-        DeliveryState::Held => "held",
-        DeliveryState::Refused => "refused",
-    })?;
+    v.add(d.state.as_str())?;
     v.number(d.rows)?;
     v.json(&d.refused)
 }
@@ -197,6 +190,7 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
         content: hash(r.next()?).ok_or_else(|| r.wrong("content"))?,
         received_at: Timestamp::from_millis(r.next()?),
         state: match r.next::<&str>()? {
+            "receiving" => DeliveryState::Receiving,
             "accepted" => DeliveryState::Accepted,
             "held" => DeliveryState::Held,
             "refused" => DeliveryState::Refused,
@@ -313,6 +307,13 @@ fn holding(bytes: &[u8]) -> Option<Holding> {
             let octets: [u8; 16] = octets.try_into().ok()?;
             Ipv6Net::new(octets.into(), *length).ok().map(Holding::V6)
         }
+    }
+}
+
+pub(super) fn address_bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(a) => a.octets().to_vec(),
+        IpAddr::V6(a) => a.octets().to_vec(),
     }
 }
 

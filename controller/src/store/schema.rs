@@ -59,6 +59,22 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE INDEX delivery_content ON delivery(content);
 CREATE INDEX delivery_usual ON delivery(source, report, number);
+", "
+-- Retention in bounded pieces, also of lines: when a line's last session ended, known once that session is erased.
+ALTER TABLE line ADD COLUMN idle_since INTEGER;
+UPDATE line SET idle_since = 1000 * unixepoch() WHERE line NOT IN (SELECT line FROM session);
+CREATE INDEX line_idle ON line(idle_since) WHERE idle_since IS NOT NULL;
+CREATE INDEX session_ended ON session(to_at) WHERE to_at < 9223372036854775807;
+-- Evidence by where it was seen.
+CREATE INDEX sighting_evidence ON sighting(address) WHERE case_id IS NOT NULL;
+-- Sightings that waited below a threshold belong to the case that they opened together.
+UPDATE sighting SET case_id = used.case_id, outcome = 'evidence'
+  FROM (SELECT event.case_id, json_extract(one.value, '$.sighting') AS number
+        FROM event, json_each(event.body, '$.what.evidence') AS one
+        WHERE event.case_id IS NOT NULL AND json_extract(event.body, '$.what.type') = 'opened') AS used
+  WHERE sighting.number = used.number AND sighting.case_id IS NULL;
+-- Deliveries that wait or were never completed.
+CREATE INDEX delivery_state ON delivery(state, number);
 "];
 
 /// Brings the database to the newest version, each step in a transaction of its own.

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pratique_core::chain::Anchor;
-use pratique_core::ids::{LineNo, Seq};
+use pratique_core::ids::{LineNo, Seq, SightingNo};
+use pratique_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
@@ -25,7 +26,10 @@ use super::lock::Lock;
 use super::position::Position;
 use super::reader::SqliteReader;
 use super::reserve::Reserve;
-use super::{Batch, Expiry, Loaded, Reader, Store, StoreError, StoreMetrics, append, erase, load, schema, snapshot};
+use super::{
+    Batch, Expired, Expiry, Loaded, Mark, Reader, Store, StoreError, StoreMetrics, StoredSighting, append, erase, load,
+    schema, snapshot,
+};
 
 /// How a store is opened.
 #[derive(Clone, Debug)]
@@ -201,7 +205,8 @@ impl SqliteStore {
 
     async fn load_with(&mut self, use_snapshot: bool) -> Result<Loaded, StoreError> {
         let (path, known) = (self.path.clone(), self.known);
-        let loaded = load::load(self.writer().await?, &path, use_snapshot, known).await;
+        let beside = connection(&self.path, &self.options).read_only(true).create_if_missing(false);
+        let loaded = load::load(self.writer().await?, &beside, &path, use_snapshot, known).await;
         match loaded {
             Ok(loaded) => Ok(loaded),
             Err(error) => Err(self.after(error).await),
@@ -248,22 +253,37 @@ impl Store for SqliteStore {
         Ok(anchor.seq)
     }
 
-    async fn snapshot(&mut self, at: Seq, state: Vec<u8>) -> Result<(), StoreError> {
-        if self.reserve.in_use() {
-            return Err(StoreError::Full("a snapshot would take the room of releases".to_owned()));
-        }
-        let anchor = load::hash_at(self.writer().await?, at).await?;
-        let anchor = anchor.ok_or_else(|| StoreError::Other(format!("no log entry {at} to take a snapshot of")))?;
-        let path = self.path.clone();
-        // Up to hundreds of megabytes are hashed and synced: not on the runtime's threads.
-        tokio::task::spawn_blocking(move || snapshot::write(&path, anchor, &state))
-            .await
-            .map_err(|e| StoreError::Other(format!("writing the snapshot broke off: {e}")))?
+    fn recent(
+        &self,
+        after: Option<(Timestamp, SightingNo)>,
+    ) -> impl Future<Output = Result<Vec<StoredSighting>, StoreError>> + Send + 'static {
+        load::recent(self.reader.pool.clone(), after)
     }
 
-    async fn expire(&mut self, before: &Expiry) -> Result<u64, StoreError> {
-        match erase::expire(self.writer().await?, before).await {
-            Ok(erased) => Ok(erased),
+    fn snapshot(
+        &self,
+        at: Seq,
+        state: impl FnOnce() -> Result<Vec<u8>, String> + Send + 'static,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
+        let (path, reader) = (self.path.clone(), Arc::clone(&self.reader));
+        async move {
+            if reader.reserve.in_use() {
+                return Err(StoreError::Full("a snapshot would take the room of releases".to_owned()));
+            }
+            let anchor = load::hash_at(&mut *reader.pool.acquire().await?, at).await?;
+            let anchor = anchor.ok_or_else(|| StoreError::Other(format!("no log entry {at} to take a snapshot of")))?;
+            // Up to hundreds of megabytes are made, hashed and synced: not on the runtime's threads.
+            let written = tokio::task::spawn_blocking(move || {
+                let state = state().map_err(|e| StoreError::Other(format!("no snapshot can be made: {e}")))?;
+                snapshot::write(&path, anchor, &state)
+            });
+            written.await.map_err(|e| StoreError::Other(format!("writing the snapshot broke off: {e}")))?
+        }
+    }
+
+    async fn expire(&mut self, before: &Expiry, from: Mark) -> Result<Expired, StoreError> {
+        match erase::expire(self.writer().await?, before, from).await {
+            Ok(expired) => Ok(expired),
             Err(error) => Err(self.after(error).await),
         }
     }

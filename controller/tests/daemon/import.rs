@@ -63,6 +63,42 @@ fn a_held_file_says_how_to_accept_it_and_accepting_takes_its_rows_in() {
 }
 
 #[test]
+fn of_two_held_deliveries_with_the_same_content_each_is_decided_by_itself() {
+    let node = Node::start();
+    node.ok(&["import", &node.file(&name("usual"), &telnet(20))]);
+    let large = telnet(1_100);
+    for tag in ["one", "two", "three"] {
+        node.ok(&["import", &node.file(&name(tag), &large)]);
+    }
+    let waiting = || std::fs::read_dir(node.path("data/held")).unwrap().count();
+    assert_eq!((waiting(), &node.get("/status")["held_deliveries"]), (3, &3.into()));
+    assert_eq!(node.ok(&["delivery", "refuse", "2"]), "refused\n");
+    assert_eq!(node.cli(&["delivery", "refuse", "2"]).status.code(), Some(1), "only once");
+    assert_eq!(node.cli(&["delivery", "accept", "2"]).status.code(), Some(1), "refused is refused");
+    assert!(node.ok(&["delivery", "accept", "3"]).contains("taken in"));
+    assert_eq!(node.post(&node.anna, "/deliveries/4/refuse", &serde_json::json!({})).0, 200);
+    assert_eq!(waiting(), 0);
+    let states: Vec<Value> = node.get("/deliveries").as_array().unwrap().iter().map(|d| d["state"].clone()).collect();
+    assert_eq!(states, ["refused", "accepted", "refused", "accepted"]);
+}
+
+#[test]
+fn a_held_delivery_is_refused_when_nobody_takes_it_in_for_as_long_as_it_is_kept() {
+    let mut node = Node::start();
+    node.ok(&["import", &node.file(&name("usual"), &telnet(20))]);
+    node.ok(&["import", &node.file(&name("large"), &telnet(1_100))]);
+    node.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(node.ended(), Some(0));
+    node.edit("policies/policy.yaml", "  held: 14d", "  held: 1ms");
+    node.run();
+    until("it is refused", || node.get("/status")["held_deliveries"] == 0);
+    let last = &node.get("/deliveries")[0];
+    assert_eq!(last["state"], "refused");
+    assert_eq!(last["refused"][0][0], "nobody took it in within retention.held", "{last}");
+    until("its rows are gone", || std::fs::read_dir(node.path("data/held")).unwrap().count() == 0);
+}
+
+#[test]
 fn a_plain_list_opens_cases_for_its_cause() {
     let node = Node::start();
     let cases = node.infect(&[1, 2]);

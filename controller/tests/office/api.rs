@@ -13,7 +13,7 @@ fn every_path_asks_for_its_role() {
         .map(|(name, role)| house.token(name, role));
     let region = house.token_for("rita", Role::Operator, &["192.0.2.0/24"]);
     // The lowest role that may; whether it concerns the whole network, so that restricted staff may not.
-    let paths: [(&str, &str, usize, bool); 25] = [
+    let paths: [(&str, &str, usize, bool); 26] = [
         ("GET", "/cases", 0, false),
         ("GET", "/cases/1", 0, false),
         ("GET", "/cases/1/story", 0, false),
@@ -33,6 +33,7 @@ fn every_path_asks_for_its_role() {
         ("POST", "/reports", 1, true),
         ("POST", "/sessions", 1, true),
         ("POST", "/deliveries/7/accept", 1, true),
+        ("POST", "/deliveries/7/refuse", 1, true),
         ("POST", "/lines/C-00001/purge", 2, false),
         ("POST", "/halt", 2, false),
         ("POST", "/resume", 2, false),
@@ -203,6 +204,17 @@ fn a_held_delivery_is_accepted_once() {
     assert_eq!(house.get("/api/v1/deliveries", &anna).json()[0]["state"], "held");
     assert_eq!(house.post("/api/v1/deliveries/7/accept", &anna, &json!({})).status, 200);
     assert_eq!(house.post("/api/v1/deliveries/7/accept", &anna, &json!({})).status, 404);
+}
+
+#[test]
+fn a_held_delivery_is_refused_once_and_not_accepted_then() {
+    let house = House::open(0);
+    let anna = house.token("anna", Role::Operator);
+    assert_eq!(house.post("/api/v1/deliveries/7/refuse", &anna, &json!({})).status, 200);
+    for verb in ["refuse", "accept"] {
+        assert_eq!(house.post(&format!("/api/v1/deliveries/7/{verb}"), &anna, &json!({})).status, 404);
+    }
+    assert_eq!(house.get("/api/v1/deliveries", &anna).json()[0]["state"], "refused");
 }
 
 #[test]

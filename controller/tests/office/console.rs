@@ -120,6 +120,7 @@ fn a_viewer_sees_no_buttons_and_his_forms_are_refused() {
         ("/cases/1/approve", "version=2"),
         ("/queue/approve", "pick=1:2"),
         ("/deliveries/7/accept", ""),
+        ("/deliveries/7/refuse", ""),
         ("/halt", "reason=x"),
         ("/resume", ""),
     ] {
@@ -170,7 +171,9 @@ fn everything_else_has_its_page() {
     }
     assert_eq!(susi.get("/cases?network=10.0.0.1/8").status, 400);
     assert_eq!(susi.get("/nowhere").status, 404);
+    assert!(page("/deliveries").contains("action=\"/deliveries/7/refuse\""));
     assert_eq!(susi.post("/deliveries/7/accept", "").status, 303);
+    assert_eq!(susi.post("/deliveries/7/refuse", "").status, 404, "it is decided");
     assert_eq!(susi.post("/halt", "reason=feed+looks+poisoned").status, 303);
     assert!(page("/queue").contains("Enforcement is halted:"));
     assert_eq!(susi.post("/resume", "").status, 303);

@@ -463,6 +463,12 @@ impl Office for Memory {
         }))
     }
 
+    async fn refuse_held(&self, delivery: u64, _: Actor) -> Result<bool, EngineError> {
+        let mut world = self.world();
+        let held = world.deliveries.iter_mut().find(|d| d.number == delivery && d.state == DeliveryState::Held);
+        Ok(held.map(|d| d.state = DeliveryState::Refused).is_some())
+    }
+
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError> {
         let mut rows = self.world().cases[0].evidence();
         rows[0].outcome = "no-port".into();

@@ -129,8 +129,8 @@ async fn store(db: &Path) -> Result<[f64; 6]> {
     let state = vec![b'x'; 2048 * CASES as usize];
     store.close().await?;
     let load = loaded(db, CASES as usize * 2).await?;
-    let mut store = SqliteStore::open(db, Options::default()).await?;
-    store.snapshot(Seq(seq.0 - SINGLES), state).await?;
+    let store = SqliteStore::open(db, Options::default()).await?;
+    store.snapshot(Seq(seq.0 - SINGLES), move || Ok(state)).await?;
     store.close().await?;
     let from_snapshot = loaded(db, 0).await?;
     let started = Instant::now();
@@ -146,7 +146,7 @@ async fn loaded(db: &Path, beyond_singles: usize) -> Result<f64> {
     let seconds = started.elapsed().as_secs_f64();
     anyhow::ensure!(loaded.events.len() == beyond_singles + SINGLES as usize, "not all came back");
     anyhow::ensure!(
-        loaded.sessions.len() == CASES as usize && loaded.recent.len() == CASES as usize,
+        loaded.sessions.len() == CASES as usize && loaded.lines.len() == CASES as usize,
         "tables incomplete"
     );
     store.close().await?;

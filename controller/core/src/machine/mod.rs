@@ -6,15 +6,18 @@ mod approve;
 pub mod coverage;
 mod decide;
 mod due;
+mod image;
 mod proof;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use self::coverage::{Coverage, Coverages};
+pub use self::image::Image;
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
 use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
 use crate::playbook::ApprovalRule;
@@ -22,10 +25,11 @@ use crate::policy::Policy;
 use crate::state::{Approval, Case, State, StateName, Trouble};
 use crate::time::{Span, Timestamp};
 
-/// All cases, and what they have in common. Serialisable: a snapshot is this and nothing else.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// All cases, and what they have in common. A snapshot is an [`Image`] of this and nothing else.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cases {
-    cases: FxHashMap<CaseId, Case>,
+    /// By number, and so by age. Shared with images that are being written.
+    cases: BTreeMap<CaseId, Arc<Case>>,
     /// The one open case of a line.
     open: FxHashMap<LineNo, CaseId>,
     /// Ended cases still in memory, oldest first.
@@ -42,7 +46,7 @@ pub struct Cases {
     /// When to look at a case again.
     deadlines: BTreeSet<(Timestamp, CaseId)>,
     due: FxHashMap<CaseId, Timestamp>,
-    /// Cases by state.
+    /// Cases by state; a state without cases has no entry.
     counts: BTreeMap<StateName, u64>,
     halted: Option<SmolStr>,
     policy: Option<TextRef>,
@@ -78,17 +82,23 @@ const HOUR: Span = Span::from_hours(1);
 impl Cases {
     /// A case, open or recently ended.
     pub fn get(&self, id: CaseId) -> Option<&Case> {
-        self.cases.get(&id)
+        self.cases.get(&id).map(Arc::as_ref)
     }
 
     /// The open case of a line.
     pub fn open_of(&self, line: LineNo) -> Option<&Case> {
-        self.open.get(&line).and_then(|id| self.cases.get(id))
+        self.open.get(&line).and_then(|id| self.get(*id))
     }
 
-    /// Every case in memory, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &Case> {
-        self.cases.values()
+    /// Every case in memory, the oldest first.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Case> {
+        self.cases.values().map(Arc::as_ref)
+    }
+
+    /// Cases with a smaller number, the newest first; all of them without one.
+    pub fn older_than(&self, id: Option<CaseId>) -> impl Iterator<Item = &Case> {
+        let end = id.map_or(Bound::Unbounded, Bound::Excluded);
+        self.cases.range((Bound::Unbounded, end)).rev().map(|(_, case)| case.as_ref())
     }
 
     /// How many cases are in a state (ended ones: those in memory).
@@ -128,7 +138,7 @@ impl Cases {
 
     /// Cases whose rescan was asked for and has not ended; to be asked again after a restart.
     pub fn rescans_pending(&self) -> impl Iterator<Item = &Case> {
-        self.cases.values().filter(|c| c.is_open() && c.rescan_pending.is_some())
+        self.iter().filter(|c| c.is_open() && c.rescan_pending.is_some())
     }
 
     /// How often a line left on trust since a time.
@@ -175,7 +185,8 @@ impl Cases {
         if let CaseEvent::Opened { line, cause, evidence } = what {
             self.open(id, *line, cause, evidence, at);
         }
-        let Some(mut case) = self.cases.remove(&id) else { return };
+        let Self { cases, open, ended, begun, left_on_trust, .. } = self;
+        let Some(case) = cases.get_mut(&id).map(Arc::make_mut) else { return };
         let before = case.state.name();
         // Blocked attacks go on for as long as the device is infected and change nothing that a person decides on: counted
         // in, every page and every form would be stale before its button is pressed.
@@ -209,14 +220,14 @@ impl Cases {
                 case.state = State::Quarantined { since: at, until: *until };
                 let automatic = by.iter().all(|a| matches!(a, Actor::Rule(_)));
                 // In order, whatever the clock did: an hour's quarantines are then the end of the queue.
-                let not_before = self.begun.back().map_or(at, |(last, _)| at.max(*last));
-                self.begun.push_back((not_before, automatic));
-                while self.begun.front().is_some_and(|(t, _)| t.plus(HOUR) <= at) {
-                    self.begun.pop_front();
+                let not_before = begun.back().map_or(at, |(last, _)| at.max(*last));
+                begun.push_back((not_before, automatic));
+                while begun.front().is_some_and(|(t, _)| t.plus(HOUR) <= at) {
+                    begun.pop_front();
                 }
             }
             CaseEvent::Dismissed { .. } => {}
-            CaseEvent::Retracted { sightings, .. } => retract(&mut case, sightings),
+            CaseEvent::Retracted { sightings, .. } => retract(case, sightings),
             CaseEvent::FixReported => case.fix_reported_at = Some(at),
             CaseEvent::RescanRequested { trigger } => case.rescan_pending = Some((*trigger, at)),
             CaseEvent::Rescanned { rescan } => {
@@ -233,7 +244,7 @@ impl Cases {
                 case.state = State::Watching { since: at, until: *watch_until };
                 if *how == Release::SelfRelease {
                     let within = policy.global.self_release.within;
-                    let times = self.left_on_trust.entry(case.line).or_default();
+                    let times = left_on_trust.entry(case.line).or_default();
                     times.retain(|t| t.plus(within) > at);
                     times.push(at);
                 }
@@ -246,13 +257,13 @@ impl Cases {
             CaseEvent::Closed { why } => {
                 case.state = State::Closed { at, why: *why };
                 case.rescan_pending = None;
-                self.open.remove(&case.line);
-                self.ended.push_back(id);
+                open.remove(&case.line);
+                ended.push_back(id);
             }
         }
-        self.recount(before, case.state.name());
-        self.set_deadline(id, self.look_again_at(&case, policy, at));
-        self.cases.insert(id, case);
+        let after = case.state.name();
+        self.recount(before, after);
+        self.set_deadline(id, self.get(id).and_then(|case| self.look_again_at(case, policy, at)));
         self.drop_oldest_ended();
     }
 
@@ -282,14 +293,22 @@ impl Cases {
         self.last_id = self.last_id.max(id.0);
         *self.counts.entry(case.state.name()).or_default() += 1;
         self.open.insert(line, id);
-        self.cases.insert(id, case);
+        self.cases.insert(id, Arc::new(case));
     }
 
     fn recount(&mut self, before: StateName, after: StateName) {
         if before != after {
-            let n = self.counts.entry(before).or_default();
-            *n = n.saturating_sub(1);
+            self.one_less(before);
             *self.counts.entry(after).or_default() += 1;
+        }
+    }
+
+    fn one_less(&mut self, state: StateName) {
+        let left = self.count(state).saturating_sub(1);
+        if left > 0 {
+            self.counts.insert(state, left);
+        } else {
+            self.counts.remove(&state);
         }
     }
 
@@ -308,14 +327,9 @@ impl Cases {
             if let Some(id) = self.ended.pop_front()
                 && self.cases.remove(&id).is_some()
             {
-                self.recount_ended();
+                self.one_less(StateName::Closed);
             }
         }
-    }
-
-    fn recount_ended(&mut self) {
-        let n = self.counts.entry(StateName::Closed).or_default();
-        *n = n.saturating_sub(1);
     }
 }
 

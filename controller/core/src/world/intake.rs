@@ -134,32 +134,25 @@ impl World {
         }
     }
 
-    /// After all sightings were recalled: what a case rests on waits no more. The store keeps the outcome a sighting had
-    /// when it came, also when a later one made a case of both.
-    pub fn forget_used_evidence(&mut self) {
-        let waiting = &mut self.intake.waiting;
-        for case in self.cases.iter() {
-            for trouble in &case.troubles {
-                if let Some(left) = waiting.get_mut(&(case.line, trouble.cause.clone())) {
-                    left.retain(|e| !trouble.sightings.contains(&e.sighting));
+    /// Forgets observations older than [`REMEMBERED`], at most so many; true if there are more.
+    pub fn forget_sightings(&mut self, at_most: usize, now: Timestamp) -> bool {
+        let memory = &mut self.intake;
+        let old = |at: Timestamp| at.plus(REMEMBERED) <= now;
+        for _ in 0..at_most {
+            match memory.order.front().copied() {
+                Some((at, print)) if old(at) => {
+                    memory.order.pop_front();
+                    memory.known.remove(&print);
                 }
+                _ => break,
             }
         }
-        waiting.retain(|_, left| !left.is_empty());
-    }
-
-    /// Forgets observations older than [`REMEMBERED`].
-    pub fn forget_sightings(&mut self, now: Timestamp) {
-        let memory = &mut self.intake;
-        while let Some((at, print)) = memory.order.front().copied() {
-            if at.plus(REMEMBERED) > now {
-                break;
-            }
-            memory.order.pop_front();
-            memory.known.remove(&print);
+        if memory.order.front().is_some_and(|(at, _)| old(*at)) {
+            return true;
         }
         let oldest = now.minus(REMEMBERED);
         memory.waiting.retain(|_, waiting| waiting.iter().any(|e| e.observed_at > oldest));
+        false
     }
 
     fn judge(

@@ -121,9 +121,9 @@ impl World {
         recorded
     }
 
-    /// Forgets sessions that ended before a time.
-    pub fn forget_sessions_before(&mut self, before: Timestamp) -> usize {
-        self.directory.forget_before(before)
+    /// Forgets an ended session that the store has erased.
+    pub fn forget_session(&mut self, session: &Session) {
+        self.directory.forget(session);
     }
 
     /// A new policy in one piece. Cases are judged by it from now on; pages, allow-lists and plan follow at the next

@@ -35,7 +35,7 @@ async fn when_there_is_no_room_intake_stops_and_releases_go_on() {
     assert_eq!(metrics.reserve_in_use.get(), 1);
     assert!(metrics.failures.with_label_values(&["full"]).get() > 0);
     assert_eq!(store.load().await.unwrap().last, last);
-    assert!(store.snapshot(last, vec![0; 10]).await.is_err());
+    assert!(store.snapshot(last, || Ok(vec![0; 10])).await.is_err());
     assert_eq!(verify(&place.db(), None).await.unwrap().last, last);
 }
 

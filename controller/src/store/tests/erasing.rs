@@ -1,7 +1,7 @@
 //! Retention and purge: personal data go, the log stays and verifies.
 
 use super::*;
-use crate::store::{Expiry, verify};
+use crate::store::{Expired, Expiry, Mark, verify};
 
 /// Whether the bytes of the database or its write-ahead log contain a text.
 fn on_disk(place: &Place, text: &str) -> bool {
@@ -25,7 +25,7 @@ async fn a_purged_line_is_gone_from_tables_and_disk_and_the_log_still_verifies()
     assert!(on_disk(&place, "contract-00008"));
     assert_eq!(verify(&place.db(), None).await.unwrap(), before);
     let loaded = store.load().await.unwrap();
-    assert_eq!((loaded.lines.len(), loaded.sessions.len(), loaded.recent.len()), (299, 299, 299));
+    assert_eq!((loaded.lines.len(), loaded.sessions.len(), recent(&store).await.len()), (299, 299, 299));
     assert_eq!(store.reader().events_of(CaseId(7)).await.unwrap().len(), 3);
 }
 
@@ -35,6 +35,20 @@ async fn numbers_of_erased_rows_are_never_given_again() {
     store.purge(LineNo(3)).await.unwrap();
     let loaded = store.load().await.unwrap();
     assert_eq!((loaded.last_line, loaded.last_sighting, loaded.last_delivery), (LineNo(3), SightingNo(3), 3));
+}
+
+/// To its end; what all pieces erased together.
+async fn expire(store: &mut SqliteStore, before: Expiry) -> Expired {
+    let (mut all, mut from) = (Expired::default(), Some(Mark::default()));
+    while let Some(mark) = from {
+        let piece = store.expire(&before, mark).await.unwrap();
+        assert!(piece.rows <= 500, "a person waits behind {} rows", piece.rows);
+        all.rows += piece.rows;
+        all.sessions.extend(piece.sessions);
+        all.lines.extend(piece.lines);
+        from = piece.next;
+    }
+    all
 }
 
 #[tokio::test]
@@ -51,15 +65,71 @@ async fn retention_spares_what_is_young_and_what_open_cases_rest_on() {
     };
     last = store.append(last, open).await.unwrap();
     let before = verify(&place.db(), None).await.unwrap();
-    let expiry = Expiry { sightings: at(20), sessions: at(20), texts: at(20), open_cases_from: Some(CaseId(2)) };
-    // Sightings 1 and 3, the session that ended at 10, the closed case's text.
-    assert_eq!(store.expire(&expiry).await.unwrap(), 4);
-    assert_eq!(store.expire(&expiry).await.unwrap(), 0);
+    let expiry = Expiry { sightings: at(20), sessions: at(20), texts: at(20), lines: at(20) };
+    // Sightings 1 and 3, the session that ended at 10, the closed case's text. The line of case 1 has a session still.
+    let expired = expire(&mut store, expiry).await;
+    assert_eq!((expired.rows, expired.sessions, expired.lines), (4, vec![session(2, at(10))], Vec::new()));
+    assert_eq!(expire(&mut store, expiry).await, Expired::default());
+    assert_eq!(recent(&store).await.iter().map(|s| s.number.0).collect::<Vec<_>>(), [2, 50]);
     let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.recent.iter().map(|s| s.number.0).collect::<Vec<_>>(), [2, 50]);
     assert_eq!(loaded.sessions.iter().map(|s| s.line.0).collect::<Vec<_>>(), [1, 3, 4]);
     let texts = store.reader().texts(&[TextRef::of(&note(1)), TextRef::of(&note(2))]).await.unwrap();
     assert_eq!(texts, [(TextRef::of(&note(2)), note(2))]);
     assert_eq!(verify(&place.db(), None).await.unwrap(), before);
     assert_eq!(loaded.last, last);
+}
+
+#[tokio::test]
+async fn retention_goes_through_large_tables_piece_by_piece() {
+    let place = Place::new();
+    let mut store = place.open().await;
+    // Evidence of an open case among it is stepped over, in each piece.
+    let sightings = (1..=1_200).map(|n| sighting(n, n.is_multiple_of(3).then_some(1)));
+    let batch = Batch {
+        events: vec![opened(1)],
+        sightings: sightings.collect(),
+        sessions: (1..=1_200).map(|n| session(n, at(10))).collect(),
+        lines: (1..=1_200).map(line).collect(),
+        ..Batch::default()
+    };
+    store.append(Seq(0), batch).await.unwrap();
+    let expired =
+        expire(&mut store, Expiry { sightings: at(5_000), sessions: at(20), texts: at(20), lines: at(20) }).await;
+    assert_eq!(recent(&store).await.len(), 400);
+    assert_eq!((expired.sessions.len(), expired.lines.len(), expired.rows), (1_200, 1_199, 800 + 1_200 + 1_199));
+    assert_eq!(store.load().await.unwrap().lines, [line(1)], "the line of the open case");
+}
+
+#[tokio::test]
+async fn a_line_goes_when_nothing_has_named_it_for_as_long_as_lines_are_kept() {
+    let place = Place::new();
+    let mut store = place.open().await;
+    let mut last = Seq(0);
+    // 1 holds an address; 2 has a sighting; 3 an open case; 4 a note; 5 nothing any more; 6 ended late.
+    for case in [4, 5] {
+        last = store.append(last, story(case)).await.unwrap();
+    }
+    let ended = |n| session(n, at(10));
+    let batch = Batch {
+        events: vec![opened(3)],
+        lines: [1, 2, 3, 6].map(line).into(),
+        sessions: vec![session(1, Timestamp::MAX), ended(2), ended(3), ended(4), ended(5), session(6, at(30))],
+        sightings: vec![StoredSighting { line: Some(LineNo(2)), ..sighting(900, None) }],
+        texts: vec![(TextRef::of("late"), CaseId(4), "late".into())],
+        ..Batch::default()
+    };
+    last = store.append(last, batch).await.unwrap();
+    let keep = |texts, lines| Expiry { sightings: at(100), sessions: at(40), texts, lines };
+    assert_eq!(expire(&mut store, keep(at(1), at(2))).await.lines, [], "sessions are gone, lines are not old enough");
+    // A contract that is told again is no reason to keep the line for ever.
+    store.append(last, Batch { lines: vec![line(5)], ..Batch::default() }).await.unwrap();
+    assert_eq!(expire(&mut store, keep(at(1), at(20))).await.lines, [], "notes are kept longer");
+    assert_eq!(expire(&mut store, keep(at(5), at(20))).await.lines, [LineNo(4), LineNo(5)]);
+    let left: Vec<u32> = store.load().await.unwrap().lines.iter().map(|l| l.line.0).collect();
+    assert_eq!(left, [1, 2, 3, 6]);
+    // Back again, and gone again.
+    store.append(last, Batch { sessions: vec![session(6, at(50))], ..Batch::default() }).await.unwrap();
+    let later = Expiry { sightings: at(100), sessions: at(60), texts: at(60), lines: at(40) };
+    assert_eq!(expire(&mut store, later).await.lines, [], "its last session ended at 50");
+    assert!(verify(&place.db(), None).await.is_ok());
 }

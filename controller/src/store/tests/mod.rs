@@ -3,6 +3,7 @@
 mod disk;
 mod erasing;
 mod log;
+mod migrating;
 mod tables;
 
 use std::path::{Path, PathBuf};
@@ -57,6 +58,18 @@ async fn tamper(db: &Path, sql: &str) {
     let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
+}
+
+/// Everything that may still count, in the order it came.
+async fn recent(store: &SqliteStore) -> Vec<StoredSighting> {
+    let mut all: Vec<StoredSighting> = Vec::new();
+    loop {
+        let piece = store.recent(all.last().map(|s| (s.received_at, s.number))).await.unwrap();
+        if piece.is_empty() {
+            return all;
+        }
+        all.extend(piece);
+    }
 }
 
 fn options() -> Options {
@@ -165,6 +178,7 @@ fn story(case: u64) -> Batch {
         sessions: vec![session(number, Timestamp::MAX)],
         sightings: vec![sighting(case, Some(case))],
         repeats: Vec::new(),
+        matured: Vec::new(),
         texts: vec![(TextRef::of(&note(case)), CaseId(case), note(case))],
         deliveries: vec![delivery(case, 10 * case)],
     }

@@ -23,7 +23,7 @@ async fn everything_beside_the_log_comes_back_as_it_was_stored() {
     let loaded = store.load().await.unwrap();
     assert_eq!(loaded.lines, [line(1), line(2)]);
     assert_eq!(loaded.nases, [(1, "bng-1".into())]);
-    assert_eq!(loaded.recent, [bare(sighting(1, Some(1))), bare(sighting(2, Some(2))), odd]);
+    assert_eq!(recent(&store).await, [bare(sighting(1, Some(1))), bare(sighting(2, Some(2))), odd]);
     assert_eq!(loaded.sessions.len(), 5);
     assert!(more.iter().all(|s| loaded.sessions.contains(s)));
     assert_eq!((loaded.last_line, loaded.last_sighting, loaded.last_delivery), (LineNo(2), SightingNo(3), 2));
@@ -45,7 +45,7 @@ async fn what_is_stored_again_replaces_what_was() {
     store.append(last, batch).await.unwrap();
     let loaded = store.load().await.unwrap();
     assert_eq!((loaded.lines, loaded.sessions), (vec![contract], vec![session(1, at(40))]));
-    assert_eq!(loaded.recent, [bare(known.clone())]);
+    assert_eq!(recent(&store).await, [bare(known.clone())]);
     assert_eq!(store.reader().sightings(&[SightingNo(1)]).await.unwrap(), [known]);
 }
 
@@ -55,7 +55,7 @@ async fn sightings_older_than_eight_days_before_the_newest_are_not_loaded() {
     let mut new = sighting(2, None);
     new.received_at = at(9 * 86_400);
     store.append(last, Batch { sightings: vec![new.clone()], ..Batch::default() }).await.unwrap();
-    assert_eq!(store.load().await.unwrap().recent, [bare(new)]);
+    assert_eq!(recent(&store).await, [bare(new)]);
 }
 
 /// As the engine loads it: without what only people read.
@@ -88,12 +88,61 @@ async fn readers_see_a_case_its_texts_its_sightings_and_deliveries() {
 }
 
 #[tokio::test]
+async fn sightings_that_waited_belong_to_the_case_they_opened_together() {
+    let (_place, mut store, last) = Place::with_cases(1).await;
+    let mut waiting = sighting(2, None);
+    (waiting.line, waiting.outcome) = (Some(LineNo(1)), "below-threshold".into());
+    store.append(last, Batch { sightings: vec![waiting.clone()], ..Batch::default() }).await.unwrap();
+    let matured = vec![(SightingNo(2), CaseId(5)), (SightingNo(1), CaseId(5))];
+    store.append(last, Batch { matured, ..Batch::default() }).await.unwrap();
+    (waiting.case, waiting.outcome) = (Some(CaseId(5)), "evidence".into());
+    let stored = store.reader().sightings(&[SightingNo(1), SightingNo(2)]).await.unwrap();
+    assert_eq!(stored, [sighting(1, Some(1)), waiting], "evidence of another case stays there");
+}
+
+#[tokio::test]
+async fn evidence_is_found_by_address_and_network_and_nothing_else_is() {
+    let (_place, mut store, last) = Place::with_cases(3).await;
+    let mut six = sighting(4, Some(4));
+    six.sighting.address = "2001:db8::1".parse().unwrap();
+    let batch = Batch { sightings: vec![six.clone(), sighting(5, None)], ..Batch::default() };
+    store.append(last, batch).await.unwrap();
+    let reader = store.reader();
+    let within = async |network: &str| {
+        let found = reader.evidence_in(network.parse().unwrap()).await.unwrap();
+        found.iter().map(|n| n.0).collect::<Vec<_>>()
+    };
+    assert_eq!(within("198.51.100.2/31").await, [2, 3]);
+    assert_eq!(within("198.51.0.0/16").await, [1, 2, 3], "not the one that is no evidence");
+    assert_eq!(within("2001:db8::/32").await, [4]);
+    assert_eq!(within("::/0").await, [4], "addresses of the other family are not numbers of this one");
+    let at = [six.sighting.address, [198, 51, 100, 5].into(), [198, 51, 100, 3].into()];
+    let mut found = reader.evidence_at(&at).await.unwrap();
+    found.sort_by_key(|s| s.number);
+    assert_eq!(found, [sighting(3, Some(3)), six]);
+}
+
+#[tokio::test]
+async fn deliveries_are_found_by_what_became_of_them() {
+    let (_place, mut store, last) = Place::with_cases(2).await;
+    let states = [DeliveryState::Receiving, DeliveryState::Held, DeliveryState::Receiving, DeliveryState::Refused];
+    let deliveries: Vec<Delivery> =
+        states.into_iter().zip(3..).map(|(state, n)| Delivery { state, ..delivery(n, 1) }).collect();
+    store.append(last, Batch { deliveries: deliveries.clone(), ..Batch::default() }).await.unwrap();
+    let reader = store.reader();
+    let receiving = reader.deliveries_in(DeliveryState::Receiving, 10).await.unwrap();
+    assert_eq!(receiving, [deliveries[0].clone(), deliveries[2].clone()]);
+    assert_eq!(reader.deliveries_in(DeliveryState::Held, 10).await.unwrap(), [deliveries[1].clone()]);
+    assert_eq!(reader.usual_rows("shadowserver", "scan_telnet", 5).await.unwrap(), [20, 10], "only whole ones count");
+}
+
+#[tokio::test]
 async fn batches_of_every_size_are_stored_whole() {
     let place = Place::new();
     let mut store = place.open().await;
     let mut last = Seq(0);
     let mut expected = 0;
-    for size in [1, 15, 16, 17, 127, 128, 129, 145, 1000] {
+    for size in [1, 15, 16, 17, 127, 128, 129, 145, 5_500] {
         let sightings = (expected + 1..=expected + size).map(|n| sighting(n, None)).collect();
         let events = (expected + 1..=expected + size).map(opened).collect();
         last = store.append(last, Batch { events, sightings, ..Batch::default() }).await.unwrap();
@@ -101,6 +150,6 @@ async fn batches_of_every_size_are_stored_whole() {
         assert_eq!(last, Seq(expected));
     }
     let loaded = store.load().await.unwrap();
-    assert_eq!((loaded.recent.len() as u64, loaded.events.len() as u64), (expected, expected));
+    assert_eq!((recent(&store).await.len() as u64, loaded.events.len() as u64), (expected, expected));
     assert!(crate::store::verify(&place.db(), None).await.is_ok());
 }

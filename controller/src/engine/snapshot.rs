@@ -1,0 +1,150 @@
+//! The bytes of a snapshot: the cases as the log has them up to a position, compact, since a restart waits for them.
+//!
+//! ```text
+//! VERSION, 1 byte ‖ the cases, in postcard's format: values only, in the order of the types' fields
+//! ```
+//!
+//! The format names nothing, so bytes of other types could be taken for ours: every change of what is in an [`Image`]
+//! needs a new [`VERSION`], and a test holds the two together. A snapshot of another version is no loss, for the log is
+//! replayed instead.
+
+use pratique_core::machine::{Cases, Image};
+
+/// Of what is in an [`Image`], however deep.
+const VERSION: u8 = 1;
+
+/// The bytes for an image.
+///
+/// # Errors
+/// What cannot be written, in words.
+pub(super) fn encode(image: &Image) -> Result<Vec<u8>, String> {
+    postcard::to_extend(image, vec![VERSION]).map_err(|e| e.to_string())
+}
+
+/// The cases behind the bytes of [`encode`].
+///
+/// # Errors
+/// Why they cannot be used, in words.
+pub(super) fn decode(bytes: &[u8]) -> Result<Cases, String> {
+    let image = match bytes.split_first() {
+        Some((&VERSION, image)) => image,
+        Some((version, _)) => return Err(format!("it has version {version}, this program writes {VERSION}")),
+        None => return Err("it is empty".to_owned()),
+    };
+    let (image, rest) = postcard::take_from_bytes::<Image>(image).map_err(|e| e.to_string())?;
+    if !rest.is_empty() {
+        return Err(format!("{} bytes too many", rest.len()));
+    }
+    Ok(image.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use pratique_core::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
+    use pratique_core::ids::{CaseId, Feed, LineNo, SightingNo, TextRef};
+    use pratique_core::playbook::ApprovalRule;
+    use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
+    use pratique_core::sighting::Severity;
+    use pratique_core::time::Timestamp;
+
+    use super::*;
+
+    /// SHA-256 of the bytes of [`everything`], for each version.
+    const LAYOUTS: [(u8, &str); 1] = [(1, "ecfcb81b6ce892bdc8c25f154a1824593618af33310df67043b79e6d57bd8313")];
+
+    fn at(s: i64) -> Timestamp {
+        Timestamp::from_secs(1_771_156_800 + s)
+    }
+
+    fn feed() -> Feed {
+        Feed { source: "shadowserver".into(), report: "compromised_iot".into() }
+    }
+
+    /// One of each state, with all that cases can carry.
+    fn everything() -> Cases {
+        let policy = crate::policy_files::built_in().unwrap().policy;
+        let evidence = EvidenceRef {
+            sighting: SightingNo(7),
+            feed: feed(),
+            observed_at: at(-60),
+            severity: Severity::High,
+            device: Some("Example IPC 9000".into()),
+        };
+        let results = vec![ProbeResult { probe: Probe::Telnet(23), verdict: Verdict::Clean, found: "refused".into() }];
+        let rescan = Rescan { started_at: at(6), finished_at: at(7), trigger: RescanTrigger::Subscriber, results };
+        let story = [
+            CaseEvent::Opened { line: LineNo(3), cause: "mirai".into(), evidence: vec![evidence] },
+            CaseEvent::Proposed { rule: ApprovalRule::One, because: ProposedBecause::Evidence },
+            CaseEvent::Approved { by: Actor::Person("ann".into()), protected: true },
+            CaseEvent::Quarantined {
+                by: vec![Actor::Person("ann".into())],
+                policy: policy.digest,
+                evidence: vec![SightingNo(7)],
+                justification: "it attacks".into(),
+                until: at(1_000),
+            },
+            CaseEvent::FixReported,
+            CaseEvent::RescanRequested { trigger: RescanTrigger::Subscriber },
+            CaseEvent::Rescanned { rescan },
+            CaseEvent::RescanRequested { trigger: RescanTrigger::Schedule },
+            CaseEvent::WallTraffic { packets: 40, last_seen: at(8) },
+            CaseEvent::Released {
+                how: Release::SelfRelease,
+                by: Actor::Subscriber,
+                reason: None,
+                watch_until: at(900),
+            },
+            CaseEvent::Closed { why: Closed::QuietAfterRelease },
+        ];
+        let mut cases = Cases::default();
+        let feed = Body::FeedDelivered { feed: feed(), covers_from: at(0), covers_until: at(5) };
+        let watched = Body::WallWatched { from: at(1), until: at(9) };
+        let halted = Body::Halted { by: Actor::System, because: "drill".into() };
+        for body in [Body::PolicyLoaded { digest: TextRef([7; 32]) }, feed, watched, halted] {
+            cases.apply(&Event { at: at(0), body }, &policy);
+        }
+        for (number, events) in [2, 4, 9, 10, 11].into_iter().enumerate() {
+            for (second, what) in story.iter().take(events).cloned().enumerate() {
+                let mut what = what;
+                let case = CaseId(number as u64 + 1);
+                if let CaseEvent::Opened { line, .. } = &mut what {
+                    *line = LineNo(number as u32 + 1);
+                }
+                cases.apply(&Event { at: at(second as i64), body: Body::Case { case, what } }, &policy);
+            }
+        }
+        cases
+    }
+
+    #[test]
+    fn a_snapshot_gives_the_same_cases_back() {
+        let cases = everything();
+        assert_eq!(decode(&encode(&Image::from(&cases)).unwrap()), Ok(cases));
+        assert_eq!(decode(&encode(&Image::default()).unwrap()), Ok(Cases::default()));
+    }
+
+    #[test]
+    fn what_is_not_whole_or_of_another_version_is_refused() {
+        let mut bytes = encode(&Image::from(&everything())).unwrap();
+        assert!(decode(&bytes[..bytes.len() - 1]).is_err());
+        bytes.push(0);
+        assert_eq!(decode(&bytes), Err("1 bytes too many".to_owned()));
+        bytes[0] = VERSION + 1;
+        assert!(decode(&bytes).unwrap_err().contains("it has version"));
+        assert!(decode(&[]).is_err());
+        // As snapshots were before they had versions.
+        assert!(decode(br#"{"cases":{}}"#).is_err());
+    }
+
+    #[test]
+    fn what_is_in_a_snapshot_changes_only_together_with_its_version() {
+        let layout =
+            TextRef(<sha2::Sha256 as sha2::Digest>::digest(encode(&Image::from(&everything())).unwrap()).into());
+        let known = LAYOUTS.iter().find(|(version, _)| *version == VERSION).map(|(_, layout)| *layout);
+        assert_eq!(
+            known,
+            Some(layout.to_string().as_str()),
+            "the types behind a snapshot have changed: raise VERSION, and note its layout here beside the older ones"
+        );
+    }
+}

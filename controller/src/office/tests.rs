@@ -1,0 +1,179 @@
+//! The office over a real engine and store: what people decide on deliveries, and which cases they see.
+
+use ipnet::IpNet;
+use pratique_core::event::Event;
+use pratique_core::ids::{CauseKey, Seq};
+use pratique_core::session::Holding;
+use pratique_core::sighting::{Severity, Sighting, Transport};
+use pratique_core::time::Span;
+use pratique_core::world::{Settled, World};
+
+use super::*;
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{Engine, Outside};
+use crate::store::{Options, SqliteStore, Store as _};
+
+struct Nobody;
+
+impl Outside for Nobody {
+    fn committed(&mut self, _: &[(Seq, Event)], _: &World) {}
+    fn settled(&mut self, _: Settled, _: &World, _: Timestamp) {}
+    fn failed(&mut self, _: &StoreError) {}
+}
+
+#[async_trait::async_trait]
+impl Wall for Nobody {
+    fn status(&self) -> EnforcerStatus {
+        EnforcerStatus::default()
+    }
+    async fn observe(&self) -> Result<Option<Vec<Element>>, String> {
+        Ok(Some(vec!["192.0.2.77".parse().unwrap()]))
+    }
+}
+
+/// An office of its own, with a home on each of 192.0.2.1 to .9; its folder goes with it.
+async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry()).unwrap());
+    let mut policy = crate::policy_files::built_in().unwrap().policy;
+    policy.global.networks = vec!["192.0.2.0/24".parse().unwrap()];
+    let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+    let (reader, now) = (store.reader(), clock.now());
+    let (engine, handle) = Engine::load(store, Arc::new(policy), clock, Nobody, |_| Vec::new()).await.unwrap();
+    tokio::spawn(engine.run());
+    let office = EngineOffice {
+        engine: handle,
+        reader,
+        wall: Arc::new(Nobody),
+        metrics,
+        held: folder.path().join("held"),
+        deciding: tokio::sync::Mutex::default(),
+        started_at: now,
+        policy_problem: Arc::default(),
+    };
+    office.sessions((1..10).map(|n| holds(n, now, None)).collect()).await.unwrap();
+    (office, folder, now)
+}
+
+fn holds(n: u8, now: Timestamp, to: Option<Timestamp>) -> SessionChange {
+    SessionChange {
+        subscriber: format!("line-{n}").as_str().into(),
+        holding: Holding::V4([192, 0, 2, n].into()),
+        nas: "bng1".into(),
+        from: now.minus(Span::from_days(1)),
+        to,
+        contract: None,
+    }
+}
+
+fn report(state: DeliveryState, content: &str, hosts: &[u8], now: Timestamp) -> Intake {
+    let sighting = |n: &u8| Sighting {
+        source: "shadowserver".into(),
+        report: "test".into(),
+        cause: "mirai".into(),
+        address: [192, 0, 2, *n].into(),
+        port: Some(23),
+        transport: Some(Transport::Tcp),
+        observed_at: now.minus(Span::from_hours(1)),
+        clock_error: Span::from_secs(60),
+        severity: Severity::High,
+        device: None,
+        detail: Vec::new(),
+    };
+    let delivery = Delivery {
+        number: 0,
+        source: "shadowserver".into(),
+        report: "test".into(),
+        name: "api".into(),
+        content: TextRef::of(content),
+        received_at: now,
+        state,
+        rows: hosts.len() as u64,
+        refused: Vec::new(),
+    };
+    Intake { delivery, sightings: hosts.iter().map(sighting).collect(), covers_until: None }
+}
+
+async fn states(office: &EngineOffice) -> Vec<(u64, DeliveryState)> {
+    office.deliveries(10).await.unwrap().iter().map(|d| (d.number, d.state)).collect()
+}
+
+#[tokio::test]
+async fn the_same_content_completes_what_broke_off_and_other_content_does_not() {
+    let (office, _folder, now) = office().await;
+    // As the first piece of a delivery leaves it.
+    office.engine.intake(report(DeliveryState::Receiving, "a", &[1, 2], now)).await.unwrap();
+    let other = office.intake(report(DeliveryState::Accepted, "b", &[3], now)).await.unwrap();
+    assert_eq!(other.delivery, 2);
+    let again = office.intake(report(DeliveryState::Accepted, "a", &[1, 2, 4], now)).await.unwrap();
+    assert_eq!((again.delivery, again.repeated, again.taken), (1, 2, 1));
+    assert_eq!(states(&office).await, [(2, DeliveryState::Accepted), (1, DeliveryState::Accepted)]);
+    let third = office.intake(report(DeliveryState::Accepted, "a", &[1, 2, 4], now)).await.unwrap();
+    assert_eq!((third.delivery, third.repeated, third.taken), (3, 3, 0), "whole, it is a delivery that comes again");
+    assert_eq!(office.cases(CaseQuery::default()).await.unwrap().total, 4);
+}
+
+#[tokio::test]
+async fn a_held_delivery_that_broke_off_while_it_was_taken_in_is_completed_from_its_rows() {
+    let (office, _folder, now) = office().await;
+    let ann = || Actor::Person("ann".into());
+    let held = office.intake(report(DeliveryState::Held, "a", &[1, 2], now)).await.unwrap();
+    assert_eq!((held.delivery, held.taken), (1, 0));
+    let mut first_piece = report(DeliveryState::Receiving, "a", &[1], now);
+    first_piece.delivery.number = 1;
+    office.engine.intake(first_piece).await.unwrap();
+    assert!(!office.refuse_held(1, ann()).await.unwrap(), "half of it counts already");
+    let rest = office.accept_held(1, ann()).await.unwrap().unwrap();
+    assert_eq!((rest.delivery, rest.repeated, rest.taken), (1, 1, 1));
+    assert_eq!(office.accept_held(1, ann()).await.unwrap(), None);
+    assert_eq!(std::fs::read_dir(&office.held).unwrap().count(), 0);
+    // One that was never held has no rows here.
+    office.engine.intake(report(DeliveryState::Receiving, "b", &[3], now)).await.unwrap();
+    assert_eq!(office.accept_held(2, ann()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn rows_that_were_put_aside_for_another_delivery_are_not_taken_in() {
+    let (office, _folder, now) = office().await;
+    office.intake(report(DeliveryState::Held, "a", &[1], now)).await.unwrap();
+    office.intake(report(DeliveryState::Held, "b", &[2], now)).await.unwrap();
+    std::fs::rename(office.held.join("1.json"), office.held.join("2.json")).unwrap();
+    let said = office.accept_held(2, Actor::System).await.unwrap_err().to_string();
+    assert!(said.contains("another delivery's") && said.contains("deliver the file again"), "{said}");
+    assert_eq!(office.cases(CaseQuery::default()).await.unwrap().total, 0);
+}
+
+#[tokio::test]
+async fn lists_find_lines_by_what_they_hold_and_by_where_they_were_seen() {
+    let (office, _folder, now) = office().await;
+    office.intake(report(DeliveryState::Accepted, "a", &[1, 2, 3, 4], now)).await.unwrap();
+    // Line 2 holds nothing any more; line 3 has moved.
+    let mut moved = holds(3, now, None);
+    (moved.holding, moved.from) = (Holding::V4([192, 0, 2, 200].into()), now);
+    office.sessions(vec![holds(2, now, Some(now)), holds(3, now, Some(now)), moved]).await.unwrap();
+    let found = async |query: CaseQuery| {
+        let page = office.cases(query).await.unwrap();
+        (page.total, page.rows.iter().map(|r| r.case.0).collect::<Vec<_>>())
+    };
+    let net = |text: &str| text.parse::<IpNet>().unwrap();
+    assert_eq!(found(CaseQuery::default()).await, (4, vec![4, 3, 2, 1]));
+    let within = |text: &str| CaseQuery { network: Some(net(text)), ..CaseQuery::default() };
+    assert_eq!(found(within("192.0.2.2/31")).await, (2, vec![3, 2]), "held or seen there");
+    assert_eq!(found(within("192.0.2.200/32")).await, (1, vec![3]));
+    let scoped = |text: &str| CaseQuery { scope: vec![net(text)], ..CaseQuery::default() };
+    assert_eq!(found(scoped("192.0.2.2/31")).await, (1, vec![2]), "evidence places only lines that hold nothing");
+    let page =
+        CaseQuery { limit: 1, after: Some(CaseId(3)), ids: [1, 2, 3, 99].map(CaseId).into(), ..within("192.0.2.0/24") };
+    assert_eq!(found(page).await, (3, vec![2]));
+    let other = CaseQuery { cause: Some(CauseKey::new("open-telnet")), ..CaseQuery::default() };
+    assert_eq!(found(other).await, (0, Vec::new()));
+}
+
+#[tokio::test]
+async fn a_plan_is_compared_with_what_stands_behind_the_wall() {
+    let (office, _folder, _) = office().await;
+    let plan = office.plan().await.unwrap();
+    let wall = &plan.enforcers[0];
+    assert_eq!((plan.desired, wall.actual, wall.surplus_total, wall.missing_total), (0, Some(1), 1, 0));
+}

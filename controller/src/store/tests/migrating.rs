@@ -1,0 +1,82 @@
+//! Databases of older versions: brought forward with what is in them.
+
+use sqlx::Row as _;
+
+use super::*;
+use crate::store::{schema, verify};
+
+/// A database as version 1 made it, with the log and tables of these statements.
+async fn of_version_1(place: &Place, sql: &str) {
+    let how = sqlx::sqlite::SqliteConnectOptions::new().filename(place.db()).create_if_missing(true);
+    let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
+    static FIRST: [&str; 1] = [schema::MIGRATIONS[0]];
+    schema::migrate(&mut conn, &FIRST).await.unwrap();
+    assert_eq!(schema::version(&mut conn).await.unwrap(), 1);
+    sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.unwrap();
+    conn.close().await.unwrap();
+}
+
+/// The statements that put an event where version 1 has it.
+fn logged(event: &Event, case: u64) -> String {
+    let body = serde_json::to_string(&event.body).unwrap();
+    let zero = TextRef([0; 32]);
+    let hash = pratique_core::chain::link(&zero, Seq(1), event.at, body.as_bytes());
+    let ms = event.at.as_millis();
+    format!(
+        "INSERT INTO event VALUES (1, {ms}, {case}, '{body}', x'{hash}'); \
+         UPDATE log_head SET seq = 1, hash = x'{hash}'; INSERT INTO case_line VALUES ({case}, 1, NULL);"
+    )
+}
+
+#[tokio::test]
+async fn version_1_keeps_its_log_and_its_waiting_sightings_join_the_case_they_opened() {
+    let place = Place::new();
+    let mut opened = opened(1);
+    let Body::Case { what: CaseEvent::Opened { evidence, .. }, .. } = &mut opened.body else { panic!("opened") };
+    let later = EvidenceRef { sighting: SightingNo(2), ..evidence[0].clone() };
+    evidence.push(later);
+    let row = "INSERT INTO sighting (number, received_at, observed_at, clock_error, source, report, cause, address, \
+               severity, line, case_id, outcome, delivery)";
+    let values = "1, 1, 0, 'shadowserver', 'scan_telnet', 'mirai', x'c6336401', 2, 1";
+    of_version_1(
+        &place,
+        &format!(
+            "{} {row} VALUES (1, {values}, NULL, 'below-threshold', 1), (2, {values}, 1, 'evidence', 1), \
+             (3, {values}, NULL, 'below-threshold', 1); \
+             INSERT INTO line VALUES (1, 'contract-1', NULL, 0, NULL), (2, 'contract-2', NULL, 0, NULL); \
+             INSERT INTO session VALUES (1, x'c6336401', 0, {}, 0); \
+             INSERT INTO delivery VALUES (1, 's', 'r', 'n', x'{}', 0, 'accepted', 1, NULL);",
+            logged(&opened, 1),
+            i64::MAX,
+            TextRef::of("content"),
+        ),
+    )
+    .await;
+    let head = verify(&place.db(), None).await.unwrap();
+
+    let mut store = place.open().await;
+    assert_eq!(verify(&place.db(), None).await.unwrap(), head, "the log is as it was");
+    assert_eq!(store.load().await.unwrap().events[0].1, opened);
+    let stored = store.reader().sightings(&[1, 2, 3].map(SightingNo)).await.unwrap();
+    let became: Vec<_> = stored.iter().map(|s| (s.case, s.outcome.as_str())).collect();
+    let evidence = (Some(CaseId(1)), "evidence");
+    assert_eq!(became, [evidence, evidence, (None, "below-threshold")]);
+    assert_eq!(store.reader().deliveries(1).await.unwrap()[0].state, DeliveryState::Accepted);
+    let how = sqlx::sqlite::SqliteConnectOptions::new().filename(place.db());
+    let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
+    let idle = sqlx::query("SELECT line FROM line WHERE idle_since IS NOT NULL").fetch_all(&mut conn).await.unwrap();
+    assert_eq!(idle.iter().map(|row| row.get::<i64, _>(0)).collect::<Vec<_>>(), [2], "who has no session left");
+}
+
+#[tokio::test]
+async fn each_step_is_taken_once() {
+    static LONGER: [&str; 3] = [schema::MIGRATIONS[0], schema::MIGRATIONS[1], "CREATE TABLE later (x INTEGER) STRICT"];
+    let (place, store, _) = Place::with_cases(1).await;
+    store.close().await.unwrap();
+    let how = sqlx::sqlite::SqliteConnectOptions::new().filename(place.db());
+    let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
+    for _ in 0..2 {
+        schema::migrate(&mut conn, &LONGER).await.unwrap();
+        assert_eq!(schema::version(&mut conn).await.unwrap(), 3);
+    }
+}
