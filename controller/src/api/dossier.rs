@@ -127,6 +127,8 @@ pub struct CaseDossier {
     pub last_rescan: Option<RescanRow>,
     /// When the wall last blocked attack traffic of this line, and how many packets in all.
     pub wall_traffic: Option<(Moment, u64)>,
+    /// When the line last asked for a name on a threat list, and how often in all. Never which names.
+    pub threat_queries: Option<(Moment, u64)>,
     /// How it was last released.
     pub last_release: Option<(Moment, Release)>,
     /// Everything that happened, the oldest first.

@@ -109,6 +109,7 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         rescan_pending: None,
         last_rescan: None,
         wall_traffic: None,
+        threat_queries: None,
         relapses: 0,
         last_release: None,
     };
@@ -225,6 +226,8 @@ impl Kept {
                 found: vec![("telnet:23".into(), Verdict::Vulnerable, "login-prompt".into())],
             }),
             wall_traffic: None,
+            threat_queries: None,
+            threat_queries: None,
             last_release: None,
             story: self.story.clone(),
             row,
