@@ -1,12 +1,12 @@
 //! One query from bytes to bytes: caps, the pure decision, and for allow-listed names the upstream and the wall. Called by
-//! the sockets in `serve`.
+//! the sockets in `serve` for TCP and for what `hot` leaves.
 //!
 //! In two steps, because of what they cost. [`Resolver::first`] never waits: it answers everything local, which is nearly
 //! everything, without a task or an allocation that outlives it. Only allow-listed names come out of it as a [`Later`],
 //! which already holds its places in flight, so that whoever spawns it spawns a bounded number.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pratique_core::playbook::PortSpec;
 use pratique_core::time::Span;
@@ -16,9 +16,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::captive::{self, Decision, Garden, Why};
-use crate::limits::{Bucket, Connections, InFlight, Lines};
+use crate::limits::{Connections, InFlight, Lines};
 use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
+use crate::rates::Rates;
 use crate::settings::Settings;
 use crate::upstream::{Found, Upstream};
 use crate::wall::WallOpener;
@@ -50,10 +51,10 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Connections>,
     /// Places in flight, all lines together; whoever holds all of them knows that nothing is under way.
     pub(crate) in_flight: Arc<Semaphore>,
-    view: Arc<GardenView>,
+    pub(crate) rates: Rates,
+    pub(crate) view: Arc<GardenView>,
     wall: Arc<dyn WallOpener>,
     lines: Arc<Lines>,
-    strangers: Mutex<Bucket>,
 }
 
 /// What the first step came to.
@@ -107,7 +108,7 @@ impl Resolver {
             view,
             wall,
             lines: Arc::new(Lines::new(limits)),
-            strangers: Mutex::new(Bucket::full(limits.stranger_answers_per_second, Instant::now())),
+            rates: Rates::new(limits, Instant::now()),
             settings,
         })))
     }
@@ -126,6 +127,23 @@ impl Resolver {
         if !self.admit(resident.as_deref(), arrived) {
             return Step::Silence;
         }
+        self.judge(bytes, client, resident, transport, arrived)
+    }
+
+    /// The same for a question that was admitted already.
+    pub(crate) fn admitted(&self, bytes: &[u8], client: IpAddr, transport: Transport) -> Step {
+        let client = client.to_canonical();
+        self.judge(bytes, client, self.0.view.resident(client), transport, Instant::now())
+    }
+
+    fn judge(
+        &self,
+        bytes: &[u8],
+        client: IpAddr,
+        resident: Option<Arc<Resident>>,
+        transport: Transport,
+        arrived: Instant,
+    ) -> Step {
         let request = match wire::read(bytes) {
             Incoming::Silence => return Step::Silence,
             Incoming::Reject(reply, why) => {
@@ -283,13 +301,10 @@ impl Resolver {
     }
 
     fn admit(&self, resident: Option<&Resident>, now: Instant) -> bool {
+        let rates = &self.0.rates;
         let (admitted, cap) = match resident {
-            Some(resident) => (self.0.lines.admit(resident.line, now), "line-rate"),
-            None => {
-                let rate = self.0.settings.limits.stranger_answers_per_second;
-                let mut bucket = self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-                (bucket.take(rate, rate, now), "stranger-rate")
-            }
+            Some(resident) => (rates.admit(resident.line, rates.tick(now)), "line-rate"),
+            None => (rates.admit_stranger(rates.tick(now)), "stranger-rate"),
         };
         if !admitted {
             self.capped(cap);
@@ -298,7 +313,7 @@ impl Resolver {
     }
 
     fn captive_ttl(&self) -> u32 {
-        u32::try_from(self.0.settings.captive_ttl.as_millis() / 1_000).unwrap_or(1)
+        self.0.settings.captive_ttl_secs()
     }
 
     fn count(&self, kind: &str) {

@@ -1,10 +1,11 @@
 //! The captive resolver: what residents of the garden get when they ask for names. In the order a query flows:
 //!
 //! * [`settings`]: what is configured, checked before anything starts
-//! * `serve`: sockets; datagrams and TCP frames in, replies out from the address they were asked at
+//! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
+//! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
-//! * `limits`: how much one line, one client and all together may ask
+//! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
@@ -24,10 +25,12 @@ mod cache;
 pub mod captive;
 pub mod explain;
 mod handler;
+mod hot;
 mod limits;
 mod metrics;
 pub mod networks;
 pub mod question;
+mod rates;
 mod serve;
 pub mod settings;
 mod upstream;
@@ -36,6 +39,6 @@ mod wire;
 
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
-pub use serve::{BindError, bind};
+pub use serve::{BindError, Datagrams, bind};
 pub use settings::Settings;
 pub use wall::{OpenError, WallOpener};

@@ -86,7 +86,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("api.listen: cannot listen on {}; is pratique running already?", config.api.listen))?;
     let dns_sockets = match &config.dns {
-        Some(dns) => Some(pratique_dns::bind(&dns.listen)?),
+        Some(dns) => Some(pratique_dns::bind(&dns.listen, dns.workers)?),
         None => None,
     };
     let mut portal_sockets = Vec::new();
