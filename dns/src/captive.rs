@@ -65,6 +65,18 @@ pub enum Decision<'a> {
     Refuse(Why),
 }
 
+impl Decision<'_> {
+    /// Why; [`Why::Allowed`] for a name that is truly resolved.
+    pub fn why(self) -> Why {
+        match self {
+            Self::Portal(_, why) | Self::NoData(why) | Self::NxDomain(why) | Self::AnyHint(why) | Self::Refuse(why) => {
+                why
+            }
+            Self::Resolve { .. } => Why::Allowed,
+        }
+    }
+}
+
 /// The reason of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {

@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use pratique_core::playbook::PortSpec;
 use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
@@ -16,11 +17,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::captive::{self, Decision, Garden, Why};
+use crate::hot::Listed;
 use crate::limits::{Connections, InFlight, Lines};
 use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
+use crate::threats::{ListHealth, ThreatQueries, Threats};
 use crate::upstream::{Found, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
@@ -53,6 +56,9 @@ pub(crate) struct Inner {
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) rates: Rates,
     pub(crate) view: Arc<GardenView>,
+    pub(crate) threats: Threats,
+    /// The names of all threat lists, for readers at line rate.
+    pub(crate) threat_table: Arc<ArcSwap<Listed>>,
     wall: Arc<dyn WallOpener>,
     lines: Arc<Lines>,
 }
@@ -107,10 +113,30 @@ impl Resolver {
             in_flight: Arc::new(Semaphore::new(usize::try_from(limits.in_flight).unwrap_or(usize::MAX >> 3))),
             view,
             wall,
+            threats: Threats::new(&settings.threat_lists),
+            threat_table: Arc::new(ArcSwap::from_pointee(Listed::of_names(std::iter::empty()))),
             lines: Arc::new(Lines::new(limits)),
             rates: Rates::new(limits, Instant::now()),
             settings,
         })))
+    }
+
+    /// Reads the threat lists whose files have changed. Call it before serving and now and then, on a thread that may wait:
+    /// a million names take a second.
+    pub fn refresh_threats(&self) {
+        if self.0.threats.refresh() {
+            self.0.threat_table.store(Arc::new(Listed::of_names(self.0.threats.all().iter().map(SmolStr::as_str))));
+        }
+    }
+
+    /// Which cases have asked for names on threat lists since this was last called.
+    pub fn take_threat_queries(&self) -> Vec<ThreatQueries> {
+        self.0.threats.take(Instant::now())
+    }
+
+    /// How the threat lists are.
+    pub fn threat_lists(&self) -> Vec<ListHealth> {
+        self.0.threats.health()
     }
 
     /// Whether somebody in quarantine is behind this address.
@@ -157,6 +183,11 @@ impl Resolver {
             Incoming::Ask(request) => request,
         };
         let decision = captive::decide(&request.question, resident.as_deref(), &self.0.garden);
+        if let (Why::Captive, Some(resident), Some(name)) = (decision.why(), &resident, request.question.name.plain())
+            && !self.0.threats.note(resident.case, name, arrived)
+        {
+            self.capped("threats");
+        }
         let (Decision::Resolve { name, family, exact, .. }, Some(resident)) = (decision, &resident) else {
             let reply = request.reply(&self.local(decision), transport);
             self.0.metrics.local_seconds.observe(arrived.elapsed().as_secs_f64());

@@ -9,6 +9,7 @@
 //! * `handler`: the steps above put together for one query
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
+//! * [`threats`]: names that only an infected device asks for; counted, not kept
 //! * [`explain`]: the same decision as words, for people
 //! * `metrics`: what is counted
 //!
@@ -33,6 +34,7 @@ pub mod question;
 mod rates;
 mod serve;
 pub mod settings;
+pub mod threats;
 mod upstream;
 pub mod wall;
 mod wire;
@@ -41,4 +43,5 @@ pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
 pub use serve::{BindError, Datagrams, bind};
 pub use settings::Settings;
+pub use threats::{ListHealth, ThreatQueries};
 pub use wall::{OpenError, WallOpener};

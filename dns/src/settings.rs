@@ -9,6 +9,8 @@ use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::threats::ListSettings;
+
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
 /// Stub resolvers give up or repeat after 2 to 5 seconds; a later answer is for nobody.
@@ -66,6 +68,10 @@ pub struct Settings {
     /// Exceptions that win over all denials, for example a voice platform in private space.
     #[serde(default)]
     pub excepted_networks: Vec<IpNet>,
+    /// Files of names that only infected devices ask for. A resident that does shows that its infection lives; the
+    /// policy's `threat_queries` says whether that counts. Read again within half a minute of a change. Default none.
+    #[serde(default)]
+    pub threat_lists: Vec<ListSettings>,
     /// How much is too much.
     #[serde(default)]
     pub limits: Limits,
@@ -136,6 +142,7 @@ impl Settings {
             open_margin: open_margin(),
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
+            threat_lists: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -175,6 +182,7 @@ impl Settings {
                 ));
             }
         }
+        found.extend(crate::threats::problems(&self.threat_lists));
         if self.upstreams.len() > 8 {
             found.push(format!("upstreams has {} entries: at most 8 can be asked in time", self.upstreams.len()));
         }

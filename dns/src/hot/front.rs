@@ -68,7 +68,11 @@ impl Front {
         for (number, sockets) in workers.into_iter().enumerate() {
             let (queue, slow) = mpsc::channel(QUEUE);
             let worker = Worker {
-                hot: Hot::new(&resolver.0.settings, Reader::new(Arc::clone(&resolver.0.view))),
+                hot: Hot::new(
+                    &resolver.0.settings,
+                    &resolver.0.threat_table,
+                    Reader::new(Arc::clone(&resolver.0.view)),
+                ),
                 told: Told::new(resolver),
                 resolver: resolver.clone(),
                 sockets,

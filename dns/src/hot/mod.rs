@@ -18,10 +18,14 @@ mod names;
 mod parse;
 
 use std::net::IpAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 
 use pratique_core::view::{Reader, Sight};
 
 use crate::hot::answer::Words;
+pub(crate) use crate::hot::names::Listed;
 use crate::hot::names::Names;
 use crate::rates::{Rates, Tick};
 use crate::settings::Settings;
@@ -60,8 +64,8 @@ pub(crate) struct Counts {
 
 impl Hot {
     /// For one thread.
-    pub(crate) fn new(settings: &Settings, reader: Reader) -> Self {
-        Self { reader, names: Names::new(settings), words: Words::new(settings), counts: Counts::default() }
+    pub(crate) fn new(settings: &Settings, threats: &Arc<ArcSwap<Listed>>, reader: Reader) -> Self {
+        Self { reader, names: Names::new(settings, threats), words: Words::new(settings), counts: Counts::default() }
     }
 
     /// Judges the datagram that fills the first `size` bytes of `buffer`; a reply is written over it.

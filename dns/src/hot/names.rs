@@ -1,9 +1,12 @@
-//! Whether a name may be on a list: allow-listed for this garden, the portal's own, a canary. One hash for each label from
+//! Whether a name may be on a list: allow-listed for this garden, the portal's own, a canary, on a threat list. One hash for each label from
 //! the top down, each looked up in a small table; nearly always none is there.
 //!
 //! "May be" is enough and errs on one side only: a name at or below a listed one is always found, whatever its case. What
 //! is found goes to the handler, which compares names as text.
 
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
 use pratique_core::allow::AllowList;
 use pratique_core::view::{GardenNo, GardenView};
 use rustc_hash::FxHashMap;
@@ -24,25 +27,32 @@ const FOLD: u64 = 0x2020_2020_2020_2020;
 /// The lists of the gardens, made when first asked for. A number is never used for another list, so they stay right.
 pub(super) struct Names {
     always: Vec<u64>,
+    threats: Cache<Arc<ArcSwap<Listed>>, Arc<Listed>>,
     gardens: FxHashMap<GardenNo, Listed>,
 }
 
 impl Names {
     /// With what is listed in every garden.
-    pub(super) fn new(settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings, threats: &Arc<ArcSwap<Listed>>) -> Self {
         let names = CANARIES.into_iter().chain([settings.portal_host.as_str()]);
-        Self { always: names.map(of_text).collect(), gardens: FxHashMap::default() }
+        Self {
+            always: names.map(of_text).collect(),
+            threats: Cache::new(Arc::clone(threats)),
+            gardens: FxHashMap::default(),
+        }
     }
 
     /// The name of this question is at or below a listed one, or looks as if it were.
     pub(super) fn may_be_listed(&mut self, query: &[u8], plain: &Plain, garden: GardenNo, view: &GardenView) -> bool {
+        // The handler counts who asks for names on threat lists.
+        let threats = Arc::clone(self.threats.load());
         let Some(listed) = self.listed(garden, view) else { return true };
         let name = query.get(HEADER..).unwrap_or_default();
         let mut hash = ROOT;
         plain.labels_from_the_top().any(|at| {
             let label = name.get(at).and_then(|size| name.get(at + 1..at + 1 + usize::from(*size)));
             hash = below(hash, label.unwrap_or_default());
-            listed.has(hash)
+            listed.has(hash) || threats.has(hash)
         })
     }
 
@@ -60,12 +70,21 @@ impl Names {
 }
 
 /// Hashes of names: open addressing, at most half full, a power of two of slots. Zero is a free slot.
-struct Listed(Box<[u64]>);
+#[derive(Debug)]
+pub(crate) struct Listed(Box<[u64]>);
 
 impl Listed {
     fn new(always: &[u64], list: &AllowList) -> Self {
         let suffix = |name: String| of_text(name.strip_prefix("*.").unwrap_or(&name));
-        let hashes: Vec<u64> = always.iter().copied().chain(list.names().map(|(name, _)| suffix(name))).collect();
+        Self::of(always.iter().copied().chain(list.names().map(|(name, _)| suffix(name))).collect())
+    }
+
+    /// Of names, as texts.
+    pub(crate) fn of_names<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        Self::of(names.map(of_text).collect())
+    }
+
+    fn of(hashes: Vec<u64>) -> Self {
         let mut slots = vec![0; ((hashes.len() + 1) * 2).next_power_of_two()].into_boxed_slice();
         for hash in hashes {
             let free = path(hash, slots.len()).find(|at| slots.get(*at).is_none_or(|held| *held == 0 || *held == hash));

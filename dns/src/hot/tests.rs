@@ -19,6 +19,7 @@ use super::*;
 use crate::captive::{self, Decision};
 use crate::handler::{Resolver, Step};
 use crate::question::Kind;
+use crate::threats::{Format, ListSettings};
 use crate::wall::{OpenError, WallOpener};
 use crate::wire::{self, Incoming};
 
@@ -51,8 +52,10 @@ impl Halves {
         let view = Arc::new(GardenView::default());
         let resident = Resident::for_test(7, "mirai", AllowList::merge([&names[..]]));
         view.put(Element::V4(CLIENT.parse().unwrap()), resident);
-        let hot = Hot::new(&settings, Reader::new(view.clone()));
-        let resolver = Resolver::new(settings, view, Arc::new(NoWall), &prometheus::Registry::new()).unwrap();
+        let resolver =
+            Resolver::new(settings.clone(), view.clone(), Arc::new(NoWall), &prometheus::Registry::new()).unwrap();
+        resolver.refresh_threats();
+        let hot = Hot::new(&settings, &resolver.0.threat_table, Reader::new(view));
         Self { hot, resolver, buffer: vec![0; 1_280] }
     }
 
@@ -140,6 +143,38 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn runner(cases: u32) -> TestRunner {
     TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() })
+}
+
+fn query(name: &str, kind: u16) -> Vec<u8> {
+    let labels = name.split('.').map(|l| l.as_bytes().to_vec()).collect();
+    Asked { labels, kind, flags: [1, 0], edns: None }.bytes()
+}
+
+#[test]
+fn a_name_on_a_threat_list_is_answered_as_any_other_and_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("c2");
+    std::fs::write(&file, "evil.example\n*.worse.example\n").unwrap();
+    let list = ListSettings { name: "c2".into(), file: file.clone(), format: Format::Auto };
+    let mut halves = Halves::new(|settings| settings.threat_lists = vec![list]);
+    let mut ask = |name: &str| {
+        let query = query(name, 1);
+        match halves.hot(&query, CLIENT) {
+            // Left to the handler, which counts.
+            Outcome::Slow => {
+                let step = halves.resolver.admitted(&query, CLIENT.parse().unwrap(), wire::Transport::Udp);
+                assert!(matches!(step, Step::Reply(_)));
+            }
+            outcome => assert!(matches!(outcome, Outcome::Reply(_))),
+        }
+        halves.resolver.take_threat_queries().iter().map(|q| q.queries).sum::<u64>()
+    };
+    assert_eq!(["EVIL.example", "c2.worse.example", "www.bank.example", "worse.example"].map(&mut ask), [1, 1, 0, 0]);
+    std::fs::write(&file, "other.example\n").unwrap();
+    let other = query("other.example", 1);
+    assert!(matches!(halves.hot(&other, CLIENT), Outcome::Reply(_)));
+    halves.resolver.refresh_threats();
+    assert_eq!(halves.hot(&other, CLIENT), Outcome::Slow, "a list is in force without a restart");
 }
 
 #[test]
