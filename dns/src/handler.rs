@@ -23,7 +23,7 @@ use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
-use crate::threats::{ListHealth, ThreatQueries, Threats};
+use crate::threats::{ThreatQueries, Threats};
 use crate::upstream::{Found, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
@@ -132,11 +132,6 @@ impl Resolver {
     /// Which cases have asked for names on threat lists since this was last called.
     pub fn take_threat_queries(&self) -> Vec<ThreatQueries> {
         self.0.threats.take(Instant::now())
-    }
-
-    /// How the threat lists are.
-    pub fn threat_lists(&self) -> Vec<ListHealth> {
-        self.0.threats.health()
     }
 
     /// Whether somebody in quarantine is behind this address.

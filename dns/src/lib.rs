@@ -11,7 +11,7 @@
 //! * [`wall`]: the hole that must be open before the real address leaves
 //! * [`threats`]: names that only an infected device asks for; counted, not kept
 //! * [`explain`]: the same decision as words, for people
-//! * `metrics`: what is counted
+//! * `metrics`: what is counted; `health`: the same for the NOC's eyes
 //!
 //! The crate reads a [`GardenView`](pratique_core::view::GardenView) and knows nothing of the controller. It writes no
 //! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
@@ -26,6 +26,7 @@ mod cache;
 pub mod captive;
 pub mod explain;
 mod handler;
+mod health;
 mod hot;
 mod limits;
 mod metrics;
@@ -41,6 +42,7 @@ mod wire;
 
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
+pub use health::Health;
 pub use serve::{BindError, Datagrams, bind};
 pub use settings::Settings;
 pub use threats::{ListHealth, ThreatQueries};

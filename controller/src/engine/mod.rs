@@ -13,6 +13,7 @@
 
 mod boot;
 pub mod handle;
+pub mod threats;
 mod turn;
 mod wall;
 
@@ -52,6 +53,7 @@ pub struct Engine<S: Store, O: Outside> {
     world: World,
     numbers: turn::Numbers,
     wall: wall::Counters,
+    threats: threats::Untold,
     last: Seq,
     last_at: Timestamp,
     since_snapshot: u64,
@@ -128,6 +130,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             world: boot.world,
             numbers: boot.numbers,
             wall: wall::Counters::default(),
+            threats: threats::Untold::default(),
             since_snapshot: boot.replayed,
             housekeeping_at: now,
             in_force: policy,
@@ -244,7 +247,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn::refuse(reply, self.unwell());
                     }
                 }
-                Input::Wall(..) if !self.may_try(false, now) => {}
+                Input::Wall(..) | Input::Threats(_) if !self.may_try(false, now) => {}
                 Input::Wall(attempts, read_at) => {
                     let commands = self.wall.read(&self.world, &attempts, read_at);
                     self.world.wall_seen_until(read_at);
@@ -252,6 +255,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn.quietly(&mut self.world, &command, now);
                     }
                     turn.quietly(&mut self.world, &Command::WallWatched { until: read_at }, now);
+                }
+                Input::Threats(seen) => {
+                    for command in self.threats.add(&self.world, seen, now) {
+                        turn.quietly(&mut self.world, &command, now);
+                    }
                 }
                 // Answered after the commit: nobody hears of what is not stored.
                 Input::Read(look) => turn.reads.push(look),

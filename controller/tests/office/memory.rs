@@ -227,7 +227,6 @@ impl Kept {
             }),
             wall_traffic: None,
             threat_queries: None,
-            threat_queries: None,
             last_release: None,
             story: self.story.clone(),
             row,
@@ -424,6 +423,15 @@ impl Office for Memory {
                 reserve_bytes: Some(67_108_864),
                 intake_stopped: None,
             },
+            dns: Some(DnsStatus {
+                answers: vec![("portal".into(), 1_204_331), ("nodata".into(), 804)],
+                threat_lists: vec![ThreatListStatus {
+                    list: "c2".into(),
+                    names: 41_200,
+                    problem: Some("threat list c2: /lists/c2 is a web page".into()),
+                }],
+                ..DnsStatus::default()
+            }),
             feeds: vec![
                 FeedStatus {
                     source: "honeynet".into(),
