@@ -6,7 +6,8 @@
 //!                                         NoData                                  NoData          NoData
 //! ```
 //!
-//! A faster path in front of the sockets can call [`decide`] as well: only [`Decision::Resolve`] needs more than this.
+//! `hot` decides the most frequent case, everything else's A and AAAA and "no data", without calling [`decide`], and must
+//! agree with it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -22,6 +23,10 @@ const CANARIES_NXDOMAIN: [&str; 3] = ["use-application-dns.net", "mask.icloud.co
 
 /// Discovery of designated resolvers (RFC 9462): the name exists, there is nothing there.
 const CANARY_NODATA: &str = "resolver.arpa";
+
+/// All of them, for who looks for names that may be special.
+pub(crate) const CANARIES: [&str; 4] =
+    [CANARIES_NXDOMAIN[0], CANARIES_NXDOMAIN[1], CANARIES_NXDOMAIN[2], CANARY_NODATA];
 
 /// Where the portal lives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +63,18 @@ pub enum Decision<'a> {
     },
     /// Not answered.
     Refuse(Why),
+}
+
+impl Decision<'_> {
+    /// Why; [`Why::Allowed`] for a name that is truly resolved.
+    pub fn why(self) -> Why {
+        match self {
+            Self::Portal(_, why) | Self::NoData(why) | Self::NxDomain(why) | Self::AnyHint(why) | Self::Refuse(why) => {
+                why
+            }
+            Self::Resolve { .. } => Why::Allowed,
+        }
+    }
 }
 
 /// The reason of a decision.

@@ -1,13 +1,14 @@
 //! One query from bytes to bytes: caps, the pure decision, and for allow-listed names the upstream and the wall. Called by
-//! the sockets in `serve`.
+//! the sockets in `serve` for TCP and for what `hot` leaves.
 //!
 //! In two steps, because of what they cost. [`Resolver::first`] never waits: it answers everything local, which is nearly
 //! everything, without a task or an allocation that outlives it. Only allow-listed names come out of it as a [`Later`],
 //! which already holds its places in flight, so that whoever spawns it spawns a bounded number.
 
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use pratique_core::playbook::PortSpec;
 use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
@@ -16,10 +17,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::captive::{self, Decision, Garden, Why};
-use crate::limits::{Bucket, Connections, InFlight, Lines};
+use crate::hot::Listed;
+use crate::limits::{Connections, InFlight, Lines};
 use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
+use crate::rates::Rates;
 use crate::settings::Settings;
+use crate::threats::{ThreatQueries, Threats};
 use crate::upstream::{Found, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
@@ -50,10 +54,13 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Connections>,
     /// Places in flight, all lines together; whoever holds all of them knows that nothing is under way.
     pub(crate) in_flight: Arc<Semaphore>,
-    view: Arc<GardenView>,
+    pub(crate) rates: Rates,
+    pub(crate) view: Arc<GardenView>,
+    pub(crate) threats: Threats,
+    /// The names of all threat lists, for readers at line rate.
+    pub(crate) threat_table: Arc<ArcSwap<Listed>>,
     wall: Arc<dyn WallOpener>,
     lines: Arc<Lines>,
-    strangers: Mutex<Bucket>,
 }
 
 /// What the first step came to.
@@ -106,10 +113,25 @@ impl Resolver {
             in_flight: Arc::new(Semaphore::new(usize::try_from(limits.in_flight).unwrap_or(usize::MAX >> 3))),
             view,
             wall,
+            threats: Threats::new(&settings.threat_lists),
+            threat_table: Arc::new(ArcSwap::from_pointee(Listed::of_names(std::iter::empty()))),
             lines: Arc::new(Lines::new(limits)),
-            strangers: Mutex::new(Bucket::full(limits.stranger_answers_per_second, Instant::now())),
+            rates: Rates::new(limits, Instant::now()),
             settings,
         })))
+    }
+
+    /// Reads the threat lists whose files have changed. Call it before serving and now and then, on a thread that may wait:
+    /// a million names take a second.
+    pub fn refresh_threats(&self) {
+        if self.0.threats.refresh() {
+            self.0.threat_table.store(Arc::new(Listed::of_names(self.0.threats.all().iter().map(SmolStr::as_str))));
+        }
+    }
+
+    /// Which cases have asked for names on threat lists since this was last called.
+    pub fn take_threat_queries(&self) -> Vec<ThreatQueries> {
+        self.0.threats.take(Instant::now())
     }
 
     /// Whether somebody in quarantine is behind this address.
@@ -126,6 +148,23 @@ impl Resolver {
         if !self.admit(resident.as_deref(), arrived) {
             return Step::Silence;
         }
+        self.judge(bytes, client, resident, transport, arrived)
+    }
+
+    /// The same for a question that was admitted already.
+    pub(crate) fn admitted(&self, bytes: &[u8], client: IpAddr, transport: Transport) -> Step {
+        let client = client.to_canonical();
+        self.judge(bytes, client, self.0.view.resident(client), transport, Instant::now())
+    }
+
+    fn judge(
+        &self,
+        bytes: &[u8],
+        client: IpAddr,
+        resident: Option<Arc<Resident>>,
+        transport: Transport,
+        arrived: Instant,
+    ) -> Step {
         let request = match wire::read(bytes) {
             Incoming::Silence => return Step::Silence,
             Incoming::Reject(reply, why) => {
@@ -139,6 +178,11 @@ impl Resolver {
             Incoming::Ask(request) => request,
         };
         let decision = captive::decide(&request.question, resident.as_deref(), &self.0.garden);
+        if let (Why::Captive, Some(resident), Some(name)) = (decision.why(), &resident, request.question.name.plain())
+            && !self.0.threats.note(resident.case, name, arrived)
+        {
+            self.capped("threats");
+        }
         let (Decision::Resolve { name, family, exact, .. }, Some(resident)) = (decision, &resident) else {
             let reply = request.reply(&self.local(decision), transport);
             self.0.metrics.local_seconds.observe(arrived.elapsed().as_secs_f64());
@@ -283,13 +327,10 @@ impl Resolver {
     }
 
     fn admit(&self, resident: Option<&Resident>, now: Instant) -> bool {
+        let rates = &self.0.rates;
         let (admitted, cap) = match resident {
-            Some(resident) => (self.0.lines.admit(resident.line, now), "line-rate"),
-            None => {
-                let rate = self.0.settings.limits.stranger_answers_per_second;
-                let mut bucket = self.0.strangers.lock().unwrap_or_else(PoisonError::into_inner);
-                (bucket.take(rate, rate, now), "stranger-rate")
-            }
+            Some(resident) => (rates.admit(resident.line, rates.tick(now)), "line-rate"),
+            None => (rates.admit_stranger(rates.tick(now)), "stranger-rate"),
         };
         if !admitted {
             self.capped(cap);
@@ -298,7 +339,7 @@ impl Resolver {
     }
 
     fn captive_ttl(&self) -> u32 {
-        u32::try_from(self.0.settings.captive_ttl.as_millis() / 1_000).unwrap_or(1)
+        self.0.settings.captive_ttl_secs()
     }
 
     fn count(&self, kind: &str) {

@@ -1,15 +1,17 @@
 //! The captive resolver: what residents of the garden get when they ask for names. In the order a query flows:
 //!
 //! * [`settings`]: what is configured, checked before anything starts
-//! * `serve`: sockets; datagrams and TCP frames in, replies out from the address they were asked at
+//! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
+//! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
-//! * `limits`: how much one line, one client and all together may ask
+//! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
+//! * [`threats`]: names that only an infected device asks for; counted, not kept
 //! * [`explain`]: the same decision as words, for people
-//! * `metrics`: what is counted
+//! * `metrics`: what is counted; `health`: the same for the NOC's eyes
 //!
 //! The crate reads a [`GardenView`](pratique_core::view::GardenView) and knows nothing of the controller. It writes no
 //! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
@@ -24,18 +26,24 @@ mod cache;
 pub mod captive;
 pub mod explain;
 mod handler;
+mod health;
+mod hot;
 mod limits;
 mod metrics;
 pub mod networks;
 pub mod question;
+mod rates;
 mod serve;
 pub mod settings;
+pub mod threats;
 mod upstream;
 pub mod wall;
 mod wire;
 
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
-pub use serve::{BindError, bind};
+pub use health::Health;
+pub use serve::{BindError, Datagrams, bind};
 pub use settings::Settings;
+pub use threats::{ListHealth, ThreatQueries};
 pub use wall::{OpenError, WallOpener};

@@ -1,8 +1,8 @@
-//! How much one line, one client and everybody together may ask. Consulted by the handler before any work is done, and
-//! by the TCP listener before a connection is kept.
+//! How much work one line and one client may cause. Consulted by the handler for allow-listed names, and by the TCP
+//! listener before a connection is kept. How often a line may ask at all is `rates`' business.
 //!
-//! State per line is made on its first question and dropped after a quiet hour; lines that ask are residents, so their
-//! number is bounded by the garden.
+//! State per line is made on its first allow-listed question and dropped after a quiet hour; lines that ask are residents,
+//! so their number is bounded by the garden.
 
 use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, HashSet};
@@ -27,8 +27,6 @@ const FIRST_SWEEP: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Lines {
     shards: [Mutex<Shard>; SHARDS],
-    rate: u32,
-    burst: u32,
     in_flight: u32,
     names: usize,
     hasher: RandomState,
@@ -42,7 +40,7 @@ struct Shard {
 
 #[derive(Debug)]
 struct Line {
-    bucket: Bucket,
+    asked_at: Instant,
     in_flight: u32,
     hour_from: Instant,
     /// Hashes of the names below wildcards in this hour.
@@ -54,17 +52,10 @@ impl Lines {
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             shards: std::array::from_fn(|_| Mutex::new(Shard { lines: FxHashMap::default(), sweep_at: FIRST_SWEEP })),
-            rate: limits.queries_per_second,
-            burst: limits.burst,
             in_flight: limits.in_flight_per_line,
             names: usize::try_from(limits.wildcard_names_per_hour).unwrap_or(usize::MAX),
             hasher: RandomState::new(),
         }
-    }
-
-    /// Takes one question from the line's allowance; false when it has none left.
-    pub(crate) fn admit(&self, line: LineNo, now: Instant) -> bool {
-        self.with(line, now, |state| state.bucket.take(self.rate, self.burst, now))
     }
 
     /// A place for one more question in flight; none when the line has too many.
@@ -96,15 +87,17 @@ impl Lines {
     fn with<T>(&self, line: LineNo, now: Instant, change: impl FnOnce(&mut Line) -> T) -> T {
         let mut shard = self.shard(line);
         if shard.lines.len() >= shard.sweep_at && !shard.lines.contains_key(&line) {
-            shard.lines.retain(|_, l| l.in_flight > 0 || now.saturating_duration_since(l.bucket.at) < HOUR);
+            shard.lines.retain(|_, l| l.in_flight > 0 || now.saturating_duration_since(l.asked_at) < HOUR);
             shard.sweep_at = FIRST_SWEEP.max(shard.lines.len() * 2);
         }
-        change(shard.lines.entry(line).or_insert_with(|| Line {
-            bucket: Bucket::full(self.burst, now),
+        let state = shard.lines.entry(line).or_insert_with(|| Line {
+            asked_at: now,
             in_flight: 0,
             hour_from: now,
             names: HashSet::new(),
-        }))
+        });
+        state.asked_at = now;
+        change(state)
     }
 
     fn shard(&self, line: LineNo) -> MutexGuard<'_, Shard> {
@@ -124,37 +117,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         if let Some(state) = self.lines.shard(self.line).lines.get_mut(&self.line) {
             state.in_flight = state.in_flight.saturating_sub(1);
-        }
-    }
-}
-
-/// A token bucket in thousandths of a token.
-#[derive(Debug)]
-pub(crate) struct Bucket {
-    milli: u64,
-    at: Instant,
-}
-
-impl Bucket {
-    /// With all of its tokens.
-    pub(crate) fn full(burst: u32, now: Instant) -> Self {
-        Self { milli: u64::from(burst) * 1_000, at: now }
-    }
-
-    /// Takes a token; false when there is none. `rate` is tokens per second.
-    pub(crate) fn take(&mut self, rate: u32, burst: u32, now: Instant) -> bool {
-        let passed = u64::try_from(now.saturating_duration_since(self.at).as_millis()).unwrap_or(u64::MAX);
-        // Whole milliseconds only, so that no part of one is lost between two questions.
-        if passed > 0 {
-            self.at += Duration::from_millis(passed);
-            self.milli = self.milli.saturating_add(passed.saturating_mul(rate.into())).min(u64::from(burst) * 1_000);
-        }
-        match self.milli.checked_sub(1_000) {
-            Some(left) => {
-                self.milli = left;
-                true
-            }
-            None => false,
         }
     }
 }
@@ -254,25 +216,12 @@ mod tests {
 
     fn small() -> Limits {
         Limits {
-            queries_per_second: 2,
-            burst: 3,
             in_flight_per_line: 2,
             wildcard_names_per_hour: 2,
             tcp_connections: 8,
             tcp_per_client: 2,
             ..Limits::default()
         }
-    }
-
-    #[test]
-    fn a_line_has_its_burst_and_then_its_rate_and_others_have_theirs() {
-        let (lines, start) = (Lines::new(&small()), Instant::now());
-        let taken = |at: Instant| (0..10).filter(|_| lines.admit(LineNo(1), at)).count();
-        assert_eq!(taken(start), 3);
-        assert_eq!(taken(start + Duration::from_millis(499)), 0);
-        assert_eq!(taken(start + Duration::from_millis(500)), 1);
-        assert_eq!(taken(start + Duration::from_secs(60)), 3);
-        assert!(lines.admit(LineNo(65), start), "another line of the same shard");
     }
 
     #[test]
@@ -298,8 +247,8 @@ mod tests {
     fn lines_silent_for_an_hour_are_forgotten() {
         let (lines, now) = (Lines::new(&small()), Instant::now());
         let of_one_shard = |n: usize| LineNo(u32::try_from(n * SHARDS).unwrap());
-        (0..FIRST_SWEEP).for_each(|n| assert!(lines.admit(of_one_shard(n), now)));
-        assert!(lines.admit(of_one_shard(FIRST_SWEEP), now + HOUR));
+        (0..FIRST_SWEEP).for_each(|n| assert!(lines.may_name(of_one_shard(n), "a", now)));
+        assert!(lines.may_name(of_one_shard(FIRST_SWEEP), "a", now + HOUR));
         assert_eq!(lines.shard(LineNo(0)).lines.len(), 1);
     }
 

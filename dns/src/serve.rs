@@ -2,30 +2,29 @@
 //!
 //! Receive loops of our own rather than hickory-server's: that one spawns a task for every datagram and every accepted
 //! connection with no cap on either (0.26.3, `server/mod.rs`, `handle_udp` and `handle_tcp`), so one infected line could
-//! take all memory. Here a datagram is answered in the loop that received it, unless the name is allow-listed; then a
-//! task is spawned that already holds its place in flight, and places are bounded per line and in total. The loops call
-//! [`Resolver::first`] and [`Resolver::finish`], and so can a batched loop that replaces the one for UDP.
+//! take all memory. Datagrams are received and nearly all answered by `hot`'s threads. What they leave is answered here, in
+//! one loop for each thread, unless the name is allow-listed; then a task is spawned that already holds its place in
+//! flight, and places are bounded per line and in total.
 //!
-//! Each address has its own socket, so a reply leaves from the address that was asked.
+//! Each address has its own sockets, so a reply leaves from the address that was asked.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::handler::{Resolver, Step};
+use crate::hot::{Front, Slow};
 use crate::limits::{Connection, Full};
 use crate::wire::{MAX_QUERY, Transport};
 
-/// Datagrams taken from a socket before other tasks get their turn.
-const BATCH: usize = 64;
 /// Pause after a socket error, so that a broken socket is not a busy loop.
 const AFTER_ERROR: Duration = Duration::from_millis(20);
 /// A client that does not take its reply within this is gone.
@@ -52,34 +51,64 @@ pub struct BindError {
     pub source: io::Error,
 }
 
-/// Binds a UDP and a TCP socket per address.
+/// Bound UDP sockets: one for each worker and address.
+#[derive(Debug)]
+pub struct Datagrams(Vec<Vec<Arc<UdpSocket>>>);
+
+impl Datagrams {
+    /// The addresses, in the order they were given in; with their ports, where port 0 was asked for.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.0.first().into_iter().flatten().map(|socket| socket.local_addr()).collect()
+    }
+}
+
+/// Binds a TCP socket per address, and as many UDP sockets as there are to be workers.
 ///
 /// # Errors
 /// At the first address that cannot be bound; nothing stays bound then.
-pub fn bind(addresses: &[SocketAddr]) -> Result<(Vec<UdpSocket>, Vec<TcpListener>), BindError> {
-    let mut bound = (Vec::new(), Vec::new());
+pub fn bind(addresses: &[SocketAddr], workers: u32) -> Result<(Datagrams, Vec<TcpListener>), BindError> {
+    let (mut udp, mut tcp) = (vec![Vec::new(); usize::try_from(workers.max(1)).unwrap_or(1)], Vec::new());
     for address in addresses {
         let failed = |transport| move |source| BindError { address: *address, transport, source };
-        bound.0.push(bind_udp(*address).map_err(failed("udp"))?);
-        bound.1.push(bind_tcp(*address).map_err(failed("tcp"))?);
+        let bound = udp_address(*address).map_err(failed("udp"))?;
+        for sockets in &mut udp {
+            sockets.push(Arc::new(bind_udp(bound, true).map_err(failed("udp"))?));
+        }
+        tcp.push(bind_tcp(*address).map_err(failed("tcp"))?);
     }
-    Ok(bound)
+    Ok((Datagrams(udp), tcp))
 }
 
 impl Resolver {
     /// Serves until `shutdown` is done, then finishes what is under way, for no longer than one question may take.
-    pub async fn serve(&self, udp: Vec<UdpSocket>, tcp: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
+    pub async fn serve(&self, udp: Datagrams, tcp: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let mut loops = JoinSet::new();
-        for socket in udp {
-            loops.spawn(self.clone().serve_udp(Arc::new(socket), stopped.clone()));
-        }
+        let front = match Front::start(self, udp.0) {
+            Ok((front, queues)) => {
+                for queue in queues {
+                    loops.spawn(self.clone().serve_queue(queue));
+                }
+                Some(front)
+            }
+            Err(error) => {
+                tracing::error!(%error, "dns over UDP is not served: its threads could not be started");
+                None
+            }
+        };
         for listener in tcp {
             loops.spawn(self.clone().serve_tcp(listener, stopped.clone()));
         }
         drop(stopped);
         shutdown.await;
         drop(stop);
+        if let Some(front) = front {
+            // The threads are at most one batch from their end.
+            let _ended = tokio::task::spawn_blocking(|| front.stop()).await;
+        }
         while loops.join_next().await.is_some() {}
         // All places free: nothing is under way.
         let all = self.0.settings.limits.in_flight;
@@ -89,56 +118,29 @@ impl Resolver {
         }
     }
 
-    async fn serve_udp(self, socket: Arc<UdpSocket>, mut stopped: watch::Receiver<()>) {
-        // One byte more than is read, so that longer datagrams are seen to be longer.
-        let mut buffer = [0; MAX_QUERY + 1];
-        loop {
-            tokio::select! {
-                _ = stopped.changed() => return,
-                ready = socket.readable() => if let Err(error) = ready {
-                    tracing::warn!(%error, "dns udp socket");
-                    tokio::time::sleep(AFTER_ERROR).await;
-                    continue;
-                },
-            }
-            for _ in 0..BATCH {
-                match socket.try_recv_from(&mut buffer) {
-                    Ok((size, from)) => self.datagram(&socket, buffer.get(..size).unwrap_or_default(), from),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) => {
-                        tracing::warn!(%error, "dns udp socket");
-                        tokio::time::sleep(AFTER_ERROR).await;
-                        break;
-                    }
+    /// What one of the threads left.
+    async fn serve_queue(self, mut queue: mpsc::Receiver<Slow>) {
+        while let Some(Slow { bytes, from, socket }) = queue.recv().await {
+            match self.admitted(&bytes, from.ip(), Transport::Udp) {
+                Step::Silence => {}
+                Step::Reply(reply) => self.send(&socket, &reply, from),
+                Step::Later(later) => {
+                    let resolver = self.clone();
+                    tokio::spawn(async move {
+                        if let Some(reply) = resolver.finish(&later).await {
+                            resolver.send(&socket, &reply, from);
+                        }
+                        drop(later);
+                    });
                 }
             }
-            tokio::task::yield_now().await;
         }
     }
 
-    fn datagram(&self, socket: &Arc<UdpSocket>, bytes: &[u8], from: SocketAddr) {
-        if !can_be_answered(from) {
-            return;
-        }
-        match self.first(bytes, from.ip(), Transport::Udp) {
-            Step::Silence => {}
-            Step::Reply(reply) => {
-                // A full send buffer drops the reply, as a full network would; the client asks again.
-                if socket.try_send_to(&reply, from).is_err() {
-                    self.capped("send");
-                }
-            }
-            Step::Later(later) => {
-                let (resolver, socket) = (self.clone(), socket.clone());
-                tokio::spawn(async move {
-                    if let Some(reply) = resolver.finish(&later).await
-                        && socket.send_to(&reply, from).await.is_err()
-                    {
-                        resolver.capped("send");
-                    }
-                    drop(later);
-                });
-            }
+    fn send(&self, socket: &UdpSocket, reply: &[u8], to: SocketAddr) {
+        // A full send buffer drops the reply, as a full network would; the client asks again.
+        if socket.send_to(reply, to).is_err() {
+            self.capped("send");
         }
     }
 
@@ -231,21 +233,28 @@ async fn write_frame(stream: &mut TcpStream, reply: &[u8]) -> io::Result<()> {
 }
 
 /// A source that no reply can reach is spoofed.
-fn can_be_answered(from: SocketAddr) -> bool {
+pub(crate) fn can_be_answered(from: SocketAddr) -> bool {
     let ip = from.ip().to_canonical();
     let broadcast = matches!(ip, IpAddr::V4(a) if a.is_broadcast());
     from.port() != 0 && !ip.is_unspecified() && !ip.is_multicast() && !broadcast
 }
 
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+/// The address with its port. Binds it alone for a moment: the workers' sockets share it, and would share it with another
+/// resolver of ours without a word.
+fn udp_address(address: SocketAddr) -> io::Result<SocketAddr> {
+    bind_udp(address, false)?.local_addr()
+}
+
+fn bind_udp(address: SocketAddr, shared: bool) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
+    socket.set_reuse_port(shared)?;
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket.into())
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

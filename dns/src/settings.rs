@@ -9,10 +9,15 @@ use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::threats::ListSettings;
+
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
 /// Stub resolvers give up or repeat after 2 to 5 seconds; a later answer is for nobody.
 const MAX_BUDGET: Span = Span::from_secs(2);
+
+/// One worker answers some hundred thousand questions a second; the other cores are for the rest of the machine.
+const MAX_DEFAULT_WORKERS: u32 = 8;
 
 /// The captive resolver's settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +27,10 @@ pub struct Settings {
     /// Never an unspecified address. Empty when the caller binds the sockets.
     #[serde(default)]
     pub listen: Vec<SocketAddr>,
+    /// Threads that receive and answer UDP, each with a socket of its own per address; 1 to 64. Default: the machine's
+    /// cores, at most 8, which is more than any access network sends.
+    #[serde(default = "workers")]
+    pub workers: u32,
     /// The portal's own host name, lower case, no trailing dot. Answered even if every upstream is dead.
     pub portal_host: SmolStr,
     /// The portal's IPv4 address; without it A questions get "no data". One family at least is needed.
@@ -59,6 +68,10 @@ pub struct Settings {
     /// Exceptions that win over all denials, for example a voice platform in private space.
     #[serde(default)]
     pub excepted_networks: Vec<IpNet>,
+    /// Files of names that only infected devices ask for. A resident that does shows that its infection lives; the
+    /// policy's `threat_queries` says whether that counts. Read again within half a minute of a change. Default none.
+    #[serde(default)]
+    pub threat_lists: Vec<ListSettings>,
     /// How much is too much.
     #[serde(default)]
     pub limits: Limits,
@@ -117,6 +130,7 @@ impl Settings {
     pub fn new(portal_host: impl AsRef<str>, portal4: Option<Ipv4Addr>, portal6: Option<Ipv6Addr>) -> Self {
         Self {
             listen: Vec::new(),
+            workers: workers(),
             portal_host: SmolStr::new(portal_host),
             portal4,
             portal6,
@@ -128,8 +142,14 @@ impl Settings {
             open_margin: open_margin(),
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
+            threat_lists: Vec::new(),
             limits: Limits::default(),
         }
+    }
+
+    /// [`Self::captive_ttl`] in whole seconds, as a record says it.
+    pub(crate) fn captive_ttl_secs(&self) -> u32 {
+        u32::try_from(self.captive_ttl.as_millis() / 1_000).unwrap_or(1)
     }
 
     /// What is wrong with the values, each with its key and the remedy; empty when they are sound.
@@ -152,6 +172,9 @@ impl Settings {
         if self.portal4.is_none() && self.portal6.is_none() {
             found.push("portal4 and portal6 are both missing: set the portal's address in one family at least".into());
         }
+        if !(1..=64).contains(&self.workers) {
+            found.push(format!("workers is {}: choose 1 to 64, the cores that may answer DNS", self.workers));
+        }
         for address in &self.listen {
             if address.ip().is_unspecified() {
                 found.push(format!(
@@ -159,6 +182,7 @@ impl Settings {
                 ));
             }
         }
+        found.extend(crate::threats::problems(&self.threat_lists));
         if self.upstreams.len() > 8 {
             found.push(format!("upstreams has {} entries: at most 8 can be asked in time", self.upstreams.len()));
         }
@@ -197,6 +221,10 @@ impl Settings {
     }
 }
 
+fn workers() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    u32::try_from(cores).unwrap_or(MAX_DEFAULT_WORKERS).min(MAX_DEFAULT_WORKERS)
+}
 fn captive_ttl() -> Span {
     MAX_CAPTIVE_TTL
 }
@@ -247,6 +275,7 @@ mod tests {
         wrong.listen = vec!["0.0.0.0:53".parse().unwrap()];
         wrong.upstreams = vec!["9.9.9.9:0".parse().unwrap()];
         wrong.limits.burst = 0;
+        wrong.workers = 0;
         let found = wrong.problems().join("\n");
         for key in [
             "portal_host",
@@ -258,6 +287,7 @@ mod tests {
             "listen",
             "upstreams",
             "burst",
+            "workers",
         ] {
             assert!(found.contains(key), "{key} is not in:\n{found}");
         }

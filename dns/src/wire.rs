@@ -18,14 +18,14 @@ use crate::question::{Asked, Question};
 /// A query is a header, one name and one OPT; real ones stay far below this. Longer ones get FORMERR.
 pub(crate) const MAX_QUERY: usize = 1_024;
 /// What fits into one unfragmented packet everywhere (DNS flag day 2020).
-const MAX_UDP_REPLY: usize = 1_232;
+pub(crate) const MAX_UDP_REPLY: u16 = 1_232;
 /// A reply over UDP is at most so many times its query: no use as an amplifier.
 const AMPLIFICATION: usize = 3;
 /// Real clients send one to three options; a list of hundreds is work for nothing.
 const MAX_OPTIONS: usize = 16;
-const HEADER: usize = 12;
-const OPT_TYPE: [u8; 2] = [0, 41];
-const EDE_OPTION: u16 = 15;
+pub(crate) const HEADER: usize = 12;
+pub(crate) const OPT_TYPE: [u8; 2] = [0, 41];
+pub(crate) const EDE_OPTION: u16 = 15;
 
 /// How the query came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +67,10 @@ pub(crate) struct Request {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct ClientEdns {
-    payload: u16,
-    version: u8,
-    dnssec_ok: bool,
+pub(crate) struct ClientEdns {
+    pub(crate) payload: u16,
+    pub(crate) version: u8,
+    pub(crate) dnssec_ok: bool,
 }
 
 /// What a reply says.
@@ -159,6 +159,12 @@ pub(crate) fn read(bytes: &[u8]) -> Incoming {
     Incoming::Ask(Box::new(request))
 }
 
+/// The most bytes a reply over UDP may have: what the client takes, and three times its query.
+pub(crate) fn udp_limit(client: Option<ClientEdns>, query: usize) -> usize {
+    let takes = client.map_or(512, |e| e.payload.max(512)).min(MAX_UDP_REPLY);
+    usize::from(takes).min(query * AMPLIFICATION)
+}
+
 /// The header alone, as an answer with this code.
 fn bare(header: &[u8; HEADER], code: u8) -> Vec<u8> {
     let mut reply = vec![0; HEADER];
@@ -196,10 +202,7 @@ impl Request {
     pub(crate) fn reply(&self, reply: &Reply, transport: Transport) -> Option<Vec<u8>> {
         let limit = match transport {
             Transport::Tcp => usize::from(u16::MAX),
-            Transport::Udp => {
-                let client = self.edns.map_or(512, |e| usize::from(e.payload.max(512)));
-                client.min(MAX_UDP_REPLY).min(self.size * AMPLIFICATION)
-            }
+            Transport::Udp => udp_limit(self.edns, self.size),
         };
         let textless = reply.ede.map(|e| Ede { text: "", ..e });
         let full = self.message(reply);
@@ -253,7 +256,7 @@ impl Request {
         }
         if let Some(client) = self.edns {
             let mut edns = Edns::new();
-            edns.set_max_payload(u16::try_from(MAX_UDP_REPLY).unwrap_or(u16::MAX));
+            edns.set_max_payload(MAX_UDP_REPLY);
             edns.set_dnssec_ok(client.dnssec_ok);
             message.set_edns(edns);
         }

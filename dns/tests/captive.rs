@@ -76,7 +76,7 @@ async fn strangers_are_refused_everything_and_a_storm_of_them_is_met_with_silenc
     for _ in 0..100 {
         socket.send(&question("portal.isp.example.", RecordType::A)).await.unwrap();
     }
-    lab.until("the cap", |lab| lab.metrics().contains(r#"pratique_dns_capped_total{cap="stranger-rate"}"#)).await;
+    lab.until("the cap", |lab| lab.capped("stranger-rate") > 0).await;
     assert_eq!(addresses(&lab.ask_a(ANNA, "www.bank.example.").await), ["192.0.2.80"]);
 }
 
@@ -125,8 +125,8 @@ async fn residents_are_served_over_ipv6_too() {
     let settings = Settings::new("portal.isp.example", None, "2001:db8::80".parse().ok());
     let wall = Lab::start().await.wall;
     let resolver = Resolver::new(settings, view, wall, &Registry::new()).unwrap();
-    let (udp, tcp) = bind(&["[::1]:0".parse().unwrap()]).unwrap();
-    let server = udp[0].local_addr().unwrap();
+    let (udp, tcp) = bind(&["[::1]:0".parse().unwrap()], 1).unwrap();
+    let server = udp.addresses().unwrap()[0];
     tokio::spawn(async move { resolver.serve(udp, tcp, std::future::pending()).await });
     let socket = UdpSocket::bind("[::1]:0").await.unwrap();
     socket.connect(server).await.unwrap();
@@ -160,7 +160,7 @@ async fn a_flood_from_one_line_leaves_others_unharmed() {
         }
         assert_eq!(addresses(&lab.ask_a(BERT, &format!("{wave}.bank.example.")).await), ["192.0.2.80"]);
     }
-    assert!(lab.metrics().contains(r#"pratique_dns_capped_total{cap="line-rate"}"#));
+    assert!(lab.capped("line-rate") > 0);
 }
 
 #[tokio::test]
@@ -177,11 +177,11 @@ async fn idle_connections_are_capped_per_client_and_in_total_and_end_with_the_id
     for _ in 0..100 {
         idle.push(lab.tcp(ANNA).await);
     }
-    lab.until("the client's cap", |lab| lab.metrics().contains(r#"pratique_dns_capped_total{cap="tcp-client"}"#)).await;
+    lab.until("the client's cap", |lab| lab.capped("tcp-client") > 0).await;
     for _ in 0..100 {
         idle.push(lab.tcp(BERT).await);
     }
-    lab.until("the cap", |lab| lab.metrics().contains(r#"pratique_dns_capped_total{cap="tcp"}"#)).await;
+    lab.until("the cap", |lab| lab.capped("tcp") > 0).await;
     for stream in &mut idle {
         assert_eq!(receive_frame(stream).await, None, "each one is closed in the end");
     }
@@ -202,4 +202,80 @@ async fn pipelined_questions_are_answered_in_order_and_oversized_ones_end_the_co
     }
     send_frame(&mut stream, &vec![0; 60_000]).await;
     assert_eq!(receive_frame(&mut stream).await, None);
+}
+
+#[tokio::test]
+async fn many_datagrams_at_once_are_each_answered_to_their_sender_from_the_address_they_asked() {
+    let mut lab = Lab::start().await;
+    let mut asked = Vec::new();
+    for server in ["127.0.0.1", "127.0.0.53"] {
+        lab.server.set_ip(server.parse().unwrap());
+        for client in [ANNA, BERT] {
+            let socket = lab.udp(client).await;
+            // Plain ones, and ones that go through the queue, mixed.
+            for n in 0..40_u16 {
+                let name = if n % 4 == 0 { "portal.isp.example.".into() } else { format!("{n}.bank.example.") };
+                let mut query = question(&name, RecordType::A);
+                query[..2].copy_from_slice(&n.to_be_bytes());
+                socket.send(&query).await.unwrap();
+            }
+            asked.push(socket);
+        }
+    }
+    for socket in asked {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut buffer = [0; 1_500];
+        while seen.len() < 40 {
+            let size = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("an answer").unwrap();
+            let message = Message::from_vec(&buffer[..size]).unwrap();
+            assert_eq!(addresses(&message), ["192.0.2.80"]);
+            assert!(seen.insert(message.metadata.id), "answered twice");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_queue_drops_what_is_not_plain_and_leaves_the_rest_unharmed() {
+    let lab = Lab::with(|_, _| None, |s| s.limits.burst = 1_000_000).await;
+    let query = question("portal.isp.example.", RecordType::A);
+    lab.ask(BERT, &query).await;
+    let flood = std::net::UdpSocket::bind((ANNA, 0)).unwrap();
+    flood.connect(lab.server).unwrap();
+    // The test's runtime has one thread, and the queue's loop lives on it: as long as nothing is awaited, nothing is taken
+    // out of the queue.
+    let given_up = std::time::Instant::now() + PATIENCE;
+    while lab.capped("queue") == 0 {
+        assert!(std::time::Instant::now() < given_up, "the queue is never full");
+        (0..100).for_each(|_| drop(flood.send(&query)));
+    }
+    assert_eq!(addresses(&lab.ask_a(BERT, "www.bank.example.").await), ["192.0.2.80"]);
+}
+
+#[tokio::test]
+async fn stopping_ends_the_threads_and_frees_the_addresses() {
+    let mut lab = Lab::start().await;
+    lab.ask_a(ANNA, "www.bank.example.").await;
+    drop(lab.stop.take());
+    tokio::time::timeout(PATIENCE, &mut lab.served).await.expect("an end").unwrap();
+    // Bound without sharing: nobody else has it.
+    std::net::UdpSocket::bind(lab.server).unwrap();
+}
+
+#[tokio::test]
+async fn an_address_that_another_resolver_serves_is_not_shared_with_it() {
+    let lab = Lab::start().await;
+    let refused = bind(&[lab.server], 2).unwrap_err();
+    assert_eq!((refused.transport, refused.source.kind()), ("udp", std::io::ErrorKind::AddrInUse));
+}
+
+#[tokio::test]
+async fn a_resident_that_comes_is_answered_and_one_that_goes_is_refused_at_once() {
+    let lab = Lab::start().await;
+    let query = question("www.bank.example.", RecordType::A);
+    for n in 0..20 {
+        put(&lab.view, STRANGER, resident(9, 9));
+        assert_eq!(addresses(&lab.ask(STRANGER, &query).await), ["192.0.2.80"], "{n}");
+        take(&lab.view, STRANGER);
+        assert_eq!(lab.ask(STRANGER, &query).await.metadata.response_code, ResponseCode::Refused, "{n}");
+    }
 }

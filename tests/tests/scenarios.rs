@@ -452,6 +452,9 @@ fn of_case(what: &CaseEvent, world: &World) -> String {
         CaseEvent::WallTraffic { packets, last_seen } => {
             format!("attacks the wall: {packets} packets, last {}", short(*last_seen))
         }
+        CaseEvent::ThreatsQueried { list, queries, last_seen } => {
+            format!("asked for names on {list}: {queries} times, last {}", short(*last_seen))
+        }
         CaseEvent::Released { how, by, watch_until, .. } => {
             format!("released ({}) by {}, watched until {}", plain(how), who(by), short(*watch_until))
         }

@@ -93,6 +93,17 @@ pub enum Command {
         /// When the counters were last seen to grow.
         last_seen: Timestamp,
     },
+    /// The line asked the captive resolver for names on a threat list.
+    ThreatsQueried {
+        /// Which case.
+        case: CaseId,
+        /// The list's name.
+        list: SmolStr,
+        /// Questions.
+        queries: u64,
+        /// The last of them.
+        last_seen: Timestamp,
+    },
     /// The wall's counters were read.
     WallWatched {
         /// They speak of everything up to here.

@@ -164,6 +164,15 @@ pub enum CaseEvent {
         /// When the counters were last seen to grow; before the event's own time, since events are thinned out.
         last_seen: Timestamp,
     },
+    /// The line asked for names on a threat list: which list and when, never which names.
+    ThreatsQueried {
+        /// The list's name.
+        list: SmolStr,
+        /// Questions since the last such event of this list.
+        queries: u64,
+        /// The last of them.
+        last_seen: Timestamp,
+    },
     /// The line is free from here.
     Released {
         /// On what ground.

@@ -53,6 +53,9 @@ pub struct Global {
     /// What every resident may reach.
     #[serde(default)]
     pub garden: Garden,
+    /// What it means that a resident asks for a name on a threat list of the captive resolver.
+    #[serde(default)]
+    pub threat_queries: ThreatQueries,
     /// Sources and what we know of them.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
@@ -107,6 +110,18 @@ pub struct Garden {
     pub names: Vec<AllowName>,
     /// Addresses that are always open, with all ports: the provider's voice and emergency services.
     pub networks: Vec<IpNet>,
+}
+
+/// What a resident's questions for names on threat lists mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ThreatQueries {
+    /// Evidence that an infection lives, as attack traffic at the wall is: counted per case, name of the list and time
+    /// only.
+    #[default]
+    Evidence,
+    /// Nothing; nothing is counted either.
+    Ignore,
 }
 
 /// What is known of a source.

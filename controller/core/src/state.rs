@@ -54,6 +54,8 @@ pub struct Case {
     pub last_rescan: Option<Box<Rescan>>,
     /// When the wall last blocked attack traffic of this line, and how many packets in all.
     pub wall_traffic: Option<(Timestamp, u64)>,
+    /// When the line last asked for a name on a threat list, and how often in all.
+    pub threat_queries: Option<(Timestamp, u64)>,
     /// So often it came back while watched.
     pub relapses: u32,
     /// How it was last released.
@@ -193,6 +195,12 @@ impl Case {
     /// Not closed.
     pub const fn is_open(&self) -> bool {
         !matches!(self.state, State::Closed { .. })
+    }
+
+    /// The last sign within the garden that an infection lives: blocked attack traffic, or a name on a threat list.
+    pub fn last_sign_of_life(&self) -> Option<Timestamp> {
+        let traffic = self.wall_traffic.map(|(at, _)| at);
+        traffic.max(self.threat_queries.map(|(at, _)| at))
     }
 
     /// The last observation of any cause.

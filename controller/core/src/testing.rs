@@ -9,7 +9,7 @@ use crate::ids::{CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::machine::Surroundings;
 use crate::machine::coverage::Coverage;
 use crate::playbook::{Action, ApprovalRule, Class, Evidence, Playbook, ReleaseRule};
-use crate::policy::{Caps, Garden, Global, Policy, Protected, Retention, SelfRelease};
+use crate::policy::{Caps, Garden, Global, Policy, Protected, Retention, SelfRelease, ThreatQueries};
 use crate::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
 use crate::sighting::{Severity, Transport};
 use crate::time::{Span, Timestamp};
@@ -75,6 +75,7 @@ pub(crate) fn policy() -> Policy {
         retention: Retention::default(),
         self_release: SelfRelease::default(),
         garden: Garden::default(),
+        threat_queries: ThreatQueries::default(),
         sources: BTreeMap::new(),
     };
     Policy { digest: TextRef([7; 32]), global, playbooks, protected: Protected::default() }

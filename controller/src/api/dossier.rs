@@ -127,6 +127,8 @@ pub struct CaseDossier {
     pub last_rescan: Option<RescanRow>,
     /// When the wall last blocked attack traffic of this line, and how many packets in all.
     pub wall_traffic: Option<(Moment, u64)>,
+    /// When the line last asked for a name on a threat list, and how often in all. Never which names.
+    pub threat_queries: Option<(Moment, u64)>,
     /// How it was last released.
     pub last_release: Option<(Moment, Release)>,
     /// Everything that happened, the oldest first.
@@ -361,6 +363,8 @@ pub struct Status {
     pub enforcers: Vec<EnforcerStatus>,
     /// The store.
     pub store: StoreStatus,
+    /// The captive resolver, where this node has one.
+    pub dns: Option<DnsStatus>,
     /// Feeds this node has heard of or expects.
     pub feeds: Vec<FeedStatus>,
     /// The policy in force, by its digest; none before one was loaded.
@@ -428,6 +432,55 @@ pub struct StoreStatus {
     pub reserve_bytes: Option<u64>,
     /// Intake has stopped, and why.
     pub intake_stopped: Option<String>,
+}
+
+/// The captive resolver. Counts are since the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DnsStatus {
+    /// Answers by kind, the most first.
+    pub answers: Vec<(String, u64)>,
+    /// Questions and connections over a cap, by cap.
+    pub capped: Vec<(String, u64)>,
+    /// Allow-listed questions that no upstream answered, by reason.
+    pub upstream_failures: Vec<(String, u64)>,
+    /// Answers withheld since the wall did not open.
+    pub wall_failures: u64,
+    /// TCP connections open now.
+    pub tcp_connections: u64,
+    /// Allow-listed questions under way now.
+    pub in_flight: u32,
+    /// Threat lists.
+    pub threat_lists: Vec<ThreatListStatus>,
+}
+
+/// One threat list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreatListStatus {
+    /// Its name.
+    pub list: String,
+    /// Names in force.
+    pub names: u64,
+    /// Why its file as it is now is not in force, or which of its lines are not.
+    pub problem: Option<String>,
+}
+
+impl From<pratique_dns::Health> for DnsStatus {
+    fn from(health: pratique_dns::Health) -> Self {
+        let list = |l: pratique_dns::ListHealth| ThreatListStatus {
+            list: l.list.into(),
+            names: l.names as u64,
+            problem: l.problem,
+        };
+        Self {
+            answers: health.answers,
+            capped: health.capped,
+            upstream_failures: health.upstream_failures,
+            wall_failures: health.wall_failures,
+            tcp_connections: health.tcp_connections,
+            in_flight: health.in_flight,
+            threat_lists: health.threat_lists.into_iter().map(list).collect(),
+        }
+    }
 }
 
 /// One feed.

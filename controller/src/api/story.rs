@@ -101,6 +101,10 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
         CaseEvent::WallTraffic { packets, .. } => {
             ("wall-traffic", system, format!("The wall blocked {packets} more attack packets"), None)
         }
+        CaseEvent::ThreatsQueried { list, queries, last_seen } => {
+            let said = format!("Asked {queries} times for names on the threat list {list}, last at {last_seen}");
+            ("threats-queried", system, said, None)
+        }
         CaseEvent::Released { how, by, reason, watch_until } => {
             let ground = match how {
                 Release::Proven => "the fix is proven",

@@ -2,6 +2,7 @@
 //!
 //! * [`client`]: talks to the running daemon's API; [`show`]: tables
 //! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
+//! * [`dns_probe`]: asks the captive resolver as a client would
 //! * [`init`], [`token`]: files of this node; [`check_config`]: are they sound, and what would they do
 //!
 //! Nothing here starts a thread before a command's own function runs: the lab has to enter a user namespace first, which
@@ -17,6 +18,7 @@ use crate::config::{Config, EnforcerKind};
 pub mod case;
 pub mod check_config;
 pub mod client;
+pub mod dns_probe;
 pub mod import;
 pub mod init;
 pub mod operations;
@@ -128,6 +130,8 @@ enum Command {
     /// Report files that came in; accept one that was held.
     #[command(subcommand)]
     Delivery(operations::Delivery),
+    /// Ask the captive resolver as a client would, and explain its answers.
+    DnsProbe(dns_probe::DnsProbe),
     /// Show the difference between the desired and the actual enforcement.
     Plan(operations::Plan),
     /// How everything is.
@@ -196,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Case(command) => command.run(),
         Command::Retract(command) => command.run(),
         Command::Delivery(command) => command.run(),
+        Command::DnsProbe(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Halt(command) => command.run(),

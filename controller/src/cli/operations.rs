@@ -188,6 +188,11 @@ impl StatusOf {
         for e in &status.enforcers {
             println!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
         }
+        if let Some(dns) = &status.dns {
+            let answered = dns.answers.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
+            let capped = dns.capped.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
+            println!("captive DNS: {} answers, {} over a cap", words::count(&answered), words::count(&capped));
+        }
         println!("log at {}, running since {}", status.seq, show::at(&status.started_at));
         Ok(())
     }

@@ -123,6 +123,9 @@ pub fn troubles(status: &Status) -> Vec<String> {
             feed.source
         ));
     }
+    for list in status.dns.iter().flat_map(|dns| &dns.threat_lists) {
+        found.extend(list.problem.clone().map(|problem| format!("Captive DNS, {problem}.")));
+    }
     if status.conflicts > 0 {
         found.push(format!("Addresses claimed by two sessions: {}. Nobody is enforced there.", status.conflicts));
     }

@@ -12,6 +12,7 @@ pub mod emergency;
 mod follow;
 mod inbox;
 mod pages;
+mod threats;
 mod wall;
 
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("api.listen: cannot listen on {}; is pratique running already?", config.api.listen))?;
     let dns_sockets = match &config.dns {
-        Some(dns) => Some(pratique_dns::bind(&dns.listen)?),
+        Some(dns) => Some(pratique_dns::bind(&dns.listen, dns.workers)?),
         None => None,
     };
     let mut portal_sockets = Vec::new();
@@ -141,11 +142,22 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     let engine_task = tokio::spawn(engine.run());
 
+    let resolver = match config.dns.clone() {
+        Some(settings) => {
+            let opener = Arc::new(Opener(walls.clone()));
+            let resolver = pratique_dns::Resolver::new(settings, Arc::clone(&view), opener, metrics.registry())?;
+            let lists = resolver.clone();
+            tokio::task::spawn_blocking(move || lists.refresh_threats()).await?;
+            Some(resolver)
+        }
+        None => None,
+    };
     let office = Arc::new(EngineOffice {
         engine: handle.clone(),
         reader: Arc::clone(&reader),
         wall: Arc::new(OfficeWall { walls: walls.clone(), clock: Arc::clone(&clock) }),
         metrics: Arc::clone(&metrics),
+        dns: resolver.clone(),
         held: config.data_dir.join("held"),
         deciding: tokio::sync::Mutex::default(),
         started_at,
@@ -169,9 +181,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.spawn(expire_held(Arc::clone(&office), stopping.clone()));
     tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
 
-    if let (Some(settings), Some((udp, tcp))) = (config.dns.clone(), dns_sockets) {
-        let opener = Arc::new(Opener(walls.clone()));
-        let resolver = pratique_dns::Resolver::new(settings, Arc::clone(&view), opener, metrics.registry())?;
+    if let (Some(resolver), Some((udp, tcp))) = (resolver, dns_sockets) {
+        tasks.spawn(threats::watch(resolver.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
         let stopping = stopping.clone();
         tasks.spawn(async move { resolver.serve(udp, tcp, stopped(stopping)).await });
     }

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot};
 
+use super::threats::ThreatsSeen;
 use crate::enforce::Attempt;
 use crate::store::Delivery;
 
@@ -119,6 +120,7 @@ pub(super) enum Input {
     Purge(LineNo, Actor, Reply<u64>),
     Wall(Vec<Attempt>, Timestamp),
     Number(Reply<u64>),
+    Threats(Vec<ThreatsSeen>),
     Read(Look),
     Stop(oneshot::Sender<()>),
 }
@@ -205,6 +207,14 @@ impl EngineHandle {
     /// When the engine has stopped.
     pub async fn wall(&self, attempts: Vec<Attempt>, read_at: Timestamp) -> Result<(), EngineError> {
         self.inputs.send(Input::Wall(attempts, read_at)).await.map_err(|_| EngineError::Stopped)
+    }
+
+    /// Questions of residents for names on threat lists.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn threats(&self, seen: Vec<ThreatsSeen>) -> Result<(), EngineError> {
+        self.inputs.send(Input::Threats(seen)).await.map_err(|_| EngineError::Stopped)
     }
 
     /// Looks at the world between two commands. The closure runs on the loop: it has to be quick.

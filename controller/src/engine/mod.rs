@@ -16,6 +16,7 @@ pub mod handle;
 mod housekeeping;
 mod recall;
 mod snapshot;
+pub mod threats;
 mod turn;
 mod wall;
 
@@ -58,6 +59,7 @@ pub struct Engine<S: Store, O: Outside> {
     world: World,
     numbers: turn::Numbers,
     wall: wall::Counters,
+    threats: threats::Untold,
     last: Seq,
     last_at: Timestamp,
     since_snapshot: u64,
@@ -140,6 +142,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             world: boot.world,
             numbers: boot.numbers,
             wall: wall::Counters::default(),
+            threats: threats::Untold::default(),
             since_snapshot: boot.replayed,
             housekeeping_at: now,
             in_force: policy,
@@ -280,7 +283,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn::refuse(reply, self.unwell());
                     }
                 }
-                Input::Wall(..) if !self.may_try(false, now) => {}
+                Input::Wall(..) | Input::Threats(_) if !self.may_try(false, now) => {}
                 Input::Wall(attempts, read_at) => {
                     let commands = self.wall.read(&self.world, &attempts, read_at);
                     self.world.wall_seen_until(read_at);
@@ -291,6 +294,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 }
                 Input::Number(reply) => {
                     let _asker_gone = reply.send(Ok(self.numbers.next_delivery())).is_err();
+                }
+                Input::Threats(seen) => {
+                    for command in self.threats.add(&self.world, seen, now) {
+                        turn.quietly(&mut self.world, &command, now);
+                    }
                 }
                 // Answered after the commit: nobody hears of what is not stored.
                 Input::Read(look) => turn.reads.push(look),

@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     /// SHA-256 of the bytes of [`everything`], for each version.
-    const LAYOUTS: [(u8, &str); 1] = [(1, "ecfcb81b6ce892bdc8c25f154a1824593618af33310df67043b79e6d57bd8313")];
+    const LAYOUTS: [(u8, &str); 1] = [(1, "008e03d550d63a661b57798df8df0578a1bc85eddeca0cc4839fab4d72f581fd")];
 
     fn at(s: i64) -> Timestamp {
         Timestamp::from_secs(1_771_156_800 + s)
@@ -88,6 +88,7 @@ mod tests {
             CaseEvent::Rescanned { rescan },
             CaseEvent::RescanRequested { trigger: RescanTrigger::Schedule },
             CaseEvent::WallTraffic { packets: 40, last_seen: at(8) },
+            CaseEvent::ThreatsQueried { list: "c2".into(), queries: 3, last_seen: at(8) },
             CaseEvent::Released {
                 how: Release::SelfRelease,
                 by: Actor::Subscriber,
@@ -103,7 +104,7 @@ mod tests {
         for body in [Body::PolicyLoaded { digest: TextRef([7; 32]) }, feed, watched, halted] {
             cases.apply(&Event { at: at(0), body }, &policy);
         }
-        for (number, events) in [2, 4, 9, 10, 11].into_iter().enumerate() {
+        for (number, events) in [2, 4, 10, 11, 12].into_iter().enumerate() {
             for (second, what) in story.iter().take(events).cloned().enumerate() {
                 let mut what = what;
                 let case = CaseId(number as u64 + 1);

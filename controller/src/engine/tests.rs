@@ -16,6 +16,7 @@ use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::state::StateName;
 
 use super::handle::{Intake, SessionChange, Wish};
+use super::threats::ThreatsSeen;
 use super::*;
 use crate::enforce::Attempt;
 use crate::store::{Batch, Delivery, DeliveryState, Expired, Expiry, Loaded, Mark, Options, Reader, SqliteStore};
@@ -421,6 +422,27 @@ async fn blocked_attack_traffic_becomes_evidence_and_other_traffic_does_not() {
     let traffic = b.handle.read(|w, _| w.cases().get(CaseId(1)).and_then(|c| c.wall_traffic)).await.unwrap();
     assert_eq!(traffic.map(|(_, packets)| packets), Some(7));
     assert_eq!(b.seen.count(|e| matches!(e, CaseEvent::WallTraffic { .. })), 1);
+}
+
+#[tokio::test]
+async fn names_on_threat_lists_reach_the_case_at_a_measured_pace_and_only_while_it_is_enforced() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    let now = Timestamp::from_secs(NOON);
+    let seen = |queries| vec![ThreatsSeen { case: CaseId(1), list: "c2".into(), queries, last_seen: now }];
+    b.handle.threats(seen(5)).await.unwrap();
+    let told =
+        || async { b.handle.read(|w, _| w.cases().get(CaseId(1)).and_then(|c| c.threat_queries)).await.unwrap() };
+    assert_eq!(told().await, None, "nobody is in the garden");
+    b.approve(1).await.unwrap();
+    b.handle.threats(seen(2)).await.unwrap();
+    b.handle.threats(seen(40)).await.unwrap();
+    assert_eq!(told().await, Some((now, 2)), "the rest is told when a quarter of the silence has passed");
+    b.clock.0.fetch_add(6 * 60_000, Ordering::SeqCst);
+    b.handle.threats(Vec::new()).await.unwrap();
+    assert_eq!(told().await, Some((now, 42)));
+    assert_eq!(b.seen.count(|e| matches!(e, CaseEvent::ThreatsQueried { .. })), 2);
 }
 
 #[tokio::test]

@@ -183,6 +183,7 @@ pub(super) fn draft(world: &World, id: CaseId, now: Timestamp) -> Option<Draft> 
         rescan_pending: case.rescan_pending.map(|(trigger, since)| (trigger, since.into())),
         last_rescan: case.last_rescan.as_deref().map(RescanRow::of),
         wall_traffic: case.wall_traffic.map(|(at, packets)| (at.into(), packets)),
+        threat_queries: case.threat_queries.map(|(at, queries)| (at.into(), queries)),
         last_release: case.last_release.map(|(at, how)| (at.into(), how)),
         story: Vec::new(),
         row,

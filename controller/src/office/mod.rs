@@ -53,6 +53,8 @@ pub struct EngineOffice {
     pub reader: Arc<dyn Reader>,
     /// The enforcer.
     pub wall: Arc<dyn Wall>,
+    /// The captive resolver, where this node has one.
+    pub dns: Option<pratique_dns::Resolver>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where held deliveries wait.

@@ -47,6 +47,7 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
         reader,
         wall: Arc::new(Nobody),
         metrics,
+        dns: None,
         held: folder.path().join("held"),
         deciding: tokio::sync::Mutex::default(),
         started_at: now,

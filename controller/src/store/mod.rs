@@ -106,6 +106,7 @@ impl Batch {
                     | CaseEvent::RescanRequested { .. }
                     | CaseEvent::Rescanned { .. }
                     | CaseEvent::WallTraffic { .. }
+                    | CaseEvent::ThreatsQueried { .. }
                     | CaseEvent::Released { .. }
                     | CaseEvent::Renewed { .. }
                     | CaseEvent::Noted { .. }

@@ -165,6 +165,9 @@ fn everything_else_has_its_page() {
         "Feed honeynet has stalled",
         "nft (pid 4711) flushed the ruleset",
         "67.1 MB",
+        "1,204,331 portal, 804 nodata",
+        "Captive DNS, threat list c2: /lists/c2 is a web page.",
+        "41,200 names in force",
         "in step",
     ] {
         assert!(health.contains(shown), "{shown} is missing");

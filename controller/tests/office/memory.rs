@@ -109,6 +109,7 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         rescan_pending: None,
         last_rescan: None,
         wall_traffic: None,
+        threat_queries: None,
         relapses: 0,
         last_release: None,
     };
@@ -225,6 +226,7 @@ impl Kept {
                 found: vec![("telnet:23".into(), Verdict::Vulnerable, "login-prompt".into())],
             }),
             wall_traffic: None,
+            threat_queries: None,
             last_release: None,
             story: self.story.clone(),
             row,
@@ -421,6 +423,15 @@ impl Office for Memory {
                 reserve_bytes: Some(67_108_864),
                 intake_stopped: None,
             },
+            dns: Some(DnsStatus {
+                answers: vec![("portal".into(), 1_204_331), ("nodata".into(), 804)],
+                threat_lists: vec![ThreatListStatus {
+                    list: "c2".into(),
+                    names: 41_200,
+                    problem: Some("threat list c2: /lists/c2 is a web page".into()),
+                }],
+                ..DnsStatus::default()
+            }),
             feeds: vec![
                 FeedStatus {
                     source: "honeynet".into(),

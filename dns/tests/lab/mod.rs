@@ -193,11 +193,11 @@ impl Lab {
             // The port is chosen for UDP; somebody may hold the same one for TCP.
             let port = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
             let addresses = ["127.0.0.1", "127.0.0.53"].map(|a| SocketAddr::new(a.parse().unwrap(), port));
-            if let Ok(bound) = bind(&addresses) {
+            if let Ok(bound) = bind(&addresses, 2) {
                 break bound;
             }
         };
-        let server = udp[0].local_addr().unwrap();
+        let server = udp.addresses().unwrap()[0];
         let (stop, stopped) = oneshot::channel();
         let serving = resolver.clone();
         let served = tokio::spawn(async move {
@@ -246,6 +246,14 @@ impl Lab {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text).unwrap();
         String::from_utf8(text).unwrap()
+    }
+
+    /// How often a cap held.
+    pub fn capped(&self, cap: &str) -> u64 {
+        let start = format!("pratique_dns_capped_total{{cap=\"{cap}\"}} ");
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// Waits until the story or the numbers show it.

@@ -11,6 +11,7 @@ use crate::command::{Command, Refusal};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
 use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::playbook::{Action, ApprovalRule, Playbook};
+use crate::policy::ThreatQueries;
 use crate::rescan::RescanTrigger;
 use crate::state::{Case, RESCAN_PATIENCE, State, StateName};
 use crate::time::Timestamp;
@@ -75,6 +76,15 @@ impl Cases {
                 in_state(case, &[StateName::Quarantined], "seen at the wall")?;
                 let last_seen = (*last_seen).min(now);
                 Ok(vec![event(case, now, CaseEvent::WallTraffic { packets: *packets, last_seen })])
+            }
+            Command::ThreatsQueried { case, list, queries, last_seen } => {
+                let case = self.at_version(*case, None)?;
+                in_state(case, &[StateName::Quarantined], "seen in the garden")?;
+                if around.policy().global.threat_queries == ThreatQueries::Ignore {
+                    return Ok(Vec::new());
+                }
+                let (list, last_seen) = (list.clone(), (*last_seen).min(now));
+                Ok(vec![event(case, now, CaseEvent::ThreatsQueried { list, queries: *queries, last_seen })])
             }
             Command::WallWatched { until } => {
                 let until = (*until).min(now);

@@ -190,7 +190,7 @@ impl Cases {
         let before = case.state.name();
         // Blocked attacks go on for as long as the device is infected and change nothing that a person decides on: counted
         // in, every page and every form would be stale before its button is pressed.
-        if !matches!(what, CaseEvent::WallTraffic { .. }) {
+        if !matches!(what, CaseEvent::WallTraffic { .. } | CaseEvent::ThreatsQueried { .. }) {
             case.version = case.version.saturating_add(1);
         }
         case.changed_at = at;
@@ -237,6 +237,10 @@ impl Cases {
             CaseEvent::WallTraffic { packets, last_seen } => {
                 let (before, total) = case.wall_traffic.unwrap_or((Timestamp::MIN, 0));
                 case.wall_traffic = Some((before.max(*last_seen), total.saturating_add(*packets)));
+            }
+            CaseEvent::ThreatsQueried { queries, last_seen, .. } => {
+                let (before, total) = case.threat_queries.unwrap_or((Timestamp::MIN, 0));
+                case.threat_queries = Some((before.max(*last_seen), total.saturating_add(*queries)));
             }
             CaseEvent::Released { how, watch_until, .. } => {
                 case.last_release = Some((at, *how));
@@ -287,6 +291,7 @@ impl Cases {
             rescan_pending: None,
             last_rescan: None,
             wall_traffic: None,
+            threat_queries: None,
             relapses: 0,
             last_release: None,
         };

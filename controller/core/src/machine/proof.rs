@@ -133,7 +133,7 @@ fn rescan_missing(case: &Case, trouble: &Trouble, playbook: &Playbook) -> Option
     if !playbook.release.clean_rescan {
         return None;
     }
-    let evidence = case.wall_traffic.map_or(trouble.last_seen, |(at, _)| at.max(trouble.last_seen));
+    let evidence = case.last_sign_of_life().map_or(trouble.last_seen, |at| at.max(trouble.last_seen));
     let infection = playbook.class == crate::playbook::Class::Infection;
     let since = if infection { evidence } else { trouble.last_seen };
     let Some(rescan) = case.last_rescan.as_ref().filter(|r| r.started_at > since) else {
@@ -166,5 +166,5 @@ fn wall_missing(
 }
 
 fn wall_since(case: &Case, since: Timestamp) -> Timestamp {
-    case.wall_traffic.map_or(since, |(at, _)| at.max(since))
+    case.last_sign_of_life().map_or(since, |at| at.max(since))
 }

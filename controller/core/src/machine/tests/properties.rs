@@ -15,6 +15,7 @@ enum Step {
     Trust(u64),
     Rescan(u64, u8),
     Wall(u64),
+    Threat(u64),
     Retract(u64),
     Protect(u32, bool),
     Feed(i64),
@@ -36,6 +37,7 @@ fn step() -> impl Strategy<Value = (Step, i64)> {
         2 => case.clone().prop_map(Step::Trust),
         3 => (case.clone(), 0u8..3).prop_map(|(c, v)| Step::Rescan(c, v)),
         1 => case.clone().prop_map(Step::Wall),
+        1 => case.clone().prop_map(Step::Threat),
         1 => (1u64..30).prop_map(Step::Retract),
         1 => (1u32..3, proptest::bool::ANY).prop_map(|(l, on)| Step::Protect(l, on)),
         2 => (0i64..40).prop_map(Step::Feed),
@@ -72,6 +74,7 @@ fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
             let verdict = [Verdict::Clean, Verdict::Vulnerable, Verdict::Inconclusive][usize::from(v)];
             Command::RecordRescan { case: CaseId(c), rescan: rescan(verdict, now) }
         }
+        Step::Threat(c) => Command::ThreatsQueried { case: CaseId(c), list: "list".into(), queries: 1, last_seen: now },
         Step::Wall(c) => Command::WallTraffic { case: CaseId(c), packets: 3, last_seen: now },
         Step::Retract(n) => Command::Retract { sightings: vec![SightingNo(n)], by: person("bob"), reason: None },
         Step::Feed(ago) => Command::FeedDelivered { feed: feed(), covers_until: now.minus(Span::from_hours(ago)) },

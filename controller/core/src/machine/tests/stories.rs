@@ -113,6 +113,22 @@ fn blocked_attacks_start_the_silence_anew_and_ask_for_a_new_rescan() {
 }
 
 #[test]
+fn a_name_on_a_threat_list_is_a_sign_of_life_unless_the_policy_says_otherwise() {
+    let mut bench = Bench::quarantined();
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    let case = bench.case().id;
+    let query = Command::ThreatsQueried { case, list: "urlhaus".into(), queries: 2, last_seen: hours(4) };
+    let version = bench.case().version;
+    bench.send(query.clone(), hours(4)).unwrap();
+    assert_eq!(bench.case().version, version, "no page becomes stale by it");
+    assert_eq!(bench.case().threat_queries, Some((hours(4), 2)));
+    assert_eq!(missing(&bench, hours(5)), Some(Missing::Rescan), "the clean check is older than the sign of life");
+    assert!(bench.send(Command::SelfRelease { case }, hours(5)).is_err());
+    bench.around.policy.global.threat_queries = crate::policy::ThreatQueries::Ignore;
+    assert_eq!(bench.send(query, hours(6)), Ok(Vec::new()));
+}
+
+#[test]
 fn an_inconclusive_rescan_never_releases() {
     let mut bench = Bench::quarantined();
     bench.delivered(hours(100), hours(100));

@@ -15,6 +15,7 @@ warned: self-release -> cannot be released
 warned: request-rescan -> cannot be rescanned
 warned: record-rescan -> cannot be rescanned
 warned: wall-traffic -> cannot be seen at the wall
+warned: threats-queried -> cannot be seen in the garden
 warned: wall-watched -> warned
 warned: retract -> closed
 warned: renew -> cannot be renewed
@@ -31,6 +32,7 @@ proposed: self-release -> cannot be released
 proposed: request-rescan -> proposed
 proposed: record-rescan -> proposed
 proposed: wall-traffic -> cannot be seen at the wall
+proposed: threats-queried -> cannot be seen in the garden
 proposed: wall-watched -> proposed
 proposed: retract -> closed
 proposed: renew -> cannot be renewed
@@ -47,6 +49,7 @@ quarantined: self-release -> not yet
 quarantined: request-rescan -> quarantined
 quarantined: record-rescan -> quarantined
 quarantined: wall-traffic -> quarantined
+quarantined: threats-queried -> quarantined
 quarantined: wall-watched -> quarantined
 quarantined: retract -> closed
 quarantined: renew -> quarantined
@@ -63,6 +66,7 @@ watching: self-release -> cannot be released
 watching: request-rescan -> watching
 watching: record-rescan -> watching
 watching: wall-traffic -> cannot be seen at the wall
+watching: threats-queried -> cannot be seen in the garden
 watching: wall-watched -> watching
 watching: retract -> closed
 watching: renew -> cannot be renewed
@@ -79,6 +83,7 @@ closed: self-release -> cannot be released
 closed: request-rescan -> cannot be rescanned
 closed: record-rescan -> cannot be rescanned
 closed: wall-traffic -> cannot be seen at the wall
+closed: threats-queried -> cannot be seen in the garden
 closed: wall-watched -> closed
 closed: retract -> no such sighting
 closed: renew -> cannot be renewed
@@ -128,6 +133,7 @@ fn commands(bench: &Bench, now: Timestamp) -> Vec<(&'static str, Command, Timest
         ("request-rescan", Command::RequestRescan { case: id, trigger: RescanTrigger::Staff }),
         ("record-rescan", Command::RecordRescan { case: id, rescan: clean(now) }),
         ("wall-traffic", Command::WallTraffic { case: id, packets: 5, last_seen: now }),
+        ("threats-queried", Command::ThreatsQueried { case: id, list: "list".into(), queries: 1, last_seen: now }),
         ("wall-watched", Command::WallWatched { until: now }),
         ("retract", Command::Retract { sightings, by: by.clone(), reason: None }),
         (

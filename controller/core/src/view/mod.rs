@@ -3,6 +3,11 @@
 //! Many readers, one writer (the engine). A lookup takes one shard's read lock for a moment and copies one `Arc`; a
 //! change touches one shard. The cost is flat in the number of residents, and a reader sees either the old or the new
 //! resident, never a mixture.
+//!
+//! Readers at line rate use [`Reader`] instead, which knows lines and gardens only and takes no lock.
+
+mod gardens;
+mod index;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -19,6 +24,10 @@ use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::plan::Element;
 use crate::rescan::Verdict;
 use crate::time::Timestamp;
+
+pub use gardens::GardenNo;
+use index::Index;
+pub use index::{Reader, Sight};
 
 /// One quarantined subscriber, as its garden sees it.
 #[derive(Debug)]
@@ -95,6 +104,7 @@ pub struct GardenView {
     v6: [Shard<Ipv6Net>; SHARDS],
     /// Entries per IPv6 prefix length, so that a lookup asks only for lengths in use.
     lengths: [AtomicUsize; 129],
+    index: Index,
     generation: AtomicU64,
 }
 
@@ -104,6 +114,7 @@ impl Default for GardenView {
             v4: std::array::from_fn(|_| RwLock::default()),
             v6: std::array::from_fn(|_| RwLock::default()),
             lengths: std::array::from_fn(|_| AtomicUsize::new(0)),
+            index: Index::default(),
             generation: AtomicU64::new(0),
         }
     }
@@ -126,32 +137,28 @@ impl GardenView {
 
     /// Puts or replaces a resident at an address or prefix.
     pub fn put(&self, element: Element, resident: Arc<Resident>) {
+        // The index is changed under the same lock, so that both agree on the order of changes.
         match element {
             Element::V4(a) => {
-                write(&self.v4[shard4(a)]).insert(a, resident);
+                let mut shard = write(&self.v4[shard4(a)]);
+                let old = shard.insert(a, Arc::clone(&resident));
+                self.index.put(element, &resident, old.as_deref());
             }
             Element::V6(net) => {
                 let net = net.trunc();
-                if write(&self.v6[shard6(net)]).insert(net, resident).is_none() {
+                let mut shard = write(&self.v6[shard6(net)]);
+                let old = shard.insert(net, Arc::clone(&resident));
+                if old.is_none() {
                     self.lengths[usize::from(net.prefix_len())].fetch_add(1, Ordering::Release);
                 }
+                self.index.put(Element::V6(net), &resident, old.as_deref());
             }
         }
     }
 
     /// Takes an address or prefix out.
     pub fn remove(&self, element: Element) {
-        match element {
-            Element::V4(a) => {
-                write(&self.v4[shard4(a)]).remove(&a);
-            }
-            Element::V6(net) => {
-                let net = net.trunc();
-                if write(&self.v6[shard6(net)]).remove(&net).is_some() {
-                    self.lengths[usize::from(net.prefix_len())].fetch_sub(1, Ordering::Release);
-                }
-            }
-        }
+        self.remove_where(element, |_| true);
     }
 
     /// The resident of exactly this address or prefix.
@@ -164,23 +171,36 @@ impl GardenView {
 
     /// Takes an address or prefix out if it still shows this resident; a newer one stays.
     pub fn remove_if(&self, element: Element, resident: &Arc<Resident>) {
+        self.remove_where(element, |held| Arc::ptr_eq(held, resident));
+    }
+
+    fn remove_where(&self, element: Element, is_it: impl Fn(&Arc<Resident>) -> bool) {
         // The removal and the look share one lock: the engine may put a newer resident at any moment.
-        let same = |held: Option<&Arc<Resident>>| held.is_some_and(|held| Arc::ptr_eq(held, resident));
         match element {
             Element::V4(a) => {
                 let mut shard = write(&self.v4[shard4(a)]);
-                if same(shard.get(&a)) {
-                    shard.remove(&a);
+                if shard.get(&a).is_some_and(is_it)
+                    && let Some(old) = shard.remove(&a)
+                {
+                    self.index.remove(element, &old);
                 }
             }
             Element::V6(net) => {
                 let net = net.trunc();
                 let mut shard = write(&self.v6[shard6(net)]);
-                if same(shard.get(&net)) && shard.remove(&net).is_some() {
+                if shard.get(&net).is_some_and(is_it)
+                    && let Some(old) = shard.remove(&net)
+                {
                     self.lengths[usize::from(net.prefix_len())].fetch_sub(1, Ordering::Release);
+                    self.index.remove(Element::V6(net), &old);
                 }
             }
         }
+    }
+
+    /// The allow-list of a garden; none when nobody is in it any more.
+    pub fn allow_list(&self, garden: GardenNo) -> Option<Arc<AllowList>> {
+        self.index.gardens.list(garden)
     }
 
     /// The log position this view has followed to.

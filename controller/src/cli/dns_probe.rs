@@ -1,0 +1,347 @@
+//! `pratique dns-probe`: asks the captive resolver as a client would, over UDP and TCP, and says what the answer means. For
+//! the NOC: is it there, how quick is it, and what does this machine, or the line it stands on, get?
+//!
+//! Without names it asks one of each kind that the resolver tells apart. No daemon and no token are needed.
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+use hickory_proto::rr::{Name, RData, RecordType};
+use serde::Serialize;
+
+use super::{Failure, Node, show};
+
+/// A reply over UDP fits into this.
+const MAX_REPLY: usize = 4_096;
+/// Extended DNS errors (RFC 8914).
+const EDE: u16 = 15;
+
+/// `dns-probe`.
+#[derive(Clone, Debug, Args)]
+pub struct DnsProbe {
+    /// Names to ask for; without any, one of each kind: an ordinary one, the portal's, a device's probe, a canary.
+    names: Vec<String>,
+    /// Whom to ask, as ADDRESS or ADDRESS:PORT; else the first of `dns.listen` of the configuration.
+    #[arg(long, value_name = "ADDRESS")]
+    server: Option<String>,
+    /// Which type: A, AAAA, HTTPS, …
+    #[arg(long = "type", value_name = "TYPE", default_value = "A")]
+    kind: String,
+    /// Ask from this address of this machine, for example one of a test line.
+    #[arg(long, value_name = "ADDRESS")]
+    from: Option<IpAddr>,
+    /// Only over TCP; else over UDP, and over TCP where the answer was cut.
+    #[arg(long)]
+    tcp: bool,
+    /// Wait so long for an answer, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
+    wait: u64,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
+}
+
+/// What came for one question.
+#[derive(Clone, Debug, Serialize)]
+struct Found {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    /// `udp` or `tcp`.
+    over: &'static str,
+    /// Until the answer was there, in milliseconds.
+    ms: Option<f64>,
+    /// `NOERROR`, `REFUSED`, …
+    code: Option<String>,
+    /// The records of the answer.
+    answers: Vec<String>,
+    /// The extended error, where there is one: its code and text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extended: Option<(u16, String)>,
+    /// What that means.
+    meaning: String,
+}
+
+impl DnsProbe {
+    /// Does it.
+    ///
+    /// # Errors
+    /// When a name, type or address cannot be read, or nobody answered anything.
+    pub fn run(self) -> Result<(), Failure> {
+        let config = if self.server.is_none() || self.names.is_empty() { self.node.load().ok() } else { None };
+        let dns = config.and_then(|c| c.dns);
+        let server = self.server(dns.as_ref())?;
+        let portal = dns.map(|d| d.portal_host.to_string());
+        let kind: RecordType = self.kind.to_ascii_uppercase().parse().map_err(|_| {
+            Failure::Usage(format!("--type {}: is no DNS type; write A, AAAA, HTTPS, TXT, …", self.kind))
+        })?;
+        let names = if self.names.is_empty() { usual(portal.as_deref()) } else { self.names.clone() };
+        let mut found = Vec::new();
+        for name in &names {
+            let mut asked = Name::from_ascii(name).map_err(|e| {
+                Failure::Usage(format!("`{name}` is no host name ({e}); write international names as xn--"))
+            })?;
+            asked.set_fqdn(true);
+            found.push(self.ask(server, name, &asked, kind));
+        }
+        if self.json {
+            show::json(&found)?;
+        } else {
+            println!("asked {server}");
+            found.iter().for_each(|f| println!("{f}"));
+        }
+        if found.iter().all(|f| f.code.is_none()) {
+            return Err(Failure::Unreachable(format!(
+                "{server} does not answer; is it `dns.listen`, and may this machine ask it?"
+            )));
+        }
+        Ok(())
+    }
+
+    fn server(&self, dns: Option<&pratique_dns::Settings>) -> Result<SocketAddr, Failure> {
+        let Some(text) = &self.server else {
+            let first = dns.and_then(|d| d.listen.first().copied());
+            return first.ok_or_else(|| {
+                Failure::Usage(
+                    "no configuration with dns.listen is here: name the resolver with --server ADDRESS".into(),
+                )
+            });
+        };
+        let address = text.parse::<SocketAddr>().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53)));
+        address.map_err(|_| {
+            Failure::Usage(format!("--server {text}: write an address, as 192.0.2.53 or [2001:db8::53]:53"))
+        })
+    }
+
+    fn ask(&self, server: SocketAddr, name: &str, asked: &Name, kind: RecordType) -> Found {
+        let mut found = Found {
+            name: name.to_owned(),
+            kind: kind.to_string(),
+            over: if self.tcp { "tcp" } else { "udp" },
+            ms: None,
+            code: None,
+            answers: Vec::new(),
+            extended: None,
+            meaning: String::new(),
+        };
+        let began = Instant::now();
+        let reply = match self.exchange(server, asked, kind, self.tcp) {
+            Ok(reply) if reply.metadata.truncation && !self.tcp => {
+                found.over = "tcp";
+                self.exchange(server, asked, kind, true)
+            }
+            other => other,
+        };
+        let reply = match reply {
+            Ok(reply) => reply,
+            Err(why) => {
+                found.meaning = why;
+                return found;
+            }
+        };
+        found.ms = Some((began.elapsed().as_secs_f64() * 1e5).round() / 100.0);
+        found.code = Some(code(reply.metadata.response_code));
+        found.answers = reply.answers.iter().map(|r| format!("{} {} ttl {}", r.record_type(), r.data, r.ttl)).collect();
+        found.extended = extended(&reply);
+        found.meaning = meaning(&reply, found.extended.as_ref()).to_owned();
+        found
+    }
+
+    fn exchange(&self, server: SocketAddr, name: &Name, kind: RecordType, tcp: bool) -> Result<Message, String> {
+        let mut query = Message::query();
+        query.metadata.id = getrandom::u32().unwrap_or_default() as u16;
+        query.metadata.recursion_desired = true;
+        query.add_query(Query::query(name.clone(), kind));
+        let mut edns = Edns::new();
+        edns.set_max_payload(1_232);
+        query.set_edns(edns);
+        let bytes = query.to_vec().map_err(|e| e.to_string())?;
+        let got = if tcp { self.over_tcp(server, &bytes) } else { self.over_udp(server, &bytes) };
+        let reply = got.map_err(|e| match e.kind() {
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
+                format!("no answer within {} ms", self.wait)
+            }
+            std::io::ErrorKind::ConnectionRefused => "nobody listens there".to_owned(),
+            std::io::ErrorKind::AddrNotAvailable => "the address given with --from is not on this machine".to_owned(),
+            _ => e.to_string(),
+        })?;
+        let reply = Message::from_vec(&reply).map_err(|e| format!("what came is no DNS: {e}"))?;
+        let ours = reply.metadata.id == query.metadata.id && reply.queries.iter().all(|q| query.queries.contains(q));
+        if ours { Ok(reply) } else { Err("what came answers another question".to_owned()) }
+    }
+
+    fn over_udp(&self, server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+        let any = if server.is_ipv4() { IpAddr::from([0; 4]) } else { IpAddr::from([0; 16]) };
+        let socket = UdpSocket::bind((self.from.unwrap_or(any), 0))?;
+        socket.connect(server)?;
+        socket.set_read_timeout(Some(self.patience()))?;
+        socket.send(query)?;
+        let mut reply = vec![0; MAX_REPLY];
+        let size = socket.recv(&mut reply)?;
+        reply.truncate(size);
+        Ok(reply)
+    }
+
+    fn over_tcp(&self, server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+        let socket = socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::STREAM, None)?;
+        if let Some(from) = self.from {
+            socket.bind(&SocketAddr::new(from, 0).into())?;
+        }
+        socket.connect_timeout(&server.into(), self.patience())?;
+        let mut stream = TcpStream::from(socket);
+        stream.set_read_timeout(Some(self.patience()))?;
+        stream.set_write_timeout(Some(self.patience()))?;
+        let size = u16::try_from(query.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
+        stream.write_all(&[&size.to_be_bytes()[..], query].concat())?;
+        let mut size = [0; 2];
+        stream.read_exact(&mut size)?;
+        let mut reply = vec![0; u16::from_be_bytes(size).into()];
+        stream.read_exact(&mut reply)?;
+        Ok(reply)
+    }
+
+    fn patience(&self) -> Duration {
+        Duration::from_millis(self.wait)
+    }
+}
+
+/// One name of each kind that the resolver tells apart.
+fn usual(portal: Option<&str>) -> Vec<String> {
+    let ordinary = ["www.example.com"];
+    let known = ["connectivitycheck.gstatic.com", "use-application-dns.net"];
+    ordinary.into_iter().chain(portal).chain(known).map(str::to_owned).collect()
+}
+
+fn code(code: ResponseCode) -> String {
+    match code {
+        ResponseCode::NoError => "NOERROR".into(),
+        ResponseCode::NXDomain => "NXDOMAIN".into(),
+        ResponseCode::ServFail => "SERVFAIL".into(),
+        ResponseCode::Refused => "REFUSED".into(),
+        ResponseCode::FormErr => "FORMERR".into(),
+        other => other.to_string(),
+    }
+}
+
+fn extended(reply: &Message) -> Option<(u16, String)> {
+    let EdnsOption::Unknown(_, data) = reply.edns.as_ref()?.option(EdnsCode::Unknown(EDE))? else { return None };
+    let (code, text) = data.split_first_chunk::<2>()?;
+    let text: String = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect();
+    Some((u16::from_be_bytes(*code), text))
+}
+
+/// The answer, as an engineer at night wants to hear it.
+fn meaning(reply: &Message, extended: Option<&(u16, String)>) -> &'static str {
+    let forged = extended.is_some_and(|(code, _)| matches!(code, 4 | 15));
+    let addresses = || reply.answers.iter().any(|r| matches!(r.data, RData::A(_) | RData::AAAA(_)));
+    match reply.metadata.response_code {
+        ResponseCode::Refused => "refused: who asks is not in the garden, or the name is over a cap",
+        ResponseCode::ServFail => "not answered: no upstream did, or the wall did not open; see `pratique status`",
+        ResponseCode::NXDomain if forged => "the garden's own answer: this name must not exist there",
+        ResponseCode::NXDomain => "the true answer: there is no such name",
+        ResponseCode::NoError if forged && addresses() => "captive: the line is in the garden, this is the portal",
+        ResponseCode::NoError if forged => "captive: the line is in the garden, this type is empty there",
+        ResponseCode::NoError if addresses() => "a true answer, or the portal's own name",
+        ResponseCode::NoError => "the name exists and has nothing of this type",
+        _ => "an error of the resolver; what was asked is not what it serves",
+    }
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} over {}: ", self.name, self.kind, self.over)?;
+        if let (Some(ms), Some(code)) = (self.ms, &self.code) {
+            write!(f, "{code} after {ms} ms, ")?;
+            if !self.answers.is_empty() {
+                write!(f, "{}, ", self.answers.join(", "))?;
+            }
+        }
+        if let Some((code, text)) = &self.extended {
+            write!(f, "extended error {code} \"{text}\", ")?;
+        }
+        f.write_str(&self.meaning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Typed {
+        #[command(flatten)]
+        probe: DnsProbe,
+    }
+
+    fn probe(args: &[&str]) -> DnsProbe {
+        Typed::parse_from([&["x"], args].concat()).probe
+    }
+
+    /// A resolver on loopback that answers everything with `answer`, once.
+    fn resolver(answer: impl FnOnce(Message) -> Vec<u8> + Send + 'static) -> String {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let at = socket.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            let mut query = [0; 512];
+            let (size, from) = socket.recv_from(&mut query).unwrap();
+            socket.send_to(&answer(Message::from_vec(&query[..size]).unwrap()), from).unwrap();
+        });
+        at
+    }
+
+    fn reply(query: &Message, code: ResponseCode) -> Message {
+        let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
+        reply.metadata.response_code = code;
+        reply.add_query(query.queries[0].clone());
+        reply
+    }
+
+    fn asked(at: &str) -> Found {
+        let probe = probe(&["--server", at, "--wait", "500", "www.example.com"]);
+        probe.ask(at.parse().unwrap(), "www.example.com", &Name::from_ascii("www.example.com.").unwrap(), RecordType::A)
+    }
+
+    #[test]
+    fn a_refusal_a_captive_answer_and_nonsense_are_explained() {
+        let at = resolver(|q| reply(&q, ResponseCode::Refused).to_vec().unwrap());
+        assert!(asked(&at).to_string().contains("REFUSED") && asked(&at).meaning.starts_with("no"));
+        let at = resolver(|q| {
+            let mut captive = reply(&q, ResponseCode::NoError);
+            let portal = RData::A(hickory_proto::rr::rdata::A([192, 0, 2, 80].into()));
+            captive.add_answer(hickory_proto::rr::Record::from_rdata(q.queries[0].name().clone(), 10, portal));
+            let mut edns = Edns::new();
+            edns.options_mut().insert(EdnsOption::Unknown(EDE, b"\0\x04line in quarantine".to_vec()));
+            captive.set_edns(edns);
+            captive.to_vec().unwrap()
+        });
+        let said = asked(&at).to_string();
+        let expected =
+            "A 192.0.2.80 ttl 10, extended error 4 \"line in quarantine\", captive: the line is in the garden";
+        assert!(said.contains(expected), "{said}");
+        let at = resolver(|_| b"nonsense".to_vec());
+        assert!(asked(&at).meaning.starts_with("what came is no DNS"));
+        let at = resolver(|mut q| {
+            q.metadata.id ^= 1;
+            reply(&q, ResponseCode::NoError).to_vec().unwrap()
+        });
+        assert_eq!(asked(&at).meaning, "what came answers another question");
+    }
+
+    #[test]
+    fn the_server_is_an_address_with_or_without_port() {
+        for (typed, meant) in [("192.0.2.53", "192.0.2.53:53"), ("[2001:db8::53]:5353", "[2001:db8::53]:5353")] {
+            let server = probe(&["--server", typed]).server(None).ok();
+            assert_eq!(server, meant.parse().ok(), "{typed}");
+        }
+        assert!(probe(&["--server", "resolver.isp.example"]).server(None).is_err());
+        assert!(probe(&[]).server(None).is_err());
+    }
+}

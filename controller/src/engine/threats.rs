@@ -1,0 +1,59 @@
+//! Questions of residents for names on threat lists, on their way to being evidence: told to the cases at a measured pace.
+
+use pratique_core::command::Command;
+use pratique_core::ids::CaseId;
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::world::World;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+
+/// Questions of one case for names on one list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ThreatsSeen {
+    /// Whose.
+    pub case: CaseId,
+    /// The list's name.
+    pub list: SmolStr,
+    /// How many.
+    pub queries: u64,
+    /// The last of them.
+    pub last_seen: Timestamp,
+}
+
+/// What was seen and not yet told.
+#[derive(Debug, Default)]
+pub(super) struct Untold(FxHashMap<(CaseId, SmolStr), (u64, Timestamp)>);
+
+impl Untold {
+    /// Adds what was seen; names the cases that are to be told now: at most four times per wall silence, so that what
+    /// waits is always younger than the silence that it would end.
+    pub(super) fn add(&mut self, world: &World, seen: Vec<ThreatsSeen>, now: Timestamp) -> Vec<Command> {
+        for ThreatsSeen { case, list, queries, last_seen } in seen {
+            let (sum, last) = self.0.entry((case, list)).or_insert((0, last_seen));
+            *sum = sum.saturating_add(queries);
+            *last = (*last).max(last_seen);
+        }
+        let mut commands = Vec::new();
+        self.0.retain(|(id, list), (queries, last_seen)| {
+            let Some(case) = world.cases().get(*id).filter(|c| c.is_enforced()) else { return false };
+            let playbooks = case.troubles.iter().filter_map(|t| world.policy().playbook(&t.cause));
+            let silence = playbooks.map(|p| p.release.wall_silence.as_millis()).max().unwrap_or_default();
+            let pace = Span::from_millis((silence / 4).clamp(1_000, 300_000));
+            if case.threat_queries.is_some_and(|(told, _)| told.plus(pace) > now) {
+                return true;
+            }
+            let (list, queries, last_seen) = (list.clone(), *queries, *last_seen);
+            commands.push(Command::ThreatsQueried { case: *id, list, queries, last_seen });
+            false
+        });
+        commands.sort_unstable_by(|a, b| key(a).cmp(&key(b)));
+        commands
+    }
+}
+
+fn key(command: &Command) -> Option<(CaseId, &SmolStr)> {
+    match command {
+        Command::ThreatsQueried { case, list, .. } => Some((*case, list)),
+        _ => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! How the resolver is, for the NOC: the same numbers that `metrics` exports, and the threat lists.
+
+use prometheus::IntCounterVec;
+use prometheus::core::Collector as _;
+
+use crate::handler::Resolver;
+use crate::threats::ListHealth;
+
+/// Since the start, unless it says otherwise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// Answers, by kind.
+    pub answers: Vec<(String, u64)>,
+    /// Questions and connections over a cap, by cap.
+    pub capped: Vec<(String, u64)>,
+    /// Allow-listed questions that no upstream answered, by reason.
+    pub upstream_failures: Vec<(String, u64)>,
+    /// Answers withheld as the wall did not open.
+    pub wall_failures: u64,
+    /// TCP connections open now.
+    pub tcp_connections: u64,
+    /// Allow-listed questions under way now.
+    pub in_flight: u32,
+    /// Threat lists.
+    pub threat_lists: Vec<ListHealth>,
+}
+
+impl Resolver {
+    /// How it is.
+    pub fn health(&self) -> Health {
+        let metrics = &self.0.metrics;
+        let free = u32::try_from(self.0.in_flight.available_permits()).unwrap_or(u32::MAX);
+        Health {
+            answers: by_label(&metrics.answers),
+            capped: by_label(&metrics.capped),
+            upstream_failures: by_label(&metrics.upstream_failures),
+            wall_failures: metrics.wall_failures.get(),
+            tcp_connections: u64::try_from(metrics.tcp_connections.get()).unwrap_or_default(),
+            in_flight: self.0.settings.limits.in_flight.saturating_sub(free),
+            threat_lists: self.0.threats.health(),
+        }
+    }
+}
+
+/// What a counter has counted under each value of its one label, the largest first.
+fn by_label(counter: &IntCounterVec) -> Vec<(String, u64)> {
+    let families = counter.collect();
+    let metrics = families.iter().flat_map(|family| family.get_metric());
+    let mut counts: Vec<(String, u64)> = metrics
+        .filter_map(|m| {
+            let label = m.get_label().first()?;
+            Some((label.value().to_owned(), m.get_counter().get_value() as u64))
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    counts.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    counts
+}

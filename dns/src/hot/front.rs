@@ -1,0 +1,233 @@
+//! The threads that receive: one for each worker, with a socket of its own for each address. The kernel spreads clients
+//! over the sockets of an address by a hash, so a client's questions stay with one thread and threads share nothing but
+//! what they read.
+//!
+//! An idle thread sleeps in `poll`; under load it takes batches until there is nothing left. It ends when the other end of
+//! its pipe is closed.
+
+use std::io::{self, PipeReader, PipeWriter};
+use std::net::UdpSocket;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use pratique_core::view::Reader;
+use prometheus::IntCounter;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::handler::Resolver;
+use crate::hot::batch::{BATCH, Batch};
+use crate::hot::{Hot, Outcome};
+use crate::serve::can_be_answered;
+
+/// Batches taken from one socket before the others and the end are looked at.
+const ROUNDS: usize = 16;
+/// Questions of one worker that wait for the handler. The handler takes some microseconds for each, so a full queue is
+/// some milliseconds of work; and at most 1 MiB.
+const QUEUE: usize = 1_024;
+/// Datagrams found at once that mean there are many: then the next ones are let gather for a moment, as a network card
+/// under load holds its interrupts back. Waking for each datagram would cost as much as answering it.
+const CROWD: usize = 2;
+/// That moment. The kernel adds its timer slack, 50 µs; together far below what a client notices.
+const GATHER: Duration = Duration::from_micros(50);
+/// Pause after a socket error, so that a broken socket is not a busy loop.
+const AFTER_ERROR: Duration = Duration::from_millis(20);
+
+/// The running threads.
+pub(crate) struct Front {
+    /// Closed to end them.
+    pipe: PipeWriter,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// A question on its way to the handler. Its line has paid for it.
+pub(crate) struct Slow {
+    pub(crate) bytes: Box<[u8]>,
+    pub(crate) from: std::net::SocketAddr,
+    /// Where it came and where the reply leaves, so that it leaves from the address that was asked.
+    pub(crate) socket: Arc<UdpSocket>,
+}
+
+impl Front {
+    /// Starts a thread for each worker's sockets. What they cannot answer comes out of the queues, one for each worker;
+    /// these end when the threads have.
+    ///
+    /// # Errors
+    /// When the system gives no pipe or no thread; those that were started end by themselves.
+    pub(crate) fn start(
+        resolver: &Resolver,
+        workers: Vec<Vec<Arc<UdpSocket>>>,
+    ) -> io::Result<(Self, Vec<mpsc::Receiver<Slow>>)> {
+        let (end, pipe) = io::pipe()?;
+        let end = Arc::new(end);
+        let (mut threads, mut queues) = (Vec::new(), Vec::new());
+        for (number, sockets) in workers.into_iter().enumerate() {
+            let (queue, slow) = mpsc::channel(QUEUE);
+            let worker = Worker {
+                hot: Hot::new(
+                    &resolver.0.settings,
+                    &resolver.0.threat_table,
+                    Reader::new(Arc::clone(&resolver.0.view)),
+                ),
+                told: Told::new(resolver),
+                resolver: resolver.clone(),
+                sockets,
+                queue,
+                end: Arc::clone(&end),
+            };
+            threads.push(thread::Builder::new().name(format!("dns-{number}")).spawn(move || worker.run())?);
+            queues.push(slow);
+        }
+        Ok((Self { pipe, threads }, queues))
+    }
+
+    /// Ends the threads; what they have received is answered first. Waits for them.
+    pub(crate) fn stop(self) {
+        drop(self.pipe);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a dns thread had died");
+            }
+        }
+    }
+}
+
+struct Worker {
+    resolver: Resolver,
+    hot: Hot,
+    told: Told,
+    sockets: Vec<Arc<UdpSocket>>,
+    queue: mpsc::Sender<Slow>,
+    end: Arc<PipeReader>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        // Made here, as it points into itself and stays with its thread.
+        let mut batch = Batch::new();
+        let sockets = self.sockets.clone();
+        let end = Arc::clone(&self.end);
+        let mut waits: Vec<PollFd<'_>> = sockets
+            .iter()
+            .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+            .chain([PollFd::new(end.as_fd(), PollFlags::POLLIN)])
+            .collect();
+        loop {
+            match poll(&mut waits, PollTimeout::NONE) {
+                Ok(_) => {}
+                Err(Errno::EINTR) => continue,
+                Err(error) => self.failed(error),
+            }
+            let mut received = 0;
+            for (socket, wait) in sockets.iter().zip(&waits) {
+                if wait.any().unwrap_or(true) {
+                    received += self.serve(&mut batch, socket);
+                }
+            }
+            if waits.last().is_none_or(|end| end.any().unwrap_or(true)) {
+                return;
+            }
+            if (CROWD..BATCH).contains(&received) {
+                thread::sleep(GATHER);
+            }
+        }
+    }
+
+    /// How many datagrams there were.
+    fn serve(&mut self, batch: &mut Batch, socket: &Arc<UdpSocket>) -> usize {
+        let mut all = 0;
+        for _ in 0..ROUNDS {
+            let received = match batch.receive(socket) {
+                Ok(received) => received,
+                Err(error) => {
+                    self.failed(error);
+                    break;
+                }
+            };
+            self.answer(batch, received, socket);
+            all += received;
+            if received < BATCH {
+                break;
+            }
+        }
+        all
+    }
+
+    fn answer(&mut self, batch: &mut Batch, received: usize, socket: &Arc<UdpSocket>) {
+        let rates = &self.resolver.0.rates;
+        // One look at the clock for all: a batch is over in some hundred microseconds.
+        let now = rates.tick(Instant::now());
+        for n in 0..received {
+            let Some(datagram) = batch.datagram(n) else { continue };
+            if !can_be_answered(datagram.from) {
+                continue;
+            }
+            let outcome = self.hot.judge(datagram.buffer, datagram.size, datagram.from.ip(), rates, now);
+            match outcome {
+                Outcome::Silence => {}
+                Outcome::Reply(size) => batch.reply(n, size),
+                Outcome::Slow => {
+                    let bytes = datagram.buffer.get(..datagram.size).unwrap_or_default().into();
+                    let slow = Slow { bytes, from: datagram.from, socket: Arc::clone(socket) };
+                    if self.queue.try_send(slow).is_err() {
+                        self.hot.counts.queue += 1;
+                    }
+                }
+            }
+        }
+        // Before the replies leave, so that who has one finds it counted; what is lost is told with the next batch.
+        self.told.tell(&mut self.hot);
+        self.hot.counts.send += batch.send(socket);
+    }
+
+    fn failed(&self, error: Errno) {
+        tracing::warn!(%error, "dns udp socket");
+        thread::sleep(AFTER_ERROR);
+    }
+}
+
+/// The metrics that this half counts, looked up once.
+struct Told {
+    portal: IntCounter,
+    nodata: IntCounter,
+    line_rate: IntCounter,
+    stranger_rate: IntCounter,
+    queue: IntCounter,
+    send: IntCounter,
+}
+
+impl Told {
+    fn new(resolver: &Resolver) -> Self {
+        let metrics = &resolver.0.metrics;
+        let answer = |kind: &str| metrics.answers.with_label_values(&[kind]);
+        let cap = |cap: &str| metrics.capped.with_label_values(&[cap]);
+        Self {
+            portal: answer("portal"),
+            nodata: answer("nodata"),
+            line_rate: cap("line-rate"),
+            stranger_rate: cap("stranger-rate"),
+            queue: cap("queue"),
+            send: cap("send"),
+        }
+    }
+
+    fn tell(&self, hot: &mut Hot) {
+        let counts = std::mem::take(&mut hot.counts);
+        for (counter, count) in [
+            (&self.portal, counts.portal),
+            (&self.nodata, counts.nodata),
+            (&self.line_rate, counts.line_rate),
+            (&self.stranger_rate, counts.stranger_rate),
+            (&self.queue, counts.queue),
+            (&self.send, counts.send),
+        ] {
+            if count > 0 {
+                counter.inc_by(count);
+            }
+        }
+    }
+}

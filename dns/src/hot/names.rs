@@ -1,0 +1,123 @@
+//! Whether a name may be on a list: allow-listed for this garden, the portal's own, a canary, on a threat list. One hash for each label from
+//! the top down, each looked up in a small table; nearly always none is there.
+//!
+//! "May be" is enough and errs on one side only: a name at or below a listed one is always found, whatever its case. What
+//! is found goes to the handler, which compares names as text.
+
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Cache};
+use pratique_core::allow::AllowList;
+use pratique_core::view::{GardenNo, GardenView};
+use rustc_hash::FxHashMap;
+
+use crate::captive::CANARIES;
+use crate::hot::parse::Plain;
+use crate::settings::Settings;
+use crate::wire::HEADER;
+
+/// Gardens remembered by one thread; there are as many as combinations of causes. Beyond that, all are made anew.
+const GARDENS: usize = 1_024;
+/// Where the hash of the root begins; any odd number does.
+const ROOT: u64 = 0x9e37_79b9_7f4a_7c15;
+const FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
+/// Set in every byte: folds upper case onto lower, and some other bytes onto each other, which does no harm here.
+const FOLD: u64 = 0x2020_2020_2020_2020;
+
+/// The lists of the gardens, made when first asked for. A number is never used for another list, so they stay right.
+pub(super) struct Names {
+    always: Vec<u64>,
+    threats: Cache<Arc<ArcSwap<Listed>>, Arc<Listed>>,
+    gardens: FxHashMap<GardenNo, Listed>,
+}
+
+impl Names {
+    /// With what is listed in every garden.
+    pub(super) fn new(settings: &Settings, threats: &Arc<ArcSwap<Listed>>) -> Self {
+        let names = CANARIES.into_iter().chain([settings.portal_host.as_str()]);
+        Self {
+            always: names.map(of_text).collect(),
+            threats: Cache::new(Arc::clone(threats)),
+            gardens: FxHashMap::default(),
+        }
+    }
+
+    /// The name of this question is at or below a listed one, or looks as if it were.
+    pub(super) fn may_be_listed(&mut self, query: &[u8], plain: &Plain, garden: GardenNo, view: &GardenView) -> bool {
+        // The handler counts who asks for names on threat lists.
+        let threats = Arc::clone(self.threats.load());
+        let Some(listed) = self.listed(garden, view) else { return true };
+        let name = query.get(HEADER..).unwrap_or_default();
+        let mut hash = ROOT;
+        plain.labels_from_the_top().any(|at| {
+            let label = name.get(at).and_then(|size| name.get(at + 1..at + 1 + usize::from(*size)));
+            hash = below(hash, label.unwrap_or_default());
+            listed.has(hash) || threats.has(hash)
+        })
+    }
+
+    /// None when nobody is in the garden any more.
+    fn listed(&mut self, garden: GardenNo, view: &GardenView) -> Option<&Listed> {
+        if !self.gardens.contains_key(&garden) {
+            let made = Listed::new(&self.always, view.allow_list(garden)?.as_ref());
+            if self.gardens.len() >= GARDENS {
+                self.gardens.clear();
+            }
+            self.gardens.insert(garden, made);
+        }
+        self.gardens.get(&garden)
+    }
+}
+
+/// Hashes of names: open addressing, at most half full, a power of two of slots. Zero is a free slot.
+#[derive(Debug)]
+pub(crate) struct Listed(Box<[u64]>);
+
+impl Listed {
+    fn new(always: &[u64], list: &AllowList) -> Self {
+        let suffix = |name: String| of_text(name.strip_prefix("*.").unwrap_or(&name));
+        Self::of(always.iter().copied().chain(list.names().map(|(name, _)| suffix(name))).collect())
+    }
+
+    /// Of names, as texts.
+    pub(crate) fn of_names<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        Self::of(names.map(of_text).collect())
+    }
+
+    fn of(hashes: Vec<u64>) -> Self {
+        let mut slots = vec![0; ((hashes.len() + 1) * 2).next_power_of_two()].into_boxed_slice();
+        for hash in hashes {
+            let free = path(hash, slots.len()).find(|at| slots.get(*at).is_none_or(|held| *held == 0 || *held == hash));
+            if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
+                *slot = hash;
+            }
+        }
+        Self(slots)
+    }
+
+    fn has(&self, hash: u64) -> bool {
+        path(hash, self.0.len()).map_while(|at| self.0.get(at).filter(|held| **held != 0)).any(|held| *held == hash)
+    }
+}
+
+fn path(hash: u64, slots: usize) -> impl Iterator<Item = usize> {
+    let start = (hash >> 32) as usize;
+    (0..slots).map(move |step| start.wrapping_add(step) & (slots - 1))
+}
+
+fn of_text(name: &str) -> u64 {
+    name.rsplit('.').fold(ROOT, |hash, label| below(hash, label.as_bytes()))
+}
+
+/// The hash of a name from that of its parent. Never zero.
+fn below(parent: u64, label: &[u8]) -> u64 {
+    let mix = |hash: u64, word: u64| {
+        let mixed = (hash.rotate_left(23) ^ word).wrapping_mul(FACTOR);
+        mixed ^ mixed >> 32
+    };
+    let (words, rest) = label.as_chunks::<8>();
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+    let hash = words.iter().fold(parent ^ label.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word) | FOLD));
+    mix(hash, u64::from_le_bytes(last) | FOLD).max(1)
+}
