@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+pub mod dns;
 pub mod enforce;
 pub mod intake;
 pub mod memory;
