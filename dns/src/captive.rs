@@ -98,23 +98,14 @@ pub enum Why {
     Captive,
 }
 
-/// An extended DNS error (RFC 8914).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ede {
-    /// Info code.
-    pub code: u16,
-    /// Extra text, short: an answer is at most three times its query.
-    pub text: &'static str,
-}
-
 impl Why {
-    /// What an EDNS client is told; none where nothing was changed.
-    pub fn ede(self) -> Option<Ede> {
+    /// The extended error that an EDNS client is told (info code of RFC 8914); none where nothing was changed.
+    pub fn ede(self) -> Option<u16> {
         match self {
             // 4: Forged Answer.
-            Self::Probe | Self::Captive => Some(Ede { code: 4, text: "line in quarantine" }),
+            Self::Probe | Self::Captive => Some(4),
             // 15: Blocked.
-            Self::Canary | Self::Allowed => Some(Ede { code: 15, text: "line in quarantine" }),
+            Self::Canary | Self::Allowed => Some(15),
             Self::Stranger | Self::Class | Self::MetaType | Self::PortalName => None,
         }
     }

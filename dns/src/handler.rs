@@ -7,6 +7,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
 use pratique_core::playbook::PortSpec;
@@ -17,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::captive::{self, Decision, Garden, Why};
+use crate::cookie::Baker;
 use crate::hot::Listed;
 use crate::limits::{Connections, InFlight, Lines};
 use crate::metrics::Metrics;
@@ -26,7 +28,7 @@ use crate::settings::Settings;
 use crate::threats::{ThreatQueries, Threats};
 use crate::upstream::{Found, Upstream};
 use crate::wall::WallOpener;
-use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
+use crate::wire::{self, Body, Code, Ede, Incoming, Rejected, Reply, Request, Transport};
 
 /// The captive resolver. A clone is another handle to the same one.
 #[derive(Clone)]
@@ -41,6 +43,9 @@ pub enum SetupError {
     /// The metrics are registered already.
     #[error("dns metrics: {0}; make one resolver per registry")]
     Metrics(#[from] prometheus::Error),
+    /// The system gives no randomness.
+    #[error("dns cookies: {0}")]
+    Random(#[from] getrandom::Error),
     /// The upstream resolver could not be made.
     #[error("dns upstreams: {0}")]
     Upstream(String),
@@ -61,6 +66,7 @@ pub(crate) struct Inner {
     pub(crate) threat_table: Arc<ArcSwap<Listed>>,
     wall: Arc<dyn WallOpener>,
     lines: Arc<Lines>,
+    baker: Baker,
 }
 
 /// What the first step came to.
@@ -116,6 +122,7 @@ impl Resolver {
             threats: Threats::new(&settings.threat_lists),
             threat_table: Arc::new(ArcSwap::from_pointee(Listed::of_names(std::iter::empty()))),
             lines: Arc::new(Lines::new(limits)),
+            baker: Baker::new()?,
             rates: Rates::new(limits, Instant::now()),
             settings,
         })))
@@ -165,7 +172,7 @@ impl Resolver {
         transport: Transport,
         arrived: Instant,
     ) -> Step {
-        let request = match wire::read(bytes) {
+        let mut request = match wire::read(bytes) {
             Incoming::Silence => return Step::Silence,
             Incoming::Reject(reply, why) => {
                 self.count(match why {
@@ -177,6 +184,11 @@ impl Resolver {
             }
             Incoming::Ask(request) => request,
         };
+        request.cookie = request.client_cookie().map(|cookie| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            // Serial arithmetic: it may wrap (RFC 9018 section 4.3).
+            self.0.baker.bake(cookie, client, (since.as_secs() & u64::from(u32::MAX)) as u32)
+        });
         let decision = captive::decide(&request.question, resident.as_deref(), &self.0.garden);
         if let (Why::Captive, Some(resident), Some(name)) = (decision.why(), &resident, request.question.name.plain())
             && !self.0.threats.note(resident.case, name, arrived)
@@ -191,7 +203,7 @@ impl Resolver {
         if !exact && !self.0.lines.may_name(resident.line, name, arrived) {
             self.capped("names");
             self.count("refused");
-            let reply = Reply { code: Code::Refused, ede: Why::Allowed.ede(), ..Reply::default() };
+            let reply = Reply { code: Code::Refused, ede: self.ede(Why::Allowed), ..Reply::default() };
             return request.reply(&reply, transport).map_or(Step::Silence, Step::Reply);
         }
         let Some(line_place) = self.0.lines.begin(resident.line, arrived) else {
@@ -289,7 +301,7 @@ impl Resolver {
         match decision {
             Decision::Portal(address, why) => {
                 self.count("portal");
-                Reply { body: Body::Addresses(vec![address], ttl), ede: why.ede(), ..Reply::default() }
+                Reply { body: Body::Addresses(vec![address], ttl), ede: self.ede(why), ..Reply::default() }
             }
             Decision::NoData(why) => {
                 self.count("nodata");
@@ -301,11 +313,11 @@ impl Resolver {
             }
             Decision::AnyHint(why) => {
                 self.count("any");
-                Reply { body: Body::AnyHint(ttl), ede: why.ede(), ..Reply::default() }
+                Reply { body: Body::AnyHint(ttl), ede: self.ede(why), ..Reply::default() }
             }
             Decision::Refuse(why) => {
                 self.count(if why == Why::Stranger { "refused-stranger" } else { "refused" });
-                Reply { code: Code::Refused, ede: why.ede(), ..Reply::default() }
+                Reply { code: Code::Refused, ede: self.ede(why), ..Reply::default() }
             }
             // Only reached by a decision that changed twice; the client asks again.
             Decision::Resolve { .. } => self.failed(),
@@ -313,7 +325,11 @@ impl Resolver {
     }
 
     fn negative(&self, why: Option<Why>) -> Reply {
-        Reply { body: Body::Negative(self.captive_ttl()), ede: why.and_then(Why::ede), ..Reply::default() }
+        Reply { body: Body::Negative(self.captive_ttl()), ede: why.and_then(|why| self.ede(why)), ..Reply::default() }
+    }
+
+    fn ede(&self, why: Why) -> Option<Ede> {
+        Some(Ede { code: why.ede()?, text: self.0.settings.contact.clone() })
     }
 
     fn failed(&self) -> Reply {

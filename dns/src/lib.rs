@@ -3,6 +3,7 @@
 //! * [`settings`]: what is configured, checked before anything starts
 //! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
+//! * `cookie`: the cookies of RFC 7873
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
 //! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
@@ -24,6 +25,7 @@
 
 mod cache;
 pub mod captive;
+mod cookie;
 pub mod explain;
 mod handler;
 mod health;

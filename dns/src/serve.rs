@@ -3,14 +3,16 @@
 //! Receive loops of our own rather than hickory-server's: that one spawns a task for every datagram and every accepted
 //! connection with no cap on either (0.26.3, `server/mod.rs`, `handle_udp` and `handle_tcp`), so one infected line could
 //! take all memory. Datagrams are received and nearly all answered by `hot`'s threads. What they leave is answered here, in
-//! one loop for each thread, unless the name is allow-listed; then a task is spawned that already holds its place in
+//! one loop for each thread, unless the name is allow-listed and takes time; then a task is spawned that already holds its place in
 //! flight, and places are bounded per line and in total.
 //!
 //! Each address has its own sockets, so a reply leaves from the address that was asked.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
@@ -126,12 +128,16 @@ impl Resolver {
                 Step::Reply(reply) => self.send(&socket, &reply, from),
                 Step::Later(later) => {
                     let resolver = self.clone();
-                    tokio::spawn(async move {
+                    let mut answer = Box::pin(async move {
                         if let Some(reply) = resolver.finish(&later).await {
                             resolver.send(&socket, &reply, from);
                         }
                         drop(later);
                     });
+                    // A remembered answer behind an open wall is there at once; only what waits is worth a task.
+                    if poll_fn(|context| Poll::Ready(answer.as_mut().poll(context))).await.is_pending() {
+                        tokio::spawn(answer);
+                    }
                 }
             }
         }

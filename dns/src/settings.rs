@@ -13,6 +13,8 @@ use crate::threats::ListSettings;
 
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
+/// An A answer to a short name with this text is still below three times its question.
+const MAX_CONTACT: usize = 32;
 /// Stub resolvers give up or repeat after 2 to 5 seconds; a later answer is for nobody.
 const MAX_BUDGET: Span = Span::from_secs(2);
 
@@ -43,6 +45,11 @@ pub struct Settings {
     /// real Internet at once; not shorter, because devices in quarantine ask all the time.
     #[serde(default = "captive_ttl")]
     pub captive_ttl: Span,
+    /// What a client that understands extended errors (RFC 8914) shows beside a captive answer, for example a telephone
+    /// number. At most 32 bytes, as an answer is at most three times its question; where even that does not fit, it is
+    /// left out. Default `line in quarantine`.
+    #[serde(default = "contact")]
+    pub contact: SmolStr,
     /// Resolvers that answer allow-listed names, `address:port`, tried over UDP and TCP. At most 8. Without any,
     /// allow-listed names get SERVFAIL.
     #[serde(default)]
@@ -135,6 +142,7 @@ impl Settings {
             portal4,
             portal6,
             captive_ttl: captive_ttl(),
+            contact: contact(),
             upstreams: Vec::new(),
             budget: budget(),
             ttl_min: ttl_min(),
@@ -171,6 +179,13 @@ impl Settings {
         }
         if self.portal4.is_none() && self.portal6.is_none() {
             found.push("portal4 and portal6 are both missing: set the portal's address in one family at least".into());
+        }
+        let contact = self.contact.as_str();
+        if contact.is_empty() || contact.len() > MAX_CONTACT || contact.chars().any(char::is_control) {
+            found.push(format!(
+                "contact is `{}`: write 1 to {MAX_CONTACT} bytes without control characters",
+                contact.escape_debug()
+            ));
         }
         if !(1..=64).contains(&self.workers) {
             found.push(format!("workers is {}: choose 1 to 64, the cores that may answer DNS", self.workers));
@@ -221,6 +236,9 @@ impl Settings {
     }
 }
 
+fn contact() -> SmolStr {
+    SmolStr::new_static("line in quarantine")
+}
 fn workers() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(cores).unwrap_or(MAX_DEFAULT_WORKERS).min(MAX_DEFAULT_WORKERS)
@@ -276,6 +294,7 @@ mod tests {
         wrong.upstreams = vec!["9.9.9.9:0".parse().unwrap()];
         wrong.limits.burst = 0;
         wrong.workers = 0;
+        wrong.contact = "line\nfeed".into();
         let found = wrong.problems().join("\n");
         for key in [
             "portal_host",
@@ -288,6 +307,7 @@ mod tests {
             "upstreams",
             "burst",
             "workers",
+            "contact",
         ] {
             assert!(found.contains(key), "{key} is not in:\n{found}");
         }

@@ -11,8 +11,9 @@ use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, HINFO, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
+use smol_str::SmolStr;
 
-use crate::captive::Ede;
+use crate::cookie::{self, ClientCookie, Cookie};
 use crate::question::{Asked, Question};
 
 /// A query is a header, one name and one OPT; real ones stay far below this. Longer ones get FORMERR.
@@ -62,8 +63,19 @@ pub(crate) struct Request {
     checking_disabled: bool,
     query: Query,
     edns: Option<ClientEdns>,
+    /// What the reply answers to the client's cookie; who has the secret puts it in.
+    pub(crate) cookie: Option<Cookie>,
     /// Bytes of the query.
     size: usize,
+}
+
+/// An extended DNS error (RFC 8914).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ede {
+    /// Info code.
+    pub(crate) code: u16,
+    /// Extra text, short: an answer is at most three times its query.
+    pub(crate) text: SmolStr,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +83,7 @@ pub(crate) struct ClientEdns {
     pub(crate) payload: u16,
     pub(crate) version: u8,
     pub(crate) dnssec_ok: bool,
+    pub(crate) cookie: Option<ClientCookie>,
 }
 
 /// What a reply says.
@@ -147,6 +160,7 @@ pub(crate) fn read(bytes: &[u8]) -> Incoming {
         checking_disabled: header[3] & 0x10 != 0,
         query,
         edns,
+        cookie: None,
         size: bytes.len(),
     };
     if edns.is_some_and(|e| e.version != 0) {
@@ -182,20 +196,34 @@ fn read_opt(bytes: &[u8]) -> Option<ClientEdns> {
     if root != 0 || kind != OPT_TYPE || usize::from(u16::from_be_bytes([l1, l2])) != options.len() {
         return None;
     }
+    let mut cookie = None;
     for _ in 0..=MAX_OPTIONS {
         let Some((head, tail)) = options.split_first_chunk::<4>() else {
             return options.is_empty().then_some(ClientEdns {
                 payload: u16::from_be_bytes([p1, p2]),
                 version,
                 dnssec_ok: flags & 0x80 != 0,
+                cookie,
             });
         };
-        options = tail.get(usize::from(u16::from_be_bytes([head[2], head[3]]))..)?;
+        let [c1, c2, l1, l2] = *head;
+        let (data, rest) = tail.split_at_checked(u16::from_be_bytes([l1, l2]).into())?;
+        if u16::from_be_bytes([c1, c2]) == cookie::OPTION {
+            // The first one counts (RFC 7873 section 5.2), a malformed one is a format error.
+            let read = cookie::read(data)?;
+            cookie = cookie.or(Some(read));
+        }
+        options = rest;
     }
     None
 }
 
 impl Request {
+    /// The client's cookie, if it sent one.
+    pub(crate) fn client_cookie(&self) -> Option<ClientCookie> {
+        self.edns?.cookie
+    }
+
     /// The reply's bytes, never more than the client takes and, over UDP, never more than three times the query: first
     /// the error's text goes, then the error, then everything, with TC set. None if not even that fits (a name that was
     /// written shorter than it is, by a pointer into the header).
@@ -204,9 +232,10 @@ impl Request {
             Transport::Tcp => usize::from(u16::MAX),
             Transport::Udp => udp_limit(self.edns, self.size),
         };
-        let textless = reply.ede.map(|e| Ede { text: "", ..e });
+        let textless = reply.ede.as_ref().map(|e| Ede { code: e.code, text: SmolStr::default() });
         let full = self.message(reply);
-        [(reply.ede, false), (textless, false), (None, false), (None, true)].into_iter().find_map(|(ede, cut)| {
+        let ways = [(reply.ede.as_ref(), false), (textless.as_ref(), false), (None, false), (None, true)];
+        ways.into_iter().find_map(|(ede, cut)| {
             let mut message = if cut { full.truncate() } else { full.clone() };
             if let (Some(edns), Some(ede)) = (&mut message.edns, ede) {
                 let mut data = ede.code.to_be_bytes().to_vec();
@@ -258,6 +287,9 @@ impl Request {
             let mut edns = Edns::new();
             edns.set_max_payload(MAX_UDP_REPLY);
             edns.set_dnssec_ok(client.dnssec_ok);
+            if let Some(cookie) = self.cookie {
+                edns.options_mut().insert(EdnsOption::Unknown(cookie::OPTION, cookie.to_vec()));
+            }
             message.set_edns(edns);
         }
         message

@@ -40,7 +40,7 @@ fn rejected(bytes: &[u8]) -> Option<Rejected> {
 fn captive() -> Reply {
     Reply {
         body: Body::Addresses(vec!["192.0.2.80".parse().unwrap()], 10),
-        ede: Some(Ede { code: 4, text: "line in quarantine" }),
+        ede: Some(Ede { code: 4, text: "line in quarantine".into() }),
         ..Reply::default()
     }
 }
@@ -141,6 +141,25 @@ fn malformed_messages_are_format_errors() {
     for (what, bytes) in cases {
         assert_eq!(rejected(&bytes), Some(Rejected::FormErr), "{what}");
     }
+}
+
+#[test]
+fn a_malformed_cookie_is_a_format_error_and_the_first_of_two_counts() {
+    let cookie = |size: u8, fill: u8| [&[0, 10, 0, size][..], &vec![fill; size.into()]].concat();
+    for size in [0, 1, 7, 9, 15, 41] {
+        assert_eq!(rejected(&with_opt(query(), 0, &cookie(size, 1))), Some(Rejected::FormErr), "{size}");
+    }
+    let two = [cookie(8, 1), cookie(24, 2)].concat();
+    assert_eq!(request(&with_opt(query(), 0, &two)).client_cookie(), Some([1; 8]));
+}
+
+#[test]
+fn a_cookie_is_answered_beside_the_extended_error() {
+    let mut request = request(&with_opt(query(), 0, &[&[0, 10, 0, 8][..], &[1; 8]].concat()));
+    request.cookie = Some([7; 24]);
+    let reply = Message::from_vec(&request.reply(&captive(), Transport::Udp).unwrap()).unwrap();
+    let codes: Vec<u16> = reply.edns.unwrap().options().as_ref().iter().map(|(code, _)| u16::from(*code)).collect();
+    assert_eq!(codes, [10, 15]);
 }
 
 #[test]

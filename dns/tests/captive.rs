@@ -81,6 +81,34 @@ async fn strangers_are_refused_everything_and_a_storm_of_them_is_met_with_silenc
 }
 
 #[tokio::test]
+async fn a_cookie_comes_back_with_one_of_ours_and_a_malformed_one_is_a_format_error() {
+    let lab = Lab::with(|_, _| None, |s| s.contact = "call 0800 123".into()).await;
+    let with = |data: &[u8]| {
+        let mut query = question("www.bank.example.", RecordType::A);
+        let length = query.len() - 1;
+        query[length] = u8::try_from(4 + data.len()).unwrap();
+        query.extend_from_slice(&[0, 10, 0, u8::try_from(data.len()).unwrap()]);
+        query.extend_from_slice(data);
+        query
+    };
+    let option = |message: &Message, wanted: u16| {
+        let options = message.edns.as_ref().unwrap().options();
+        let found = options.as_ref().iter().find(|(code, _)| u16::from(*code) == wanted).unwrap();
+        Vec::<u8>::try_from(&found.1).unwrap()
+    };
+    for reply in [lab.ask(ANNA, &with(b"8 bytes!")).await, lab.ask_tcp(ANNA, &with(b"8 bytes!")).await] {
+        let cookie = option(&reply, 10);
+        assert_eq!((&cookie[..8], &cookie[8..12], cookie.len()), (&b"8 bytes!"[..], &[1, 0, 0, 0][..], 24));
+        assert_eq!(option(&reply, 15), [&[0, 4][..], b"call 0800 123"].concat());
+        assert_eq!(addresses(&reply), ["192.0.2.80"]);
+        // What we gave is taken back.
+        assert_eq!(addresses(&lab.ask(ANNA, &with(&cookie)).await), ["192.0.2.80"]);
+    }
+    assert_eq!(lab.ask(ANNA, &with(b"7 bytes")).await.metadata.response_code, ResponseCode::FormErr);
+    assert_eq!(option(&lab.ask_a(ANNA, "www.bank.example.").await, 15)[2..], *b"call 0800 123");
+}
+
+#[tokio::test]
 async fn an_answer_is_never_answered() {
     let lab = Lab::start().await;
     let socket = lab.udp(ANNA).await;

@@ -31,13 +31,12 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn new(settings: &Settings) -> Self {
         let ttl = settings.captive_ttl_secs().to_be_bytes();
-        let ede = Why::Captive.ede();
         Self {
             a: settings.portal4.map(|a| record(1, ttl, &a.octets())),
             aaaa: settings.portal6.map(|a| record(28, ttl, &a.octets())),
             ttl,
-            code: ede.map_or(0, |e| e.code).to_be_bytes(),
-            text: ede.map_or("", |e| e.text).as_bytes().into(),
+            code: Why::Captive.ede().unwrap_or_default().to_be_bytes(),
+            text: settings.contact.as_bytes().into(),
         }
     }
 

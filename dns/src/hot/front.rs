@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use pratique_core::view::Reader;
+use pratique_core::view::{Reader, Sight};
 use prometheus::IntCounter;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -161,18 +161,26 @@ impl Worker {
         let rates = &self.resolver.0.rates;
         // One look at the clock for all: a batch is over in some hundred microseconds.
         let now = rates.tick(Instant::now());
-        for n in 0..received {
-            let Some(datagram) = batch.datagram(n) else { continue };
-            if !can_be_answered(datagram.from) {
-                continue;
+        let mut sights = [Sight::Nobody; BATCH];
+        for (n, sight) in sights.iter_mut().enumerate().take(received) {
+            if let Some(datagram) = batch.datagram(n) {
+                *sight = self.hot.find(datagram.from.ip());
             }
-            let outcome = self.hot.judge(datagram.buffer, datagram.size, datagram.from.ip(), rates, now);
-            match outcome {
-                Outcome::Silence => {}
+        }
+        let mut gates = [None; BATCH];
+        for ((n, gate), sight) in gates.iter_mut().enumerate().zip(sights).take(received) {
+            if let Some(datagram) = batch.datagram(n).filter(|d| can_be_answered(d.from)) {
+                *gate = self.hot.admit(sight, datagram.from.ip(), rates, now);
+            }
+        }
+        for (n, gate) in gates.into_iter().enumerate().take(received) {
+            let (Some(gate), Some(datagram)) = (gate, batch.datagram(n)) else { continue };
+            let (from, size) = (datagram.from, datagram.size);
+            match self.hot.judge(gate, datagram.buffer, size) {
                 Outcome::Reply(size) => batch.reply(n, size),
-                Outcome::Slow => {
-                    let bytes = datagram.buffer.get(..datagram.size).unwrap_or_default().into();
-                    let slow = Slow { bytes, from: datagram.from, socket: Arc::clone(socket) };
+                Outcome::Handler => {
+                    let bytes = datagram.buffer.get(..size).unwrap_or_default().into();
+                    let slow = Slow { bytes, from, socket: Arc::clone(socket) };
                     if self.queue.try_send(slow).is_err() {
                         self.hot.counts.queue += 1;
                     }

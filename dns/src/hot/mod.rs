@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use pratique_core::view::{Reader, Sight};
+use pratique_core::view::{GardenNo, Reader, Sight};
 
 use crate::hot::answer::Words;
 pub(crate) use crate::hot::names::Listed;
@@ -40,15 +40,22 @@ pub(crate) struct Hot {
     counts: Counts,
 }
 
-/// What is to be done with a datagram.
+/// An admitted question: its line has paid for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gate {
+    /// A resident of this garden asks.
+    Garden(GardenNo),
+    /// Whoever asks, only the handler knows.
+    Handler,
+}
+
+/// What is to be done with an admitted datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Send back so many bytes of the buffer.
     Reply(usize),
-    /// No reply.
-    Silence,
-    /// The handler knows. The question was admitted: its line has paid for it.
-    Slow,
+    /// The handler knows.
+    Handler,
 }
 
 /// Since they were last told to the metrics: counters that all threads share must not be touched for each datagram.
@@ -68,49 +75,45 @@ impl Hot {
         Self { reader, names: Names::new(settings, threats), words: Words::new(settings), counts: Counts::default() }
     }
 
-    /// Judges the datagram that fills the first `size` bytes of `buffer`; a reply is written over it.
-    pub(crate) fn judge(
-        &mut self,
-        buffer: &mut [u8],
-        size: usize,
-        client: IpAddr,
-        rates: &Rates,
-        now: Tick,
-    ) -> Outcome {
-        let (line, garden) = match self.reader.find(client) {
-            Sight::Line(line, garden) => (line, Some(garden)),
-            Sight::Nobody => return self.stranger(rates, now),
-            Sight::Unsure => match self.reader.view().resident(client) {
-                Some(resident) => (resident.line, None),
-                None => return self.stranger(rates, now),
-            },
+    /// Who asks. Apart from the rest, so that a batch can look all of its clients up one after the other: at a million
+    /// residents each is a wait for memory, and the processor then waits for several at once.
+    pub(crate) fn find(&mut self, client: IpAddr) -> Sight {
+        self.reader.find(client)
+    }
+
+    /// Takes the question from its client's allowance; none if it has none left. Before anything is parsed: a flood costs
+    /// a lookup and a look at its bucket. Apart from the rest for the same reason.
+    pub(crate) fn admit(&mut self, sight: Sight, client: IpAddr, rates: &Rates, now: Tick) -> Option<Gate> {
+        let (line, gate) = match sight {
+            Sight::Line(line, garden) => (Some(line), Gate::Garden(garden)),
+            Sight::Nobody => (None, Gate::Handler),
+            Sight::Unsure => (self.reader.view().resident(client).map(|resident| resident.line), Gate::Handler),
         };
-        // Before anything is parsed: a flood costs a lookup and a look at its bucket.
-        if !rates.admit(line, now) {
-            self.counts.line_rate += 1;
-            return Outcome::Silence;
+        let (admitted, refused) = match line {
+            Some(line) => (rates.admit(line, now), &mut self.counts.line_rate),
+            None => (rates.admit_stranger(now), &mut self.counts.stranger_rate),
+        };
+        if !admitted {
+            *refused += 1;
         }
-        let (Some(garden), Some(plain)) = (garden, parse::read(buffer.get(..size).unwrap_or_default())) else {
-            return Outcome::Slow;
+        admitted.then_some(gate)
+    }
+
+    /// Judges the admitted datagram that fills the first `size` bytes of `buffer`; a reply is written over it.
+    pub(crate) fn judge(&mut self, gate: Gate, buffer: &mut [u8], size: usize) -> Outcome {
+        let (Gate::Garden(garden), Some(plain)) = (gate, parse::read(buffer.get(..size).unwrap_or_default())) else {
+            return Outcome::Handler;
         };
         if self.names.may_be_listed(buffer, &plain, garden, self.reader.view()) {
-            return Outcome::Slow;
+            return Outcome::Handler;
         }
         match self.words.answer(buffer, size, &plain) {
             Some((size, is_address)) => {
                 *(if is_address { &mut self.counts.portal } else { &mut self.counts.nodata }) += 1;
                 Outcome::Reply(size)
             }
-            None => Outcome::Slow,
+            None => Outcome::Handler,
         }
-    }
-
-    fn stranger(&mut self, rates: &Rates, now: Tick) -> Outcome {
-        if rates.admit_stranger(now) {
-            return Outcome::Slow;
-        }
-        self.counts.stranger_rate += 1;
-        Outcome::Silence
     }
 }
 

@@ -44,9 +44,10 @@ impl Names {
 
     /// The name of this question is at or below a listed one, or looks as if it were.
     pub(super) fn may_be_listed(&mut self, query: &[u8], plain: &Plain, garden: GardenNo, view: &GardenView) -> bool {
+        let Self { always, threats, gardens } = self;
         // The handler counts who asks for names on threat lists.
-        let threats = Arc::clone(self.threats.load());
-        let Some(listed) = self.listed(garden, view) else { return true };
+        let threats = threats.load();
+        let Some(listed) = listed(gardens, always, garden, view) else { return true };
         let name = query.get(HEADER..).unwrap_or_default();
         let mut hash = ROOT;
         plain.labels_from_the_top().any(|at| {
@@ -55,18 +56,23 @@ impl Names {
             listed.has(hash) || threats.has(hash)
         })
     }
+}
 
-    /// None when nobody is in the garden any more.
-    fn listed(&mut self, garden: GardenNo, view: &GardenView) -> Option<&Listed> {
-        if !self.gardens.contains_key(&garden) {
-            let made = Listed::new(&self.always, view.allow_list(garden)?.as_ref());
-            if self.gardens.len() >= GARDENS {
-                self.gardens.clear();
-            }
-            self.gardens.insert(garden, made);
+/// None when nobody is in the garden any more.
+fn listed<'g>(
+    gardens: &'g mut FxHashMap<GardenNo, Listed>,
+    always: &[u64],
+    garden: GardenNo,
+    view: &GardenView,
+) -> Option<&'g Listed> {
+    if !gardens.contains_key(&garden) {
+        let made = Listed::new(always, view.allow_list(garden)?.as_ref());
+        if gardens.len() >= GARDENS {
+            gardens.clear();
         }
-        self.gardens.get(&garden)
+        gardens.insert(garden, made);
     }
+    gardens.get(&garden)
 }
 
 /// Hashes of names: open addressing, at most half full, a power of two of slots. Zero is a free slot.

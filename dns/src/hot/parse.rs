@@ -74,9 +74,12 @@ pub(super) fn read(bytes: &[u8]) -> Option<Plain> {
     let edns = match (extra, rest) {
         (0, []) => None,
         // Root, type 41, payload, extended code, version 0, flags, no options.
-        (1, &[0, 0, 41, p1, p2, _, 0, flags, _, 0, 0]) => {
-            Some(ClientEdns { payload: u16::from_be_bytes([p1, p2]), version: 0, dnssec_ok: flags & 0x80 != 0 })
-        }
+        (1, &[0, 0, 41, p1, p2, _, 0, flags, _, 0, 0]) => Some(ClientEdns {
+            payload: u16::from_be_bytes([p1, p2]),
+            version: 0,
+            dnssec_ok: flags & 0x80 != 0,
+            cookie: None,
+        }),
         _ => return None,
     };
     let kind = u16::from_be_bytes([t1, t2]).into();

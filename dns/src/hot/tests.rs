@@ -59,20 +59,22 @@ impl Halves {
         Self { hot, resolver, buffer: vec![0; 1_280] }
     }
 
-    fn hot(&mut self, query: &[u8], client: &str) -> Outcome {
+    /// None: silence, as the rate is used up.
+    fn hot(&mut self, query: &[u8], client: &str) -> Option<Outcome> {
         self.buffer.fill(0xee);
-        let size = query.len().min(self.buffer.len());
+        let (size, client) = (query.len().min(self.buffer.len()), client.parse().unwrap());
         self.buffer[..size].copy_from_slice(&query[..size]);
-        let rates = &self.resolver.0.rates;
-        self.hot.judge(&mut self.buffer, size, client.parse().unwrap(), rates, rates.tick(Instant::now()))
+        let (rates, sight) = (&self.resolver.0.rates, self.hot.find(client));
+        let gate = self.hot.admit(sight, client, rates, rates.tick(Instant::now()))?;
+        Some(self.hot.judge(gate, &mut self.buffer, size))
     }
 
     /// What both say, where the hot half says anything: it must be the same.
     fn agree(&mut self, query: &[u8]) -> Result<bool, TestCaseError> {
         match self.hot(query, CLIENT) {
-            Outcome::Slow => Ok(false),
-            Outcome::Silence => Err(TestCaseError::fail("silence for a resident that may ask")),
-            Outcome::Reply(size) => {
+            Some(Outcome::Handler) => Ok(false),
+            None => Err(TestCaseError::fail("silence for a resident that may ask")),
+            Some(Outcome::Reply(size)) => {
                 let client = CLIENT.parse().unwrap();
                 let Step::Reply(reply) = self.resolver.admitted(query, client, wire::Transport::Udp) else {
                     return Err(TestCaseError::fail("only the hot half replies"));
@@ -161,25 +163,30 @@ fn a_name_on_a_threat_list_is_answered_as_any_other_and_counted() {
         let query = query(name, 1);
         match halves.hot(&query, CLIENT) {
             // Left to the handler, which counts.
-            Outcome::Slow => {
+            Some(Outcome::Handler) => {
                 let step = halves.resolver.admitted(&query, CLIENT.parse().unwrap(), wire::Transport::Udp);
                 assert!(matches!(step, Step::Reply(_)));
             }
-            outcome => assert!(matches!(outcome, Outcome::Reply(_))),
+            outcome => assert!(matches!(outcome, Some(Outcome::Reply(_)))),
         }
         halves.resolver.take_threat_queries().iter().map(|q| q.queries).sum::<u64>()
     };
     assert_eq!(["EVIL.example", "c2.worse.example", "www.bank.example", "worse.example"].map(&mut ask), [1, 1, 0, 0]);
     std::fs::write(&file, "other.example\n").unwrap();
     let other = query("other.example", 1);
-    assert!(matches!(halves.hot(&other, CLIENT), Outcome::Reply(_)));
+    assert!(matches!(halves.hot(&other, CLIENT), Some(Outcome::Reply(_))));
     halves.resolver.refresh_threats();
-    assert_eq!(halves.hot(&other, CLIENT), Outcome::Slow, "a list is in force without a restart");
+    assert_eq!(halves.hot(&other, CLIENT), Some(Outcome::Handler), "a list is in force without a restart");
 }
 
 #[test]
 fn both_halves_write_the_same_bytes() {
-    for change in [(|_| {}) as fn(&mut Settings), |s| s.portal4 = None, |s| s.captive_ttl = Span::from_secs(3)] {
+    for change in [
+        (|_| {}) as fn(&mut Settings),
+        |s| s.portal4 = None,
+        |s| s.contact = "call 0800 123, any time, all day".into(),
+        |s| s.captive_ttl = Span::from_secs(3),
+    ] {
         let halves = RefCell::new(Halves::new(change));
         let replied = Cell::new(0);
         let checked = runner(5_000).run(&asked(), |asked| {
@@ -206,7 +213,7 @@ fn what_is_on_a_list_is_never_answered_by_the_hot_half() {
             _ => false,
         };
         let hot = halves.hot(&bytes, CLIENT);
-        prop_assert!(plain || hot == Outcome::Slow, "{decision:?} was answered {hot:?}");
+        prop_assert!(plain || hot == Some(Outcome::Handler), "{decision:?} was answered {hot:?}");
         Ok(())
     });
     checked.unwrap();
@@ -276,9 +283,9 @@ fn nothing_is_read_or_written_beyond_the_datagram() {
     let whole = Asked { labels: vec![b"www".to_vec()], kind: 1, flags: [1, 0], edns: Some((1_232, false)) }.bytes();
     for size in 0..whole.len() {
         // The buffer holds the rest of an older datagram: it must not be taken for a part of this one.
-        assert_eq!(halves.hot(&whole[..size], CLIENT), Outcome::Slow, "{size}");
+        assert_eq!(halves.hot(&whole[..size], CLIENT), Some(Outcome::Handler), "{size}");
     }
-    let Outcome::Reply(size) = halves.hot(&whole, CLIENT) else { panic!() };
+    let Some(Outcome::Reply(size)) = halves.hot(&whole, CLIENT) else { panic!() };
     assert!(halves.buffer[size..].iter().all(|b| *b == 0xee));
 }
 
@@ -289,8 +296,8 @@ fn a_line_over_its_rate_and_strangers_over_theirs_meet_silence_and_share_it_with
     let first = halves.resolver.first(&query, CLIENT.parse().unwrap(), wire::Transport::Tcp);
     assert!(matches!(first, Step::Reply(_)));
     let outcomes = [0; 4].map(|_| halves.hot(&query, CLIENT));
-    assert!(matches!(outcomes, [Outcome::Reply(_), Outcome::Reply(_), Outcome::Silence, Outcome::Silence]));
+    assert!(matches!(outcomes, [Some(Outcome::Reply(_)), Some(Outcome::Reply(_)), None, None]));
     let outcomes = [0; 3].map(|_| halves.hot(&query, "192.0.2.2"));
-    assert_eq!(outcomes, [Outcome::Slow, Outcome::Slow, Outcome::Silence]);
+    assert_eq!(outcomes, [Some(Outcome::Handler), Some(Outcome::Handler), None]);
     assert_eq!((halves.hot.counts.line_rate, halves.hot.counts.stranger_rate, halves.hot.counts.portal), (2, 1, 2));
 }

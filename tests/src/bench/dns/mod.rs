@@ -1,0 +1,192 @@
+//! The captive resolver beside those that are used for the same today, in turn in one run: the server on one core, who asks
+//! on the other, in a network namespace of their own. What counts is processor time of the server for each answered
+//! question, the kernel's share included: on two cores, the one who asks is the limit of the throughput, not the server.
+//!
+//! ```text
+//!  core 1: dnsperf ──── loopback ──── core 0: ours | unbound | dnsdist | bare echo
+//! ```
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use pratique::lab::net::Namespace;
+use tempfile::TempDir;
+
+pub mod load;
+pub mod peers;
+pub mod server;
+mod under_load;
+
+use self::load::Source;
+use self::peers::{Peer, dnsperf, upstream};
+use self::server::{ALLOWED, resident};
+use super::rig::MANY;
+use super::{Row, median};
+
+/// Rounds of each measurement, in turn; the median counts.
+const ROUNDS: usize = 5;
+/// How long one round of our own generator takes.
+const ROUND: Duration = Duration::from_secs(2);
+const UPSTREAM: u16 = 5_300;
+const MILLION: u32 = 1_000_000;
+
+/// All rows.
+///
+/// # Errors
+/// When a program is missing or does not answer.
+pub fn run() -> Result<Vec<Row>> {
+    let inside = Namespace::new("bench")?;
+    inside.run(|| {
+        let dir = tempfile::tempdir()?;
+        let parts = [captive(&dir)?, allowed(&dir)?, sizes()?, cores(&dir)?, under_load::rows()?];
+        anyhow::Ok(parts.concat())
+    })?
+}
+
+/// One captive answer, beside everybody else's.
+fn captive(dir: &TempDir) -> Result<Vec<Row>> {
+    let lines: Vec<String> = (0..MANY).map(|n| format!("  access-control-view: {}/32 garden", resident(n))).collect();
+    let unbound = config(
+        dir,
+        "unbound.conf",
+        include_str!("unbound.conf"),
+        &[("@PORT@", "5301"), ("@LINES@", &lines.join("\n"))],
+    )?;
+    let dnsdist = |name: &str, port: &str, batches: &str| {
+        let many = MANY.to_string();
+        let values = [("@PORT@", port), ("@BATCHES@", batches), ("@RESIDENTS@", many.as_str())];
+        config(dir, name, include_str!("dnsdist.conf"), &values)
+    };
+    let plain = dnsdist("dnsdist.conf", "5302", "")?;
+    let batched = dnsdist("dnsdist-batches.conf", "5303", "setUDPMultipleMessagesVectorSize(64)")?;
+    let servers = [
+        ours(5_304, MANY, 1, &[])?,
+        Peer::start("0", 5_301, &words(&["unbound", "-d", "-c", &unbound]))?,
+        Peer::start("0", 5_302, &words(&["dnsdist", "--supervised", "--disable-syslog", "-C", &plain]))?,
+        Peer::start("0", 5_303, &words(&["dnsdist", "--supervised", "--disable-syslog", "-C", &batched]))?,
+        Peer::start("0", 5_305, &words(&[&program()?, "--listen", "127.0.0.1:5305", "--echo"]))?,
+    ];
+    let names = names(dir, "captive", "bank.example")?;
+    let [mine, unbound, dnsdist, batched, echo] = in_turn(&servers, |server| dnsperf(server, &names, "1"))?;
+    let row =
+        |peer: &str, cost, most| compared(format!("captive A, {MANY} residents, beside {peer}"), mine, cost, most);
+    Ok(vec![
+        row("unbound", unbound, Some(0.85)),
+        row("dnsdist as packaged", dnsdist, Some(0.85)),
+        row("dnsdist with recvmmsg", batched, None),
+        row("a bare recvmmsg/sendmmsg echo", echo, Some(1.10)),
+    ])
+}
+
+/// An allow-listed name that is remembered, beside unbound's cache. The wall says yes at once.
+fn allowed(dir: &TempDir) -> Result<Vec<Row>> {
+    upstream((Ipv4Addr::LOCALHOST, UPSTREAM))?;
+    let values = [("@PORT@", "5306"), ("@UPSTREAM@", "5300")];
+    let config = config(dir, "unbound-cache.conf", include_str!("unbound-cache.conf"), &values)?;
+    let servers = [
+        ours(5_307, MANY, 1, &["--upstream", "127.0.0.1:5300"])?,
+        Peer::start("0", 5_306, &words(&["unbound", "-d", "-c", &config]))?,
+    ];
+    let names = names(dir, "allowed", ALLOWED)?;
+    // Into both caches first.
+    servers.iter().try_for_each(|server| dnsperf(server.address, &names, "1").map(drop))?;
+    let [mine, unbound] = in_turn(&servers, |server| dnsperf(server, &names, "1"))?;
+    Ok(vec![compared("allow-listed A, cached, beside unbound's cache".into(), mine, unbound, Some(1.5))])
+}
+
+/// One resident and a million, asked from all of their addresses.
+fn sizes() -> Result<Vec<Row>> {
+    let servers = [ours(5_308, MILLION, 1, &[])?, ours(5_309, 1, 1, &[])?];
+    let mut costs = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for ((server, costs), residents) in servers.iter().zip(&mut costs).zip([MILLION, 1]) {
+            let mut n = 0_u32;
+            // Steps that have no common factor with the number reach everybody, never the neighbour.
+            let next = || {
+                n = n.wrapping_add(611_953) % residents;
+                resident(n)
+            };
+            costs.push(server.cost(|address| Source::new(address)?.ask_for(ROUND, next))?);
+        }
+    }
+    let [million, one] = costs.map(median);
+    Ok(vec![compared("captive A, 1,000,000 residents that all ask, beside 1".into(), million, one, Some(1.10))])
+}
+
+/// Two workers on both cores beside one on one. The generator needs the same cores, so throughput is computed: what a core
+/// can answer is one second by the cost of an answer.
+fn cores(dir: &TempDir) -> Result<Vec<Row>> {
+    let names = names(dir, "cores", "bank.example")?;
+    let servers = [ours(5_310, MANY, 2, &[])?, ours(5_311, MANY, 1, &[])?];
+    let [two, one] = in_turn(&servers, |server| dnsperf(server, &names, "0,1"))?;
+    let [two, one] = [2e9 / two, 1e9 / one];
+    Ok(vec![Row {
+        name: "answers a second on 2 cores beside 1, from processor time".into(),
+        value: two,
+        unit: "/s",
+        peer: Some(one),
+        ratio: Some(two / one),
+        target: "≥ 1.8 ×".into(),
+        holds: Some(two / one >= 1.8),
+    }])
+}
+
+fn compared(name: String, mine: f64, peer: f64, most: Option<f64>) -> Row {
+    let ratio = mine / peer;
+    Row {
+        name,
+        value: mine / 1e3,
+        unit: "µs",
+        peer: Some(peer / 1e3),
+        ratio: Some(ratio),
+        target: most.map_or_else(String::new, |most| format!("≤ {most} ×")),
+        holds: most.map(|most| ratio <= most),
+    }
+}
+
+/// The median cost of each server, measured in turn.
+fn in_turn<const N: usize>(servers: &[Peer; N], load: impl Fn(SocketAddr) -> Result<f64>) -> Result<[f64; N]> {
+    let mut costs = [const { Vec::new() }; N];
+    for _ in 0..ROUNDS {
+        for (server, costs) in servers.iter().zip(&mut costs) {
+            costs.push(server.cost(&load)?);
+        }
+    }
+    Ok(costs.map(median))
+}
+
+fn ours(port: u16, residents: u32, workers: u32, more: &[&str]) -> Result<Peer> {
+    let (listen, residents) = (format!("127.0.0.1:{port}"), residents.to_string());
+    let (cores, workers) = (if workers == 1 { "0" } else { "0,1" }, workers.to_string());
+    let command = [&program()?, "--listen", &listen, "--residents", &residents, "--workers", &workers];
+    Peer::start(cores, port, &words(&[&command[..], more].concat()))
+}
+
+/// Our server stands beside the bench.
+fn program() -> Result<String> {
+    let path = std::env::current_exe()?.with_file_name("dns_server");
+    Ok(path.to_str().context("a path that is text")?.to_owned())
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+fn config(dir: &TempDir, name: &str, template: &str, values: &[(&str, &str)]) -> Result<String> {
+    let path = dir.path().join(name);
+    let place = dir.path().to_str().context("a path that is text")?;
+    let text = values.iter().fold(template.replace("@DIR@", place), |text, (key, value)| text.replace(key, value));
+    fs::write(&path, text)?;
+    Ok(path.to_str().context("a path that is text")?.to_owned())
+}
+
+/// A file of questions for dnsperf.
+fn names(dir: &TempDir, file: &str, below: &str) -> Result<Box<Path>> {
+    let path = dir.path().join(file);
+    let names: Vec<String> = (0..1_000).map(|n| format!("h{n}.{below} A\n")).collect();
+    fs::write(&path, names.concat())?;
+    Ok(path.into())
+}
