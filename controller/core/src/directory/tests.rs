@@ -148,9 +148,13 @@ proptest! {
     ) {
         let address: IpAddr = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"][which].parse().unwrap();
         let d = directory(&sessions);
-        // The last record of a key wins, as in the directory.
+        // The last record of a key wins, as in the directory; but what has ended does not begin again.
         let mut last: Vec<Session> = Vec::new();
         for s in &sessions {
+            let same = |o: &&Session| (o.line, o.holding, o.from) == (s.line, s.holding, s.from);
+            if s.is_live() && last.iter().find(same).is_some_and(|o| !o.is_live()) {
+                continue;
+            }
             last.retain(|o| (o.line, o.holding, o.from) != (s.line, s.holding, s.from));
             last.push(*s);
         }
