@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use crate::handler::Resolver;
 use crate::hot::batch::{BATCH, Batch};
+use crate::hot::shield::Shield;
 use crate::hot::{Hot, Outcome};
 use crate::serve::can_be_answered;
 
@@ -78,6 +79,8 @@ impl Front {
                 sockets,
                 queue,
                 end: Arc::clone(&end),
+                shield: Shield::new(),
+                shielded: 0,
             };
             threads.push(thread::Builder::new().name(format!("dns-{number}")).spawn(move || worker.run())?);
             queues.push(slow);
@@ -103,6 +106,9 @@ struct Worker {
     sockets: Vec<Arc<UdpSocket>>,
     queue: mpsc::Sender<Slow>,
     end: Arc<PipeReader>,
+    shield: Shield,
+    /// Clients that this thread shields against, as the metric was last told.
+    shielded: usize,
 }
 
 impl Worker {
@@ -117,7 +123,7 @@ impl Worker {
             .chain([PollFd::new(end.as_fd(), PollFlags::POLLIN)])
             .collect();
         loop {
-            match poll(&mut waits, PollTimeout::NONE) {
+            match poll(&mut waits, self.patience()) {
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(error) => self.failed(error),
@@ -128,6 +134,7 @@ impl Worker {
                     received += self.serve(&mut batch, socket);
                 }
             }
+            self.settle_shield();
             if waits.last().is_none_or(|end| end.any().unwrap_or(true)) {
                 return;
             }
@@ -171,6 +178,9 @@ impl Worker {
         for ((n, gate), sight) in gates.iter_mut().enumerate().zip(sights).take(received) {
             if let Some(datagram) = batch.datagram(n).filter(|d| can_be_answered(d.from)) {
                 *gate = self.hot.admit(sight, datagram.from.ip(), rates, now);
+                if gate.is_none() && sight != Sight::Nobody {
+                    self.shield.refused(datagram.from.ip(), now);
+                }
             }
         }
         for (n, gate) in gates.into_iter().enumerate().take(received) {
@@ -190,6 +200,30 @@ impl Worker {
         // Before the replies leave, so that who has one finds it counted; what is lost is told with the next batch.
         self.told.tell(&mut self.hot);
         self.hot.counts.send += batch.send(socket);
+    }
+
+    /// Until the next client is to be tried without the shield; without one as long as it takes.
+    fn patience(&self) -> PollTimeout {
+        let Some(next) = self.shield.next() else { return PollTimeout::NONE };
+        let now = self.resolver.0.rates.tick(Instant::now());
+        // Not before: a millisecond more.
+        let millis = next.since(now).as_millis().saturating_add(1);
+        u16::try_from(millis).map_or(PollTimeout::MAX, PollTimeout::from)
+    }
+
+    fn settle_shield(&mut self) {
+        let now = self.resolver.0.rates.tick(Instant::now());
+        match self.shield.settle(&self.sockets, now) {
+            Ok(shielded) if shielded != self.shielded => {
+                let metrics = &self.resolver.0.metrics;
+                let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+                metrics.shielded.add(count(shielded) - count(self.shielded));
+                metrics.shields.inc_by(u64::try_from(shielded.saturating_sub(self.shielded)).unwrap_or(0));
+                self.shielded = shielded;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a flood cannot be dropped by the kernel; others will feel it"),
+        }
     }
 
     fn failed(&self, error: Errno) {
