@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::handler::Resolver;
-use crate::hot::batch::{BATCH, Batch};
+use crate::hot::batch::{BATCH, Batch, Bound};
 use crate::hot::shield::Shield;
 use crate::hot::{Hot, Outcome};
 use crate::serve::can_be_answered;
@@ -67,6 +67,7 @@ impl Front {
         let end = Arc::new(end);
         let (mut threads, mut queues) = (Vec::new(), Vec::new());
         for (number, sockets) in workers.into_iter().enumerate() {
+            let sockets = sockets.into_iter().map(Bound::new).collect::<io::Result<_>>()?;
             let (queue, slow) = mpsc::channel(QUEUE);
             let worker = Worker {
                 hot: Hot::new(
@@ -103,7 +104,7 @@ struct Worker {
     resolver: Resolver,
     hot: Hot,
     told: Told,
-    sockets: Vec<Arc<UdpSocket>>,
+    sockets: Arc<[Bound]>,
     queue: mpsc::Sender<Slow>,
     end: Arc<PipeReader>,
     shield: Shield,
@@ -115,11 +116,11 @@ impl Worker {
     fn run(mut self) {
         // Made here, as it points into itself and stays with its thread.
         let mut batch = Batch::new();
-        let sockets = self.sockets.clone();
+        let sockets = Arc::clone(&self.sockets);
         let end = Arc::clone(&self.end);
         let mut waits: Vec<PollFd<'_>> = sockets
             .iter()
-            .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+            .map(|bound| PollFd::new(bound.socket.as_fd(), PollFlags::POLLIN))
             .chain([PollFd::new(end.as_fd(), PollFlags::POLLIN)])
             .collect();
         loop {
@@ -145,7 +146,7 @@ impl Worker {
     }
 
     /// How many datagrams there were.
-    fn serve(&mut self, batch: &mut Batch, socket: &Arc<UdpSocket>) -> usize {
+    fn serve(&mut self, batch: &mut Batch, socket: &Bound) -> usize {
         let mut all = 0;
         for _ in 0..ROUNDS {
             let received = match batch.receive(socket) {
@@ -155,7 +156,7 @@ impl Worker {
                     break;
                 }
             };
-            self.answer(batch, received, socket);
+            self.answer(batch, received, &socket.socket);
             all += received;
             if received < BATCH {
                 break;

@@ -12,12 +12,12 @@
 //!
 //! Nothing that such a client would have been answered is lost: its allowance is used up a hundred times over anyway.
 
-use std::net::{IpAddr, UdpSocket};
-use std::sync::Arc;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use socket2::{SockFilter, SockRef};
 
+use crate::hot::batch::Bound;
 use crate::rates::Tick;
 
 /// So many refusals …
@@ -106,14 +106,14 @@ impl Shield {
     }
 
     /// Lets those go whose while is over, and brings the sockets' filters up to date. How many were raised and lifted.
-    pub(super) fn settle(&mut self, sockets: &[Arc<UdpSocket>], now: Tick) -> std::io::Result<usize> {
+    pub(super) fn settle(&mut self, sockets: &[Bound], now: Tick) -> std::io::Result<usize> {
         let had = self.up.len();
         self.up.retain(|up| up.until > now);
         if self.changed || self.up.len() != had {
             self.changed = false;
             for socket in sockets {
-                let filters = program(&self.up, socket.local_addr()?.is_ipv4());
-                let socket = SockRef::from(socket.as_ref());
+                let filters = program(&self.up, !socket.v6);
+                let socket = SockRef::from(socket.socket.as_ref());
                 if filters.is_empty() {
                     socket.detach_filter().or_else(none_there)?
                 } else {
@@ -192,6 +192,9 @@ fn program(up: &[Up], v4: bool) -> Vec<SockFilter> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::UdpSocket;
+    use std::sync::Arc;
+
     use super::*;
 
     const BOT: &str = "127.0.0.66";
@@ -248,10 +251,11 @@ mod tests {
 
     /// What of one datagram from each of `senders` arrives at a socket with these clients shielded against.
     fn arrives(at: &str, shielded: &[&str], senders: &[&str]) -> Vec<String> {
-        let socket = Arc::new(UdpSocket::bind(at).unwrap());
+        let bound = Bound::new(Arc::new(UdpSocket::bind(at).unwrap())).unwrap();
         let mut shield = Shield::new();
         shielded.iter().for_each(|who| flood(&mut shield, who, RAISE, 0));
-        assert_eq!(shield.settle(std::slice::from_ref(&socket), tick(0)).unwrap(), shielded.len());
+        assert_eq!(shield.settle(std::slice::from_ref(&bound), tick(0)).unwrap(), shielded.len());
+        let socket = &bound.socket;
         for sender in senders {
             let from = UdpSocket::bind((sender.parse::<IpAddr>().unwrap(), 0)).unwrap();
             from.send_to(b"x", socket.local_addr().unwrap()).unwrap();
