@@ -21,6 +21,8 @@ pub struct Health {
     pub tcp_connections: u64,
     /// Allow-listed questions under way now.
     pub in_flight: u32,
+    /// Clients whose flood the kernel drops now.
+    pub shielded: u64,
     /// Threat lists.
     pub threat_lists: Vec<ListHealth>,
 }
@@ -37,6 +39,7 @@ impl Resolver {
             wall_failures: metrics.wall_failures.get(),
             tcp_connections: u64::try_from(metrics.tcp_connections.get()).unwrap_or_default(),
             in_flight: self.0.settings.limits.in_flight.saturating_sub(free),
+            shielded: u64::try_from(metrics.shielded.get()).unwrap_or_default(),
             threat_lists: self.0.threats.health(),
         }
     }

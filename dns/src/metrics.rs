@@ -22,6 +22,10 @@ pub(crate) struct Metrics {
     /// From arrival to answer of what the handler answers at once. Not of what `hot` does: there a look at the clock would
     /// cost more than the answer.
     pub(crate) local_seconds: Histogram,
+    /// Clients whose flood the kernel drops now.
+    pub(crate) shielded: IntGauge,
+    /// Times a client's flood began to be dropped by the kernel.
+    pub(crate) shields: prometheus::IntCounter,
     /// Open TCP connections.
     pub(crate) tcp_connections: IntGauge,
 }
@@ -44,6 +48,8 @@ impl Metrics {
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
+        let shielded = IntGauge::new("pratique_dns_shielded_clients", "Clients whose flood the kernel drops now")?;
+        registry.register(Box::new(shielded.clone()))?;
         let tcp_connections = IntGauge::new("pratique_dns_tcp_connections", "Open TCP connections")?;
         registry.register(Box::new(tcp_connections.clone()))?;
         Ok(Self {
@@ -67,6 +73,8 @@ impl Metrics {
                 "From arrival to answer of questions answered at once, but not on the hot path",
                 vec![0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.01],
             )?,
+            shielded,
+            shields: counter("pratique_dns_shields_total", "Times a client's flood began to be dropped by the kernel")?,
             tcp_connections,
         })
     }

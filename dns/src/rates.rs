@@ -10,6 +10,7 @@
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use pratique_core::ids::LineNo;
 use tokio::time::Instant;
@@ -35,8 +36,20 @@ pub(crate) struct Rates {
 }
 
 /// A moment, in nanoseconds since the buckets were made; read once for many questions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Tick(u64);
+
+impl Tick {
+    /// So much later.
+    pub(crate) fn plus(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// How much later than another; zero if it is not.
+    pub(crate) fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
 
 /// Nanoseconds between questions, and how far ahead a burst may run; none lets nothing through.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +113,6 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn limits() -> Limits {

@@ -192,6 +192,26 @@ async fn a_flood_from_one_line_leaves_others_unharmed() {
 }
 
 #[tokio::test]
+async fn who_goes_on_flooding_is_dropped_by_the_kernel_and_others_are_answered_without_loss() {
+    let lab = Lab::with(|_, _| None, |s| (s.limits.queries_per_second, s.limits.burst) = (10, 20)).await;
+    let flood = std::net::UdpSocket::bind((ANNA, 0)).unwrap();
+    flood.connect(lab.server).unwrap();
+    let query = question("www.bank.example.", RecordType::A);
+    let given_up = std::time::Instant::now() + PATIENCE;
+    while !lab.metrics().contains("pratique_dns_shielded_clients 1") {
+        assert!(std::time::Instant::now() < given_up, "nobody is shielded against");
+        (0..100).for_each(|_| drop(flood.send(&query)));
+        tokio::task::yield_now().await;
+    }
+    // More than the socket's buffer holds at once, and every answer comes.
+    for wave in 0..20 {
+        (0..2_000).for_each(|_| drop(flood.send(&query)));
+        assert_eq!(addresses(&lab.ask_a(BERT, &format!("{wave}.bank.example.")).await), ["192.0.2.80"]);
+    }
+    assert!(lab.metrics().contains("pratique_dns_shields_total 1"));
+}
+
+#[tokio::test]
 async fn idle_connections_are_capped_per_client_and_in_total_and_end_with_the_idle_time() {
     let lab = Lab::with(
         |_, _| None,

@@ -449,6 +449,8 @@ pub struct DnsStatus {
     pub tcp_connections: u64,
     /// Allow-listed questions under way now.
     pub in_flight: u32,
+    /// Clients whose flood the kernel drops now.
+    pub shielded: u64,
     /// Threat lists.
     pub threat_lists: Vec<ThreatListStatus>,
 }
@@ -478,6 +480,7 @@ impl From<pratique_dns::Health> for DnsStatus {
             wall_failures: health.wall_failures,
             tcp_connections: health.tcp_connections,
             in_flight: health.in_flight,
+            shielded: health.shielded,
             threat_lists: health.threat_lists.into_iter().map(list).collect(),
         }
     }

@@ -20,7 +20,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::handler::Resolver;
-use crate::hot::batch::{BATCH, Batch};
+use crate::hot::batch::{BATCH, Batch, Bound};
+use crate::hot::shield::Shield;
 use crate::hot::{Hot, Outcome};
 use crate::serve::can_be_answered;
 
@@ -66,6 +67,7 @@ impl Front {
         let end = Arc::new(end);
         let (mut threads, mut queues) = (Vec::new(), Vec::new());
         for (number, sockets) in workers.into_iter().enumerate() {
+            let sockets = sockets.into_iter().map(Bound::new).collect::<io::Result<_>>()?;
             let (queue, slow) = mpsc::channel(QUEUE);
             let worker = Worker {
                 hot: Hot::new(
@@ -78,6 +80,8 @@ impl Front {
                 sockets,
                 queue,
                 end: Arc::clone(&end),
+                shield: Shield::new(),
+                shielded: 0,
             };
             threads.push(thread::Builder::new().name(format!("dns-{number}")).spawn(move || worker.run())?);
             queues.push(slow);
@@ -100,24 +104,27 @@ struct Worker {
     resolver: Resolver,
     hot: Hot,
     told: Told,
-    sockets: Vec<Arc<UdpSocket>>,
+    sockets: Arc<[Bound]>,
     queue: mpsc::Sender<Slow>,
     end: Arc<PipeReader>,
+    shield: Shield,
+    /// Clients that this thread shields against, as the metric was last told.
+    shielded: usize,
 }
 
 impl Worker {
     fn run(mut self) {
         // Made here, as it points into itself and stays with its thread.
         let mut batch = Batch::new();
-        let sockets = self.sockets.clone();
+        let sockets = Arc::clone(&self.sockets);
         let end = Arc::clone(&self.end);
         let mut waits: Vec<PollFd<'_>> = sockets
             .iter()
-            .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+            .map(|bound| PollFd::new(bound.socket.as_fd(), PollFlags::POLLIN))
             .chain([PollFd::new(end.as_fd(), PollFlags::POLLIN)])
             .collect();
         loop {
-            match poll(&mut waits, PollTimeout::NONE) {
+            match poll(&mut waits, self.patience()) {
                 Ok(_) => {}
                 Err(Errno::EINTR) => continue,
                 Err(error) => self.failed(error),
@@ -128,6 +135,7 @@ impl Worker {
                     received += self.serve(&mut batch, socket);
                 }
             }
+            self.settle_shield();
             if waits.last().is_none_or(|end| end.any().unwrap_or(true)) {
                 return;
             }
@@ -138,7 +146,7 @@ impl Worker {
     }
 
     /// How many datagrams there were.
-    fn serve(&mut self, batch: &mut Batch, socket: &Arc<UdpSocket>) -> usize {
+    fn serve(&mut self, batch: &mut Batch, socket: &Bound) -> usize {
         let mut all = 0;
         for _ in 0..ROUNDS {
             let received = match batch.receive(socket) {
@@ -148,7 +156,7 @@ impl Worker {
                     break;
                 }
             };
-            self.answer(batch, received, socket);
+            self.answer(batch, received, &socket.socket);
             all += received;
             if received < BATCH {
                 break;
@@ -171,6 +179,9 @@ impl Worker {
         for ((n, gate), sight) in gates.iter_mut().enumerate().zip(sights).take(received) {
             if let Some(datagram) = batch.datagram(n).filter(|d| can_be_answered(d.from)) {
                 *gate = self.hot.admit(sight, datagram.from.ip(), rates, now);
+                if gate.is_none() && sight != Sight::Nobody {
+                    self.shield.refused(datagram.from.ip(), now);
+                }
             }
         }
         for (n, gate) in gates.into_iter().enumerate().take(received) {
@@ -190,6 +201,30 @@ impl Worker {
         // Before the replies leave, so that who has one finds it counted; what is lost is told with the next batch.
         self.told.tell(&mut self.hot);
         self.hot.counts.send += batch.send(socket);
+    }
+
+    /// Until the next client is to be tried without the shield; without one as long as it takes.
+    fn patience(&self) -> PollTimeout {
+        let Some(next) = self.shield.next() else { return PollTimeout::NONE };
+        let now = self.resolver.0.rates.tick(Instant::now());
+        // Not before: a millisecond more.
+        let millis = next.since(now).as_millis().saturating_add(1);
+        u16::try_from(millis).map_or(PollTimeout::MAX, PollTimeout::from)
+    }
+
+    fn settle_shield(&mut self) {
+        let now = self.resolver.0.rates.tick(Instant::now());
+        match self.shield.settle(&self.sockets, now) {
+            Ok(shielded) if shielded != self.shielded => {
+                let metrics = &self.resolver.0.metrics;
+                let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+                metrics.shielded.add(count(shielded) - count(self.shielded));
+                metrics.shields.inc_by(u64::try_from(shielded.saturating_sub(self.shielded)).unwrap_or(0));
+                self.shielded = shielded;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "a flood cannot be dropped by the kernel; others will feel it"),
+        }
     }
 
     fn failed(&self, error: Errno) {

@@ -8,6 +8,8 @@
 //!                          strangers      silence
 //! ```
 //!
+//! Who floods is dropped by the kernel for a while, so that its datagrams do not stand in front of everybody's (`shield`).
+//!
 //! Whatever is not plainly captive goes to the `handler`, over a bounded queue. So this half need not know how to do
 //! everything; it must only never answer otherwise than the handler would, byte for byte, which a test holds it to.
 
@@ -16,6 +18,7 @@ mod batch;
 mod front;
 mod names;
 mod parse;
+mod shield;
 
 use std::net::IpAddr;
 use std::sync::Arc;
