@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::captive::{Decision, Why, decide};
 use crate::handler::{Resolver, asked};
 use crate::question::{Kind, Question};
-use crate::upstream::{Failure, Found};
+use crate::upstream::{Asking, Failure, Found, Wants};
 
 /// What a resident would get, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,11 +78,13 @@ impl Resolver {
             Decision::Refuse(why) => (Gets::Refused, why),
             Decision::Resolve { name, family, ports, .. } => {
                 let deadline = Instant::now() + self.0.settings.budget.to_std();
-                let gets = match self.0.upstream.find(name, family, deadline).await.found {
-                    Ok(Found::Addresses(addresses, _)) => Gets::Real(addresses.to_vec(), ports.to_vec()),
-                    Ok(Found::NoData) => Gets::NoData,
+                let wants = Wants { dnssec: false, unchecked: false };
+                let asking = Asking { name: name.clone(), family, wants };
+                let gets = match self.0.upstream.find(&asking, deadline).await.found {
+                    Ok(Found::Addresses(answer)) => Gets::Real(answer.addresses.to_vec(), ports.to_vec()),
+                    Ok(Found::Nothing(answer)) if answer.passed.code() != 0 => Gets::NxDomain,
+                    Ok(Found::Nothing(_)) => Gets::NoData,
                     Ok(Found::Stripped) => Gets::Stripped,
-                    Ok(Found::NxDomain) => Gets::NxDomain,
                     Err(failure) => Gets::Failed(failure),
                 };
                 (gets, Why::Allowed)

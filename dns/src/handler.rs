@@ -1,5 +1,5 @@
-//! One query from bytes to bytes: caps, the pure decision, and for allow-listed names the upstream and the wall. Called by
-//! the sockets in `serve` for TCP and for what `hot` leaves.
+//! One query from bytes to bytes: caps, the pure decision, and its reply. Called by the sockets in `serve` for TCP and for
+//! what `hot` leaves; hands allow-listed names on to `allowed`.
 //!
 //! In two steps, because of what they cost. [`Resolver::first`] never waits: it answers everything local, which is nearly
 //! everything, without a task or an allocation that outlives it. Only allow-listed names come out of it as a [`Later`],
@@ -8,8 +8,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use pratique_core::playbook::PortSpec;
-use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
 use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
-use crate::upstream::{Found, Upstream};
+use crate::upstream::Upstream;
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
 
@@ -38,9 +36,6 @@ pub enum SetupError {
     /// The metrics are registered already.
     #[error("dns metrics: {0}; make one resolver per registry")]
     Metrics(#[from] prometheus::Error),
-    /// The upstream resolver could not be made.
-    #[error("dns upstreams: {0}")]
-    Upstream(String),
 }
 
 pub(crate) struct Inner {
@@ -53,7 +48,7 @@ pub(crate) struct Inner {
     pub(crate) in_flight: Arc<Semaphore>,
     pub(crate) rates: Rates,
     pub(crate) view: Arc<GardenView>,
-    wall: Arc<dyn WallOpener>,
+    pub(crate) wall: Arc<dyn WallOpener>,
     lines: Arc<Lines>,
 }
 
@@ -69,13 +64,13 @@ pub(crate) enum Step {
 
 /// An allow-listed question with its places in flight.
 pub(crate) struct Later {
-    request: Box<Request>,
-    client: IpAddr,
-    transport: Transport,
-    resident: Arc<Resident>,
-    name: SmolStr,
-    family: Family,
-    arrived: Instant,
+    pub(crate) request: Box<Request>,
+    pub(crate) client: IpAddr,
+    pub(crate) transport: Transport,
+    pub(crate) resident: Arc<Resident>,
+    pub(crate) name: SmolStr,
+    pub(crate) family: Family,
+    pub(crate) arrived: Instant,
     _places: (OwnedSemaphorePermit, InFlight),
 }
 
@@ -101,7 +96,7 @@ impl Resolver {
                 portal4: settings.portal4,
                 portal6: settings.portal6,
             },
-            upstream: Upstream::new(&settings).map_err(|e| SetupError::Upstream(e.to_string()))?,
+            upstream: Upstream::new(&settings),
             metrics: Metrics::new(registry)?,
             connections: Arc::new(Connections::new(limits)),
             in_flight: Arc::new(Semaphore::new(usize::try_from(limits.in_flight).unwrap_or(usize::MAX >> 3))),
@@ -178,87 +173,8 @@ impl Resolver {
         Step::Later(Later { request, client, transport, resident, name, family, arrived, _places: (place, line_place) })
     }
 
-    /// The upstream, the wall, and only then the reply. The caller keeps `later` until the reply is sent, so that a place
-    /// in flight covers the sending too.
-    pub(crate) async fn finish(&self, later: &Later) -> Option<Vec<u8>> {
-        let reply = self.resolve(later).await;
-        self.0.metrics.resolve_seconds.observe(later.arrived.elapsed().as_secs_f64());
-        later.request.reply(&reply, later.transport)
-    }
-
-    async fn resolve(&self, later: &Later) -> Reply {
-        let metrics = &self.0.metrics;
-        let deadline = later.arrived + self.0.settings.budget.to_std();
-        let lookup = self.0.upstream.find(&later.name, later.family, deadline).await;
-        metrics.lookups.with_label_values(&[if lookup.cached { "cache" } else { "upstream" }]).inc();
-        metrics.stripped.inc_by(lookup.stripped);
-        // Meanwhile the line may have been freed, or the address given to another.
-        let resident = self.0.view.resident(later.client).filter(|r| r.case == later.resident.case);
-        let ports = match captive::decide(&later.request.question, resident.as_deref(), &self.0.garden) {
-            Decision::Resolve { ports, .. } => ports,
-            changed => return self.local(changed),
-        };
-        let found = match lookup.found {
-            Ok(found) => found,
-            Err(failure) => {
-                metrics.upstream_failures.with_label_values(&[failure.label()]).inc();
-                return self.failed();
-            }
-        };
-        match (found, &resident) {
-            (Found::Addresses(addresses, until), Some(resident)) => {
-                let left = until.saturating_duration_since(Instant::now()).as_secs().max(1);
-                let ttl = u32::try_from(left).unwrap_or(u32::MAX);
-                if !self.open(later.client, resident, &addresses, ports, ttl, deadline).await {
-                    metrics.wall_failures.inc();
-                    return self.failed();
-                }
-                self.count("resolved");
-                Reply { body: Body::Addresses(addresses.to_vec(), ttl), ..Reply::default() }
-            }
-            (Found::NxDomain, _) => {
-                self.count("resolved-nxdomain");
-                Reply { code: Code::NxDomain, ..self.negative(None) }
-            }
-            (Found::Stripped, _) => {
-                self.count("resolved-stripped");
-                self.negative(Some(Why::Allowed))
-            }
-            (Found::NoData | Found::Addresses(..), _) => {
-                self.count("resolved-nodata");
-                self.negative(None)
-            }
-        }
-    }
-
-    async fn open(
-        &self,
-        client: IpAddr,
-        resident: &Arc<Resident>,
-        addresses: &[IpAddr],
-        ports: &[PortSpec],
-        ttl: u32,
-        deadline: Instant,
-    ) -> bool {
-        // The metric and the wall's own driver are loud; a line here per question would be a way to fill a disk.
-        let margin = self.0.settings.open_margin.as_millis();
-        let lasts = Span::from_millis(margin.saturating_add(i64::from(ttl) * 1_000));
-        let opening = self.0.wall.open(client, resident, addresses, ports, lasts);
-        match tokio::time::timeout_at(deadline, opening).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, case = %resident.case, "an allow-listed address was not opened");
-                false
-            }
-            Err(_) => {
-                tracing::debug!(case = %resident.case, "the wall did not open an allow-listed address in time");
-                false
-            }
-        }
-    }
-
     /// The reply to a decision that needs nobody else.
-    fn local(&self, decision: Decision<'_>) -> Reply {
+    pub(crate) fn local(&self, decision: Decision<'_>) -> Reply {
         let ttl = self.captive_ttl();
         match decision {
             Decision::Portal(address, why) => {
@@ -286,11 +202,11 @@ impl Resolver {
         }
     }
 
-    fn negative(&self, why: Option<Why>) -> Reply {
+    pub(crate) fn negative(&self, why: Option<Why>) -> Reply {
         Reply { body: Body::Negative(self.captive_ttl()), ede: why.and_then(Why::ede), ..Reply::default() }
     }
 
-    fn failed(&self) -> Reply {
+    pub(crate) fn failed(&self) -> Reply {
         self.count("servfail");
         Reply { code: Code::ServFail, ..Reply::default() }
     }
@@ -316,7 +232,7 @@ impl Resolver {
         self.0.settings.captive_ttl_secs()
     }
 
-    fn count(&self, kind: &str) {
+    pub(crate) fn count(&self, kind: &str) {
         self.0.metrics.answers.with_label_values(&[kind]).inc();
     }
 

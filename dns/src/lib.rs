@@ -9,6 +9,8 @@
 //! * `handler`: the steps above put together for one query
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
+//! * `allowed`: those put together for one allow-listed question
+//! * `passed`: an upstream's answer as it goes on, byte for byte
 //! * [`explain`]: the same decision as words, for people
 //! * `metrics`: what is counted
 //!
@@ -16,11 +18,12 @@
 //! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
 //! `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
 //!
-//! Answers carry no signatures: a client that validates DNSSEC itself rejects captive answers, as it should, and signed
-//! allow-listed names as well; the RFC 8908 API is its way to the portal.
+//! Captive answers carry no signatures: a client that validates DNSSEC itself rejects them, as it should; the RFC 8908 API
+//! is its way to the portal. Allow-listed names keep theirs. Nothing is validated here.
 //!
 //! Steering DNS is a help, not the wall: clients may use other resolvers or none, and then the wall stops them.
 
+mod allowed;
 mod cache;
 pub mod captive;
 pub mod explain;
@@ -29,6 +32,7 @@ mod hot;
 mod limits;
 mod metrics;
 pub mod networks;
+mod passed;
 pub mod question;
 mod rates;
 mod serve;

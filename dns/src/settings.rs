@@ -49,10 +49,12 @@ pub struct Settings {
     /// 1900ms, so that the answer is with the client within 2 s.
     #[serde(default = "budget")]
     pub budget: Span,
-    /// Shortest TTL told for allow-listed names. Default 60s: shorter ones would churn the wall.
+    /// An address stays open as if its TTL were at least this. Default 60s: names with a TTL of seconds would churn the
+    /// wall. What clients are told is never raised, as signatures forbid that.
     #[serde(default = "ttl_min")]
     pub ttl_min: Span,
-    /// Longest TTL told for allow-listed names. Default 300s: a name re-pointed to somebody else stays open no longer.
+    /// Longest TTL told for allow-listed names, and longest time they are remembered here. Default 300s: a name re-pointed
+    /// to somebody else stays open no longer.
     #[serde(default = "ttl_max")]
     pub ttl_max: Span,
     /// How much longer than the told TTL an address stays open. At least 60s, the default: clients connect a little
@@ -98,7 +100,8 @@ pub struct Limits {
     /// Different names below allow-listed wildcards one line may have resolved within an hour. Default 200: a site with
     /// many hosts fits, a tunnel that hides data in names does not.
     pub wildcard_names_per_hour: u32,
-    /// Allow-listed answers remembered, all lines together. Default 20000, about 6 MB.
+    /// Allow-listed answers remembered, all lines together. Default 20000, about 10 MB and never more than 90: an answer
+    /// over 4096 bytes is passed on and not remembered.
     pub cache_entries: u32,
 }
 

@@ -60,6 +60,7 @@ pub(crate) struct Request {
     id: u16,
     recursion_desired: bool,
     checking_disabled: bool,
+    authentic_data: bool,
     query: Query,
     edns: Option<ClientEdns>,
     /// Bytes of the query.
@@ -145,6 +146,7 @@ pub(crate) fn read(bytes: &[u8]) -> Incoming {
         id: u16::from_be_bytes([header[0], header[1]]),
         recursion_desired: header[2] & 1 != 0,
         checking_disabled: header[3] & 0x10 != 0,
+        authentic_data: header[3] & 0x20 != 0,
         query,
         edns,
         size: bytes.len(),
@@ -196,14 +198,34 @@ fn read_opt(bytes: &[u8]) -> Option<ClientEdns> {
 }
 
 impl Request {
+    /// DNSSEC records are wanted (RFC 3225).
+    pub(crate) fn wants_dnssec(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// The client checks signatures itself (RFC 4035 section 3.2.2).
+    pub(crate) fn checks_itself(&self) -> bool {
+        self.checking_disabled
+    }
+
+    /// The client understands AD (RFC 6840 section 5.7).
+    pub(crate) fn cares_for_authenticity(&self) -> bool {
+        self.authentic_data || self.wants_dnssec()
+    }
+
+    /// The most bytes its reply may have.
+    pub(crate) fn limit(&self, transport: Transport) -> usize {
+        match transport {
+            Transport::Tcp => usize::from(u16::MAX),
+            Transport::Udp => udp_limit(self.edns, self.size),
+        }
+    }
+
     /// The reply's bytes, never more than the client takes and, over UDP, never more than three times the query: first
     /// the error's text goes, then the error, then everything, with TC set. None if not even that fits (a name that was
     /// written shorter than it is, by a pointer into the header).
     pub(crate) fn reply(&self, reply: &Reply, transport: Transport) -> Option<Vec<u8>> {
-        let limit = match transport {
-            Transport::Tcp => usize::from(u16::MAX),
-            Transport::Udp => udp_limit(self.edns, self.size),
-        };
+        let limit = self.limit(transport);
         let textless = reply.ede.map(|e| Ede { text: "", ..e });
         let full = self.message(reply);
         [(reply.ede, false), (textless, false), (None, false), (None, true)].into_iter().find_map(|(ede, cut)| {

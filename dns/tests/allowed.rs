@@ -38,16 +38,16 @@ async fn the_wall_is_open_before_the_answer_leaves() {
 }
 
 #[tokio::test]
-async fn told_ttls_are_clamped_and_openings_outlast_them() {
+async fn told_ttls_are_capped_never_raised_and_openings_outlast_them() {
     let script = |query: &hickory_proto::op::Query, _| {
-        let ttl = if query.name().to_ascii().starts_with("short") { 0 } else { 1_000_000 };
+        let ttl = if query.name().to_ascii().to_lowercase().starts_with("short") { 0 } else { 1_000_000 };
         Some(reply(&[address(query.name(), ttl, RecordType::A)]))
     };
     let lab = Lab::with(script, |_| {}).await;
-    for (name, ttl) in [("short.vendor.example.", 55..=60), ("long.vendor.example.", 290..=300)] {
+    for (name, ttl, open) in [("short.vendor.example.", 0..=0, 120), ("long.vendor.example.", 290..=300, 350)] {
         let told = lab.ask_a(ANNA, name).await.answers[0].ttl;
         assert!(ttl.contains(&told), "{told}");
-        assert!(lab.opened().last().unwrap().lasts >= Span::from_secs(i64::from(told) + 60));
+        assert!(lab.opened().last().unwrap().lasts >= Span::from_secs(open));
     }
 }
 
@@ -104,7 +104,7 @@ async fn a_line_released_meanwhile_or_an_address_with_a_new_holder_gets_nothing_
 async fn chains_are_followed_and_foreign_records_are_never_used() {
     let script = |query: &hickory_proto::op::Query, _| {
         let asked = query.name();
-        Some(reply(&match asked.to_ascii().as_str() {
+        Some(reply(&match asked.to_ascii().to_lowercase().as_str() {
             "www.vendor.example." => vec![
                 at(&name("www.bank.example."), 60, "203.0.113.66"),
                 alias(asked, 60, "edge.cdn.example."),
@@ -116,7 +116,8 @@ async fn chains_are_followed_and_foreign_records_are_never_used() {
         }))
     };
     let lab = Lab::with(script, |_| {}).await;
-    assert_eq!(addresses(&lab.ask_a(ANNA, "www.vendor.example.").await), ["198.51.100.8"]);
+    let chain = lab.ask_a(ANNA, "www.vendor.example.").await;
+    assert_eq!(addresses(&chain), ["edge.cdn.example.", "198.51.100.8"]);
     for nothing in ["foreign.vendor.example.", "loop.vendor.example."] {
         let reply = lab.ask_a(ANNA, nothing).await;
         assert_eq!(addresses(&reply), Vec::<String>::new(), "{nothing}");
@@ -128,7 +129,7 @@ async fn chains_are_followed_and_foreign_records_are_never_used() {
 async fn an_upstream_that_answers_something_else_or_nonsense_is_not_believed() {
     let script = |query: &hickory_proto::op::Query, _| {
         let mut reply = reply(&[address(query.name(), 60, RecordType::A)]);
-        match query.name().to_ascii().as_str() {
+        match query.name().to_ascii().to_lowercase().as_str() {
             "other.vendor.example." => {
                 reply.add_query(hickory_proto::op::Query::query(name("www.bank.example."), RecordType::A));
             }
@@ -150,7 +151,7 @@ async fn inward_addresses_are_stripped_and_never_opened() {
     let script = |query: &hickory_proto::op::Query, _| {
         let some = ["127.0.0.1", "192.168.1.1", "203.0.113.5", "169.254.169.254", "0.0.0.0"];
         let mut records: Vec<_> = some.map(|a| at(query.name(), 60, a)).to_vec();
-        if query.name().to_ascii().starts_with("mixed") {
+        if query.name().to_ascii().to_lowercase().starts_with("mixed") {
             records.push(at(query.name(), 60, "198.51.100.7"));
         }
         Some(reply(&records))
@@ -187,9 +188,9 @@ async fn the_second_upstream_answers_when_the_first_is_dead() {
 
 #[tokio::test]
 async fn a_cut_upstream_answer_is_asked_again_over_tcp() {
-    let script = |query: &hickory_proto::op::Query, tcp: bool| {
+    let script = |query: &hickory_proto::op::Query, how: How| {
         let mut reply = reply(&[address(query.name(), 60, RecordType::A)]);
-        if !tcp {
+        if !how.tcp {
             reply.answers.clear();
             reply.metadata.truncation = true;
         }
@@ -204,7 +205,7 @@ async fn a_cut_upstream_answer_is_asked_again_over_tcp() {
 #[tokio::test]
 async fn what_the_upstream_denies_or_fails_is_passed_on_and_nothing_is_opened() {
     let script = |query: &hickory_proto::op::Query, _| {
-        Some(failing(match query.name().to_ascii().as_str() {
+        Some(failing(match query.name().to_ascii().to_lowercase().as_str() {
             "none.vendor.example." => ResponseCode::NXDomain,
             "empty.vendor.example." => ResponseCode::NoError,
             "refused.vendor.example." => ResponseCode::Refused,

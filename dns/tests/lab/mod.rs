@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, NULL};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
@@ -74,15 +74,24 @@ impl WallOpener for Wall {
     }
 }
 
-/// What an upstream answers, true if asked over TCP; none is silence. Id and question are added unless the script set a
-/// question, or CD for none at all.
-pub type Script = dyn Fn(&Query, bool) -> Option<Message> + Send + Sync;
+/// What an upstream answers; none is silence. Id and question are added unless the script set a question, or CD for none
+/// at all.
+pub type Script = dyn Fn(&Query, How) -> Option<Message> + Send + Sync;
+
+/// How an upstream was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    pub tcp: bool,
+    pub dnssec: bool,
+    pub unchecked: bool,
+}
 
 /// A real resolver upstream: UDP and TCP on one port, from a script.
 pub struct Upstream {
     pub address: SocketAddr,
     pub gate: Arc<Semaphore>,
     pub asked: Arc<Mutex<Vec<(String, bool)>>>,
+    pub how: Arc<Mutex<Vec<How>>>,
 }
 
 impl Upstream {
@@ -91,18 +100,22 @@ impl Upstream {
         let address = udp.local_addr().unwrap();
         let tcp = TcpListener::bind(address).await.unwrap();
         let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS >> 1));
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let (asked, how) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
         let answer = {
-            let (gate, asked) = (gate.clone(), asked.clone());
+            let (gate, asked, hows) = (gate.clone(), asked.clone(), how.clone());
             Arc::new(move |bytes: Vec<u8>, over_tcp: bool| {
                 let (gate, asked, script, story) = (gate.clone(), asked.clone(), script.clone(), story.clone());
+                let hows = hows.clone();
                 async move {
                     let query = Message::from_vec(&bytes).unwrap();
                     let question = query.queries[0].clone();
-                    asked.lock().unwrap().push((question.name().to_ascii(), over_tcp));
+                    asked.lock().unwrap().push((question.name().to_ascii().to_lowercase(), over_tcp));
+                    let dnssec = query.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+                    let how = How { tcp: over_tcp, dnssec, unchecked: query.metadata.checking_disabled };
+                    hows.lock().unwrap().push(how);
                     story.lock().unwrap().push("upstream asked".into());
                     gate.acquire().await.unwrap().forget();
-                    let mut reply = script(&question, over_tcp)?;
+                    let mut reply = script(&question, how)?;
                     reply.metadata.id = query.metadata.id;
                     if reply.queries.is_empty() && !reply.metadata.checking_disabled {
                         reply.add_query(question);
@@ -137,7 +150,7 @@ impl Upstream {
                 });
             }
         });
-        Self { address, gate, asked }
+        Self { address, gate, asked, how }
     }
 
     /// From now on nothing passes until permits are added.
@@ -170,7 +183,7 @@ impl Lab {
     }
 
     pub async fn with(
-        script: impl Fn(&Query, bool) -> Option<Message> + Send + Sync + 'static,
+        script: impl Fn(&Query, How) -> Option<Message> + Send + Sync + 'static,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let story = Story::default();
@@ -307,6 +320,20 @@ pub fn question(text: &str, kind: RecordType) -> Vec<u8> {
     edns.set_max_payload(4096);
     message.set_edns(edns);
     message.to_vec().unwrap()
+}
+
+/// The same from a client that checks signatures.
+pub fn signed_question(text: &str, kind: RecordType) -> Vec<u8> {
+    let mut message = Message::from_vec(&question(text, kind)).unwrap();
+    message.edns.as_mut().unwrap().set_dnssec_ok(true);
+    message.to_vec().unwrap()
+}
+
+/// A signature in canned bytes.
+pub fn signature(owner: &Name, ttl: u32, covers: RecordType) -> Record {
+    let data = [&u16::from(covers).to_be_bytes()[..], b"\x08\x03\0\0\x02\x58signed by nobody"].concat();
+    let (code, rdata) = (RecordType::RRSIG, NULL::with(data));
+    Record::from_rdata(owner.clone(), ttl, RData::Unknown { code, rdata })
 }
 
 pub fn chaos(text: &str) -> Vec<u8> {

@@ -1,0 +1,189 @@
+//! The upstreams themselves: one question out, one response in, over UDP and TCP through hickory's client. Below
+//! [`super::Upstream`], which remembers.
+//!
+//! Against forged answers each question over UDP has a random identifier, leaves from a random port of its own, and its
+//! letters are in random case, which the answer must repeat; an answer that does not is dropped and the question asked
+//! over TCP. One upstream is asked, the one that answered last; the next follows when it fails, or is silent for a moment.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use hickory_proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::net::NetError;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::tcp::TcpClientStream;
+use hickory_resolver::net::udp::UdpClientStream;
+use hickory_resolver::net::xfer::{DnsExchange, DnsHandle as _, DnsRequestSender as _, FirstAnswer as _};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::Failure;
+use crate::wire::MAX_UDP_REPLY;
+
+/// An upstream that is silent for this long gets company. Longer than an answer from the far side of the world takes.
+const HEDGE: Duration = Duration::from_millis(300);
+/// A datagram that may be lost is sent again after this, twice: within the budget of a question.
+const REPEAT: Duration = Duration::from_millis(400);
+const REPEATS: u8 = 3;
+
+type Exchange = DnsExchange<TokioRuntimeProvider>;
+
+/// What is asked, apart from the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Wants {
+    /// DNSSEC records, too.
+    pub(crate) dnssec: bool,
+    /// Even what does not validate.
+    pub(crate) unchecked: bool,
+}
+
+/// The upstreams.
+pub(crate) struct Servers {
+    all: Vec<Arc<Server>>,
+    /// Which one answered last.
+    last: AtomicUsize,
+}
+
+struct Server {
+    address: SocketAddr,
+    /// The tasks of its connections end with it.
+    runtime: TokioRuntimeProvider,
+    /// Longest time of one exchange.
+    patience: Duration,
+    /// Questions at the same moment on one connection.
+    pipelined: usize,
+    /// The connection in use.
+    connection: Mutex<Option<Exchange>>,
+}
+
+impl Servers {
+    /// Connects to nothing yet.
+    pub(crate) fn new(upstreams: &[SocketAddr], patience: Duration, pipelined: usize) -> Self {
+        let runtime = TokioRuntimeProvider::default();
+        let server = |address: &SocketAddr| {
+            let (runtime, connection) = (runtime.clone(), Mutex::new(None));
+            Arc::new(Server { address: *address, runtime, patience, pipelined, connection })
+        };
+        Self { all: upstreams.iter().map(server).collect(), last: AtomicUsize::new(0) }
+    }
+
+    /// None is configured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// The first response that answers the question, NXDOMAIN included.
+    ///
+    /// # Errors
+    /// When none comes before `deadline`.
+    pub(crate) async fn ask(&self, query: &Query, wants: Wants, deadline: Instant) -> Result<DnsResponse, Failure> {
+        let first = self.last.load(Ordering::Relaxed);
+        let mut next = (0..self.all.len()).map(|n| (first + n) % self.all.len());
+        let mut asked = FuturesUnordered::new();
+        let mut failed = Failure::Timeout;
+        let mut more = true;
+        let all_in_turn = async {
+            loop {
+                if std::mem::take(&mut more) {
+                    match next.next().and_then(|n| self.all.get(n).map(|server| (n, server))) {
+                        Some((n, server)) => asked.push(async move { (n, server.ask(query, wants).await) }),
+                        None if asked.is_empty() => return None,
+                        None => {}
+                    }
+                }
+                tokio::select! {
+                    Some((n, answer)) = asked.next() => match answer {
+                        Ok(response) if is_answer(response.metadata.response_code) => {
+                            self.last.store(n, Ordering::Relaxed);
+                            return Some(response);
+                        }
+                        answer => (failed, more) = (answer.err().unwrap_or(Failure::Refused), true),
+                    },
+                    () = sleep(HEDGE), if next.len() > 0 => more = true,
+                    else => return None,
+                }
+            }
+        };
+        match timeout_at(deadline, all_in_turn).await {
+            Ok(Some(response)) => Ok(response),
+            Ok(None) | Err(_) => Err(failed),
+        }
+    }
+}
+
+/// Other codes say something of the upstream, not of the name.
+fn is_answer(code: ResponseCode) -> bool {
+    matches!(code, ResponseCode::NoError | ResponseCode::NXDomain)
+}
+
+impl Server {
+    async fn ask(&self, query: &Query, wants: Wants) -> Result<DnsResponse, Failure> {
+        match self.over_udp(query, wants).await {
+            Ok(response) if !response.metadata.truncation => Ok(response),
+            Err(NetError::Timeout) => Err(Failure::Timeout),
+            // Cut, probably forged, or no way out over UDP.
+            Ok(_) | Err(_) => self.over_tcp(query, wants).await,
+        }
+    }
+
+    async fn over_udp(&self, query: &Query, wants: Wants) -> Result<DnsResponse, NetError> {
+        let mut stream = UdpClientStream::builder(self.address, self.runtime.clone())
+            .with_timeout(Some(self.patience))
+            .with_max_retries(REPEATS)
+            .build();
+        stream.send_message(request(query, wants, true)).first_answer().await
+    }
+
+    /// Over the connection that is open, else over a new one: a server may close at any moment.
+    async fn over_tcp(&self, query: &Query, wants: Wants) -> Result<DnsResponse, Failure> {
+        let answer = match self.open_connection().await {
+            Some(open) => open.send(request(query, wants, false)).first_answer().await.ok(),
+            None => None,
+        };
+        let answer = match answer {
+            Some(response) => response,
+            None => {
+                let new = self.connect().await?;
+                new.send(request(query, wants, false)).first_answer().await.map_err(|error| match error {
+                    NetError::Timeout => Failure::Timeout,
+                    _ => Failure::Broken,
+                })?
+            }
+        };
+        // Over UDP hickory has looked.
+        let is_asked = matches!(answer.queries.as_slice(), [asked] if asked == query);
+        if is_asked { Ok(answer) } else { Err(Failure::Broken) }
+    }
+
+    async fn open_connection(&self) -> Option<Exchange> {
+        self.connection.lock().await.clone()
+    }
+
+    async fn connect(&self) -> Result<Exchange, Failure> {
+        let provider = self.runtime.clone();
+        let connecting = TcpClientStream::exchange(self.address, None, self.patience, Some(self.pipelined), provider);
+        let made = connecting.await.map_err(|error| match error {
+            NetError::Timeout => Failure::Timeout,
+            _ => Failure::Broken,
+        })?;
+        *self.connection.lock().await = Some(made.clone());
+        Ok(made)
+    }
+}
+
+fn request(query: &Query, wants: Wants, random_case: bool) -> DnsRequest {
+    let mut options = DnsRequestOptions::default();
+    options.edns_payload_len = MAX_UDP_REPLY;
+    options.edns_set_dnssec_ok = wants.dnssec;
+    options.case_randomization = random_case;
+    options.retry_interval = REPEAT;
+    let mut request = DnsRequest::from_query(query.clone(), options);
+    request.metadata.checking_disabled = wants.unchecked;
+    // "Tell me whether it is authentic" (RFC 6840 section 5.7).
+    request.metadata.authentic_data = true;
+    request
+}
