@@ -19,7 +19,7 @@ use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
-use crate::upstream::Upstream;
+use crate::upstream::{RootsError, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
 
@@ -36,6 +36,9 @@ pub enum SetupError {
     /// The metrics are registered already.
     #[error("dns metrics: {0}; make one resolver per registry")]
     Metrics(#[from] prometheus::Error),
+    /// Upstreams are to be asked over TLS, and nobody can be trusted.
+    #[error("dns settings: {0}")]
+    Roots(#[from] RootsError),
 }
 
 pub(crate) struct Inner {
@@ -96,7 +99,7 @@ impl Resolver {
                 portal4: settings.portal4,
                 portal6: settings.portal6,
             },
-            upstream: Upstream::new(&settings),
+            upstream: Upstream::new(&settings)?,
             metrics: Metrics::new(registry)?,
             connections: Arc::new(Connections::new(limits)),
             in_flight: Arc::new(Semaphore::new(usize::try_from(limits.in_flight).unwrap_or(usize::MAX >> 3))),

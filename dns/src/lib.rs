@@ -1,6 +1,6 @@
 //! The captive resolver: what residents of the garden get when they ask for names. In the order a query flows:
 //!
-//! * [`settings`]: what is configured, checked before anything starts
+//! * [`settings`], [`endpoint`]: what is configured, checked before anything starts
 //! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
 //! * `wire`: bytes to a request and back; hickory's types end here
@@ -26,6 +26,7 @@
 mod allowed;
 mod cache;
 pub mod captive;
+pub mod endpoint;
 pub mod explain;
 mod handler;
 mod hot;
@@ -41,8 +42,10 @@ mod upstream;
 pub mod wall;
 mod wire;
 
+pub use endpoint::Endpoint;
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
 pub use serve::{BindError, Datagrams, bind};
 pub use settings::Settings;
+pub use upstream::RootsError;
 pub use wall::{OpenError, WallOpener};

@@ -2,12 +2,15 @@
 //! refused; [`Settings::problems`] finds what serde cannot see. First room of the crate: nothing starts before it is sound.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use pratique_core::playbook::CAPTIVE_PROBE_NAMES;
 use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+
+use crate::endpoint::Endpoint;
 
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
@@ -41,10 +44,16 @@ pub struct Settings {
     /// real Internet at once; not shorter, because devices in quarantine ask all the time.
     #[serde(default = "captive_ttl")]
     pub captive_ttl: Span,
-    /// Resolvers that answer allow-listed names, `address:port`, tried over UDP and TCP. At most 8. Without any,
-    /// allow-listed names get SERVFAIL.
+    /// Resolvers that answer allow-listed names: `address:port`, asked over UDP and TCP, or `tls://address:port#name`,
+    /// asked over TLS alone and only if it has a certificate for that name. At most 8. Where both kinds stand here, who can
+    /// block TLS can make the clear ones answer. Without any, allow-listed names get SERVFAIL.
     #[serde(default)]
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<Endpoint>,
+    /// PEM file with the authorities that may sign the certificates of `tls://` upstreams; read only if there is one.
+    /// Default `/etc/ssl/certs/ca-certificates.crt`, which Debian keeps current; a file with your own authority alone
+    /// trusts fewer.
+    #[serde(default = "upstream_roots")]
+    pub upstream_roots: PathBuf,
     /// Time for one allow-listed question from arrival to answer, the wall included; then SERVFAIL. 100ms to 2s; default
     /// 1900ms, so that the answer is with the client within 2 s.
     #[serde(default = "budget")]
@@ -133,6 +142,7 @@ impl Settings {
             portal6,
             captive_ttl: captive_ttl(),
             upstreams: Vec::new(),
+            upstream_roots: upstream_roots(),
             budget: budget(),
             ttl_min: ttl_min(),
             ttl_max: ttl_max(),
@@ -182,7 +192,8 @@ impl Settings {
             found.push(format!("upstreams has {} entries: at most 8 can be asked in time", self.upstreams.len()));
         }
         for upstream in &self.upstreams {
-            if upstream.ip().is_unspecified() || upstream.port() == 0 || self.listen.contains(upstream) {
+            let address = upstream.address();
+            if address.ip().is_unspecified() || address.port() == 0 || self.listen.contains(&address) {
                 found.push(format!("upstreams has {upstream}: name the address and port of another resolver"));
             }
         }
@@ -222,6 +233,9 @@ fn workers() -> u32 {
 }
 fn captive_ttl() -> Span {
     MAX_CAPTIVE_TTL
+}
+fn upstream_roots() -> PathBuf {
+    "/etc/ssl/certs/ca-certificates.crt".into()
 }
 fn budget() -> Span {
     Span::from_millis(1_900)

@@ -182,7 +182,7 @@ async fn the_second_upstream_answers_when_the_first_is_dead() {
     let dead = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let first = dead.local_addr().unwrap();
     let script = |query: &hickory_proto::op::Query, _| Some(reply(&[address(query.name(), 60, RecordType::A)]));
-    let lab = Lab::with(script, |s| s.upstreams.insert(0, first)).await;
+    let lab = Lab::with(script, |s| s.upstreams.insert(0, first.into())).await;
     assert_eq!(addresses(&lab.ask_a(ANNA, "www.vendor.example.").await), ["198.51.100.7"]);
 }
 

@@ -8,10 +8,14 @@
 //! Equal questions that are under way are asked once, by a task of their own: who waits for it may go, and the answer is
 //! there for the next. Questions with and without DNSSEC are remembered apart: each gets what the upstreams give for it,
 //! and an upstream that handles signatures badly hurts only those who ask for them.
+//!
+//! Nothing is validated here. That an upstream did (AD) is passed on only when every upstream is asked over TLS, so that it
+//! was said by who is trusted, and nothing of the answer was left out (RFC 4035 section 4.9.3).
 
 mod chain;
 mod held;
 mod servers;
+mod trust;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -25,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout_at};
 
 use crate::cache::Cache;
+use crate::endpoint::Endpoint;
 use crate::networks::Reachable;
 use crate::passed::{Extent, Passed};
 use crate::question::Family;
@@ -34,6 +39,7 @@ use held::Held;
 pub(crate) use held::{Answer, Found};
 use servers::Servers;
 pub(crate) use servers::Wants;
+pub use trust::RootsError;
 
 /// Larger answers are passed on and not remembered: the cache's memory is bounded by entries times this.
 const MAX_REMEMBERED: usize = 4_096;
@@ -122,19 +128,24 @@ struct Shared {
 
 impl Upstream {
     /// From checked settings.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    ///
+    /// # Errors
+    /// When an upstream is to be asked over TLS and nobody could be trusted.
+    pub(crate) fn new(settings: &Settings) -> Result<Self, RootsError> {
         let count = |n: u32| usize::try_from(n).unwrap_or(usize::MAX >> 3);
         let in_flight = count(settings.limits.in_flight);
         let budget = settings.budget.to_std();
-        Self(Arc::new(Shared {
-            servers: Servers::new(&settings.upstreams, budget, in_flight),
+        let over_tls = settings.upstreams.iter().any(|upstream| matches!(upstream, Endpoint::Tls { .. }));
+        let tls = if over_tls { Some(trust::client(&settings.upstream_roots)?) } else { None };
+        Ok(Self(Arc::new(Shared {
+            servers: Servers::new(&settings.upstreams, tls.as_ref(), budget, in_flight),
             cache: Cache::new(count(settings.limits.cache_entries)),
             under_way: Mutex::default(),
             places: Arc::new(Semaphore::new(in_flight)),
             reachable: Reachable::new(&settings.denied_networks, &settings.excepted_networks),
             budget,
             ttl_max: u32::try_from(settings.ttl_max.as_millis() / 1_000).unwrap_or(0),
-        }))
+        })))
     }
 
     /// From the cache, or from the upstreams before `deadline`.
@@ -262,7 +273,10 @@ impl Shared {
         let code = message.metadata.response_code;
         let addresses: Box<[IpAddr]> = sifted.addresses.as_slice().into();
         let passed = match whole {
-            Some(whole) if sifted.unaltered && parts == 1 => whole,
+            Some(mut whole) if sifted.unaltered && parts == 1 => {
+                whole.authentic = message.metadata.authentic_data && self.servers.are_authenticated();
+                whole
+            }
             _ => rebuilt(&asked, kind, code, sifted).ok_or(Failure::Broken)?,
         };
         let answer = Arc::new(Answer::new(passed, addresses, self.ttl_max, Instant::now()));

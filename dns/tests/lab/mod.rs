@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a lab that cannot be built fails its test")]
 
+pub mod tls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,7 +21,7 @@ use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
 use pratique_dns::{OpenError, Resolver, Settings, WallOpener, bind};
 use prometheus::{Encoder as _, Registry, TextEncoder};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -87,6 +89,7 @@ pub struct How {
 }
 
 /// A real resolver upstream: UDP and TCP on one port, from a script.
+#[derive(Clone)]
 pub struct Upstream {
     pub address: SocketAddr,
     pub gate: Arc<Semaphore>,
@@ -99,58 +102,31 @@ impl Upstream {
         let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = udp.local_addr().unwrap();
         let tcp = TcpListener::bind(address).await.unwrap();
-        let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS >> 1));
-        let (asked, how) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
-        let answer = {
-            let (gate, asked, hows) = (gate.clone(), asked.clone(), how.clone());
-            Arc::new(move |bytes: Vec<u8>, over_tcp: bool| {
-                let (gate, asked, script, story) = (gate.clone(), asked.clone(), script.clone(), story.clone());
-                let hows = hows.clone();
-                async move {
-                    let query = Message::from_vec(&bytes).unwrap();
-                    let question = query.queries[0].clone();
-                    asked.lock().unwrap().push((question.name().to_ascii().to_lowercase(), over_tcp));
-                    let dnssec = query.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
-                    let how = How { tcp: over_tcp, dnssec, unchecked: query.metadata.checking_disabled };
-                    hows.lock().unwrap().push(how);
-                    story.lock().unwrap().push("upstream asked".into());
-                    gate.acquire().await.unwrap().forget();
-                    let mut reply = script(&question, how)?;
-                    reply.metadata.id = query.metadata.id;
-                    if reply.queries.is_empty() && !reply.metadata.checking_disabled {
-                        reply.add_query(question);
-                    }
-                    reply.to_vec().ok()
-                }
-            })
-        };
-        let udp_answer = answer.clone();
+        let upstream = Self::at(address);
+        let answering = Answering { upstream: upstream.clone(), script, story };
+        let over_udp = answering.clone();
         tokio::spawn(async move {
             let mut buffer = [0; 2048];
             while let Ok((size, from)) = udp.recv_from(&mut buffer).await {
-                let (bytes, udp, answer) = (buffer[..size].to_vec(), udp.clone(), udp_answer.clone());
+                let (bytes, udp, answering) = (buffer[..size].to_vec(), udp.clone(), over_udp.clone());
                 tokio::spawn(async move {
-                    if let Some(reply) = answer(bytes, false).await {
+                    if let Some(reply) = answering.answer(bytes, false).await {
                         udp.send_to(&reply, from).await.unwrap();
                     }
                 });
             }
         });
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = tcp.accept().await {
-                let answer = answer.clone();
-                tokio::spawn(async move {
-                    while let Ok(size) = stream.read_u16().await {
-                        let mut frame = vec![0; size.into()];
-                        stream.read_exact(&mut frame).await.unwrap();
-                        let Some(reply) = answer(frame, true).await else { return };
-                        stream.write_u16(reply.len().try_into().unwrap()).await.unwrap();
-                        stream.write_all(&reply).await.unwrap();
-                    }
-                });
+            while let Ok((stream, _)) = tcp.accept().await {
+                tokio::spawn(answering.clone().serve(stream));
             }
         });
-        Self { address, gate, asked, how }
+        upstream
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS >> 1));
+        Self { address, gate, asked: Arc::default(), how: Arc::default() }
     }
 
     /// From now on nothing passes until permits are added.
@@ -160,6 +136,45 @@ impl Upstream {
 
     pub fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+}
+
+/// What an upstream does with questions, however they come.
+#[derive(Clone)]
+struct Answering {
+    upstream: Upstream,
+    script: Arc<Script>,
+    story: Story,
+}
+
+impl Answering {
+    async fn answer(&self, bytes: Vec<u8>, tcp: bool) -> Option<Vec<u8>> {
+        let query = Message::from_vec(&bytes).unwrap();
+        let question = query.queries[0].clone();
+        self.upstream.asked.lock().unwrap().push((question.name().to_ascii().to_lowercase(), tcp));
+        let dnssec = query.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        let how = How { tcp, dnssec, unchecked: query.metadata.checking_disabled };
+        self.upstream.how.lock().unwrap().push(how);
+        self.story.lock().unwrap().push("upstream asked".into());
+        self.upstream.gate.acquire().await.unwrap().forget();
+        let mut reply = (self.script)(&question, how)?;
+        reply.metadata.id = query.metadata.id;
+        if reply.queries.is_empty() && !reply.metadata.checking_disabled {
+            reply.add_query(question);
+        }
+        reply.to_vec().ok()
+    }
+
+    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        while let Ok(size) = stream.read_u16().await {
+            let mut frame = vec![0; size.into()];
+            stream.read_exact(&mut frame).await.unwrap();
+            let Some(reply) = self.answer(frame, true).await else { return };
+            let frame = [&u16::try_from(reply.len()).unwrap().to_be_bytes()[..], &reply].concat();
+            if stream.write_all(&frame).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -189,8 +204,13 @@ impl Lab {
         let story = Story::default();
         let upstream = Upstream::start(story.clone(), Arc::new(script)).await;
         let mut settings = Settings::new("portal.isp.example", "192.0.2.80".parse().ok(), None);
-        settings.upstreams = vec![upstream.address];
+        settings.upstreams = vec![upstream.address.into()];
         change(&mut settings);
+        Self::around(upstream, settings, story).await
+    }
+
+    /// Around an upstream that is there.
+    pub async fn around(upstream: Upstream, settings: Settings, story: Story) -> Self {
         let view = Arc::new(GardenView::default());
         put(&view, ANNA, resident(1, 1));
         put(&view, BERT, resident(2, 2));
