@@ -13,11 +13,14 @@ use pratique_core::time::Span;
 use pratique_core::view::Resident;
 use tokio::time::Instant;
 
-use crate::captive::{self, Decision, Why};
+use crate::captive::{self, Decision, Ede, Why};
 use crate::handler::{Later, Resolver};
 use crate::passed;
-use crate::upstream::{Answer, Asking, Found, Wants};
+use crate::upstream::{Answer, Asking, Found, Origin, Wants};
 use crate::wire::{Body, Code, Reply};
+
+/// Info code 3 of RFC 8914.
+const STALE_ANSWER: Ede = Ede { code: 3, text: "" };
 
 impl Resolver {
     /// The upstream, the wall, and only then the reply. The caller keeps `later` until the reply is sent, so that a place
@@ -62,7 +65,7 @@ impl Resolver {
                 let code = if missing { Code::NxDomain } else { Code::NoError };
                 let short = Reply { code, ..self.negative(None) };
                 // Without a start of authority it would be asked again at once.
-                if answer.passed.is_bare() { own(short) } else { pass(later, &answer, short) }
+                if answer.passed.is_bare() { own(short) } else { pass(later, &answer, None, short) }
             }
             Ok(Found::Addresses(answer)) => {
                 let told = answer.longest_told(Instant::now());
@@ -72,7 +75,8 @@ impl Resolver {
                 }
                 self.count("resolved");
                 let body = Body::Addresses(answer.addresses.to_vec(), answer.shortest_told(Instant::now()));
-                pass(later, &answer, Reply { body, ..Reply::default() })
+                let ede = (lookup.from == Origin::Stale).then_some(STALE_ANSWER);
+                pass(later, &answer, ede, Reply { body, ede, ..Reply::default() })
             }
         }
     }
@@ -110,10 +114,12 @@ impl Resolver {
 }
 
 /// The answer as it is, if it fits; else `short`, for who wants no signatures.
-fn pass(later: &Later, answer: &Answer, short: Reply) -> Option<Vec<u8>> {
+fn pass(later: &Later, answer: &Answer, ede: Option<Ede>, short: Reply) -> Option<Vec<u8>> {
     let (request, now) = (&later.request, Instant::now());
     let limit = request.limit(later.transport);
-    if let Some(whole) = answer.passed.reply(request, &Reply::default(), |ttl| answer.told(ttl, now), limit) {
+    if let Some(whole) =
+        answer.passed.reply(request, &Reply { ede, ..Reply::default() }, |ttl| answer.told(ttl, now), limit)
+    {
         return Some(whole);
     }
     if request.wants_dnssec() { passed::cut(request) } else { request.reply(&short, later.transport) }

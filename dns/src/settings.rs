@@ -14,6 +14,8 @@ use crate::endpoint::Endpoint;
 
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
+/// RFC 8767 section 5: "between 1 and 3 days".
+const MAX_STALE: Span = Span::from_hours(72);
 /// Stub resolvers give up or repeat after 2 to 5 seconds; a later answer is for nobody.
 const MAX_BUDGET: Span = Span::from_secs(2);
 
@@ -66,6 +68,11 @@ pub struct Settings {
     /// to somebody else stays open no longer.
     #[serde(default = "ttl_max")]
     pub ttl_max: Span,
+    /// When the upstreams fail, an answer whose time is over is given for so long (RFC 8767), as long as its addresses may be
+    /// opened. 0s to 3 days, the longest that RFC recommends; default 1 day: who is in quarantine needs the sites that help,
+    /// and an outage is over by then. 0s: SERVFAIL at once.
+    #[serde(default = "stale_for")]
+    pub stale_for: Span,
     /// How much longer than the told TTL an address stays open. At least 60s, the default: clients connect a little
     /// after the TTL they hold.
     #[serde(default = "open_margin")]
@@ -146,6 +153,7 @@ impl Settings {
             budget: budget(),
             ttl_min: ttl_min(),
             ttl_max: ttl_max(),
+            stale_for: stale_for(),
             open_margin: open_margin(),
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
@@ -206,6 +214,7 @@ impl Settings {
         between("budget", self.budget, Span::from_millis(100), MAX_BUDGET);
         between("ttl_min", self.ttl_min, Span::from_secs(1), Span::from_mins(60));
         between("ttl_max", self.ttl_max, self.ttl_min, Span::from_mins(60));
+        between("stale_for", self.stale_for, Span::ZERO, MAX_STALE);
         between("open_margin", self.open_margin, Span::from_secs(60), Span::from_mins(60));
         between("limits.tcp_idle", self.limits.tcp_idle, Span::from_millis(100), Span::from_mins(5));
         let limits = &self.limits;
@@ -246,6 +255,9 @@ fn ttl_min() -> Span {
 fn ttl_max() -> Span {
     Span::from_secs(300)
 }
+fn stale_for() -> Span {
+    Span::from_hours(24)
+}
 fn open_margin() -> Span {
     Span::from_secs(60)
 }
@@ -280,6 +292,7 @@ mod tests {
         wrong.captive_ttl = Span::from_secs(60);
         wrong.budget = Span::from_secs(5);
         wrong.ttl_max = Span::from_secs(5);
+        wrong.stale_for = Span::from_hours(73);
         wrong.open_margin = Span::ZERO;
         wrong.listen = vec!["0.0.0.0:53".parse().unwrap()];
         wrong.upstreams = vec!["9.9.9.9:0".parse().unwrap()];
@@ -292,6 +305,7 @@ mod tests {
             "captive_ttl",
             "budget",
             "ttl_max",
+            "stale_for",
             "open_margin",
             "listen",
             "upstreams",

@@ -44,6 +44,10 @@ pub use trust::RootsError;
 /// Larger answers are passed on and not remembered: the cache's memory is bounded by entries times this.
 const MAX_REMEMBERED: usize = 4_096;
 
+/// With a stale answer in hand the upstreams get this long (the client response timer of RFC 8767 section 5; the 1.8 s that
+/// it recommends would leave the wall no time within the 2 s that clients wait).
+const STALE_AFTER: Duration = Duration::from_secs(1);
+
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asking {
@@ -99,6 +103,8 @@ pub(crate) struct Lookup {
 pub(crate) enum Origin {
     Upstream,
     Cache,
+    /// The cache, after its time, as the upstreams fail.
+    Stale,
 }
 
 impl Origin {
@@ -107,6 +113,7 @@ impl Origin {
         match self {
             Self::Upstream => "upstream",
             Self::Cache => "cache",
+            Self::Stale => "stale",
         }
     }
 }
@@ -124,6 +131,7 @@ struct Shared {
     reachable: Reachable,
     budget: Duration,
     ttl_max: u32,
+    stale_for: Duration,
 }
 
 impl Upstream {
@@ -145,29 +153,46 @@ impl Upstream {
             reachable: Reachable::new(&settings.denied_networks, &settings.excepted_networks),
             budget,
             ttl_max: u32::try_from(settings.ttl_max.as_millis() / 1_000).unwrap_or(0),
+            stale_for: settings.stale_for.to_std(),
         })))
     }
 
-    /// From the cache, or from the upstreams before `deadline`.
+    /// From the cache, or from the upstreams before `deadline`, or what is stale when they fail.
     pub(crate) async fn find(&self, asking: &Asking, deadline: Instant) -> Lookup {
         let now = Instant::now();
-        if let Some(held) = self.0.cache.get(asking, now).filter(|held| held.is_fresh(now)) {
-            return Lookup { found: held.found, from: Origin::Cache, stripped: 0 };
+        let held = self.0.cache.get(asking, now);
+        if let Some(held) = held.as_ref().filter(|held| held.is_fresh(now)) {
+            return Lookup { found: held.found.clone(), from: Origin::Cache, stripped: 0 };
         }
-        let failed = |failure| Lookup { found: Err(failure), from: Origin::Upstream, stripped: 0 };
+        let stale = held.as_ref().and_then(|held| held.stale(now));
+        // Who has something to fall back on does not wait to the end.
+        let until = if stale.is_some() { deadline.min(now + self.0.budget.min(STALE_AFTER)) } else { deadline };
+        let asked = if held.is_some_and(|held| held.waits(now)) {
+            Err(Failure::Timeout)
+        } else {
+            self.ask(asking, until).await
+        };
+        match (asked, stale) {
+            (Ok((Held { found: Ok(found), .. }, stripped)), _) => {
+                Lookup { found: Ok(found), from: Origin::Upstream, stripped }
+            }
+            (_, Some(stale)) => Lookup { found: Ok(stale), from: Origin::Stale, stripped: 0 },
+            (Ok((Held { found: Err(failure), .. }, _)) | Err(failure), None) => {
+                Lookup { found: Err(failure), from: Origin::Upstream, stripped: 0 }
+            }
+        }
+    }
+
+    /// The outcome, with the addresses stripped for it just now.
+    async fn ask(&self, asking: &Asking, deadline: Instant) -> Result<(Held, u64), Failure> {
         if self.0.servers.is_empty() {
-            return failed(Failure::NoUpstream);
+            return Err(Failure::NoUpstream);
         }
-        let Some((mut answer, is_first)) = self.join(asking) else { return failed(Failure::Busy) };
-        match timeout_at(deadline, answer.wait_for(Option::is_some)).await {
-            Ok(Ok(held)) => held.as_ref().map_or(failed(Failure::Broken), |held| Lookup {
-                found: held.found.clone(),
-                from: Origin::Upstream,
-                stripped: if is_first { held.stripped } else { 0 },
-            }),
-            Ok(Err(_)) => failed(Failure::Broken),
-            Err(_) => failed(Failure::Timeout),
-        }
+        let (mut answer, is_first) = self.join(asking).ok_or(Failure::Busy)?;
+        let told = timeout_at(deadline, answer.wait_for(Option::is_some)).await.map_err(|_| Failure::Timeout)?;
+        let held = told.ok().and_then(|held| held.clone()).ok_or(Failure::Broken)?;
+        let stripped = if is_first { held.stripped } else { 0 };
+        Ok((held, stripped))
     }
 
     /// Where the answer to this question will be; true for who asked first. None when too many are under way.
@@ -218,10 +243,17 @@ impl Shared {
             Ok((found, stripped)) => (Ok(found), stripped),
             Err(failure) => (Err(failure), 0),
         };
-        Held::new(found, stripped, Instant::now())
+        Held::new(found, stripped, Instant::now(), self.stale_for)
     }
 
     fn remember(&self, asking: &Asking, held: &Held) {
+        let now = Instant::now();
+        if held.found.is_err()
+            && let Some(known) = self.cache.get(asking, now).filter(|known| known.stale(now).is_some())
+        {
+            self.cache.put(asking.clone(), known.forget_at(), known.after_failure(now));
+            return;
+        }
         let size = match &held.found {
             Ok(Found::Addresses(answer) | Found::Nothing(answer)) => answer.passed.as_bytes().len(),
             Ok(Found::Stripped) | Err(_) => 0,
