@@ -160,7 +160,9 @@ impl Resolver {
             self.0.metrics.local_seconds.observe(arrived.elapsed().as_secs_f64());
             return reply.map_or(Step::Silence, Step::Reply);
         };
-        if !exact && !self.0.lines.may_name(resident.line, name, arrived) {
+        let lines = &self.0.lines;
+        let may = exact || (lines.is_shapely(name) && lines.may_name(resident.line, name, arrived));
+        if !may {
             self.capped("names");
             self.count("refused");
             let reply = Reply { code: Code::Refused, ede: Why::Allowed.ede(), ..Reply::default() };

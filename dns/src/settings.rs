@@ -116,6 +116,11 @@ pub struct Limits {
     /// Different names below allow-listed wildcards one line may have resolved within an hour. Default 200: a site with
     /// many hosts fits, a tunnel that hides data in names does not.
     pub wildcard_names_per_hour: u32,
+    /// Longest name below an allow-listed wildcard that is resolved, in bytes of text, 1 to 253. Default 100: hosts have
+    /// shorter ones, tunnels fill them up. With the number above that is 20 kB an hour.
+    pub wildcard_name_bytes: u8,
+    /// Longest label of such a name, 1 to 63. Default 40, a hash in hexadecimal.
+    pub wildcard_label_bytes: u8,
     /// Allow-listed answers remembered, all lines together. Default 20000, about 10 MB and never more than 90: an answer
     /// over 4096 bytes is passed on and not remembered.
     pub cache_entries: u32,
@@ -133,6 +138,8 @@ impl Default for Limits {
             tcp_per_client: 8,
             tcp_idle: Span::from_secs(10),
             wildcard_names_per_hour: 200,
+            wildcard_name_bytes: 100,
+            wildcard_label_bytes: 40,
             cache_entries: 20_000,
         }
     }
@@ -226,6 +233,8 @@ impl Settings {
             ("tcp_connections", limits.tcp_connections, 65_536),
             ("tcp_per_client", limits.tcp_per_client, 65_536),
             ("wildcard_names_per_hour", limits.wildcard_names_per_hour, 10_000),
+            ("wildcard_name_bytes", limits.wildcard_name_bytes.into(), 253),
+            ("wildcard_label_bytes", limits.wildcard_label_bytes.into(), 63),
             ("cache_entries", limits.cache_entries, 10_000_000),
         ] {
             if value == 0 || value > high {

@@ -269,6 +269,27 @@ async fn a_tunnel_below_a_wildcard_ends_at_the_cap_and_listed_names_go_on() {
 }
 
 #[tokio::test]
+async fn names_as_a_tunnel_makes_them_never_reach_an_upstream() {
+    let lab = Lab::start().await;
+    // As iodine makes them: 57 letters of base32 a label, up to the longest name there is.
+    let data = |labels: usize| format!("{}t.vendor.example.", format!("0{}.", "abcd".repeat(14)).repeat(labels));
+    let hashes = |labels: usize| format!("{}t.vendor.example.", format!("{}.", "0123456789".repeat(4)).repeat(labels));
+    for tunnel in [data(1), data(4), hashes(3)] {
+        let got = lab.ask_a(ANNA, &tunnel).await;
+        assert_eq!((got.metadata.response_code, ede(&got)), (ResponseCode::Refused, Some(15)), "{tunnel}");
+    }
+    assert_eq!(lab.upstream.count(), 0);
+    assert_eq!(lab.capped("names"), 3);
+    for host in [hashes(1), hashes(2)] {
+        assert_eq!(addresses(&lab.ask_a(ANNA, &host).await), ["198.51.100.7"], "{host}");
+    }
+    for kind in [RecordType::NULL, RecordType::from(65_399), RecordType::TXT, RecordType::SRV, RecordType::MX] {
+        assert!(lab.ask(ANNA, &question(&data(4), kind)).await.answers.is_empty(), "{kind}");
+    }
+    assert_eq!(lab.upstream.count(), 2, "other types stay here");
+}
+
+#[tokio::test]
 async fn questions_in_flight_are_capped_per_line() {
     let lab = Lab::with(
         |query, _| Some(reply(&[address(query.name(), 60, RecordType::A)])),
