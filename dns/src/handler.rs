@@ -52,7 +52,7 @@ pub(crate) struct Inner {
     pub(crate) rates: Rates,
     pub(crate) view: Arc<GardenView>,
     pub(crate) wall: Arc<dyn WallOpener>,
-    lines: Arc<Lines>,
+    pub(crate) lines: Arc<Lines>,
 }
 
 /// What the first step came to.

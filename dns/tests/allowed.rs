@@ -344,16 +344,27 @@ async fn stopping_finishes_what_is_under_way() {
 
 #[tokio::test]
 async fn a_name_is_explained_without_opening_anything() {
-    let lab = Lab::start().await;
+    let script = |query: &hickory_proto::op::Query, _| {
+        let end = name("Edge.cdn.example.");
+        Some(reply(&[alias(query.name(), 60, "Edge.cdn.example."), at(&end, 240, "198.51.100.7")]))
+    };
+    let lab = Lab::with(script, |_| {}).await;
     let anna = resident(1, 1);
-    let real = lab.resolver.explain(&anna, "www.vendor.example", "A").await.unwrap();
-    assert!(matches!((&real.gets, real.why), (Gets::Real(..), Why::Allowed)));
-    assert_eq!(real.to_string(), "198.51.100.7, opened for 443/tcp (on the resident's allow-list)");
-    let captive = lab.resolver.explain(&anna, "EvilVendor.example.", "a").await.unwrap();
+    let explained = async |name: &str, kind: &str| lab.resolver.explain(&anna, name, kind).await;
+    let real = explained("www.vendor.example", "A").await.unwrap();
+    assert_eq!(
+        real.to_string(),
+        "198.51.100.7, opened on 443/tcp for 5m (on the resident's allow-list, as *.vendor.example)"
+    );
+    let Gets::Real(opening) = &real.gets else { panic!("{real}") };
+    assert_eq!(opening.chain, ["www.vendor.example", "edge.cdn.example"]);
+    assert!((real.why, &real.entry) == (Why::Allowed, &Some("*.vendor.example".into())));
+    let captive = explained("EvilVendor.example.", "a").await.unwrap();
     assert_eq!(captive.to_string(), "the portal, 192.0.2.80 (not on the resident's allow-list)");
-    let https = lab.resolver.explain(&anna, "www.vendor.example", "TYPE65").await.unwrap();
-    assert_eq!(https.gets, Gets::NoData);
-    assert!(lab.resolver.explain(&anna, "bad..name", "A").await.is_err());
-    assert!(lab.resolver.explain(&anna, "a.example", "BOGUS").await.is_err());
+    assert_eq!(explained("www.vendor.example", "TYPE65").await.unwrap().gets, Gets::NoData);
+    let long = format!("{}.vendor.example", "a".repeat(41));
+    assert_eq!(explained(&long, "A").await.unwrap().gets, Gets::TooLong);
+    assert!(explained("bad..name", "A").await.is_err());
+    assert!(explained("a.example", "BOGUS").await.is_err());
     assert!(lab.opened().is_empty());
 }

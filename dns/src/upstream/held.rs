@@ -14,9 +14,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hickory_proto::op::Message;
+use hickory_proto::rr::Name;
 use tokio::time::Instant;
 
 use super::Failure;
+use super::chain::Chain;
 use crate::passed::Passed;
 
 /// How long "no such name" and "no such data" are told and remembered at most: short, a new name should work soon.
@@ -65,6 +68,16 @@ impl Answer {
         }
         let age = now.saturating_duration_since(self.taken_at).as_secs();
         ttl.min(self.cap).saturating_sub(u32::try_from(age).unwrap_or(u32::MAX))
+    }
+
+    /// The names from the one asked along its aliases, in lower case without trailing dots. Takes the answer apart: for
+    /// explanations.
+    pub(crate) fn chain(&self) -> Vec<String> {
+        let Ok(message) = Message::from_vec(self.passed.as_bytes()) else { return Vec::new() };
+        let Some(asked) = message.queries.first() else { return Vec::new() };
+        let chain = Chain::follow(asked.name(), asked.query_type(), &message.answers);
+        let text = |name: &&Name| name.to_ascii().trim_end_matches('.').to_ascii_lowercase();
+        chain.iter().flat_map(|chain| &chain.names).map(text).collect()
     }
 
     /// The longest that a client may remember one of its records.
@@ -136,9 +149,9 @@ impl Held {
 
 #[cfg(test)]
 mod tests {
-    use hickory_proto::op::{Message, OpCode, Query};
+    use hickory_proto::op::{OpCode, Query};
     use hickory_proto::rr::rdata::A;
-    use hickory_proto::rr::{Name, RData, Record, RecordType};
+    use hickory_proto::rr::{RData, Record, RecordType};
 
     use super::*;
     use crate::passed::Extent;
