@@ -14,7 +14,7 @@ use pratique_core::view::Resident;
 use tokio::time::Instant;
 
 use crate::captive::{self, Decision, Ede, Why};
-use crate::handler::{Later, Resolver};
+use crate::handler::{Allowed, Later, Resolver};
 use crate::passed;
 use crate::upstream::{Answer, Asking, Found, Origin, Wants};
 use crate::wire::{Body, Code, Reply};
@@ -23,28 +23,27 @@ use crate::wire::{Body, Code, Reply};
 const STALE_ANSWER: Ede = Ede { code: 3, text: "" };
 
 impl Resolver {
-    /// The upstream, the wall, and only then the reply. The caller keeps `later` until the reply is sent, so that a place
-    /// in flight covers the sending too.
-    pub(crate) async fn finish(&self, later: &Later) -> Option<Vec<u8>> {
-        let reply = self.resolve(later).await;
+    /// The upstream, the wall, and only then the reply.
+    pub(crate) async fn resolved(&self, later: &Later, allowed: &Allowed) -> Option<Vec<u8>> {
+        let reply = self.resolve(later, allowed).await;
         self.0.metrics.resolve_seconds.observe(later.arrived.elapsed().as_secs_f64());
         reply
     }
 
-    async fn resolve(&self, later: &Later) -> Option<Vec<u8>> {
+    async fn resolve(&self, later: &Later, allowed: &Allowed) -> Option<Vec<u8>> {
         let metrics = &self.0.metrics;
         let own = |reply: Reply| later.request.reply(&reply, later.transport);
         let deadline = later.arrived + self.0.settings.budget.to_std();
         let asking = Asking {
-            name: later.name.clone(),
-            family: later.family,
+            name: allowed.name.clone(),
+            family: allowed.family,
             wants: Wants { dnssec: later.request.wants_dnssec(), unchecked: later.request.checks_itself() },
         };
         let lookup = self.0.upstream.find(&asking, deadline).await;
         metrics.lookups.with_label_values(&[lookup.from.label()]).inc();
         metrics.stripped.inc_by(lookup.stripped);
         // Meanwhile the line may have been freed, or the address given to another.
-        let resident = self.0.view.resident(later.client).filter(|r| r.case == later.resident.case);
+        let resident = self.0.view.resident(later.client).filter(|r| r.case == allowed.resident.case);
         let (ports, resident) =
             match (captive::decide(&later.request.question, resident.as_deref(), &self.0.garden), &resident) {
                 (Decision::Resolve { ports, .. }, Some(resident)) => (ports, resident),

@@ -1,8 +1,8 @@
 //! One query from bytes to bytes: caps, the pure decision, and its reply. Called by the sockets in `serve` for TCP and for
-//! what `hot` leaves; hands allow-listed names on to `allowed`.
+//! what `hot` leaves; hands allow-listed names on to `allowed`, and who is to be forwarded to `forward`.
 //!
 //! In two steps, because of what they cost. [`Resolver::first`] never waits: it answers everything local, which is nearly
-//! everything, without a task or an allocation that outlives it. Only allow-listed names come out of it as a [`Later`],
+//! everything, without a task or an allocation that outlives it. Only what needs the upstreams comes out of it as a [`Later`],
 //! which already holds its places in flight, so that whoever spawns it spawns a bounded number.
 
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
+use crate::strangers::Forwarded;
 use crate::upstream::{RootsError, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Incoming, Rejected, Reply, Request, Transport};
@@ -49,6 +50,8 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Connections>,
     /// Places in flight, all lines together; whoever holds all of them knows that nothing is under way.
     pub(crate) in_flight: Arc<Semaphore>,
+    /// Places in flight of who is forwarded.
+    pub(crate) forward_places: Arc<Semaphore>,
     pub(crate) rates: Rates,
     pub(crate) view: Arc<GardenView>,
     pub(crate) wall: Arc<dyn WallOpener>,
@@ -65,15 +68,28 @@ pub(crate) enum Step {
     Later(Later),
 }
 
-/// An allow-listed question with its places in flight.
+/// A question that takes time, with its places in flight.
 pub(crate) struct Later {
     pub(crate) request: Box<Request>,
     pub(crate) client: IpAddr,
     pub(crate) transport: Transport,
+    pub(crate) arrived: Instant,
+    pub(crate) work: Work,
+}
+
+/// What is to be done for it.
+pub(crate) enum Work {
+    /// An allow-listed question of a resident.
+    Allowed(Allowed),
+    /// A question of somebody else, to be forwarded.
+    Forward { _place: OwnedSemaphorePermit },
+}
+
+/// An allow-listed question.
+pub(crate) struct Allowed {
     pub(crate) resident: Arc<Resident>,
     pub(crate) name: SmolStr,
     pub(crate) family: Family,
-    pub(crate) arrived: Instant,
     _places: (OwnedSemaphorePermit, InFlight),
 }
 
@@ -106,7 +122,10 @@ impl Resolver {
             view,
             wall,
             lines: Arc::new(Lines::new(limits)),
-            rates: Rates::new(limits, Instant::now()),
+            rates: Rates::new(limits, Instant::now()).forwarding(Forwarded::new(&settings)),
+            forward_places: Arc::new(Semaphore::new(
+                usize::try_from(limits.forward_in_flight).unwrap_or(usize::MAX >> 3),
+            )),
             settings,
         })))
     }
@@ -122,7 +141,7 @@ impl Resolver {
         let client = client.to_canonical();
         let resident = self.0.view.resident(client);
         // Before anything is parsed: a flood costs a lookup and a bucket.
-        if !self.admit(resident.as_deref(), arrived) {
+        if !self.admit(resident.as_deref(), client, arrived) {
             return Step::Silence;
         }
         self.judge(bytes, client, resident, transport, arrived)
@@ -154,6 +173,9 @@ impl Resolver {
             }
             Incoming::Ask(request) => request,
         };
+        if resident.is_none() && self.0.rates.forwards(client) {
+            return self.forward(request, client, transport, arrived);
+        }
         let decision = captive::decide(&request.question, resident.as_deref(), &self.0.garden);
         let (Decision::Resolve { name, family, exact, .. }, Some(resident)) = (decision, &resident) else {
             let reply = request.reply(&self.local(decision), transport);
@@ -175,7 +197,17 @@ impl Resolver {
             return self.overloaded(&request, transport, "in-flight");
         };
         let (resident, name) = (resident.clone(), name.clone());
-        Step::Later(Later { request, client, transport, resident, name, family, arrived, _places: (place, line_place) })
+        let work = Work::Allowed(Allowed { resident, name, family, _places: (place, line_place) });
+        Step::Later(Later { request, client, transport, arrived, work })
+    }
+
+    /// The reply to a question that takes time. The caller keeps `later` until it is sent, so that a place in flight covers
+    /// the sending too.
+    pub(crate) async fn finish(&self, later: &Later) -> Option<Vec<u8>> {
+        match &later.work {
+            Work::Allowed(allowed) => self.resolved(later, allowed).await,
+            Work::Forward { .. } => self.forwarded(later).await,
+        }
     }
 
     /// The reply to a decision that needs nobody else.
@@ -216,16 +248,16 @@ impl Resolver {
         Reply { code: Code::ServFail, ..Reply::default() }
     }
 
-    fn overloaded(&self, request: &Request, transport: Transport, cap: &str) -> Step {
+    pub(crate) fn overloaded(&self, request: &Request, transport: Transport, cap: &str) -> Step {
         self.capped(cap);
         request.reply(&self.failed(), transport).map_or(Step::Silence, Step::Reply)
     }
 
-    fn admit(&self, resident: Option<&Resident>, now: Instant) -> bool {
+    fn admit(&self, resident: Option<&Resident>, client: IpAddr, now: Instant) -> bool {
         let rates = &self.0.rates;
         let (admitted, cap) = match resident {
             Some(resident) => (rates.admit(resident.line, rates.tick(now)), "line-rate"),
-            None => (rates.admit_stranger(rates.tick(now)), "stranger-rate"),
+            None => (rates.admit_stranger(client, rates.tick(now)), "stranger-rate"),
         };
         if !admitted {
             self.capped(cap);

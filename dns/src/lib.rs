@@ -5,11 +5,12 @@
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
-//! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
+//! * `rates`, `strangers`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
 //! * `allowed`: those put together for one allow-listed question
+//! * `forward`: the questions of clients that are no residents, where the settings say so
 //! * `passed`: an upstream's answer as it goes on, byte for byte
 //! * [`explain`]: the same decision as words, for people
 //! * `metrics`: what is counted
@@ -28,6 +29,7 @@ mod cache;
 pub mod captive;
 pub mod endpoint;
 pub mod explain;
+mod forward;
 mod handler;
 mod hot;
 mod limits;
@@ -38,6 +40,7 @@ pub mod question;
 mod rates;
 mod serve;
 pub mod settings;
+mod strangers;
 mod upstream;
 pub mod wall;
 mod wire;

@@ -212,7 +212,7 @@ impl Drop for Connection {
 }
 
 /// One household has one IPv4 address, and 2^64 IPv6 addresses.
-fn client_of(address: IpAddr) -> IpAddr {
+pub(crate) fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(a) => IpAddr::V6(Ipv6Addr::from(u128::from(a) & (u128::MAX << 64))),
         v4 => v4,

@@ -77,6 +77,15 @@ pub struct Settings {
     /// after the TTL they hold.
     #[serde(default = "open_margin")]
     pub open_margin: Span,
+    /// What clients get that are not residents. `refuse`, the default: REFUSED; this resolver is for who is steered to it, and
+    /// one that answers everybody is a weapon. `forward`: clients in `forward_networks` have every question answered by the
+    /// upstreams, unaltered; for providers that steer everybody's DNS here.
+    #[serde(default)]
+    pub strangers: Strangers,
+    /// Whose questions are forwarded: your own subscribers' networks, from which nobody outside can send. Over UDP they get
+    /// whole answers of up to 1232 bytes, not three times the question as everybody else.
+    #[serde(default)]
+    pub forward_networks: Vec<IpNet>,
     /// The provider's own networks (subscribers, servers): never opened through a name, beside loopback, private,
     /// link-local and multicast, which never are.
     #[serde(default)]
@@ -87,6 +96,17 @@ pub struct Settings {
     /// How much is too much.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// What clients get that are not residents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strangers {
+    /// REFUSED.
+    #[default]
+    Refuse,
+    /// The upstreams' answers, in named networks.
+    Forward,
 }
 
 /// Caps. Every one is above what a household does and below what hurts others.
@@ -102,7 +122,18 @@ pub struct Limits {
     pub queries_per_second: u32,
     /// Questions one line may ask at once before that rate holds. Default 200.
     pub burst: u32,
-    /// REFUSED answers per second to everybody who is not a resident, together; more is dropped silently, so that
+    /// Forwarded questions being answered at the same moment, all clients together; never at the cost of residents, whose
+    /// places are `in_flight`. Default 2048, about 8 MB.
+    pub forward_in_flight: u32,
+    /// Questions per second that one forwarded client (IPv4 address or IPv6 /64) may ask over a longer time; more is dropped
+    /// silently. Default 100: a household behind one address.
+    pub forward_queries_per_second: u32,
+    /// Questions it may ask at once before that rate holds. Default 400.
+    pub forward_burst: u32,
+    /// Forwarded questions per second, all clients together. Default 20000: about a hundred thousand households, and a tenth
+    /// of what one core hands on, so that the residents' questions never wait behind them.
+    pub forward_total_per_second: u32,
+    /// REFUSED answers per second to everybody who is neither resident nor forwarded, together; more is dropped silently, so that
     /// spoofed queries make no storm. Default 100.
     pub stranger_answers_per_second: u32,
     /// TCP connections, all clients together; further ones are closed at once. Default 1024. One in eight may belong to
@@ -133,6 +164,10 @@ impl Default for Limits {
             in_flight_per_line: 32,
             queries_per_second: 50,
             burst: 200,
+            forward_in_flight: 2048,
+            forward_queries_per_second: 100,
+            forward_burst: 400,
+            forward_total_per_second: 20_000,
             stranger_answers_per_second: 100,
             tcp_connections: 1024,
             tcp_per_client: 8,
@@ -162,6 +197,8 @@ impl Settings {
             ttl_max: ttl_max(),
             stale_for: stale_for(),
             open_margin: open_margin(),
+            strangers: Strangers::default(),
+            forward_networks: Vec::new(),
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
             limits: Limits::default(),
@@ -212,6 +249,7 @@ impl Settings {
                 found.push(format!("upstreams has {upstream}: name the address and port of another resolver"));
             }
         }
+        found.extend(self.forwarding_problems());
         let mut between = |key: &str, value: Span, low: Span, high: Span| {
             if value < low || value > high {
                 found.push(format!("{key} is {value}: choose {low} to {high}"));
@@ -230,6 +268,10 @@ impl Settings {
             ("in_flight_per_line", limits.in_flight_per_line, 65_536),
             ("queries_per_second", limits.queries_per_second, 1_000_000),
             ("burst", limits.burst, 1_000_000),
+            ("forward_in_flight", limits.forward_in_flight, 65_536),
+            ("forward_queries_per_second", limits.forward_queries_per_second, 1_000_000),
+            ("forward_burst", limits.forward_burst, 1_000_000),
+            ("forward_total_per_second", limits.forward_total_per_second, 1_000_000),
             ("tcp_connections", limits.tcp_connections, 65_536),
             ("tcp_per_client", limits.tcp_per_client, 65_536),
             ("wildcard_names_per_hour", limits.wildcard_names_per_hour, 10_000),
@@ -239,6 +281,36 @@ impl Settings {
         ] {
             if value == 0 || value > high {
                 found.push(format!("limits.{key} is {value}: choose 1 to {high}"));
+            }
+        }
+        found
+    }
+}
+
+impl Settings {
+    fn forwarding_problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        match (self.strangers, self.forward_networks.is_empty()) {
+            (Strangers::Forward, true) => found.push(
+                "forward_networks is empty, and strangers is `forward`: name your subscribers' networks, the only clients \
+                 that are forwarded"
+                    .into(),
+            ),
+            (Strangers::Refuse, false) => found.push(
+                "forward_networks names networks, and strangers is `refuse`: set it to `forward`, or remove them".into(),
+            ),
+            _ => {}
+        }
+        if self.strangers == Strangers::Forward && self.upstreams.is_empty() {
+            found.push("upstreams is empty, and strangers is `forward`: name the resolvers that answer them".into());
+        }
+        for net in &self.forward_networks {
+            let shortest = if net.addr().is_ipv4() { 8 } else { 16 };
+            if net.prefix_len() < shortest {
+                found.push(format!(
+                    "forward_networks has {net}: no provider is that large, and a resolver for everybody is a weapon; name \
+                     your subscribers' networks"
+                ));
             }
         }
         found
@@ -292,6 +364,29 @@ mod tests {
             r#"{"portal_host":"p.example","portal4":"192.0.2.80","limits":{"burts":3}}"#,
         ] {
             assert!(serde_json::from_str::<Settings>(text).unwrap_err().to_string().contains("unknown field"));
+        }
+    }
+
+    #[test]
+    fn forwarding_needs_networks_of_its_own_and_never_everybody() {
+        let sound = Settings {
+            strangers: Strangers::Forward,
+            forward_networks: vec!["198.51.100.0/22".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+            upstreams: vec!["192.0.2.54:53".parse().unwrap()],
+            ..Settings::new("p.example", "192.0.2.80".parse().ok(), None)
+        };
+        assert_eq!(sound.problems(), Vec::<String>::new());
+        let nets = |text: &str| vec![text.parse().unwrap()];
+        for (wrong, key) in [
+            (Settings { forward_networks: Vec::new(), ..sound.clone() }, "forward_networks is empty"),
+            (Settings { forward_networks: nets("0.0.0.0/0"), ..sound.clone() }, "forward_networks has 0.0.0.0/0"),
+            (Settings { forward_networks: nets("::/0"), ..sound.clone() }, "forward_networks has ::/0"),
+            (Settings { forward_networks: nets("128.0.0.0/1"), ..sound.clone() }, "forward_networks has 128.0.0.0/1"),
+            (Settings { strangers: Strangers::Refuse, ..sound.clone() }, "strangers is `refuse`"),
+            (Settings { upstreams: Vec::new(), ..sound }, "upstreams is empty"),
+        ] {
+            let found = wrong.problems();
+            assert!(found.len() == 1 && found[0].contains(key), "{key}: {found:?}");
         }
     }
 

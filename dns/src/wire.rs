@@ -198,6 +198,11 @@ fn read_opt(bytes: &[u8]) -> Option<ClientEdns> {
 }
 
 impl Request {
+    /// The question as it was spelt.
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
     /// DNSSEC records are wanted (RFC 3225).
     pub(crate) fn wants_dnssec(&self) -> bool {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
@@ -211,6 +216,14 @@ impl Request {
     /// The client understands AD (RFC 6840 section 5.7).
     pub(crate) fn cares_for_authenticity(&self) -> bool {
         self.authentic_data || self.wants_dnssec()
+    }
+
+    /// The most bytes that the client takes; for who cannot have been forged from outside.
+    pub(crate) fn takes(&self, transport: Transport) -> usize {
+        match transport {
+            Transport::Tcp => usize::from(u16::MAX),
+            Transport::Udp => udp_limit(self.edns, usize::from(u16::MAX)),
+        }
     }
 
     /// The most bytes its reply may have.

@@ -75,10 +75,10 @@ impl Hot {
     ) -> Outcome {
         let (line, garden) = match self.reader.find(client) {
             Sight::Line(line, garden) => (line, Some(garden)),
-            Sight::Nobody => return self.stranger(rates, now),
+            Sight::Nobody => return self.stranger(client, rates, now),
             Sight::Unsure => match self.reader.view().resident(client) {
                 Some(resident) => (resident.line, None),
-                None => return self.stranger(rates, now),
+                None => return self.stranger(client, rates, now),
             },
         };
         // Before anything is parsed: a flood costs a lookup and a look at its bucket.
@@ -101,8 +101,8 @@ impl Hot {
         }
     }
 
-    fn stranger(&mut self, rates: &Rates, now: Tick) -> Outcome {
-        if rates.admit_stranger(now) {
+    fn stranger(&mut self, client: IpAddr, rates: &Rates, now: Tick) -> Outcome {
+        if rates.admit_stranger(client, now) {
             return Outcome::Slow;
         }
         self.counts.stranger_rate += 1;

@@ -195,6 +195,28 @@ impl Upstream {
         Ok((held, stripped))
     }
 
+    /// What the upstreams say to any question, whole and not remembered; a refusal, too.
+    pub(crate) async fn forward(&self, query: &Query, wants: Wants, deadline: Instant) -> Result<Passed, Failure> {
+        let servers = &self.0.servers;
+        if servers.is_empty() {
+            return Err(Failure::NoUpstream);
+        }
+        let mut refused = None;
+        let answer = match servers.ask(query, wants, deadline, &mut refused).await {
+            Ok(answer) => answer,
+            Err(failure) => refused.ok_or(failure)?,
+        };
+        // Codes above 15 have their upper bits in the OPT record and are about that.
+        if u16::from(answer.metadata.response_code) > 15 {
+            return Err(Failure::Refused);
+        }
+        let whole = Passed::new(answer.as_buffer(), Extent::Everything);
+        let authentic = answer.metadata.authentic_data && servers.are_authenticated();
+        let mut passed = whole.or_else(|| without_opt(answer.into_message())).ok_or(Failure::Broken)?;
+        passed.authentic = authentic;
+        Ok(passed)
+    }
+
     /// Where the answer to this question will be; true for who asked first. None when too many are under way.
     fn join(&self, asking: &Asking) -> Option<(watch::Receiver<Option<Held>>, bool)> {
         let mut under_way = self.0.under_way();
@@ -271,7 +293,8 @@ impl Shared {
         };
         let mut asked = Name::from_ascii(&asking.name).map_err(|_| Failure::Broken)?;
         asked.set_fqdn(true);
-        let ask = async |name: Name| self.servers.ask(&Query::query(name, kind), asking.wants, deadline).await;
+        let ask =
+            async |name: Name| self.servers.ask(&Query::query(name, kind), asking.wants, deadline, &mut None).await;
         let response = ask(asked.clone()).await?;
         let whole = Passed::new(response.as_buffer(), Extent::Sections);
         let mut message = response.into_message();
@@ -318,6 +341,12 @@ impl Shared {
 
 fn has_soa(authorities: &[Record]) -> bool {
     authorities.iter().any(|record| record.record_type() == RecordType::SOA)
+}
+
+/// Written anew, for where the OPT record cannot simply be cut off.
+fn without_opt(mut message: Message) -> Option<Passed> {
+    message.edns = None;
+    Passed::new(&message.to_vec().ok()?, Extent::Everything)
 }
 
 /// A message of the records that are left.

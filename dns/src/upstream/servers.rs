@@ -104,11 +104,17 @@ impl Servers {
         self.all.is_empty()
     }
 
-    /// The first response that answers the question, NXDOMAIN included.
+    /// The first response that answers the question, NXDOMAIN included. A refusal is kept in `refused`.
     ///
     /// # Errors
     /// When none comes before `deadline`.
-    pub(crate) async fn ask(&self, query: &Query, wants: Wants, deadline: Instant) -> Result<DnsResponse, Failure> {
+    pub(crate) async fn ask(
+        &self,
+        query: &Query,
+        wants: Wants,
+        deadline: Instant,
+        refused: &mut Option<DnsResponse>,
+    ) -> Result<DnsResponse, Failure> {
         let first = self.last.load(Ordering::Relaxed);
         let mut next = (0..self.all.len()).map(|n| (first + n) % self.all.len());
         let mut asked = FuturesUnordered::new();
@@ -129,7 +135,11 @@ impl Servers {
                             self.last.store(n, Ordering::Relaxed);
                             return Some(response);
                         }
-                        answer => (failed, more) = (answer.err().unwrap_or(Failure::Refused), true),
+                        Ok(refusal) => {
+                            *refused = Some(refusal);
+                            (failed, more) = (Failure::Refused, true);
+                        }
+                        Err(failure) => (failed, more) = (failure, true),
                     },
                     () = sleep(HEDGE), if next.len() > 0 => more = true,
                     else => return None,

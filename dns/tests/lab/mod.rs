@@ -418,13 +418,19 @@ pub fn ede(message: &Message) -> Option<u16> {
 }
 
 pub async fn receive(socket: &UdpSocket, query: &[u8]) -> Message {
+    let (message, size) = receive_any(socket, query).await;
+    assert!(size <= 3 * query.len(), "{size} bytes for {} are an amplifier", query.len());
+    message
+}
+
+/// An answer of any size.
+pub async fn receive_any(socket: &UdpSocket, query: &[u8]) -> (Message, usize) {
     let mut buffer = [0; 65_535];
     let size = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("an answer").unwrap();
-    assert!(size <= 3 * query.len(), "{size} bytes for {} are an amplifier", query.len());
     let message = Message::from_vec(&buffer[..size]).unwrap();
     assert_eq!(message.metadata.id.to_be_bytes(), query[..2]);
     assert!(!message.metadata.authoritative && !message.metadata.authentic_data);
-    message
+    (message, size)
 }
 
 pub async fn send_frame(stream: &mut TcpStream, query: &[u8]) {
