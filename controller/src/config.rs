@@ -185,6 +185,9 @@ impl Config {
             *own = base.join(&*own);
         }
         config.drop_dir = config.drop_dir.map(|d| base.join(d));
+        if let Some(dns) = &mut config.dns {
+            dns.upstream_roots = base.join(&dns.upstream_roots);
+        }
         Ok(config)
     }
 

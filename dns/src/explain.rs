@@ -5,13 +5,15 @@ use std::fmt;
 use std::net::IpAddr;
 
 use pratique_core::playbook::PortSpec;
+use pratique_core::time::Span;
 use pratique_core::view::Resident;
+use smol_str::SmolStr;
 use tokio::time::Instant;
 
 use crate::captive::{Decision, Why, decide};
 use crate::handler::{Resolver, asked};
-use crate::question::{Kind, Question};
-use crate::upstream::{Failure, Found};
+use crate::question::{Family, Kind, Question};
+use crate::upstream::{Asking, Failure, Found, Wants};
 
 /// What a resident would get, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub struct Explanation {
     pub gets: Gets,
     /// Why.
     pub why: Why,
+    /// The entry of the resident's list that names it, as it stands there.
+    pub entry: Option<String>,
 }
 
 /// What a resident would get.
@@ -33,14 +37,29 @@ pub enum Gets {
     NxDomain,
     /// The minimal answer to ANY.
     AnyHint,
-    /// These real addresses, opened on these ports.
-    Real(Vec<IpAddr>, Vec<PortSpec>),
+    /// The real addresses, once the wall is open.
+    Real(Opening),
     /// An empty answer: the real addresses all point inwards.
     Stripped,
     /// SERVFAIL: the upstreams did not say.
     Failed(Failure),
+    /// REFUSED: below a wildcard, and too long for a host.
+    TooLong,
     /// REFUSED.
     Refused,
+}
+
+/// What the wall would open, and how the upstreams came there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The name asked and its aliases, as far as the one that has addresses.
+    pub chain: Vec<String>,
+    /// The addresses.
+    pub addresses: Vec<IpAddr>,
+    /// On these ports.
+    pub ports: Vec<PortSpec>,
+    /// For so long from the answer on.
+    pub lasts: Span,
 }
 
 /// Why nothing can be explained.
@@ -76,19 +95,31 @@ impl Resolver {
             Decision::NxDomain(why) => (Gets::NxDomain, why),
             Decision::AnyHint(why) => (Gets::AnyHint, why),
             Decision::Refuse(why) => (Gets::Refused, why),
-            Decision::Resolve { name, family, ports, .. } => {
-                let deadline = Instant::now() + self.0.settings.budget.to_std();
-                let gets = match self.0.upstream.find(name, family, deadline).await.found {
-                    Ok(Found::Addresses(addresses, _)) => Gets::Real(addresses.to_vec(), ports.to_vec()),
-                    Ok(Found::NoData) => Gets::NoData,
-                    Ok(Found::Stripped) => Gets::Stripped,
-                    Ok(Found::NxDomain) => Gets::NxDomain,
-                    Err(failure) => Gets::Failed(failure),
-                };
-                (gets, Why::Allowed)
+            Decision::Resolve { name, exact, .. } if !exact && !self.0.lines.is_shapely(name) => {
+                (Gets::TooLong, Why::Allowed)
             }
+            Decision::Resolve { name, family, ports, .. } => (self.opening(name, family, ports).await, Why::Allowed),
         };
-        Ok(Explanation { gets, why })
+        let entry = question.name.plain().and_then(|name| resident.allow.entry_for(name));
+        Ok(Explanation { gets, why, entry: entry.map(|(entry, _)| entry.to_string()) })
+    }
+
+    async fn opening(&self, name: &SmolStr, family: Family, ports: &[PortSpec]) -> Gets {
+        let deadline = Instant::now() + self.0.settings.budget.to_std();
+        let wants = Wants { dnssec: false, unchecked: false };
+        let asking = Asking { name: name.clone(), family, wants };
+        match self.0.upstream.find(&asking, deadline).await.found {
+            Ok(Found::Addresses(answer)) => Gets::Real(Opening {
+                chain: answer.chain(),
+                addresses: answer.addresses.to_vec(),
+                ports: ports.to_vec(),
+                lasts: self.open_for(answer.longest_told(Instant::now())),
+            }),
+            Ok(Found::Nothing(answer)) if answer.passed.code() != 0 => Gets::NxDomain,
+            Ok(Found::Nothing(_)) => Gets::NoData,
+            Ok(Found::Stripped) => Gets::Stripped,
+            Err(failure) => Gets::Failed(failure),
+        }
     }
 }
 
@@ -100,16 +131,21 @@ impl fmt::Display for Explanation {
             Gets::NoData => f.write_str("an empty answer")?,
             Gets::NxDomain => f.write_str("\"no such name\"")?,
             Gets::AnyHint => f.write_str("the minimal answer to ANY")?,
-            Gets::Real(addresses, ports) => {
-                let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
-                let ports: Vec<_> = ports.iter().map(ToString::to_string).collect();
-                write!(f, "{}, opened for {}", joined(&addresses), joined(&ports))?;
+            Gets::Real(opening) => {
+                let addresses: Vec<_> = opening.addresses.iter().map(ToString::to_string).collect();
+                let ports: Vec<_> = opening.ports.iter().map(ToString::to_string).collect();
+                write!(f, "{}, opened on {} for {}", joined(&addresses), joined(&ports), opening.lasts)?;
             }
             Gets::Stripped => f.write_str("an empty answer, as all its addresses point inwards")?,
             Gets::Failed(failure) => write!(f, "SERVFAIL, as {failure}")?,
+            Gets::TooLong => f.write_str("REFUSED, as it is too long for a host below a wildcard")?,
             Gets::Refused => f.write_str("REFUSED")?,
         }
-        write!(f, " ({})", self.why.text())
+        match &self.entry {
+            Some(entry) if self.why == Why::Allowed => write!(f, " ({}, as {entry})", self.why.text()),
+            Some(entry) => write!(f, " ({}, although {entry} is on the list)", self.why.text()),
+            None => write!(f, " ({})", self.why.text()),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
-//! One query from bytes to bytes: caps, the pure decision, and for allow-listed names the upstream and the wall. Called by
-//! the sockets in `serve` for TCP and for what `hot` leaves.
+//! One query from bytes to bytes: caps, the pure decision, and its reply. Called by the sockets in `serve` for TCP and for
+//! what `hot` leaves; hands allow-listed names on to `allowed`, and who is to be forwarded to `forward`.
 //!
 //! In two steps, because of what they cost. [`Resolver::first`] never waits: it answers everything local, which is nearly
-//! everything, without a task or an allocation that outlives it. Only allow-listed names come out of it as a [`Later`],
+//! everything, without a task or an allocation that outlives it. Only what needs the upstreams comes out of it as a [`Later`],
 //! which already holds its places in flight, so that whoever spawns it spawns a bounded number.
 
 use std::net::IpAddr;
@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use pratique_core::playbook::PortSpec;
-use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
 use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,8 +23,9 @@ use crate::metrics::Metrics;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
+use crate::strangers::Forwarded;
 use crate::threats::{ThreatQueries, Threats};
-use crate::upstream::{Found, Upstream};
+use crate::upstream::{RootsError, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Ede, Incoming, Rejected, Reply, Request, Transport};
 
@@ -46,9 +45,9 @@ pub enum SetupError {
     /// The system gives no randomness.
     #[error("dns cookies: {0}")]
     Random(#[from] getrandom::Error),
-    /// The upstream resolver could not be made.
-    #[error("dns upstreams: {0}")]
-    Upstream(String),
+    /// Upstreams are to be asked over TLS, and nobody can be trusted.
+    #[error("dns settings: {0}")]
+    Roots(#[from] RootsError),
 }
 
 pub(crate) struct Inner {
@@ -59,13 +58,15 @@ pub(crate) struct Inner {
     pub(crate) connections: Arc<Connections>,
     /// Places in flight, all lines together; whoever holds all of them knows that nothing is under way.
     pub(crate) in_flight: Arc<Semaphore>,
+    /// Places in flight of who is forwarded.
+    pub(crate) forward_places: Arc<Semaphore>,
     pub(crate) rates: Rates,
     pub(crate) view: Arc<GardenView>,
     pub(crate) threats: Threats,
     /// The names of all threat lists, for readers at line rate.
     pub(crate) threat_table: Arc<ArcSwap<Listed>>,
-    wall: Arc<dyn WallOpener>,
-    lines: Arc<Lines>,
+    pub(crate) wall: Arc<dyn WallOpener>,
+    pub(crate) lines: Arc<Lines>,
     baker: Baker,
 }
 
@@ -79,15 +80,28 @@ pub(crate) enum Step {
     Later(Later),
 }
 
-/// An allow-listed question with its places in flight.
+/// A question that takes time, with its places in flight.
 pub(crate) struct Later {
-    request: Box<Request>,
-    client: IpAddr,
-    transport: Transport,
-    resident: Arc<Resident>,
-    name: SmolStr,
-    family: Family,
-    arrived: Instant,
+    pub(crate) request: Box<Request>,
+    pub(crate) client: IpAddr,
+    pub(crate) transport: Transport,
+    pub(crate) arrived: Instant,
+    pub(crate) work: Work,
+}
+
+/// What is to be done for it.
+pub(crate) enum Work {
+    /// An allow-listed question of a resident.
+    Allowed(Allowed),
+    /// A question of somebody else, to be forwarded.
+    Forward { _place: OwnedSemaphorePermit },
+}
+
+/// An allow-listed question.
+pub(crate) struct Allowed {
+    pub(crate) resident: Arc<Resident>,
+    pub(crate) name: SmolStr,
+    pub(crate) family: Family,
     _places: (OwnedSemaphorePermit, InFlight),
 }
 
@@ -113,7 +127,7 @@ impl Resolver {
                 portal4: settings.portal4,
                 portal6: settings.portal6,
             },
-            upstream: Upstream::new(&settings).map_err(|e| SetupError::Upstream(e.to_string()))?,
+            upstream: Upstream::new(&settings)?,
             metrics: Metrics::new(registry)?,
             connections: Arc::new(Connections::new(limits)),
             in_flight: Arc::new(Semaphore::new(usize::try_from(limits.in_flight).unwrap_or(usize::MAX >> 3))),
@@ -123,7 +137,10 @@ impl Resolver {
             threat_table: Arc::new(ArcSwap::from_pointee(Listed::of_names(std::iter::empty()))),
             lines: Arc::new(Lines::new(limits)),
             baker: Baker::new()?,
-            rates: Rates::new(limits, Instant::now()),
+            rates: Rates::new(limits, Instant::now()).forwarding(Forwarded::new(&settings)),
+            forward_places: Arc::new(Semaphore::new(
+                usize::try_from(limits.forward_in_flight).unwrap_or(usize::MAX >> 3),
+            )),
             settings,
         })))
     }
@@ -152,7 +169,7 @@ impl Resolver {
         let client = client.to_canonical();
         let resident = self.0.view.resident(client);
         // Before anything is parsed: a flood costs a lookup and a bucket.
-        if !self.admit(resident.as_deref(), arrived) {
+        if !self.admit(resident.as_deref(), client, arrived) {
             return Step::Silence;
         }
         self.judge(bytes, client, resident, transport, arrived)
@@ -189,6 +206,9 @@ impl Resolver {
             // Serial arithmetic: it may wrap (RFC 9018 section 4.3).
             self.0.baker.bake(cookie, client, (since.as_secs() & u64::from(u32::MAX)) as u32)
         });
+        if resident.is_none() && self.0.rates.forwards(client) {
+            return self.forward(request, client, transport, arrived);
+        }
         let decision = captive::decide(&request.question, resident.as_deref(), &self.0.garden);
         if let (Why::Captive, Some(resident), Some(name)) = (decision.why(), &resident, request.question.name.plain())
             && !self.0.threats.note(resident.case, name, arrived)
@@ -200,7 +220,9 @@ impl Resolver {
             self.0.metrics.local_seconds.observe(arrived.elapsed().as_secs_f64());
             return reply.map_or(Step::Silence, Step::Reply);
         };
-        if !exact && !self.0.lines.may_name(resident.line, name, arrived) {
+        let lines = &self.0.lines;
+        let may = exact || (lines.is_shapely(name) && lines.may_name(resident.line, name, arrived));
+        if !may {
             self.capped("names");
             self.count("refused");
             let reply = Reply { code: Code::Refused, ede: self.ede(Why::Allowed), ..Reply::default() };
@@ -213,90 +235,21 @@ impl Resolver {
             return self.overloaded(&request, transport, "in-flight");
         };
         let (resident, name) = (resident.clone(), name.clone());
-        Step::Later(Later { request, client, transport, resident, name, family, arrived, _places: (place, line_place) })
+        let work = Work::Allowed(Allowed { resident, name, family, _places: (place, line_place) });
+        Step::Later(Later { request, client, transport, arrived, work })
     }
 
-    /// The upstream, the wall, and only then the reply. The caller keeps `later` until the reply is sent, so that a place
-    /// in flight covers the sending too.
+    /// The reply to a question that takes time. The caller keeps `later` until it is sent, so that a place in flight covers
+    /// the sending too.
     pub(crate) async fn finish(&self, later: &Later) -> Option<Vec<u8>> {
-        let reply = self.resolve(later).await;
-        self.0.metrics.resolve_seconds.observe(later.arrived.elapsed().as_secs_f64());
-        later.request.reply(&reply, later.transport)
-    }
-
-    async fn resolve(&self, later: &Later) -> Reply {
-        let metrics = &self.0.metrics;
-        let deadline = later.arrived + self.0.settings.budget.to_std();
-        let lookup = self.0.upstream.find(&later.name, later.family, deadline).await;
-        metrics.lookups.with_label_values(&[if lookup.cached { "cache" } else { "upstream" }]).inc();
-        metrics.stripped.inc_by(lookup.stripped);
-        // Meanwhile the line may have been freed, or the address given to another.
-        let resident = self.0.view.resident(later.client).filter(|r| r.case == later.resident.case);
-        let ports = match captive::decide(&later.request.question, resident.as_deref(), &self.0.garden) {
-            Decision::Resolve { ports, .. } => ports,
-            changed => return self.local(changed),
-        };
-        let found = match lookup.found {
-            Ok(found) => found,
-            Err(failure) => {
-                metrics.upstream_failures.with_label_values(&[failure.label()]).inc();
-                return self.failed();
-            }
-        };
-        match (found, &resident) {
-            (Found::Addresses(addresses, until), Some(resident)) => {
-                let left = until.saturating_duration_since(Instant::now()).as_secs().max(1);
-                let ttl = u32::try_from(left).unwrap_or(u32::MAX);
-                if !self.open(later.client, resident, &addresses, ports, ttl, deadline).await {
-                    metrics.wall_failures.inc();
-                    return self.failed();
-                }
-                self.count("resolved");
-                Reply { body: Body::Addresses(addresses.to_vec(), ttl), ..Reply::default() }
-            }
-            (Found::NxDomain, _) => {
-                self.count("resolved-nxdomain");
-                Reply { code: Code::NxDomain, ..self.negative(None) }
-            }
-            (Found::Stripped, _) => {
-                self.count("resolved-stripped");
-                self.negative(Some(Why::Allowed))
-            }
-            (Found::NoData | Found::Addresses(..), _) => {
-                self.count("resolved-nodata");
-                self.negative(None)
-            }
-        }
-    }
-
-    async fn open(
-        &self,
-        client: IpAddr,
-        resident: &Arc<Resident>,
-        addresses: &[IpAddr],
-        ports: &[PortSpec],
-        ttl: u32,
-        deadline: Instant,
-    ) -> bool {
-        // The metric and the wall's own driver are loud; a line here per question would be a way to fill a disk.
-        let margin = self.0.settings.open_margin.as_millis();
-        let lasts = Span::from_millis(margin.saturating_add(i64::from(ttl) * 1_000));
-        let opening = self.0.wall.open(client, resident, addresses, ports, lasts);
-        match tokio::time::timeout_at(deadline, opening).await {
-            Ok(Ok(())) => true,
-            Ok(Err(error)) => {
-                tracing::debug!(%error, case = %resident.case, "an allow-listed address was not opened");
-                false
-            }
-            Err(_) => {
-                tracing::debug!(case = %resident.case, "the wall did not open an allow-listed address in time");
-                false
-            }
+        match &later.work {
+            Work::Allowed(allowed) => self.resolved(later, allowed).await,
+            Work::Forward { .. } => self.forwarded(later).await,
         }
     }
 
     /// The reply to a decision that needs nobody else.
-    fn local(&self, decision: Decision<'_>) -> Reply {
+    pub(crate) fn local(&self, decision: Decision<'_>) -> Reply {
         let ttl = self.captive_ttl();
         match decision {
             Decision::Portal(address, why) => {
@@ -324,29 +277,29 @@ impl Resolver {
         }
     }
 
-    fn negative(&self, why: Option<Why>) -> Reply {
+    pub(crate) fn negative(&self, why: Option<Why>) -> Reply {
         Reply { body: Body::Negative(self.captive_ttl()), ede: why.and_then(|why| self.ede(why)), ..Reply::default() }
     }
 
-    fn ede(&self, why: Why) -> Option<Ede> {
+    pub(crate) fn ede(&self, why: Why) -> Option<Ede> {
         Some(Ede { code: why.ede()?, text: self.0.settings.contact.clone() })
     }
 
-    fn failed(&self) -> Reply {
+    pub(crate) fn failed(&self) -> Reply {
         self.count("servfail");
         Reply { code: Code::ServFail, ..Reply::default() }
     }
 
-    fn overloaded(&self, request: &Request, transport: Transport, cap: &str) -> Step {
+    pub(crate) fn overloaded(&self, request: &Request, transport: Transport, cap: &str) -> Step {
         self.capped(cap);
         request.reply(&self.failed(), transport).map_or(Step::Silence, Step::Reply)
     }
 
-    fn admit(&self, resident: Option<&Resident>, now: Instant) -> bool {
+    fn admit(&self, resident: Option<&Resident>, client: IpAddr, now: Instant) -> bool {
         let rates = &self.0.rates;
         let (admitted, cap) = match resident {
             Some(resident) => (rates.admit(resident.line, rates.tick(now)), "line-rate"),
-            None => (rates.admit_stranger(rates.tick(now)), "stranger-rate"),
+            None => (rates.admit_stranger(client, rates.tick(now)), "stranger-rate"),
         };
         if !admitted {
             self.capped(cap);
@@ -358,7 +311,7 @@ impl Resolver {
         self.0.settings.captive_ttl_secs()
     }
 
-    fn count(&self, kind: &str) {
+    pub(crate) fn count(&self, kind: &str) {
         self.0.metrics.answers.with_label_values(&[kind]).inc();
     }
 

@@ -1,16 +1,19 @@
 //! The captive resolver: what residents of the garden get when they ask for names. In the order a query flows:
 //!
-//! * [`settings`]: what is configured, checked before anything starts
+//! * [`settings`], [`endpoint`]: what is configured, checked before anything starts
 //! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
 //! * `cookie`: the cookies of RFC 7873
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
-//! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
+//! * `rates`, `strangers`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
 //! * [`threats`]: names that only an infected device asks for; counted, not kept
+//! * `allowed`: those put together for one allow-listed question
+//! * `forward`: the questions of clients that are no residents, where the settings say so
+//! * `passed`: an upstream's answer as it goes on, byte for byte
 //! * [`explain`]: the same decision as words, for people
 //! * `metrics`: what is counted; `health`: the same for the NOC's eyes
 //!
@@ -18,34 +21,41 @@
 //! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
 //! `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
 //!
-//! Answers carry no signatures: a client that validates DNSSEC itself rejects captive answers, as it should, and signed
-//! allow-listed names as well; the RFC 8908 API is its way to the portal.
+//! Captive answers carry no signatures: a client that validates DNSSEC itself rejects them, as it should; the RFC 8908 API
+//! is its way to the portal. Allow-listed names keep theirs. Nothing is validated here.
 //!
 //! Steering DNS is a help, not the wall: clients may use other resolvers or none, and then the wall stops them.
 
+mod allowed;
 mod cache;
 pub mod captive;
 mod cookie;
+pub mod endpoint;
 pub mod explain;
+mod forward;
 mod handler;
 mod health;
 mod hot;
 mod limits;
 mod metrics;
 pub mod networks;
+mod passed;
 pub mod question;
 mod rates;
 mod serve;
 pub mod settings;
+mod strangers;
 pub mod threats;
 mod upstream;
 pub mod wall;
 mod wire;
 
+pub use endpoint::Endpoint;
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
 pub use health::Health;
 pub use serve::{BindError, Datagrams, bind};
 pub use settings::Settings;
 pub use threats::{ListHealth, ThreatQueries};
+pub use upstream::RootsError;
 pub use wall::{OpenError, WallOpener};

@@ -29,6 +29,8 @@ pub(crate) struct Lines {
     shards: [Mutex<Shard>; SHARDS],
     in_flight: u32,
     names: usize,
+    longest_name: usize,
+    longest_label: usize,
     hasher: RandomState,
 }
 
@@ -54,6 +56,8 @@ impl Lines {
             shards: std::array::from_fn(|_| Mutex::new(Shard { lines: FxHashMap::default(), sweep_at: FIRST_SWEEP })),
             in_flight: limits.in_flight_per_line,
             names: usize::try_from(limits.wildcard_names_per_hour).unwrap_or(usize::MAX),
+            longest_name: usize::from(limits.wildcard_name_bytes),
+            longest_label: usize::from(limits.wildcard_label_bytes),
             hasher: RandomState::new(),
         }
     }
@@ -66,6 +70,11 @@ impl Lines {
                 InFlight { lines: self.clone(), line }
             })
         })
+    }
+
+    /// A name below a wildcard has a shape that hosts have; a tunnel fills its names with data.
+    pub(crate) fn is_shapely(&self, name: &str) -> bool {
+        name.len() <= self.longest_name && name.split('.').all(|label| label.len() <= self.longest_label)
     }
 
     /// Counts a name below a wildcard; false when it is new and the hour's names are used up.
@@ -203,7 +212,7 @@ impl Drop for Connection {
 }
 
 /// One household has one IPv4 address, and 2^64 IPv6 addresses.
-fn client_of(address: IpAddr) -> IpAddr {
+pub(crate) fn client_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(a) => IpAddr::V6(Ipv6Addr::from(u128::from(a) & (u128::MAX << 64))),
         v4 => v4,

@@ -8,6 +8,7 @@
 //! A line's word is found by its number. Numbers are dense, so the words stand in pages that are made when the first
 //! resident of a page asks: eight bytes a line, and only residents' lines are asked for.
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use pratique_core::ids::LineNo;
 use tokio::time::Instant;
 
 use crate::settings::Limits;
+use crate::strangers::Forwarded;
 
 const NANOS: u64 = 1_000_000_000;
 /// Lines of a page: 32 KiB, made in some microseconds.
@@ -33,6 +35,7 @@ pub(crate) struct Rates {
     stranger: Pace,
     lines: Box<[OnceLock<Box<[Page]>>]>,
     strangers: AtomicU64,
+    forwarded: Option<Forwarded>,
 }
 
 /// A moment, in nanoseconds since the buckets were made; read once for many questions.
@@ -53,7 +56,7 @@ impl Tick {
 
 /// Nanoseconds between questions, and how far ahead a burst may run; none lets nothing through.
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+pub(crate) struct Pace {
     gap: u64,
     burst: u64,
 }
@@ -68,7 +71,13 @@ impl Rates {
             stranger: Pace::new(strangers, strangers),
             lines: (0..CHAPTER).map(|_| OnceLock::new()).collect(),
             strangers: AtomicU64::new(0),
+            forwarded: None,
         }
+    }
+
+    /// The same, with strangers that are forwarded and have allowances of their own.
+    pub(crate) fn forwarding(self, forwarded: Forwarded) -> Self {
+        Self { forwarded: Some(forwarded), ..self }
     }
 
     /// Now, for the calls below.
@@ -88,19 +97,30 @@ impl Rates {
         bucket.is_some_and(|bucket| self.line.take(bucket, now))
     }
 
-    /// The same for everybody who is not a resident, together.
-    pub(crate) fn admit_stranger(&self, now: Tick) -> bool {
-        self.stranger.take(&self.strangers, now)
+    /// The same for who is not a resident: from the client's own allowance if it is forwarded, else from that of all the
+    /// others together.
+    pub(crate) fn admit_stranger(&self, client: IpAddr, now: Tick) -> bool {
+        match &self.forwarded {
+            Some(forwarded) if forwarded.has(client) => forwarded.admit(client, now),
+            _ => self.stranger.take(&self.strangers, now),
+        }
+    }
+
+    /// Whether a client that is no resident is forwarded.
+    pub(crate) fn forwards(&self, client: IpAddr) -> bool {
+        self.forwarded.as_ref().is_some_and(|forwarded| forwarded.has(client))
     }
 }
 
 impl Pace {
-    fn new(per_second: u32, burst: u32) -> Self {
+    /// So many a second, so many at once.
+    pub(crate) fn new(per_second: u32, burst: u32) -> Self {
         let gap = NANOS.checked_div(per_second.into()).unwrap_or(NANOS);
         Self { gap, burst: gap * u64::from(if per_second == 0 { 0 } else { burst }) }
     }
 
-    fn take(self, bucket: &AtomicU64, now: Tick) -> bool {
+    /// Takes one from a bucket; false when there is none left.
+    pub(crate) fn take(self, bucket: &AtomicU64, now: Tick) -> bool {
         // Nothing else is read through this word, so no order with other memory is needed. Refused questions only read:
         // a flood does not pull the word from one core to the next.
         let next = |full_at: u64| {
@@ -140,7 +160,9 @@ mod tests {
     fn strangers_share_one_allowance_and_zero_is_none() {
         let start = Instant::now();
         let rates = Rates::new(&limits(), start);
-        let let_through = |rates: &Rates| (0..10).filter(|_| rates.admit_stranger(rates.tick(start))).count();
+        let let_through = |rates: &Rates| {
+            (0..10).filter(|_| rates.admit_stranger(IpAddr::from([192, 0, 2, 1]), rates.tick(start))).count()
+        };
         assert_eq!(let_through(&rates), 5);
         let none = Rates::new(&Limits { stranger_answers_per_second: 0, ..limits() }, start);
         assert_eq!(let_through(&none), 0);

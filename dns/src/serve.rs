@@ -113,8 +113,12 @@ impl Resolver {
         }
         while loops.join_next().await.is_some() {}
         // All places free: nothing is under way.
-        let all = self.0.settings.limits.in_flight;
-        let drained = timeout(self.0.settings.budget.to_std(), self.0.in_flight.acquire_many(all)).await;
+        let limits = &self.0.settings.limits;
+        let all = async {
+            let _residents = self.0.in_flight.acquire_many(limits.in_flight).await;
+            let _others = self.0.forward_places.acquire_many(limits.forward_in_flight).await;
+        };
+        let drained = timeout(self.0.settings.budget.to_std(), all).await;
         if drained.is_err() {
             tracing::warn!("dns stopped while questions were still under way");
         }

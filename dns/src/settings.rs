@@ -2,6 +2,7 @@
 //! refused; [`Settings::problems`] finds what serde cannot see. First room of the crate: nothing starts before it is sound.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 use pratique_core::playbook::CAPTIVE_PROBE_NAMES;
@@ -9,12 +10,15 @@ use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::endpoint::Endpoint;
 use crate::threats::ListSettings;
 
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
 /// An A answer to a short name with this text is still below three times its question.
 const MAX_CONTACT: usize = 32;
+/// RFC 8767 section 5: "between 1 and 3 days".
+const MAX_STALE: Span = Span::from_hours(72);
 /// Stub resolvers give up or repeat after 2 to 5 seconds; a later answer is for nobody.
 const MAX_BUDGET: Span = Span::from_secs(2);
 
@@ -50,24 +54,46 @@ pub struct Settings {
     /// left out. Default `line in quarantine`.
     #[serde(default = "contact")]
     pub contact: SmolStr,
-    /// Resolvers that answer allow-listed names, `address:port`, tried over UDP and TCP. At most 8. Without any,
-    /// allow-listed names get SERVFAIL.
+    /// Resolvers that answer allow-listed names: `address:port`, asked over UDP and TCP, or `tls://address:port#name`,
+    /// asked over TLS alone and only if it has a certificate for that name. At most 8. Where both kinds stand here, who can
+    /// block TLS can make the clear ones answer. Without any, allow-listed names get SERVFAIL.
     #[serde(default)]
-    pub upstreams: Vec<SocketAddr>,
+    pub upstreams: Vec<Endpoint>,
+    /// PEM file with the authorities that may sign the certificates of `tls://` upstreams; read only if there is one.
+    /// Default `/etc/ssl/certs/ca-certificates.crt`, which Debian keeps current; a file with your own authority alone
+    /// trusts fewer.
+    #[serde(default = "upstream_roots")]
+    pub upstream_roots: PathBuf,
     /// Time for one allow-listed question from arrival to answer, the wall included; then SERVFAIL. 100ms to 2s; default
     /// 1900ms, so that the answer is with the client within 2 s.
     #[serde(default = "budget")]
     pub budget: Span,
-    /// Shortest TTL told for allow-listed names. Default 60s: shorter ones would churn the wall.
+    /// An address stays open as if its TTL were at least this. Default 60s: names with a TTL of seconds would churn the
+    /// wall. What clients are told is never raised, as signatures forbid that.
     #[serde(default = "ttl_min")]
     pub ttl_min: Span,
-    /// Longest TTL told for allow-listed names. Default 300s: a name re-pointed to somebody else stays open no longer.
+    /// Longest TTL told for allow-listed names, and longest time they are remembered here. Default 300s: a name re-pointed
+    /// to somebody else stays open no longer.
     #[serde(default = "ttl_max")]
     pub ttl_max: Span,
+    /// When the upstreams fail, an answer whose time is over is given for so long (RFC 8767), as long as its addresses may be
+    /// opened. 0s to 3 days, the longest that RFC recommends; default 1 day: who is in quarantine needs the sites that help,
+    /// and an outage is over by then. 0s: SERVFAIL at once.
+    #[serde(default = "stale_for")]
+    pub stale_for: Span,
     /// How much longer than the told TTL an address stays open. At least 60s, the default: clients connect a little
     /// after the TTL they hold.
     #[serde(default = "open_margin")]
     pub open_margin: Span,
+    /// What clients get that are not residents. `refuse`, the default: REFUSED; this resolver is for who is steered to it, and
+    /// one that answers everybody is a weapon. `forward`: clients in `forward_networks` have every question answered by the
+    /// upstreams, unaltered; for providers that steer everybody's DNS here.
+    #[serde(default)]
+    pub strangers: Strangers,
+    /// Whose questions are forwarded: your own subscribers' networks, from which nobody outside can send. Over UDP they get
+    /// whole answers of up to 1232 bytes, not three times the question as everybody else.
+    #[serde(default)]
+    pub forward_networks: Vec<IpNet>,
     /// The provider's own networks (subscribers, servers): never opened through a name, beside loopback, private,
     /// link-local and multicast, which never are.
     #[serde(default)]
@@ -84,6 +110,17 @@ pub struct Settings {
     pub limits: Limits,
 }
 
+/// What clients get that are not residents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Strangers {
+    /// REFUSED.
+    #[default]
+    Refuse,
+    /// The upstreams' answers, in named networks.
+    Forward,
+}
+
 /// Caps. Every one is above what a household does and below what hurts others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -97,7 +134,18 @@ pub struct Limits {
     pub queries_per_second: u32,
     /// Questions one line may ask at once before that rate holds. Default 200.
     pub burst: u32,
-    /// REFUSED answers per second to everybody who is not a resident, together; more is dropped silently, so that
+    /// Forwarded questions being answered at the same moment, all clients together; never at the cost of residents, whose
+    /// places are `in_flight`. Default 2048, about 8 MB.
+    pub forward_in_flight: u32,
+    /// Questions per second that one forwarded client (IPv4 address or IPv6 /64) may ask over a longer time; more is dropped
+    /// silently. Default 100: a household behind one address.
+    pub forward_queries_per_second: u32,
+    /// Questions it may ask at once before that rate holds. Default 400.
+    pub forward_burst: u32,
+    /// Forwarded questions per second, all clients together. Default 20000: about a hundred thousand households, and a tenth
+    /// of what one core hands on, so that the residents' questions never wait behind them.
+    pub forward_total_per_second: u32,
+    /// REFUSED answers per second to everybody who is neither resident nor forwarded, together; more is dropped silently, so that
     /// spoofed queries make no storm. Default 100.
     pub stranger_answers_per_second: u32,
     /// TCP connections, all clients together; further ones are closed at once. Default 1024. One in eight may belong to
@@ -111,7 +159,13 @@ pub struct Limits {
     /// Different names below allow-listed wildcards one line may have resolved within an hour. Default 200: a site with
     /// many hosts fits, a tunnel that hides data in names does not.
     pub wildcard_names_per_hour: u32,
-    /// Allow-listed answers remembered, all lines together. Default 20000, about 6 MB.
+    /// Longest name below an allow-listed wildcard that is resolved, in bytes of text, 1 to 253. Default 100: hosts have
+    /// shorter ones, tunnels fill them up. With the number above that is 20 kB an hour.
+    pub wildcard_name_bytes: u8,
+    /// Longest label of such a name, 1 to 63. Default 40, a hash in hexadecimal.
+    pub wildcard_label_bytes: u8,
+    /// Allow-listed answers remembered, all lines together. Default 20000, about 10 MB and never more than 90: an answer
+    /// over 4096 bytes is passed on and not remembered.
     pub cache_entries: u32,
 }
 
@@ -122,11 +176,17 @@ impl Default for Limits {
             in_flight_per_line: 32,
             queries_per_second: 50,
             burst: 200,
+            forward_in_flight: 2048,
+            forward_queries_per_second: 100,
+            forward_burst: 400,
+            forward_total_per_second: 20_000,
             stranger_answers_per_second: 100,
             tcp_connections: 1024,
             tcp_per_client: 8,
             tcp_idle: Span::from_secs(10),
             wildcard_names_per_hour: 200,
+            wildcard_name_bytes: 100,
+            wildcard_label_bytes: 40,
             cache_entries: 20_000,
         }
     }
@@ -144,10 +204,14 @@ impl Settings {
             captive_ttl: captive_ttl(),
             contact: contact(),
             upstreams: Vec::new(),
+            upstream_roots: upstream_roots(),
             budget: budget(),
             ttl_min: ttl_min(),
             ttl_max: ttl_max(),
+            stale_for: stale_for(),
             open_margin: open_margin(),
+            strangers: Strangers::default(),
+            forward_networks: Vec::new(),
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
             threat_lists: Vec::new(),
@@ -202,10 +266,12 @@ impl Settings {
             found.push(format!("upstreams has {} entries: at most 8 can be asked in time", self.upstreams.len()));
         }
         for upstream in &self.upstreams {
-            if upstream.ip().is_unspecified() || upstream.port() == 0 || self.listen.contains(upstream) {
+            let address = upstream.address();
+            if address.ip().is_unspecified() || address.port() == 0 || self.listen.contains(&address) {
                 found.push(format!("upstreams has {upstream}: name the address and port of another resolver"));
             }
         }
+        found.extend(self.forwarding_problems());
         let mut between = |key: &str, value: Span, low: Span, high: Span| {
             if value < low || value > high {
                 found.push(format!("{key} is {value}: choose {low} to {high}"));
@@ -215,6 +281,7 @@ impl Settings {
         between("budget", self.budget, Span::from_millis(100), MAX_BUDGET);
         between("ttl_min", self.ttl_min, Span::from_secs(1), Span::from_mins(60));
         between("ttl_max", self.ttl_max, self.ttl_min, Span::from_mins(60));
+        between("stale_for", self.stale_for, Span::ZERO, MAX_STALE);
         between("open_margin", self.open_margin, Span::from_secs(60), Span::from_mins(60));
         between("limits.tcp_idle", self.limits.tcp_idle, Span::from_millis(100), Span::from_mins(5));
         let limits = &self.limits;
@@ -223,9 +290,15 @@ impl Settings {
             ("in_flight_per_line", limits.in_flight_per_line, 65_536),
             ("queries_per_second", limits.queries_per_second, 1_000_000),
             ("burst", limits.burst, 1_000_000),
+            ("forward_in_flight", limits.forward_in_flight, 65_536),
+            ("forward_queries_per_second", limits.forward_queries_per_second, 1_000_000),
+            ("forward_burst", limits.forward_burst, 1_000_000),
+            ("forward_total_per_second", limits.forward_total_per_second, 1_000_000),
             ("tcp_connections", limits.tcp_connections, 65_536),
             ("tcp_per_client", limits.tcp_per_client, 65_536),
             ("wildcard_names_per_hour", limits.wildcard_names_per_hour, 10_000),
+            ("wildcard_name_bytes", limits.wildcard_name_bytes.into(), 253),
+            ("wildcard_label_bytes", limits.wildcard_label_bytes.into(), 63),
             ("cache_entries", limits.cache_entries, 10_000_000),
         ] {
             if value == 0 || value > high {
@@ -239,12 +312,45 @@ impl Settings {
 fn contact() -> SmolStr {
     SmolStr::new_static("line in quarantine")
 }
+impl Settings {
+    fn forwarding_problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        match (self.strangers, self.forward_networks.is_empty()) {
+            (Strangers::Forward, true) => found.push(
+                "forward_networks is empty, and strangers is `forward`: name your subscribers' networks, the only clients \
+                 that are forwarded"
+                    .into(),
+            ),
+            (Strangers::Refuse, false) => found.push(
+                "forward_networks names networks, and strangers is `refuse`: set it to `forward`, or remove them".into(),
+            ),
+            _ => {}
+        }
+        if self.strangers == Strangers::Forward && self.upstreams.is_empty() {
+            found.push("upstreams is empty, and strangers is `forward`: name the resolvers that answer them".into());
+        }
+        for net in &self.forward_networks {
+            let shortest = if net.addr().is_ipv4() { 8 } else { 16 };
+            if net.prefix_len() < shortest {
+                found.push(format!(
+                    "forward_networks has {net}: no provider is that large, and a resolver for everybody is a weapon; name \
+                     your subscribers' networks"
+                ));
+            }
+        }
+        found
+    }
+}
+
 fn workers() -> u32 {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     u32::try_from(cores).unwrap_or(MAX_DEFAULT_WORKERS).min(MAX_DEFAULT_WORKERS)
 }
 fn captive_ttl() -> Span {
     MAX_CAPTIVE_TTL
+}
+fn upstream_roots() -> PathBuf {
+    "/etc/ssl/certs/ca-certificates.crt".into()
 }
 fn budget() -> Span {
     Span::from_millis(1_900)
@@ -254,6 +360,9 @@ fn ttl_min() -> Span {
 }
 fn ttl_max() -> Span {
     Span::from_secs(300)
+}
+fn stale_for() -> Span {
+    Span::from_hours(24)
 }
 fn open_margin() -> Span {
     Span::from_secs(60)
@@ -284,11 +393,35 @@ mod tests {
     }
 
     #[test]
+    fn forwarding_needs_networks_of_its_own_and_never_everybody() {
+        let sound = Settings {
+            strangers: Strangers::Forward,
+            forward_networks: vec!["198.51.100.0/22".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+            upstreams: vec!["192.0.2.54:53".parse().unwrap()],
+            ..Settings::new("p.example", "192.0.2.80".parse().ok(), None)
+        };
+        assert_eq!(sound.problems(), Vec::<String>::new());
+        let nets = |text: &str| vec![text.parse().unwrap()];
+        for (wrong, key) in [
+            (Settings { forward_networks: Vec::new(), ..sound.clone() }, "forward_networks is empty"),
+            (Settings { forward_networks: nets("0.0.0.0/0"), ..sound.clone() }, "forward_networks has 0.0.0.0/0"),
+            (Settings { forward_networks: nets("::/0"), ..sound.clone() }, "forward_networks has ::/0"),
+            (Settings { forward_networks: nets("128.0.0.0/1"), ..sound.clone() }, "forward_networks has 128.0.0.0/1"),
+            (Settings { strangers: Strangers::Refuse, ..sound.clone() }, "strangers is `refuse`"),
+            (Settings { upstreams: Vec::new(), ..sound }, "upstreams is empty"),
+        ] {
+            let found = wrong.problems();
+            assert!(found.len() == 1 && found[0].contains(key), "{key}: {found:?}");
+        }
+    }
+
+    #[test]
     fn every_wrong_value_is_named_with_its_remedy() {
         let mut wrong = Settings::new("Portal.", None, None);
         wrong.captive_ttl = Span::from_secs(60);
         wrong.budget = Span::from_secs(5);
         wrong.ttl_max = Span::from_secs(5);
+        wrong.stale_for = Span::from_hours(73);
         wrong.open_margin = Span::ZERO;
         wrong.listen = vec!["0.0.0.0:53".parse().unwrap()];
         wrong.upstreams = vec!["9.9.9.9:0".parse().unwrap()];
@@ -302,6 +435,7 @@ mod tests {
             "captive_ttl",
             "budget",
             "ttl_max",
+            "stale_for",
             "open_margin",
             "listen",
             "upstreams",

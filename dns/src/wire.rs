@@ -61,6 +61,7 @@ pub(crate) struct Request {
     id: u16,
     recursion_desired: bool,
     checking_disabled: bool,
+    authentic_data: bool,
     query: Query,
     edns: Option<ClientEdns>,
     /// What the reply answers to the client's cookie; who has the secret puts it in.
@@ -158,6 +159,7 @@ pub(crate) fn read(bytes: &[u8]) -> Incoming {
         id: u16::from_be_bytes([header[0], header[1]]),
         recursion_desired: header[2] & 1 != 0,
         checking_disabled: header[3] & 0x10 != 0,
+        authentic_data: header[3] & 0x20 != 0,
         query,
         edns,
         cookie: None,
@@ -224,14 +226,47 @@ impl Request {
         self.edns?.cookie
     }
 
+    /// The question as it was spelt.
+    pub(crate) fn query(&self) -> &Query {
+        &self.query
+    }
+
+    /// DNSSEC records are wanted (RFC 3225).
+    pub(crate) fn wants_dnssec(&self) -> bool {
+        self.edns.is_some_and(|edns| edns.dnssec_ok)
+    }
+
+    /// The client checks signatures itself (RFC 4035 section 3.2.2).
+    pub(crate) fn checks_itself(&self) -> bool {
+        self.checking_disabled
+    }
+
+    /// The client understands AD (RFC 6840 section 5.7).
+    pub(crate) fn cares_for_authenticity(&self) -> bool {
+        self.authentic_data || self.wants_dnssec()
+    }
+
+    /// The most bytes that the client takes; for who cannot have been forged from outside.
+    pub(crate) fn takes(&self, transport: Transport) -> usize {
+        match transport {
+            Transport::Tcp => usize::from(u16::MAX),
+            Transport::Udp => udp_limit(self.edns, usize::from(u16::MAX)),
+        }
+    }
+
+    /// The most bytes its reply may have.
+    pub(crate) fn limit(&self, transport: Transport) -> usize {
+        match transport {
+            Transport::Tcp => usize::from(u16::MAX),
+            Transport::Udp => udp_limit(self.edns, self.size),
+        }
+    }
+
     /// The reply's bytes, never more than the client takes and, over UDP, never more than three times the query: first
     /// the error's text goes, then the error, then everything, with TC set. None if not even that fits (a name that was
     /// written shorter than it is, by a pointer into the header).
     pub(crate) fn reply(&self, reply: &Reply, transport: Transport) -> Option<Vec<u8>> {
-        let limit = match transport {
-            Transport::Tcp => usize::from(u16::MAX),
-            Transport::Udp => udp_limit(self.edns, self.size),
-        };
+        let limit = self.limit(transport);
         let textless = reply.ede.as_ref().map(|e| Ede { code: e.code, text: SmolStr::default() });
         let full = self.message(reply);
         let ways = [(reply.ede.as_ref(), false), (textless.as_ref(), false), (None, false), (None, true)];

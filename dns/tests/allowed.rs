@@ -38,16 +38,16 @@ async fn the_wall_is_open_before_the_answer_leaves() {
 }
 
 #[tokio::test]
-async fn told_ttls_are_clamped_and_openings_outlast_them() {
+async fn told_ttls_are_capped_never_raised_and_openings_outlast_them() {
     let script = |query: &hickory_proto::op::Query, _| {
-        let ttl = if query.name().to_ascii().starts_with("short") { 0 } else { 1_000_000 };
+        let ttl = if query.name().to_ascii().to_lowercase().starts_with("short") { 0 } else { 1_000_000 };
         Some(reply(&[address(query.name(), ttl, RecordType::A)]))
     };
     let lab = Lab::with(script, |_| {}).await;
-    for (name, ttl) in [("short.vendor.example.", 55..=60), ("long.vendor.example.", 290..=300)] {
+    for (name, ttl, open) in [("short.vendor.example.", 0..=0, 120), ("long.vendor.example.", 290..=300, 350)] {
         let told = lab.ask_a(ANNA, name).await.answers[0].ttl;
         assert!(ttl.contains(&told), "{told}");
-        assert!(lab.opened().last().unwrap().lasts >= Span::from_secs(i64::from(told) + 60));
+        assert!(lab.opened().last().unwrap().lasts >= Span::from_secs(open));
     }
 }
 
@@ -104,7 +104,7 @@ async fn a_line_released_meanwhile_or_an_address_with_a_new_holder_gets_nothing_
 async fn chains_are_followed_and_foreign_records_are_never_used() {
     let script = |query: &hickory_proto::op::Query, _| {
         let asked = query.name();
-        Some(reply(&match asked.to_ascii().as_str() {
+        Some(reply(&match asked.to_ascii().to_lowercase().as_str() {
             "www.vendor.example." => vec![
                 at(&name("www.bank.example."), 60, "203.0.113.66"),
                 alias(asked, 60, "edge.cdn.example."),
@@ -116,7 +116,8 @@ async fn chains_are_followed_and_foreign_records_are_never_used() {
         }))
     };
     let lab = Lab::with(script, |_| {}).await;
-    assert_eq!(addresses(&lab.ask_a(ANNA, "www.vendor.example.").await), ["198.51.100.8"]);
+    let chain = lab.ask_a(ANNA, "www.vendor.example.").await;
+    assert_eq!(addresses(&chain), ["edge.cdn.example.", "198.51.100.8"]);
     for nothing in ["foreign.vendor.example.", "loop.vendor.example."] {
         let reply = lab.ask_a(ANNA, nothing).await;
         assert_eq!(addresses(&reply), Vec::<String>::new(), "{nothing}");
@@ -128,7 +129,7 @@ async fn chains_are_followed_and_foreign_records_are_never_used() {
 async fn an_upstream_that_answers_something_else_or_nonsense_is_not_believed() {
     let script = |query: &hickory_proto::op::Query, _| {
         let mut reply = reply(&[address(query.name(), 60, RecordType::A)]);
-        match query.name().to_ascii().as_str() {
+        match query.name().to_ascii().to_lowercase().as_str() {
             "other.vendor.example." => {
                 reply.add_query(hickory_proto::op::Query::query(name("www.bank.example."), RecordType::A));
             }
@@ -150,7 +151,7 @@ async fn inward_addresses_are_stripped_and_never_opened() {
     let script = |query: &hickory_proto::op::Query, _| {
         let some = ["127.0.0.1", "192.168.1.1", "203.0.113.5", "169.254.169.254", "0.0.0.0"];
         let mut records: Vec<_> = some.map(|a| at(query.name(), 60, a)).to_vec();
-        if query.name().to_ascii().starts_with("mixed") {
+        if query.name().to_ascii().to_lowercase().starts_with("mixed") {
             records.push(at(query.name(), 60, "198.51.100.7"));
         }
         Some(reply(&records))
@@ -181,15 +182,15 @@ async fn the_second_upstream_answers_when_the_first_is_dead() {
     let dead = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let first = dead.local_addr().unwrap();
     let script = |query: &hickory_proto::op::Query, _| Some(reply(&[address(query.name(), 60, RecordType::A)]));
-    let lab = Lab::with(script, |s| s.upstreams.insert(0, first)).await;
+    let lab = Lab::with(script, |s| s.upstreams.insert(0, first.into())).await;
     assert_eq!(addresses(&lab.ask_a(ANNA, "www.vendor.example.").await), ["198.51.100.7"]);
 }
 
 #[tokio::test]
 async fn a_cut_upstream_answer_is_asked_again_over_tcp() {
-    let script = |query: &hickory_proto::op::Query, tcp: bool| {
+    let script = |query: &hickory_proto::op::Query, how: How| {
         let mut reply = reply(&[address(query.name(), 60, RecordType::A)]);
-        if !tcp {
+        if !how.tcp {
             reply.answers.clear();
             reply.metadata.truncation = true;
         }
@@ -204,7 +205,7 @@ async fn a_cut_upstream_answer_is_asked_again_over_tcp() {
 #[tokio::test]
 async fn what_the_upstream_denies_or_fails_is_passed_on_and_nothing_is_opened() {
     let script = |query: &hickory_proto::op::Query, _| {
-        Some(failing(match query.name().to_ascii().as_str() {
+        Some(failing(match query.name().to_ascii().to_lowercase().as_str() {
             "none.vendor.example." => ResponseCode::NXDomain,
             "empty.vendor.example." => ResponseCode::NoError,
             "refused.vendor.example." => ResponseCode::Refused,
@@ -268,6 +269,27 @@ async fn a_tunnel_below_a_wildcard_ends_at_the_cap_and_listed_names_go_on() {
 }
 
 #[tokio::test]
+async fn names_as_a_tunnel_makes_them_never_reach_an_upstream() {
+    let lab = Lab::start().await;
+    // As iodine makes them: 57 letters of base32 a label, up to the longest name there is.
+    let data = |labels: usize| format!("{}t.vendor.example.", format!("0{}.", "abcd".repeat(14)).repeat(labels));
+    let hashes = |labels: usize| format!("{}t.vendor.example.", format!("{}.", "0123456789".repeat(4)).repeat(labels));
+    for tunnel in [data(1), data(4), hashes(3)] {
+        let got = lab.ask_a(ANNA, &tunnel).await;
+        assert_eq!((got.metadata.response_code, ede(&got)), (ResponseCode::Refused, Some(15)), "{tunnel}");
+    }
+    assert_eq!(lab.upstream.count(), 0);
+    assert_eq!(lab.capped("names"), 3);
+    for host in [hashes(1), hashes(2)] {
+        assert_eq!(addresses(&lab.ask_a(ANNA, &host).await), ["198.51.100.7"], "{host}");
+    }
+    for kind in [RecordType::NULL, RecordType::from(65_399), RecordType::TXT, RecordType::SRV, RecordType::MX] {
+        assert!(lab.ask(ANNA, &question(&data(4), kind)).await.answers.is_empty(), "{kind}");
+    }
+    assert_eq!(lab.upstream.count(), 2, "other types stay here");
+}
+
+#[tokio::test]
 async fn questions_in_flight_are_capped_per_line() {
     let lab = Lab::with(
         |query, _| Some(reply(&[address(query.name(), 60, RecordType::A)])),
@@ -322,16 +344,27 @@ async fn stopping_finishes_what_is_under_way() {
 
 #[tokio::test]
 async fn a_name_is_explained_without_opening_anything() {
-    let lab = Lab::start().await;
+    let script = |query: &hickory_proto::op::Query, _| {
+        let end = name("Edge.cdn.example.");
+        Some(reply(&[alias(query.name(), 60, "Edge.cdn.example."), at(&end, 240, "198.51.100.7")]))
+    };
+    let lab = Lab::with(script, |_| {}).await;
     let anna = resident(1, 1);
-    let real = lab.resolver.explain(&anna, "www.vendor.example", "A").await.unwrap();
-    assert!(matches!((&real.gets, real.why), (Gets::Real(..), Why::Allowed)));
-    assert_eq!(real.to_string(), "198.51.100.7, opened for 443/tcp (on the resident's allow-list)");
-    let captive = lab.resolver.explain(&anna, "EvilVendor.example.", "a").await.unwrap();
+    let explained = async |name: &str, kind: &str| lab.resolver.explain(&anna, name, kind).await;
+    let real = explained("www.vendor.example", "A").await.unwrap();
+    assert_eq!(
+        real.to_string(),
+        "198.51.100.7, opened on 443/tcp for 5m (on the resident's allow-list, as *.vendor.example)"
+    );
+    let Gets::Real(opening) = &real.gets else { panic!("{real}") };
+    assert_eq!(opening.chain, ["www.vendor.example", "edge.cdn.example"]);
+    assert!((real.why, &real.entry) == (Why::Allowed, &Some("*.vendor.example".into())));
+    let captive = explained("EvilVendor.example.", "a").await.unwrap();
     assert_eq!(captive.to_string(), "the portal, 192.0.2.80 (not on the resident's allow-list)");
-    let https = lab.resolver.explain(&anna, "www.vendor.example", "TYPE65").await.unwrap();
-    assert_eq!(https.gets, Gets::NoData);
-    assert!(lab.resolver.explain(&anna, "bad..name", "A").await.is_err());
-    assert!(lab.resolver.explain(&anna, "a.example", "BOGUS").await.is_err());
+    assert_eq!(explained("www.vendor.example", "TYPE65").await.unwrap().gets, Gets::NoData);
+    let long = format!("{}.vendor.example", "a".repeat(41));
+    assert_eq!(explained(&long, "A").await.unwrap().gets, Gets::TooLong);
+    assert!(explained("bad..name", "A").await.is_err());
+    assert!(explained("a.example", "BOGUS").await.is_err());
     assert!(lab.opened().is_empty());
 }

@@ -2,6 +2,7 @@
 //! explicit `*.` covers names below.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use smol_str::SmolStr;
 
@@ -12,6 +13,24 @@ use crate::playbook::{AllowName, PortSpec};
 pub struct AllowList {
     exact: BTreeMap<SmolStr, Vec<PortSpec>>,
     below: BTreeMap<SmolStr, Vec<PortSpec>>,
+}
+
+/// An entry of a list, written as it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry<'l> {
+    /// A name.
+    Exact(&'l str),
+    /// All names below one.
+    Below(&'l str),
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exact(name) => f.write_str(name),
+            Self::Below(suffix) => write!(f, "*.{suffix}"),
+        }
+    }
 }
 
 impl AllowList {
@@ -35,13 +54,18 @@ impl AllowList {
 
     /// The ports a name opens; none if it is not allowed. `name` is in lower case without a trailing dot.
     pub fn ports_for(&self, name: &str) -> Option<&[PortSpec]> {
-        if let Some(ports) = self.exact.get(name) {
-            return Some(ports);
+        self.entry_for(name).map(|(_, ports)| ports)
+    }
+
+    /// The entry that allows a name, with its ports. The exact one wins, then the longest suffix.
+    pub fn entry_for(&self, name: &str) -> Option<(Entry<'_>, &[PortSpec])> {
+        if let Some((exact, ports)) = self.exact.get_key_value(name) {
+            return Some((Entry::Exact(exact), ports));
         }
         let mut rest = name;
         while let Some((_, parent)) = rest.split_once('.') {
-            if let Some(ports) = self.below.get(parent) {
-                return Some(ports);
+            if let Some((suffix, ports)) = self.below.get_key_value(parent) {
+                return Some((Entry::Below(suffix), ports));
             }
             rest = parent;
         }
@@ -79,6 +103,17 @@ mod tests {
         for other in ["evilexample.com", "www.example.com", "vendor.example", "xvendor.example", "com", "", "."] {
             assert!(list.ports_for(other).is_none(), "{other}");
         }
+    }
+
+    #[test]
+    fn the_entry_is_told_as_it_stands_in_the_list() {
+        let list =
+            AllowList::merge([&[allow("*.a.example", 1), allow("*.b.a.example", 2), allow("c.a.example", 3)][..]]);
+        let entry = |name| list.entry_for(name).map(|(entry, ports)| (entry.to_string(), ports[0].port));
+        assert_eq!(entry("x.b.a.example"), Some(("*.b.a.example".into(), 2)));
+        assert_eq!(entry("x.a.example"), Some(("*.a.example".into(), 1)));
+        assert_eq!(entry("c.a.example"), Some(("c.a.example".into(), 3)));
+        assert_eq!(entry("a.example"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::allow::AllowList;
 use crate::ids::{CauseKey, SourceName, SubscriberId, TextRef};
 use crate::playbook::{AllowName, ApprovalRule, Playbook};
 use crate::sighting::Severity;
@@ -153,6 +154,12 @@ impl Policy {
     /// The playbook of a cause, or that of `generic` for a cause without one.
     pub fn playbook(&self, cause: &CauseKey) -> Option<&Playbook> {
         self.playbooks.get(cause).or_else(|| self.playbooks.get(&CauseKey::new("generic")))
+    }
+
+    /// The names that a resident with these causes may reach: the garden's basics and each playbook's own.
+    pub fn allow_list<'c>(&self, causes: impl IntoIterator<Item = &'c CauseKey>) -> AllowList {
+        let playbooks = causes.into_iter().filter_map(|c| self.playbook(c)).map(|p| p.garden.as_slice());
+        AllowList::merge(std::iter::once(self.global.garden.names.as_slice()).chain(playbooks))
     }
 
     /// What is known of a source; the defaults for one that is not configured.

@@ -3,6 +3,7 @@
 //! * [`client`]: talks to the running daemon's API; [`show`]: tables
 //! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
 //! * [`dns_probe`]: asks the captive resolver as a client would
+//! * [`garden`]: what residents get
 //! * [`init`], [`token`]: files of this node; [`check_config`]: are they sound, and what would they do
 //!
 //! Nothing here starts a thread before a command's own function runs: the lab has to enter a user namespace first, which
@@ -19,6 +20,7 @@ pub mod case;
 pub mod check_config;
 pub mod client;
 pub mod dns_probe;
+pub mod garden;
 pub mod import;
 pub mod init;
 pub mod operations;
@@ -125,6 +127,9 @@ enum Command {
     /// Look at cases and decide about them.
     #[command(subcommand)]
     Case(case::Case),
+    /// What residents get.
+    #[command(subcommand)]
+    Garden(garden::Garden),
     /// Take sightings back that were wrong.
     Retract(retract::Retract),
     /// Report files that came in; accept one that was held.
@@ -198,6 +203,7 @@ pub fn main() -> ExitCode {
         Command::Import(command) => command.run(),
         Command::Sessions(command) => command.run(),
         Command::Case(command) => command.run(),
+        Command::Garden(command) => command.run(),
         Command::Retract(command) => command.run(),
         Command::Delivery(command) => command.run(),
         Command::DnsProbe(command) => command.run(),

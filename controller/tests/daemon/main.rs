@@ -4,6 +4,7 @@
 
 mod check_config;
 mod decisions;
+mod garden;
 mod import;
 mod lifetime;
 mod retraction;

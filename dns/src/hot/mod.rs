@@ -94,7 +94,7 @@ impl Hot {
         };
         let (admitted, refused) = match line {
             Some(line) => (rates.admit(line, now), &mut self.counts.line_rate),
-            None => (rates.admit_stranger(now), &mut self.counts.stranger_rate),
+            None => (rates.admit_stranger(client, now), &mut self.counts.stranger_rate),
         };
         if !admitted {
             *refused += 1;

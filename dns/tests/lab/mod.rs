@@ -3,12 +3,14 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a lab that cannot be built fails its test")]
 
+pub mod tls;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, AAAA, CNAME};
+use hickory_proto::rr::rdata::{A, AAAA, CNAME, NULL};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
@@ -19,7 +21,7 @@ use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
 use pratique_dns::{OpenError, Resolver, Settings, WallOpener, bind};
 use prometheus::{Encoder as _, Registry, TextEncoder};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinHandle;
@@ -74,15 +76,25 @@ impl WallOpener for Wall {
     }
 }
 
-/// What an upstream answers, true if asked over TCP; none is silence. Id and question are added unless the script set a
-/// question, or CD for none at all.
-pub type Script = dyn Fn(&Query, bool) -> Option<Message> + Send + Sync;
+/// What an upstream answers; none is silence. Id and question are added unless the script set a question, or CD for none
+/// at all.
+pub type Script = dyn Fn(&Query, How) -> Option<Message> + Send + Sync;
+
+/// How an upstream was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct How {
+    pub tcp: bool,
+    pub dnssec: bool,
+    pub unchecked: bool,
+}
 
 /// A real resolver upstream: UDP and TCP on one port, from a script.
+#[derive(Clone)]
 pub struct Upstream {
     pub address: SocketAddr,
     pub gate: Arc<Semaphore>,
     pub asked: Arc<Mutex<Vec<(String, bool)>>>,
+    pub how: Arc<Mutex<Vec<How>>>,
 }
 
 impl Upstream {
@@ -90,54 +102,31 @@ impl Upstream {
         let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
         let address = udp.local_addr().unwrap();
         let tcp = TcpListener::bind(address).await.unwrap();
-        let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS >> 1));
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let answer = {
-            let (gate, asked) = (gate.clone(), asked.clone());
-            Arc::new(move |bytes: Vec<u8>, over_tcp: bool| {
-                let (gate, asked, script, story) = (gate.clone(), asked.clone(), script.clone(), story.clone());
-                async move {
-                    let query = Message::from_vec(&bytes).unwrap();
-                    let question = query.queries[0].clone();
-                    asked.lock().unwrap().push((question.name().to_ascii(), over_tcp));
-                    story.lock().unwrap().push("upstream asked".into());
-                    gate.acquire().await.unwrap().forget();
-                    let mut reply = script(&question, over_tcp)?;
-                    reply.metadata.id = query.metadata.id;
-                    if reply.queries.is_empty() && !reply.metadata.checking_disabled {
-                        reply.add_query(question);
-                    }
-                    reply.to_vec().ok()
-                }
-            })
-        };
-        let udp_answer = answer.clone();
+        let upstream = Self::at(address);
+        let answering = Answering { upstream: upstream.clone(), script, story };
+        let over_udp = answering.clone();
         tokio::spawn(async move {
             let mut buffer = [0; 2048];
             while let Ok((size, from)) = udp.recv_from(&mut buffer).await {
-                let (bytes, udp, answer) = (buffer[..size].to_vec(), udp.clone(), udp_answer.clone());
+                let (bytes, udp, answering) = (buffer[..size].to_vec(), udp.clone(), over_udp.clone());
                 tokio::spawn(async move {
-                    if let Some(reply) = answer(bytes, false).await {
+                    if let Some(reply) = answering.answer(bytes, false).await {
                         udp.send_to(&reply, from).await.unwrap();
                     }
                 });
             }
         });
         tokio::spawn(async move {
-            while let Ok((mut stream, _)) = tcp.accept().await {
-                let answer = answer.clone();
-                tokio::spawn(async move {
-                    while let Ok(size) = stream.read_u16().await {
-                        let mut frame = vec![0; size.into()];
-                        stream.read_exact(&mut frame).await.unwrap();
-                        let Some(reply) = answer(frame, true).await else { return };
-                        stream.write_u16(reply.len().try_into().unwrap()).await.unwrap();
-                        stream.write_all(&reply).await.unwrap();
-                    }
-                });
+            while let Ok((stream, _)) = tcp.accept().await {
+                tokio::spawn(answering.clone().serve(stream));
             }
         });
-        Self { address, gate, asked }
+        upstream
+    }
+
+    fn at(address: SocketAddr) -> Self {
+        let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS >> 1));
+        Self { address, gate, asked: Arc::default(), how: Arc::default() }
     }
 
     /// From now on nothing passes until permits are added.
@@ -147,6 +136,45 @@ impl Upstream {
 
     pub fn count(&self) -> usize {
         self.asked.lock().unwrap().len()
+    }
+}
+
+/// What an upstream does with questions, however they come.
+#[derive(Clone)]
+struct Answering {
+    upstream: Upstream,
+    script: Arc<Script>,
+    story: Story,
+}
+
+impl Answering {
+    async fn answer(&self, bytes: Vec<u8>, tcp: bool) -> Option<Vec<u8>> {
+        let query = Message::from_vec(&bytes).unwrap();
+        let question = query.queries[0].clone();
+        self.upstream.asked.lock().unwrap().push((question.name().to_ascii().to_lowercase(), tcp));
+        let dnssec = query.edns.as_ref().is_some_and(|edns| edns.flags().dnssec_ok);
+        let how = How { tcp, dnssec, unchecked: query.metadata.checking_disabled };
+        self.upstream.how.lock().unwrap().push(how);
+        self.story.lock().unwrap().push("upstream asked".into());
+        self.upstream.gate.acquire().await.unwrap().forget();
+        let mut reply = (self.script)(&question, how)?;
+        reply.metadata.id = query.metadata.id;
+        if reply.queries.is_empty() && !reply.metadata.checking_disabled {
+            reply.add_query(question);
+        }
+        reply.to_vec().ok()
+    }
+
+    async fn serve(self, mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+        while let Ok(size) = stream.read_u16().await {
+            let mut frame = vec![0; size.into()];
+            stream.read_exact(&mut frame).await.unwrap();
+            let Some(reply) = self.answer(frame, true).await else { return };
+            let frame = [&u16::try_from(reply.len()).unwrap().to_be_bytes()[..], &reply].concat();
+            if stream.write_all(&frame).await.is_err() || stream.flush().await.is_err() {
+                return;
+            }
+        }
     }
 }
 
@@ -170,14 +198,19 @@ impl Lab {
     }
 
     pub async fn with(
-        script: impl Fn(&Query, bool) -> Option<Message> + Send + Sync + 'static,
+        script: impl Fn(&Query, How) -> Option<Message> + Send + Sync + 'static,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let story = Story::default();
         let upstream = Upstream::start(story.clone(), Arc::new(script)).await;
         let mut settings = Settings::new("portal.isp.example", "192.0.2.80".parse().ok(), None);
-        settings.upstreams = vec![upstream.address];
+        settings.upstreams = vec![upstream.address.into()];
         change(&mut settings);
+        Self::around(upstream, settings, story).await
+    }
+
+    /// Around an upstream that is there.
+    pub async fn around(upstream: Upstream, settings: Settings, story: Story) -> Self {
         let view = Arc::new(GardenView::default());
         put(&view, ANNA, resident(1, 1));
         put(&view, BERT, resident(2, 2));
@@ -309,6 +342,20 @@ pub fn question(text: &str, kind: RecordType) -> Vec<u8> {
     message.to_vec().unwrap()
 }
 
+/// The same from a client that checks signatures.
+pub fn signed_question(text: &str, kind: RecordType) -> Vec<u8> {
+    let mut message = Message::from_vec(&question(text, kind)).unwrap();
+    message.edns.as_mut().unwrap().set_dnssec_ok(true);
+    message.to_vec().unwrap()
+}
+
+/// A signature in canned bytes.
+pub fn signature(owner: &Name, ttl: u32, covers: RecordType) -> Record {
+    let data = [&u16::from(covers).to_be_bytes()[..], b"\x08\x03\0\0\x02\x58signed by nobody"].concat();
+    let (code, rdata) = (RecordType::RRSIG, NULL::with(data));
+    Record::from_rdata(owner.clone(), ttl, RData::Unknown { code, rdata })
+}
+
 pub fn chaos(text: &str) -> Vec<u8> {
     let mut query = Query::query(name(text), RecordType::TXT);
     query.set_query_class(DNSClass::CH);
@@ -371,13 +418,19 @@ pub fn ede(message: &Message) -> Option<u16> {
 }
 
 pub async fn receive(socket: &UdpSocket, query: &[u8]) -> Message {
+    let (message, size) = receive_any(socket, query).await;
+    assert!(size <= 3 * query.len(), "{size} bytes for {} are an amplifier", query.len());
+    message
+}
+
+/// An answer of any size.
+pub async fn receive_any(socket: &UdpSocket, query: &[u8]) -> (Message, usize) {
     let mut buffer = [0; 65_535];
     let size = tokio::time::timeout(PATIENCE, socket.recv(&mut buffer)).await.expect("an answer").unwrap();
-    assert!(size <= 3 * query.len(), "{size} bytes for {} are an amplifier", query.len());
     let message = Message::from_vec(&buffer[..size]).unwrap();
     assert_eq!(message.metadata.id.to_be_bytes(), query[..2]);
     assert!(!message.metadata.authoritative && !message.metadata.authentic_data);
-    message
+    (message, size)
 }
 
 pub async fn send_frame(stream: &mut TcpStream, query: &[u8]) {

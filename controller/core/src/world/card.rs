@@ -59,9 +59,7 @@ impl World {
         if let Some(known) = self.allow.get(&causes) {
             return Arc::clone(known);
         }
-        let playbooks = causes.iter().filter_map(|c| self.policy.playbook(c)).map(|p| p.garden.as_slice());
-        let basics = self.policy.global.garden.names.as_slice();
-        let list = Arc::new(AllowList::merge(std::iter::once(basics).chain(playbooks)));
+        let list = Arc::new(self.policy.allow_list(&causes));
         self.allow.insert(causes, Arc::clone(&list));
         list
     }

@@ -85,7 +85,7 @@ impl Served {
     pub fn start(wanted: &Wanted) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let mut settings = Settings::new("portal.isp.example", Some(PORTAL), None);
-        settings.upstreams = wanted.upstream.into_iter().collect();
+        settings.upstreams = wanted.upstream.map(Into::into).into_iter().collect();
         settings.workers = wanted.workers;
         match wanted.rate {
             Some(rate) => settings.limits.queries_per_second = rate,

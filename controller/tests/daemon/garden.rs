@@ -1,0 +1,113 @@
+//! `pratique garden test`: what residents would get, from the files, with a real upstream.
+
+use std::net::UdpSocket;
+
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::{A, CNAME};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
+use serde_json::Value;
+
+use super::{Node, pratique, said};
+
+/// Answers every name with an alias and one address; ends with the process.
+fn upstream() -> String {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 1500];
+        while let Ok((size, from)) = socket.recv_from(&mut buffer) {
+            let query = Message::from_vec(&buffer[..size]).unwrap();
+            let asked = &query.queries[0];
+            let mut reply = Message::response(query.metadata.id, query.metadata.op_code);
+            reply.add_query(asked.clone());
+            if asked.query_type() == RecordType::A {
+                let edge = Name::from_ascii("edge.cdn.example.").unwrap();
+                reply.add_answer(Record::from_rdata(asked.name().clone(), 120, RData::CNAME(CNAME(edge.clone()))));
+                reply.add_answer(Record::from_rdata(edge, 120, RData::A(A::new(203, 0, 113, 9))));
+            }
+            socket.send_to(&reply.to_vec().unwrap(), from).unwrap();
+        }
+    });
+    address
+}
+
+/// A node's folder whose playbook of mirai allows a vendor.
+fn files() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = pratique(&["init", folder.path().to_str().unwrap()]);
+    assert!(made.status.success(), "{}", said(&made));
+    let playbook = folder.path().join("policies/playbooks/mirai.yaml");
+    let text = std::fs::read_to_string(&playbook).unwrap();
+    assert!(text.contains("\ngarden:\n"));
+    let entry = "\ngarden:\n  - {name: '*.vendor.example', ports: [443/tcp]}\n";
+    std::fs::write(&playbook, text.replace("\ngarden:\n", entry)).unwrap();
+    let config = folder.path().join("pratique.yaml");
+    let dns = format!(
+        "enforcer: dry-run\ndns: {{listen: ['127.0.0.1:5300'], portal_host: help.isp.example, portal4: 192.0.2.80, \
+         upstreams: ['{}']}}\n",
+        upstream()
+    );
+    std::fs::write(&config, dns).unwrap();
+    let config = config.to_str().unwrap().to_owned();
+    (folder, config)
+}
+
+#[test]
+fn a_listed_name_is_told_with_its_entry_chain_and_opening() {
+    let (_folder, config) = files();
+    let done = pratique(&["garden", "test", "Update.Vendor.example.", "--cause", "mirai", "--config", &config]);
+    assert_eq!(
+        said(&done),
+        "update.vendor.example, asked by a resident with mirai:\n  \
+         A     203.0.113.9, opened on 443/tcp for 3m (on the resident's allow-list, as *.vendor.example)\n        \
+         by way of update.vendor.example → edge.cdn.example\n  \
+         AAAA  an empty answer (on the resident's allow-list, as *.vendor.example)\n"
+    );
+    let told =
+        pratique(&["garden", "test", "update.vendor.example", "--cause", "mirai", "--json", "--config", &config]);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let answer = &told["answers"][0];
+    assert_eq!((&answer["gets"], &answer["seconds"]), (&"addresses".into(), &180.into()));
+    assert_eq!(answer["addresses"][0], "203.0.113.9");
+    assert_eq!(answer["ports"][0], "443/tcp");
+}
+
+#[test]
+fn a_name_that_another_cause_allows_is_told_so_and_a_misspelt_cause_too() {
+    let (_folder, config) = files();
+    let done = pratique(&["garden", "test", "update.vendor.example", "--type", "a", "--config", &config]);
+    assert_eq!(
+        said(&done),
+        "update.vendor.example, asked by any resident:\n  \
+         A     the portal, 192.0.2.80 (not on the resident's allow-list)\n\
+         The playbook of mirai would allow it, as *.vendor.example.\n"
+    );
+    let done = pratique(&["garden", "test", "x.example", "--cause", "miray", "--config", &config]);
+    assert!(said(&done).contains("that of `generic` holds; did you mean `mirai`?"), "{}", said(&done));
+}
+
+#[test]
+fn wrong_names_and_nodes_without_dns_are_refused_with_the_remedy() {
+    let (_folder, config) = files();
+    for (args, remedy) in [(["test", "b\u{fc}cher.example"], "xn--"), (["test", "a..example"], "no host name")] {
+        let done = pratique(&[&["garden"], &args[..], &["--config", &config]].concat());
+        assert!(done.status.code() == Some(2) && said(&done).contains(remedy), "{}", said(&done));
+    }
+    std::fs::write(&config, "enforcer: dry-run\n").unwrap();
+    let done = pratique(&["garden", "test", "www.example", "--config", &config]);
+    assert!(done.status.code() == Some(2) && said(&done).contains("has no section `dns`"), "{}", said(&done));
+}
+
+#[test]
+fn the_causes_of_a_case_come_from_the_daemon() {
+    let node = Node::start();
+    let case = node.infect(&[7])[0].to_string();
+    let config = node.path("pratique.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let dns = "dns: {listen: ['127.0.0.1:5300'], portal_host: help.isp.example, portal4: 192.0.2.80}\n";
+    std::fs::write(&config, format!("{text}{dns}")).unwrap();
+    let told = node.ok(&["garden", "test", "www.example", "--case", &case, "--config", config.to_str().unwrap()]);
+    for text in ["asked by a resident with mirai", "what its line would get in quarantine", "dns.upstreams is empty"] {
+        assert!(told.contains(text), "{text} is missing in {told}");
+    }
+}
