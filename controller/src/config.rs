@@ -185,6 +185,10 @@ impl Config {
             *own = base.join(&*own);
         }
         config.drop_dir = config.drop_dir.map(|d| base.join(d));
+        let tls = config.dns.as_mut().and_then(|dns| dns.tls.as_mut());
+        for file in tls.into_iter().flat_map(|tls| [&mut tls.certificate, &mut tls.key]) {
+            *file = base.join(&*file);
+        }
         Ok(config)
     }
 

@@ -5,6 +5,7 @@ use prometheus::core::Collector as _;
 
 use crate::handler::Resolver;
 use crate::threats::ListHealth;
+use crate::tls::CertificateHealth;
 
 /// Since the start, unless it says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Health {
     pub in_flight: u32,
     /// Threat lists.
     pub threat_lists: Vec<ListHealth>,
+    /// The certificate of encrypted DNS; none where that is off.
+    pub certificate: Option<CertificateHealth>,
 }
 
 impl Resolver {
@@ -38,6 +41,7 @@ impl Resolver {
             tcp_connections: u64::try_from(metrics.tcp_connections.get()).unwrap_or_default(),
             in_flight: self.0.settings.limits.in_flight.saturating_sub(free),
             threat_lists: self.0.threats.health(),
+            certificate: self.0.tls.as_ref().map(|tls| tls.health()),
         }
     }
 }

@@ -3,10 +3,12 @@
 //! * [`settings`]: what is configured, checked before anything starts
 //! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
+//! * `streams`: connections, over TCP and [`tls`] alike
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
 //! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
+//! * `reply`: padding of what leaves encrypted
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
 //! * [`threats`]: names that only an infected device asks for; counted, not kept
@@ -33,9 +35,12 @@ mod metrics;
 pub mod networks;
 pub mod question;
 mod rates;
+mod reply;
 mod serve;
 pub mod settings;
+mod streams;
 pub mod threats;
+pub mod tls;
 mod upstream;
 pub mod wall;
 mod wire;
@@ -43,7 +48,8 @@ mod wire;
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
 pub use health::Health;
-pub use serve::{BindError, Datagrams, bind};
+pub use serve::{BindError, Datagrams, Encrypted, bind, bind_encrypted};
 pub use settings::Settings;
 pub use threats::{ListHealth, ThreatQueries};
+pub use tls::{CertificateHealth, TlsSettings};
 pub use wall::{OpenError, WallOpener};

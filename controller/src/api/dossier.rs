@@ -451,6 +451,18 @@ pub struct DnsStatus {
     pub in_flight: u32,
     /// Threat lists.
     pub threat_lists: Vec<ThreatListStatus>,
+    /// The certificate of encrypted DNS; none where that is off.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
+}
+
+/// The certificate of encrypted DNS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Whole days until the one in force ends; none: none is in force.
+    pub days_left: Option<i64>,
+    /// What needs a look.
+    pub problems: Vec<String>,
 }
 
 /// One threat list.
@@ -479,6 +491,7 @@ impl From<pratique_dns::Health> for DnsStatus {
             tcp_connections: health.tcp_connections,
             in_flight: health.in_flight,
             threat_lists: health.threat_lists.into_iter().map(list).collect(),
+            certificate: health.certificate.map(|c| CertificateStatus { days_left: c.days_left, problems: c.problems }),
         }
     }
 }
