@@ -3,12 +3,12 @@
 //! * [`settings`]: what is configured, checked before anything starts
 //! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
-//! * `streams`: connections, over TCP and [`tls`] alike
+//! * `streams`: connections, over TCP and [`tls`] alike; `doh`: HTTP on some of them
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
 //! * `rates`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
-//! * `reply`: padding of what leaves encrypted
+//! * `reply`: padding and lifetime of what leaves encrypted
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
 //! * [`threats`]: names that only an infected device asks for; counted, not kept
@@ -26,6 +26,7 @@
 
 mod cache;
 pub mod captive;
+mod doh;
 pub mod explain;
 mod handler;
 mod health;

@@ -1,5 +1,5 @@
-//! What encrypted transports add to a reply that is finished already: its padding. Works on bytes, so that the reply stays
-//! what it is over every other transport. Used by `streams`.
+//! What encrypted transports need of a reply that is finished already: its padding, and how long it may be kept. Works on
+//! bytes, so that the reply stays what it is over every other transport. Used by `streams` and `doh`.
 
 use crate::wire::{HEADER, OPT_TYPE};
 
@@ -15,6 +15,7 @@ struct Record<'a> {
     /// Where its name starts.
     at: usize,
     kind: [u8; 2],
+    ttl: u32,
     data: &'a [u8],
 }
 
@@ -38,6 +39,12 @@ pub(crate) fn pad(query: &[u8], reply: &mut Vec<u8>) {
     }
 }
 
+/// Seconds the reply may be kept: its smallest TTL (RFC 8484 section 5.1); of a negative one that of its SOA, which is the
+/// record's TTL as well as its minimum in replies of ours. Zero where nothing says so.
+pub(crate) fn keeps(reply: &[u8]) -> u32 {
+    records(reply).filter(|record| record.kind != OPT_TYPE).map(|record| record.ttl).min().unwrap_or(0)
+}
+
 fn has_padding(mut options: &[u8]) -> bool {
     while let Some((&[c1, c2, l1, l2], rest)) = options.split_first_chunk::<4>() {
         if [c1, c2] == PADDING {
@@ -56,11 +63,11 @@ fn records(message: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let at = next.take()?;
         let fixed = after_name(message, at)?;
-        let &[k1, k2, _, _, _, _, _, _, l1, l2] = message.get(fixed..)?.first_chunk::<10>()?;
+        let &[k1, k2, _, _, t1, t2, t3, t4, l1, l2] = message.get(fixed..)?.first_chunk::<10>()?;
         let end = fixed + 10 + usize::from(u16::from_be_bytes([l1, l2]));
         let data = message.get(fixed + 10..end)?;
         next = Some(end);
-        Some(Record { at, kind: [k1, k2], data })
+        Some(Record { at, kind: [k1, k2], ttl: u32::from_be_bytes([t1, t2, t3, t4]), data })
     })
 }
 
@@ -79,8 +86,8 @@ fn after_name(message: &[u8], mut at: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use hickory_proto::op::{Edns, Message, OpCode, Query};
-    use hickory_proto::rr::rdata::A;
     use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
+    use hickory_proto::rr::rdata::{A, SOA};
     use hickory_proto::rr::{Name, RData, RecordType};
 
     use super::*;
@@ -167,6 +174,17 @@ mod tests {
     }
 
     #[test]
+    fn a_reply_is_kept_for_its_smallest_ttl_and_one_without_records_not_at_all() {
+        assert_eq!(keeps(&reply(&[300, 60, 120], true)), 60);
+        assert_eq!(keeps(&reply(&[], true)), 0);
+        let mut negative = Message::response(7, OpCode::Query);
+        negative.add_query(Query::query(name(), RecordType::A));
+        let soa = RData::SOA(SOA::new(name(), Name::root(), 1, 10, 10, 10, 10));
+        negative.add_authority(hickory_proto::rr::Record::from_rdata(name(), 10, soa));
+        assert_eq!(keeps(&negative.to_vec().unwrap()), 10);
+    }
+
+    #[test]
     fn broken_bytes_harm_nobody() {
         let whole = reply(&[60, 60], true);
         for length in 0..whole.len() {
@@ -175,6 +193,7 @@ mod tests {
             pad(&changed.clone(), &mut changed);
             pad(&query(Some(0)), &mut changed);
             pad(&query(Some(0)), &mut cut);
+            keeps(&cut);
         }
     }
 }

@@ -79,6 +79,7 @@ pub fn bind(addresses: &[SocketAddr], workers: u32) -> Result<(Datagrams, Vec<Tc
 #[derive(Debug, Default)]
 pub struct Encrypted {
     dot: Vec<TcpListener>,
+    doh: Vec<TcpListener>,
 }
 
 impl Encrypted {
@@ -88,6 +89,14 @@ impl Encrypted {
     /// When the kernel does not say.
     pub fn dot_addresses(&self) -> io::Result<Vec<SocketAddr>> {
         self.dot.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// The same of DoH.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn doh_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.doh.iter().map(TcpListener::local_addr).collect()
     }
 }
 
@@ -102,7 +111,7 @@ pub fn bind_encrypted(settings: &TlsSettings) -> Result<Encrypted, BindError> {
         });
         each.collect::<Result<Vec<_>, _>>()
     };
-    Ok(Encrypted { dot: bound(&settings.listen_dot)? })
+    Ok(Encrypted { dot: bound(&settings.listen_dot)?, doh: bound(&settings.listen_doh)? })
 }
 
 impl Resolver {
@@ -110,8 +119,10 @@ impl Resolver {
     pub async fn serve_encrypted(&self, sockets: Encrypted, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let mut loops = JoinSet::new();
-        for listener in sockets.dot {
-            loops.spawn(self.clone().serve_streams(listener, Speech::Dot, stopped.clone()));
+        let dot = sockets.dot.into_iter().map(|listener| (listener, Speech::Dot));
+        let doh = sockets.doh.into_iter().map(|listener| (listener, Speech::Doh));
+        for (listener, speech) in dot.chain(doh) {
+            loops.spawn(self.clone().serve_streams(listener, speech, stopped.clone()));
         }
         drop(stopped);
         shutdown.await;

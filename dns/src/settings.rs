@@ -73,7 +73,7 @@ pub struct Settings {
     /// policy's `threat_queries` says whether that counts. Read again within half a minute of a change. Default none.
     #[serde(default)]
     pub threat_lists: Vec<ListSettings>,
-    /// Encrypted DNS (DoT), for clients that were told to ask this resolver no other way. Default none: it needs a
+    /// Encrypted DNS (DoT, DoH), for clients that were told to ask this resolver no other way. Default none: it needs a
     /// certificate.
     #[serde(default)]
     pub tls: Option<TlsSettings>,
@@ -98,7 +98,7 @@ pub struct Limits {
     /// REFUSED answers per second to everybody who is not a resident, together; more is dropped silently, so that
     /// spoofed queries make no storm. Default 100.
     pub stranger_answers_per_second: u32,
-    /// TCP connections, DoT among them, all clients together; further ones are closed at once. Default 1024: with
+    /// TCP connections, DoT and DoH among them, all clients together; further ones are closed at once. Default 1024: with
     /// TLS, whose buffers are the largest part, at most about 100 MB. One in eight may belong to clients that are not
     /// residents.
     pub tcp_connections: u32,

@@ -1,5 +1,5 @@
 //! Connections: accepted within the caps, and questions answered on them one after the other. DNS over TCP and over TLS is
-//! the same here. Started by `serve`, answers from the `handler`.
+//! the same here; `doh` speaks HTTP. Started by `serve`, answers from the `handler`.
 //!
 //! All kinds share one set of places (`limits`), so that nobody gets more by mixing them. A TLS handshake happens on a place
 //! already held, and its line pays for it as for questions: to refuse it costs nothing, to compute it does.
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::doh;
 use crate::handler::{Resolver, Step};
 use crate::limits::{Connection, Full};
 use crate::reply;
@@ -25,7 +26,7 @@ const AFTER_ERROR: Duration = Duration::from_millis(20);
 /// A client that does not take its reply within this is gone.
 const WRITE_TIME: Duration = Duration::from_secs(5);
 /// A connection that asks all the time is closed after this many questions; it may come again. Keeps places moving.
-const QUESTIONS_PER_CONNECTION: u32 = 1_000;
+pub(crate) const QUESTIONS_PER_CONNECTION: u32 = 1_000;
 /// What a TLS handshake costs, in questions. An ECDSA signature takes about as long as five answers, an RSA one more; with
 /// the default rates a line has forty at once and then ten a second, enough for a home of devices that all come back.
 const HANDSHAKE_COST: u32 = 5;
@@ -37,6 +38,8 @@ pub(crate) enum Speech {
     Tcp,
     /// DNS over TLS (RFC 7858).
     Dot,
+    /// DNS over HTTPS (RFC 8484).
+    Doh,
 }
 
 impl Resolver {
@@ -83,23 +86,28 @@ impl Resolver {
         mut stopped: watch::Receiver<()>,
     ) {
         self.0.metrics.tcp_connections.inc();
-        match speech {
-            Speech::Tcp => self.frames(stream, from, Padding::Never, &mut stopped).await,
-            Speech::Dot => {
-                let Some(tls) = self.tls_for(from) else { return self.ended(place) };
-                let secured = tokio::select! {
-                    _ = stopped.changed() => None,
-                    secured = tls.dot(stream) => secured,
-                };
-                if let Some(stream) = secured {
-                    self.frames(stream, from, Padding::WhenAsked, &mut stopped).await;
+        // Replies are whole when they are written: waiting for more would only delay them. A socket that refuses is about to
+        // fail anyway.
+        stream.set_nodelay(true).ok();
+        if speech == Speech::Tcp {
+            self.frames(stream, from, Padding::Never, &mut stopped).await;
+        } else if let Some(tls) = self.tls_for(from) {
+            let handshake = async {
+                match speech {
+                    Speech::Doh => tls.doh(stream).await,
+                    _ => tls.dot(stream).await,
                 }
+            };
+            let secured = tokio::select! {
+                _ = stopped.changed() => None,
+                secured = handshake => secured,
+            };
+            match secured {
+                Some(stream) if speech == Speech::Doh => doh::talk(&self, stream, from, &mut stopped).await,
+                Some(stream) => self.frames(stream, from, Padding::WhenAsked, &mut stopped).await,
+                None => {}
             }
         }
-        self.ended(place);
-    }
-
-    fn ended(&self, place: Connection) {
         self.0.metrics.tcp_connections.dec();
         drop(place);
     }

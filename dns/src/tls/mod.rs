@@ -1,4 +1,4 @@
-//! TLS below DoT (RFC 7858): settings, handshakes, certificates. Between the accept loop of `streams` and
+//! TLS below DoT (RFC 7858) and DoH (RFC 8484): settings, handshakes, certificates. Between the accept loop of `streams` and
 //! what is spoken inside. So that a client that was told to reach this resolver over TLS alone lands in the garden, too.
 //!
 //! * `certificate`: the pair of files in force, read again when they change
@@ -37,12 +37,18 @@ pub struct TlsSettings {
     /// Where to listen for DNS over TLS, normally port 853 of the addresses in `listen`. Default none.
     #[serde(default)]
     pub listen_dot: Vec<SocketAddr>,
+    /// Where to listen for DNS over HTTPS, normally port 443 of the same addresses. Default none.
+    #[serde(default)]
+    pub listen_doh: Vec<SocketAddr>,
     /// The certificate with its chain, PEM. It names what clients were given: the resolver's host name, and its addresses
     /// if they are given those. An ECDSA one costs a thirtieth of an RSA one per handshake. A changed file is in force
     /// within half a minute, connections stay open.
     pub certificate: PathBuf,
     /// The certificate's private key, PEM. Nobody else's to read.
     pub key: PathBuf,
+    /// The path DoH is asked at. Default `/dns-query`, which clients take where they are told no other.
+    #[serde(default = "doh_path")]
+    pub doh_path: String,
     /// A TLS handshake is over within this, 100ms to 30s. Default 5s: two round trips and a lost packet, on any line.
     #[serde(default = "handshake")]
     pub handshake: Span,
@@ -51,16 +57,23 @@ pub struct TlsSettings {
 impl TlsSettings {
     /// The defaults around the two files; listens nowhere yet.
     pub fn new(certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
-        Self { listen_dot: Vec::new(), certificate: certificate.into(), key: key.into(), handshake: handshake() }
+        Self {
+            listen_dot: Vec::new(),
+            listen_doh: Vec::new(),
+            certificate: certificate.into(),
+            key: key.into(),
+            doh_path: doh_path(),
+            handshake: handshake(),
+        }
     }
 
     /// What is wrong with the values, each with its key and the remedy. `plain` are the addresses for DNS without TLS.
     pub(crate) fn problems(&self, plain: &[SocketAddr]) -> Vec<String> {
         let mut found = Vec::new();
-        if self.listen_dot.is_empty() {
-            found.push("tls listens nowhere: name addresses in tls.listen_dot, or remove tls".into());
+        if self.listen_dot.is_empty() && self.listen_doh.is_empty() {
+            found.push("tls listens nowhere: name addresses in tls.listen_dot or tls.listen_doh, or remove tls".into());
         }
-        let keys = [("tls.listen_dot", &self.listen_dot)];
+        let keys = [("tls.listen_dot", &self.listen_dot), ("tls.listen_doh", &self.listen_doh)];
         let mut taken = plain.to_vec();
         for (key, address) in keys.into_iter().flat_map(|(key, all)| all.iter().map(move |address| (key, *address))) {
             if address.ip().is_unspecified() {
@@ -77,6 +90,13 @@ impl TlsSettings {
                 found.push(format!("{key} is empty: name a PEM file"));
             }
         }
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
+        if !self.doh_path.starts_with('/') || self.doh_path.len() > 128 || !self.doh_path.chars().all(plain) {
+            found.push(format!(
+                "tls.doh_path is `{}`: write a path like /dns-query, at most 128 letters, digits and `/-_.~`",
+                self.doh_path.escape_default()
+            ));
+        }
         let (low, high) = (Span::from_millis(100), Span::from_secs(30));
         if self.handshake < low || self.handshake > high {
             found.push(format!("tls.handshake is {}: choose {low} to {high}", self.handshake));
@@ -90,6 +110,7 @@ pub(crate) struct Tls {
     pub(crate) settings: TlsSettings,
     certificate: Arc<Certificate>,
     dot: Arc<ServerConfig>,
+    doh: Arc<ServerConfig>,
     handshakes: IntCounterVec,
 }
 
@@ -118,8 +139,8 @@ impl Tls {
             config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
             Ok::<_, rustls::Error>(Arc::new(config))
         };
-        let dot = speaking(&[b"dot"])?;
-        Ok(Self { settings: settings.clone(), certificate, dot, handshakes })
+        let (dot, doh) = (speaking(&[b"dot"])?, speaking(&[b"h2", b"http/1.1"])?);
+        Ok(Self { settings: settings.clone(), certificate, dot, doh, handshakes })
     }
 
     /// Looks at the files; reads them when they have changed, or `anew` in any case. Not for an async thread.
@@ -135,6 +156,11 @@ impl Tls {
     /// The handshake of DoT.
     pub(crate) async fn dot<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Option<TlsStream<S>> {
         self.handshake(&self.dot, stream).await
+    }
+
+    /// The handshake of DoH.
+    pub(crate) async fn doh<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Option<TlsStream<S>> {
+        self.handshake(&self.doh, stream).await
     }
 
     async fn handshake<S>(&self, config: &Arc<ServerConfig>, stream: S) -> Option<TlsStream<S>>
@@ -166,6 +192,9 @@ impl Tls {
     }
 }
 
+fn doh_path() -> String {
+    "/dns-query".into()
+}
 fn handshake() -> Span {
     Span::from_secs(5)
 }
@@ -178,17 +207,19 @@ mod tests {
     fn every_wrong_value_is_named_with_its_remedy() {
         let plain: Vec<SocketAddr> = vec!["192.0.2.53:53".parse().unwrap()];
         let mut wrong = TlsSettings::new("", "");
+        wrong.doh_path = "dns query".into();
         wrong.handshake = Span::ZERO;
         let found = wrong.problems(&plain).join("\n");
-        for key in ["listens nowhere", "tls.certificate", "tls.key", "tls.handshake"] {
+        for key in ["listens nowhere", "tls.certificate", "tls.key", "tls.doh_path", "tls.handshake"] {
             assert!(found.contains(key), "{key} is not in:\n{found}");
         }
         let mut twice = TlsSettings::new("cert.pem", "key.pem");
         twice.listen_dot = vec![plain[0], "[::]:853".parse().unwrap()];
-        twice.listen_dot.extend(["192.0.2.53:853".parse::<SocketAddr>().unwrap(); 2]);
+        twice.listen_doh = vec!["192.0.2.53:443".parse().unwrap(), "192.0.2.53:443".parse().unwrap()];
         let found = twice.problems(&plain);
         assert_eq!(found.len(), 3, "{found:?}");
         twice.listen_dot = vec!["192.0.2.53:853".parse().unwrap()];
+        twice.listen_doh.pop();
         assert_eq!(twice.problems(&plain), Vec::<String>::new());
     }
 
@@ -196,7 +227,7 @@ mod tests {
     fn unknown_keys_are_refused_and_two_files_and_an_address_are_enough() {
         let text = r#"{"certificate":"c","key":"k","listen_dot":["192.0.2.53:853"]}"#;
         let read: TlsSettings = serde_json::from_str(text).unwrap();
-        assert_eq!(read.handshake, Span::from_secs(5));
+        assert_eq!((read.doh_path.as_str(), read.handshake), ("/dns-query", Span::from_secs(5)));
         assert!(serde_json::from_str::<TlsSettings>(r#"{"certificate":"c","key":"k","cipher":1}"#).is_err());
     }
 }

@@ -92,9 +92,14 @@ pub struct Upstream {
 
 impl Upstream {
     pub async fn start(story: Story, script: Arc<Script>) -> Self {
-        let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let (udp, tcp) = loop {
+            // The port is chosen for UDP; somebody may hold the same one for TCP.
+            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+                break (Arc::new(udp), tcp);
+            }
+        };
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
         let gate = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS >> 1));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let answer = {
@@ -164,6 +169,8 @@ pub struct Lab {
     pub server: SocketAddr,
     /// Where DoT is spoken, if the settings have it.
     pub dot: Option<SocketAddr>,
+    /// Where DoH is spoken.
+    pub doh: Option<SocketAddr>,
     pub story: Story,
     pub registry: Registry,
     pub stop: Option<oneshot::Sender<()>>,
@@ -208,6 +215,7 @@ impl Lab {
         let server = udp.addresses().unwrap()[0];
         let encrypted = tls.map_or_else(Encrypted::default, |tls| bind_encrypted(&tls).unwrap());
         let dot = encrypted.dot_addresses().unwrap().first().copied();
+        let doh = encrypted.doh_addresses().unwrap().first().copied();
         resolver.refresh_certificate(NOW, false);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = resolver.clone();
@@ -223,7 +231,7 @@ impl Lab {
                 }
             );
         });
-        Self { resolver, view, wall, upstream, server, dot, story, registry, stop: Some(stop), served }
+        Self { resolver, view, wall, upstream, server, dot, doh, story, registry, stop: Some(stop), served }
     }
 
     /// A client's socket that hears only the resolver.

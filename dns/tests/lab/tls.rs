@@ -81,6 +81,7 @@ impl Certificates {
 pub async fn tcp_from(client: &str, server: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(client.parse().unwrap(), 0)).unwrap();
+    socket.set_nodelay(true).unwrap();
     socket.connect(server).await.unwrap()
 }
 
