@@ -16,8 +16,8 @@
 //! * `metrics`: what is counted; `health`: the same for the NOC's eyes
 //!
 //! The crate reads a [`GardenView`](pratique_core::view::GardenView) and knows nothing of the controller. It writes no
-//! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
-//! `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
+//! names and no addresses to any log. hickory's crates and h2 log names in places, so a daemon should filter the
+//! targets `h2`, `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
 //!
 //! Answers carry no signatures: a client that validates DNSSEC itself rejects captive answers, as it should, and signed
 //! allow-listed names as well; the RFC 8908 API is its way to the portal.

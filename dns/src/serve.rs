@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use crate::handler::{Resolver, Step};
 use crate::hot::{Front, Slow};
 use crate::streams::Speech;
-use crate::tls::TlsSettings;
+use crate::tls::{self, TlsSettings};
 use crate::wire::Transport;
 
 /// What a burst may fill while the loop is busy; the kernel takes less where `rmem_max` says so.
@@ -119,8 +119,8 @@ impl Resolver {
     pub async fn serve_encrypted(&self, sockets: Encrypted, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let mut loops = JoinSet::new();
-        let dot = sockets.dot.into_iter().map(|listener| (listener, Speech::Dot));
-        let doh = sockets.doh.into_iter().map(|listener| (listener, Speech::Doh));
+        let dot = sockets.dot.into_iter().map(|listener| (listener, Speech::Secured(tls::Protocol::Dot)));
+        let doh = sockets.doh.into_iter().map(|listener| (listener, Speech::Secured(tls::Protocol::Doh)));
         for (listener, speech) in dot.chain(doh) {
             loops.spawn(self.clone().serve_streams(listener, speech, stopped.clone()));
         }
@@ -147,7 +147,7 @@ impl Resolver {
             }
         };
         for listener in tcp {
-            loops.spawn(self.clone().serve_streams(listener, Speech::Tcp, stopped.clone()));
+            loops.spawn(self.clone().serve_streams(listener, Speech::Plain, stopped.clone()));
         }
         drop(stopped);
         shutdown.await;

@@ -98,9 +98,8 @@ pub struct Limits {
     /// REFUSED answers per second to everybody who is not a resident, together; more is dropped silently, so that
     /// spoofed queries make no storm. Default 100.
     pub stranger_answers_per_second: u32,
-    /// TCP connections, DoT and DoH among them, all clients together; further ones are closed at once. Default 1024: with
-    /// TLS, whose buffers are the largest part, at most about 100 MB. One in eight may belong to clients that are not
-    /// residents.
+    /// TCP connections, DoT and DoH among them, all clients together; further ones are closed at once. Default 1024;
+    /// with TLS and HTTP/2 each holds some tens of kilobytes. One in eight may belong to clients that are not residents.
     pub tcp_connections: u32,
     /// TCP connections of one client (IPv4 address or IPv6 /64). Default 8.
     pub tcp_per_client: u32,

@@ -13,12 +13,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use tokio_rustls::server::TlsStream;
 
 use crate::doh;
 use crate::handler::{Resolver, Step};
 use crate::limits::{Connection, Full};
 use crate::reply;
-use crate::tls::Tls;
+use crate::tls::Protocol;
 use crate::wire::{MAX_QUERY, Transport};
 
 /// Pause after a failed accept (out of file descriptors), so that it is not a busy loop.
@@ -27,19 +28,17 @@ const AFTER_ERROR: Duration = Duration::from_millis(20);
 const WRITE_TIME: Duration = Duration::from_secs(5);
 /// A connection that asks all the time is closed after this many questions; it may come again. Keeps places moving.
 pub(crate) const QUESTIONS_PER_CONNECTION: u32 = 1_000;
-/// What a TLS handshake costs, in questions. An ECDSA signature takes about as long as five answers, an RSA one more; with
-/// the default rates a line has forty at once and then ten a second, enough for a home of devices that all come back.
+/// What a TLS handshake costs, in questions. It takes the time of many more; but with the default rates a line has forty at
+/// once and then ten a second, which a home of devices that all come back needs, and which bounds what one line costs.
 const HANDSHAKE_COST: u32 = 5;
 
 /// What is spoken on the connections of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Speech {
     /// DNS over TCP (RFC 7766).
-    Tcp,
-    /// DNS over TLS (RFC 7858).
-    Dot,
-    /// DNS over HTTPS (RFC 8484).
-    Doh,
+    Plain,
+    /// Within TLS.
+    Secured(Protocol),
 }
 
 impl Resolver {
@@ -89,32 +88,37 @@ impl Resolver {
         // Replies are whole when they are written: waiting for more would only delay them. A socket that refuses is about to
         // fail anyway.
         stream.set_nodelay(true).ok();
-        if speech == Speech::Tcp {
-            self.frames(stream, from, Padding::Never, &mut stopped).await;
-        } else if let Some(tls) = self.tls_for(from) {
-            let handshake = async {
-                match speech {
-                    Speech::Doh => tls.doh(stream).await,
-                    _ => tls.dot(stream).await,
+        match speech {
+            Speech::Plain => self.frames(stream, from, Padding::Never, &mut stopped).await,
+            Speech::Secured(protocol) => {
+                if let Some(stream) = self.secured(stream, from, protocol, &mut stopped).await {
+                    match protocol {
+                        Protocol::Dot => self.frames(stream, from, Padding::WhenAsked, &mut stopped).await,
+                        Protocol::Doh => doh::talk(&self, stream, from, &mut stopped).await,
+                    }
                 }
-            };
-            let secured = tokio::select! {
-                _ = stopped.changed() => None,
-                secured = handshake => secured,
-            };
-            match secured {
-                Some(stream) if speech == Speech::Doh => doh::talk(&self, stream, from, &mut stopped).await,
-                Some(stream) => self.frames(stream, from, Padding::WhenAsked, &mut stopped).await,
-                None => {}
             }
         }
         self.0.metrics.tcp_connections.dec();
         drop(place);
     }
 
-    /// None when the line has had its handshakes.
-    fn tls_for(&self, from: IpAddr) -> Option<&Tls> {
-        (0..HANDSHAKE_COST).all(|_| self.admits(from)).then_some(self.0.tls.as_ref()).flatten()
+    /// None when the line has had its handshakes, or this one fails.
+    async fn secured(
+        &self,
+        stream: TcpStream,
+        from: IpAddr,
+        protocol: Protocol,
+        stopped: &mut watch::Receiver<()>,
+    ) -> Option<TlsStream<TcpStream>> {
+        let tls = self.0.tls.as_ref()?;
+        if !(0..HANDSHAKE_COST).all(|_| self.admits(from)) {
+            return None;
+        }
+        tokio::select! {
+            _ = stopped.changed() => None,
+            secured = tls.handshake(protocol, stream) => secured,
+        }
     }
 
     async fn frames<S>(&self, mut stream: S, from: IpAddr, padding: Padding, stopped: &mut watch::Receiver<()>)

@@ -41,7 +41,7 @@ pub struct TlsSettings {
     #[serde(default)]
     pub listen_doh: Vec<SocketAddr>,
     /// The certificate with its chain, PEM. It names what clients were given: the resolver's host name, and its addresses
-    /// if they are given those. An ECDSA one costs a thirtieth of an RSA one per handshake. A changed file is in force
+    /// if they are given those. An ECDSA one costs a fraction of an RSA one per handshake. A changed file is in force
     /// within half a minute, connections stay open.
     pub certificate: PathBuf,
     /// The certificate's private key, PEM. Nobody else's to read.
@@ -105,6 +105,15 @@ impl TlsSettings {
     }
 }
 
+/// What is spoken within TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// RFC 7858.
+    Dot,
+    /// RFC 8484.
+    Doh,
+}
+
 /// The serving half: one per resolver.
 pub(crate) struct Tls {
     pub(crate) settings: TlsSettings,
@@ -153,17 +162,8 @@ impl Tls {
         self.certificate.health()
     }
 
-    /// The handshake of DoT.
-    pub(crate) async fn dot<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Option<TlsStream<S>> {
-        self.handshake(&self.dot, stream).await
-    }
-
-    /// The handshake of DoH.
-    pub(crate) async fn doh<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S) -> Option<TlsStream<S>> {
-        self.handshake(&self.doh, stream).await
-    }
-
-    async fn handshake<S>(&self, config: &Arc<ServerConfig>, stream: S) -> Option<TlsStream<S>>
+    /// The handshake. None when it fails, for whatever reason.
+    pub(crate) async fn handshake<S>(&self, protocol: Protocol, stream: S) -> Option<TlsStream<S>>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -172,6 +172,10 @@ impl Tls {
             count("no-certificate");
             return None;
         }
+        let config = match protocol {
+            Protocol::Dot => &self.dot,
+            Protocol::Doh => &self.doh,
+        };
         let handshake = TlsAcceptor::from(Arc::clone(config))
             .accept_with(stream, |connection| connection.set_buffer_limit(Some(SEND_BUFFER)));
         // Clients break off all the time, scanners send anything: a number is enough.
