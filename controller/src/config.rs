@@ -187,6 +187,13 @@ impl Config {
         config.drop_dir = config.drop_dir.map(|d| base.join(d));
         if let Some(dns) = &mut config.dns {
             dns.upstream_roots = base.join(&dns.upstream_roots);
+            for list in &mut dns.threat_lists {
+                list.file = base.join(&list.file);
+            }
+        }
+        let tls = config.dns.as_mut().and_then(|dns| dns.tls.as_mut());
+        for file in tls.into_iter().flat_map(|tls| [&mut tls.certificate, &mut tls.key]) {
+            *file = base.join(&*file);
         }
         Ok(config)
     }
@@ -228,6 +235,7 @@ impl Config {
                     .into(),
             );
         }
+        found.extend(self.walled_off_resolver());
         if !(100..=3_600_000).contains(&self.drop_look_ms) {
             found.push("drop_look_ms must lie between 100 (a tenth of a second) and 3600000 (an hour)".into());
         }
@@ -239,6 +247,25 @@ impl Config {
             found.push("portal.listen is empty: name addresses, or remove the whole section".into());
         }
         found
+    }
+}
+
+impl Config {
+    /// Ports of encrypted DNS on this node's resolver that this node's wall keeps shut.
+    fn walled_off_resolver(&self) -> Option<String> {
+        let tls = self.dns.as_ref().filter(|_| self.enforcer == EnforcerKind::Nft)?.tls.as_ref()?;
+        let wall = &self.wall;
+        let at_wall = |a: &&SocketAddr| match a {
+            SocketAddr::V4(a) => wall.dns4.is_some_and(|dns| dns.ip() == a.ip()),
+            SocketAddr::V6(a) => wall.dns6.is_some_and(|dns| dns.ip() == a.ip()),
+        };
+        let mut all = tls.listen_dot.iter().chain(&tls.listen_doh).filter(at_wall);
+        let shut = all.find(|a| !wall.dns_tls_ports.contains(&a.port()))?;
+        Some(format!(
+            "wall.dns_tls_ports lacks {}, where dns.tls listens at {}: residents could not reach it; add the port",
+            shut.port(),
+            shut.ip()
+        ))
     }
 }
 
@@ -325,6 +352,21 @@ mod tests {
         for key in all.lines().filter_map(|l| l.trim_start().split_once(':')).map(|(k, _)| k) {
             assert!(EXAMPLE.contains(&format!("{key}:")), "config.example.yaml says nothing of `{key}`");
         }
+    }
+
+    #[test]
+    fn encrypted_dns_that_the_wall_keeps_shut_is_named() {
+        let said = |ports: &str, enforcer: &str| {
+            let text = format!(
+                "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, dns4: '192.0.2.53:53', dns_tls_ports: {ports}}}\n\
+                 dns: {{portal_host: help.isp.example, portal4: 192.0.2.80, tls: {{certificate: c, key: k, listen_dot: \
+                 ['192.0.2.53:853'], listen_doh: ['192.0.2.53:443', '127.0.0.1:8443']}}}}\n"
+            );
+            parse(&text).unwrap().problems().join("\n")
+        };
+        assert!(said("[853]", "nft").starts_with("wall.dns_tls_ports lacks 443"));
+        assert_eq!(said("[853, 443]", "nft"), "");
+        assert_eq!(said("[]", "dry-run"), "");
     }
 
     #[test]

@@ -144,7 +144,6 @@ impl EngineMeters {
 /// When one of the two variables says something unknown.
 pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
     use std::io::IsTerminal as _;
-    use tracing_subscriber::EnvFilter;
     let format = match std::env::var("PRATIQUE_LOG_FORMAT").as_deref() {
         Err(_) | Ok("") => configured,
         Ok("text") => LogFormat::Text,
@@ -152,7 +151,7 @@ pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
         Ok(other) => anyhow::bail!("PRATIQUE_LOG_FORMAT is `{other}`: write `text` or `json`"),
     };
     let levels = std::env::var("PRATIQUE_LOG").ok().filter(|l| !l.is_empty()).unwrap_or_else(|| "info".into());
-    let filter = EnvFilter::try_new(&levels)
+    let filter = log_filter(&levels)
         .map_err(|e| anyhow::anyhow!("PRATIQUE_LOG is `{levels}`: {e}; write for example `info,pratique=debug`"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // An error here only says that a log runs already, which is what was asked for.
@@ -161,6 +160,18 @@ pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     Ok(())
+}
+
+/// These say what names residents ask for, at some levels: the resolver's HTTP/2 and its upstreams. Whatever levels are asked
+/// for, there is no browsing log.
+const SILENT: [&str; 4] = ["h2", "hickory_net", "hickory_proto", "hickory_resolver"];
+
+fn log_filter(levels: &str) -> anyhow::Result<tracing_subscriber::EnvFilter> {
+    let mut filter = tracing_subscriber::EnvFilter::try_new(levels)?;
+    for target in SILENT {
+        filter = filter.add_directive(format!("{target}=off").parse()?);
+    }
+    Ok(filter)
 }
 
 #[cfg(test)]
@@ -176,6 +187,15 @@ mod tests {
             ["pratique_cases{state=\"quarantined\"} 3", "pratique_cases{state=\"proposed\"} 0", "pratique_halted 0"]
         {
             assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn no_level_makes_a_browsing_log() {
+        let filter = log_filter("trace,h2=trace,hickory_proto=debug").unwrap().to_string();
+        for target in SILENT {
+            let said: Vec<_> = filter.split(',').filter(|d| d.starts_with(target)).collect();
+            assert_eq!(said, [format!("{target}=off")], "{filter}");
         }
     }
 

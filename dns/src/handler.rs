@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use pratique_core::time::Timestamp;
 use pratique_core::view::{GardenView, Resident};
 use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,6 +26,7 @@ use crate::rates::Rates;
 use crate::settings::Settings;
 use crate::strangers::Forwarded;
 use crate::threats::{ThreatQueries, Threats};
+use crate::tls::{Tls, TlsError};
 use crate::upstream::{RootsError, Upstream};
 use crate::wall::WallOpener;
 use crate::wire::{self, Body, Code, Ede, Incoming, Rejected, Reply, Request, Transport};
@@ -48,6 +50,9 @@ pub enum SetupError {
     /// Upstreams are to be asked over TLS, and nobody can be trusted.
     #[error("dns settings: {0}")]
     Roots(#[from] RootsError),
+    /// TLS could not be set up.
+    #[error("dns tls: {0}")]
+    Tls(String),
 }
 
 pub(crate) struct Inner {
@@ -63,6 +68,8 @@ pub(crate) struct Inner {
     pub(crate) rates: Rates,
     pub(crate) view: Arc<GardenView>,
     pub(crate) threats: Threats,
+    /// None: no encrypted DNS.
+    pub(crate) tls: Option<Tls>,
     /// The names of all threat lists, for readers at line rate.
     pub(crate) threat_table: Arc<ArcSwap<Listed>>,
     pub(crate) wall: Arc<dyn WallOpener>,
@@ -121,6 +128,10 @@ impl Resolver {
             return Err(SetupError::Settings(problems));
         }
         let limits = &settings.limits;
+        let tls = settings.tls.as_ref().map(|tls| Tls::new(tls, registry)).transpose().map_err(|e| match e {
+            TlsError::Metrics(error) => SetupError::Metrics(error),
+            TlsError::Tls(error) => SetupError::Tls(error.to_string()),
+        })?;
         Ok(Self(Arc::new(Inner {
             garden: Garden {
                 portal_host: settings.portal_host.clone(),
@@ -133,6 +144,7 @@ impl Resolver {
             in_flight: Arc::new(Semaphore::new(usize::try_from(limits.in_flight).unwrap_or(usize::MAX >> 3))),
             view,
             wall,
+            tls,
             threats: Threats::new(&settings.threat_lists),
             threat_table: Arc::new(ArcSwap::from_pointee(Listed::of_names(std::iter::empty()))),
             lines: Arc::new(Lines::new(limits)),
@@ -153,6 +165,14 @@ impl Resolver {
         }
     }
 
+    /// Looks at the certificate of encrypted DNS: reads a changed one, `anew` in any case, and sees how long it has left. Call
+    /// it before serving and now and then, on a thread that may wait. Open connections stay.
+    pub fn refresh_certificate(&self, now: Timestamp, anew: bool) {
+        if let Some(tls) = &self.0.tls {
+            tls.refresh(now, anew);
+        }
+    }
+
     /// Which cases have asked for names on threat lists since this was last called.
     pub fn take_threat_queries(&self) -> Vec<ThreatQueries> {
         self.0.threats.take(Instant::now())
@@ -161,6 +181,13 @@ impl Resolver {
     /// Whether somebody in quarantine is behind this address.
     pub(crate) fn is_resident(&self, client: IpAddr) -> bool {
         self.0.view.resident(client).is_some()
+    }
+
+    /// Takes one question from this client's allowance, for work that comes before its question; false when it has none
+    /// left.
+    pub(crate) fn admits(&self, client: IpAddr) -> bool {
+        let client = client.to_canonical();
+        self.admit(self.0.view.resident(client).as_deref(), client, Instant::now())
     }
 
     /// Everything that needs no waiting.

@@ -5,6 +5,7 @@ use prometheus::core::Collector as _;
 
 use crate::handler::Resolver;
 use crate::threats::ListHealth;
+use crate::tls::CertificateHealth;
 
 /// Since the start, unless it says otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct Health {
     pub shielded: u64,
     /// Threat lists.
     pub threat_lists: Vec<ListHealth>,
+    /// The certificate of encrypted DNS; none where that is off.
+    pub certificate: Option<CertificateHealth>,
 }
 
 impl Resolver {
@@ -41,6 +44,7 @@ impl Resolver {
             in_flight: self.0.settings.limits.in_flight.saturating_sub(free),
             shielded: u64::try_from(metrics.shielded.get()).unwrap_or_default(),
             threat_lists: self.0.threats.health(),
+            certificate: self.0.tls.as_ref().map(|tls| tls.health()),
         }
     }
 }

@@ -4,10 +4,12 @@
 //! * `hot`: nearly everything: batches of datagrams, plainly captive questions answered in place, the rest handed on
 //! * `serve`: sockets; what `hot` left and TCP frames in, replies out from the address they were asked at
 //! * `cookie`: the cookies of RFC 7873
+//! * `streams`: connections, over TCP and [`tls`] alike; `doh`: HTTP on some of them
 //! * `wire`: bytes to a request and back; hickory's types end here
 //! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
 //! * `rates`, `strangers`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
+//! * `reply`: padding and lifetime of what leaves encrypted
 //! * `upstream`, `cache`, [`networks`]: allow-listed names truly resolved, and what of that may be used
 //! * [`wall`]: the hole that must be open before the real address leaves
 //! * [`threats`]: names that only an infected device asks for; counted, not kept
@@ -18,8 +20,8 @@
 //! * `metrics`: what is counted; `health`: the same for the NOC's eyes
 //!
 //! The crate reads a [`GardenView`](pratique_core::view::GardenView) and knows nothing of the controller. It writes no
-//! names and no addresses to any log. hickory's crates log names in places, so a daemon should filter the targets
-//! `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
+//! names and no addresses to any log. hickory's crates and h2 log names in places, so a daemon should filter the
+//! targets `h2`, `hickory_proto`, `hickory_net` and `hickory_resolver` out of its logs.
 //!
 //! Captive answers carry no signatures: a client that validates DNSSEC itself rejects them, as it should; the RFC 8908 API
 //! is its way to the portal. Allow-listed names keep theirs. Nothing is validated here.
@@ -30,6 +32,7 @@ mod allowed;
 mod cache;
 pub mod captive;
 mod cookie;
+mod doh;
 pub mod endpoint;
 pub mod explain;
 mod forward;
@@ -42,10 +45,13 @@ pub mod networks;
 mod passed;
 pub mod question;
 mod rates;
+mod reply;
 mod serve;
 pub mod settings;
 mod strangers;
+mod streams;
 pub mod threats;
+pub mod tls;
 mod upstream;
 pub mod wall;
 mod wire;
@@ -54,8 +60,9 @@ pub use endpoint::Endpoint;
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
 pub use health::Health;
-pub use serve::{BindError, Datagrams, bind};
+pub use serve::{BindError, Datagrams, Encrypted, bind, bind_encrypted};
 pub use settings::Settings;
 pub use threats::{ListHealth, ThreatQueries};
+pub use tls::{CertificateHealth, TlsSettings};
 pub use upstream::RootsError;
 pub use wall::{OpenError, WallOpener};

@@ -1,4 +1,4 @@
-//! Sockets: datagrams and frames in, replies out. The thin half.
+//! Sockets: bound, served until the stop, drained. The thin half; what comes over connections is `streams`' business.
 //!
 //! Receive loops of our own rather than hickory-server's: that one spawns a task for every datagram and every accepted
 //! connection with no cap on either (0.26.3, `server/mod.rs`, `handle_udp` and `handle_tcp`), so one infected line could
@@ -13,26 +13,19 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::handler::{Resolver, Step};
 use crate::hot::{Front, Slow};
-use crate::limits::{Connection, Full};
-use crate::wire::{MAX_QUERY, Transport};
+use crate::streams::Speech;
+use crate::tls::{self, TlsSettings};
+use crate::wire::Transport;
 
-/// Pause after a socket error, so that a broken socket is not a busy loop.
-const AFTER_ERROR: Duration = Duration::from_millis(20);
-/// A client that does not take its reply within this is gone.
-const WRITE_TIME: Duration = Duration::from_secs(5);
-/// A connection that asks all the time is closed after this many questions; it may come again. Keeps places moving.
-const QUESTIONS_PER_CONNECTION: u32 = 1_000;
 /// What a burst may fill while the loop is busy; the kernel takes less where `rmem_max` says so.
 const RECEIVE_BUFFER: usize = 4 << 20;
 /// Connections waiting to be accepted.
@@ -47,7 +40,7 @@ const BACKLOG: i32 = 256;
 pub struct BindError {
     /// Where.
     pub address: SocketAddr,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp` or `tls`.
     pub transport: &'static str,
     /// What the kernel said.
     pub source: io::Error,
@@ -84,7 +77,61 @@ pub fn bind(addresses: &[SocketAddr], workers: u32) -> Result<(Datagrams, Vec<Tc
     Ok((Datagrams(udp), tcp))
 }
 
+/// Bound sockets for encrypted DNS.
+#[derive(Debug, Default)]
+pub struct Encrypted {
+    dot: Vec<TcpListener>,
+    doh: Vec<TcpListener>,
+}
+
+impl Encrypted {
+    /// The addresses of DoT, in the order they were given in; with their ports, where port 0 was asked for.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn dot_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.dot.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// The same of DoH.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn doh_addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.doh.iter().map(TcpListener::local_addr).collect()
+    }
+}
+
+/// Binds the sockets for encrypted DNS.
+///
+/// # Errors
+/// At the first address that cannot be bound; nothing stays bound then.
+pub fn bind_encrypted(settings: &TlsSettings) -> Result<Encrypted, BindError> {
+    let bound = |addresses: &[SocketAddr]| {
+        let each = addresses.iter().map(|address| {
+            bind_tcp(*address).map_err(|source| BindError { address: *address, transport: "tls", source })
+        });
+        each.collect::<Result<Vec<_>, _>>()
+    };
+    Ok(Encrypted { dot: bound(&settings.listen_dot)?, doh: bound(&settings.listen_doh)? })
+}
+
 impl Resolver {
+    /// Serves encrypted DNS until `shutdown` is done, then finishes what is under way. Runs beside [`Self::serve`].
+    pub async fn serve_encrypted(&self, sockets: Encrypted, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = watch::channel(());
+        let mut loops = JoinSet::new();
+        let dot = sockets.dot.into_iter().map(|listener| (listener, Speech::Secured(tls::Protocol::Dot)));
+        let doh = sockets.doh.into_iter().map(|listener| (listener, Speech::Secured(tls::Protocol::Doh)));
+        for (listener, speech) in dot.chain(doh) {
+            loops.spawn(self.clone().serve_streams(listener, speech, stopped.clone()));
+        }
+        drop(stopped);
+        shutdown.await;
+        drop(stop);
+        while loops.join_next().await.is_some() {}
+    }
+
     /// Serves until `shutdown` is done, then finishes what is under way, for no longer than one question may take.
     pub async fn serve(&self, udp: Datagrams, tcp: Vec<TcpListener>, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
@@ -102,7 +149,7 @@ impl Resolver {
             }
         };
         for listener in tcp {
-            loops.spawn(self.clone().serve_tcp(listener, stopped.clone()));
+            loops.spawn(self.clone().serve_streams(listener, Speech::Plain, stopped.clone()));
         }
         drop(stopped);
         shutdown.await;
@@ -153,93 +200,6 @@ impl Resolver {
             self.capped("send");
         }
     }
-
-    async fn serve_tcp(self, listener: TcpListener, mut stopped: watch::Receiver<()>) {
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                _ = stopped.changed() => break,
-                _ = connections.join_next(), if !connections.is_empty() => continue,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((stream, from)) => {
-                    let stranger = !self.is_resident(from.ip());
-                    match self.0.connections.keep(from.ip(), stranger) {
-                        Ok(place) => {
-                            let task = self.clone().connection(stream, from.ip(), place, stopped.clone());
-                            connections.spawn(task);
-                        }
-                        // Dropping the stream closes it.
-                        Err(full) => self.capped(match full {
-                            Full::Total => "tcp",
-                            Full::Strangers => "tcp-strangers",
-                            Full::Client => "tcp-client",
-                        }),
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "dns tcp accept");
-                    tokio::time::sleep(AFTER_ERROR).await;
-                }
-            }
-        }
-        while connections.join_next().await.is_some() {}
-    }
-
-    async fn connection(
-        self,
-        mut stream: TcpStream,
-        from: IpAddr,
-        place: Connection,
-        mut stopped: watch::Receiver<()>,
-    ) {
-        self.0.metrics.tcp_connections.inc();
-        let idle = self.0.settings.limits.tcp_idle.to_std();
-        // One question at a time: a client that sends a thousand at once waits for itself, and costs one place.
-        for _ in 0..QUESTIONS_PER_CONNECTION {
-            // The time covers the whole question, so that one byte now and then does not keep a place.
-            let frame = tokio::select! {
-                _ = stopped.changed() => break,
-                frame = timeout(idle, read_frame(&mut stream)) => frame,
-            };
-            let Ok(Ok(frame)) = frame else { break };
-            let reply = match self.first(&frame, from, Transport::Tcp) {
-                // Nothing that is met with silence is worth a connection.
-                Step::Silence => break,
-                Step::Reply(reply) => reply,
-                Step::Later(later) => match self.finish(&later).await {
-                    Some(reply) => reply,
-                    None => break,
-                },
-            };
-            if !matches!(timeout(WRITE_TIME, write_frame(&mut stream, &reply)).await, Ok(Ok(()))) {
-                break;
-            }
-        }
-        self.0.metrics.tcp_connections.dec();
-        drop(place);
-    }
-}
-
-/// RFC 1035 section 4.2.2: two bytes of length. A longer question than is read at all ends the connection.
-async fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let size = usize::from(stream.read_u16().await?);
-    if size > MAX_QUERY {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let mut frame = vec![0; size];
-    stream.read_exact(&mut frame).await?;
-    Ok(frame)
-}
-
-async fn write_frame(stream: &mut TcpStream, reply: &[u8]) -> io::Result<()> {
-    let size = u16::try_from(reply.len()).map_err(|_| io::ErrorKind::InvalidData)?;
-    // One write, so that length and reply share a packet.
-    let mut frame = Vec::with_capacity(reply.len() + 2);
-    frame.extend_from_slice(&size.to_be_bytes());
-    frame.extend_from_slice(reply);
-    stream.write_all(&frame).await
 }
 
 /// A source that no reply can reach is spoofed.

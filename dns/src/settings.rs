@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 
 use crate::endpoint::Endpoint;
 use crate::threats::ListSettings;
+use crate::tls::TlsSettings;
 
 /// The longest time a resident may remember the portal's address: it must see the real one soon after release.
 const MAX_CAPTIVE_TTL: Span = Span::from_secs(10);
@@ -105,6 +106,10 @@ pub struct Settings {
     /// policy's `threat_queries` says whether that counts. Read again within half a minute of a change. Default none.
     #[serde(default)]
     pub threat_lists: Vec<ListSettings>,
+    /// Encrypted DNS (DoT, DoH), for clients that were told to ask this resolver no other way. Default none: it needs a
+    /// certificate.
+    #[serde(default)]
+    pub tls: Option<TlsSettings>,
     /// How much is too much.
     #[serde(default)]
     pub limits: Limits,
@@ -148,8 +153,8 @@ pub struct Limits {
     /// REFUSED answers per second to everybody who is neither resident nor forwarded, together; more is dropped silently, so that
     /// spoofed queries make no storm. Default 100.
     pub stranger_answers_per_second: u32,
-    /// TCP connections, all clients together; further ones are closed at once. Default 1024. One in eight may belong to
-    /// clients that are not residents.
+    /// TCP connections, DoT and DoH among them, all clients together; further ones are closed at once. Default 1024;
+    /// with TLS and HTTP/2 each holds some tens of kilobytes. One in eight may belong to clients that are not residents.
     pub tcp_connections: u32,
     /// TCP connections of one client (IPv4 address or IPv6 /64). Default 8.
     pub tcp_per_client: u32,
@@ -215,6 +220,7 @@ impl Settings {
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
             threat_lists: Vec::new(),
+            tls: None,
             limits: Limits::default(),
         }
     }
@@ -262,6 +268,7 @@ impl Settings {
             }
         }
         found.extend(crate::threats::problems(&self.threat_lists));
+        found.extend(self.tls.iter().flat_map(|tls| tls.problems(&self.listen)));
         if self.upstreams.len() > 8 {
             found.push(format!("upstreams has {} entries: at most 8 can be asked in time", self.upstreams.len()));
         }

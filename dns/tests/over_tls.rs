@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use hickory_proto::op::{Message, Query, ResponseCode};
 use hickory_proto::rr::RecordType;
-use lab::tls::TlsUpstream;
+use lab::tls_upstream::TlsUpstream;
 use lab::*;
 use pratique_core::time::Span;
 use pratique_dns::{Resolver, Settings};

@@ -122,6 +122,7 @@ impl Town {
             portal6: Some("2001:db8:ffff::80".parse().unwrap()),
             dns4: Some("192.0.2.80:5300".parse().unwrap()),
             dns6: Some("[2001:db8:ffff::80]:5300".parse().unwrap()),
+            dns_tls_ports: vec![853],
             http_port: 8080,
             scanner: plans().map(|p| p.scanner).into(),
             access_interfaces: vec!["home0".into(), "home1".into()],
@@ -435,12 +436,13 @@ fn on_this_machine_a_resident_reaches_portal_and_resolver_and_nothing_else() {
         town.jail();
         for p in plans() {
             let bind = |port| town.gateway.run(|| TcpListener::bind(SocketAddr::new(p.portal, port)).unwrap()).unwrap();
-            let (portal, console) = (bind(8080), bind(9090));
+            let (portal, console, dot) = (bind(8080), bind(9090), bind(853));
             console.set_nonblocking(true).unwrap();
             let serve = std::thread::spawn(move || {
                 for _ in 0..2 {
                     portal.accept().unwrap().0.write_all(b"PORTAL").unwrap();
                 }
+                dot.accept().unwrap().0.write_all(b"DOT").unwrap();
             });
             let get = |to: IpAddr, port| {
                 town.home
@@ -454,6 +456,8 @@ fn on_this_machine_a_resident_reaches_portal_and_resolver_and_nothing_else() {
             };
             assert_eq!(get(p.far, 80), Ok("PORTAL".into()), "any HTTP is led to the portal");
             assert_eq!(get(p.portal, 80), Ok("PORTAL".into()));
+            assert_eq!(get(p.portal, 853), Ok("DOT".into()), "encrypted DNS of the resolver itself");
+            assert_eq!(get(p.far, 853), Err(ErrorKind::ConnectionRefused), "and of nobody else");
             assert_eq!(get(p.far, 443), Err(ErrorKind::ConnectionRefused), "HTTPS is refused at once");
             assert_eq!(get(p.portal, 9090), Err(ErrorKind::ConnectionRefused), "the console is not for residents");
             serve.join().unwrap();

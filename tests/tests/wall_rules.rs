@@ -21,6 +21,7 @@ fn full() -> WallConfig {
         portal6: Some("2001:db8:ffff::80".parse().unwrap()),
         dns4: Some("192.0.2.53:53".parse().unwrap()),
         dns6: Some("[2001:db8:ffff::53]:5353".parse().unwrap()),
+        dns_tls_ports: vec![853, 443],
         http_port: 8080,
         https_port: 8443,
         scanner: vec!["192.0.2.9".parse().unwrap(), "2001:db8:ffff::9".parse().unwrap()],

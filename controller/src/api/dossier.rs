@@ -453,6 +453,18 @@ pub struct DnsStatus {
     pub shielded: u64,
     /// Threat lists.
     pub threat_lists: Vec<ThreatListStatus>,
+    /// The certificate of encrypted DNS; none where that is off.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
+}
+
+/// The certificate of encrypted DNS.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateStatus {
+    /// Whole days until the one in force ends; none: none is in force.
+    pub days_left: Option<i64>,
+    /// What needs a look.
+    pub problems: Vec<String>,
 }
 
 /// One threat list.
@@ -482,6 +494,7 @@ impl From<pratique_dns::Health> for DnsStatus {
             in_flight: health.in_flight,
             shielded: health.shielded,
             threat_lists: health.threat_lists.into_iter().map(list).collect(),
+            certificate: health.certificate.map(|c| CertificateStatus { days_left: c.days_left, problems: c.problems }),
         }
     }
 }

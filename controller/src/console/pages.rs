@@ -126,6 +126,8 @@ pub fn troubles(status: &Status) -> Vec<String> {
     for list in status.dns.iter().flat_map(|dns| &dns.threat_lists) {
         found.extend(list.problem.clone().map(|problem| format!("Captive DNS, {problem}.")));
     }
+    let certificate = status.dns.iter().filter_map(|dns| dns.certificate.as_ref());
+    found.extend(certificate.flat_map(|c| &c.problems).map(|problem| format!("Captive DNS, {problem}.")));
     if status.conflicts > 0 {
         found.push(format!("Addresses claimed by two sessions: {}. Nobody is enforced there.", status.conflicts));
     }

@@ -6,8 +6,10 @@
 //! * [`follow`]: what the engine's commits lead to
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
 //! * [`pages`]: the portal's buttons; [`inbox`]: report files and session lists
+//! * [`threats`] and [`certificate`]: the captive resolver's files
 //! * [`emergency`]: `release --all` with everything else down
 
+mod certificate;
 pub mod emergency;
 mod follow;
 mod inbox;
@@ -62,7 +64,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// The name of the database in the data directory.
 pub(crate) const DATABASE: &str = "pratique.db";
 
-/// Runs until SIGTERM or SIGINT. SIGHUP reads the policies again.
+/// Runs until SIGTERM or SIGINT. SIGHUP reads the policies again, and the resolver's certificate.
 ///
 /// # Errors
 /// What kept it from starting, with the remedy; or that this node had to stop writing.
@@ -90,7 +92,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("api.listen: cannot listen on {}; is pratique running already?", config.api.listen))?;
     let dns_sockets = match &config.dns {
-        Some(dns) => Some(pratique_dns::bind(&dns.listen, dns.workers)?),
+        Some(dns) => {
+            let encrypted = dns.tls.as_ref().map(pratique_dns::bind_encrypted).transpose()?;
+            Some((pratique_dns::bind(&dns.listen, dns.workers)?, encrypted))
+        }
         None => None,
     };
     let mut portal_sockets = Vec::new();
@@ -146,8 +151,12 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Some(settings) => {
             let opener = Arc::new(Opener(walls.clone()));
             let resolver = pratique_dns::Resolver::new(settings, Arc::clone(&view), opener, metrics.registry())?;
-            let lists = resolver.clone();
-            tokio::task::spawn_blocking(move || lists.refresh_threats()).await?;
+            let (files, now) = (resolver.clone(), clock.now());
+            let read = move || {
+                files.refresh_threats();
+                files.refresh_certificate(now, false);
+            };
+            tokio::task::spawn_blocking(read).await?;
             Some(resolver)
         }
         None => None,
@@ -181,8 +190,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.spawn(expire_held(Arc::clone(&office), stopping.clone()));
     tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
 
-    if let (Some(resolver), Some((udp, tcp))) = (resolver, dns_sockets) {
+    if let (Some(resolver), Some(((udp, tcp), encrypted))) = (resolver, dns_sockets) {
         tasks.spawn(threats::watch(resolver.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
+        if let Some(encrypted) = encrypted {
+            tasks.spawn(certificate::watch(resolver.clone(), Arc::clone(&clock), stopping.clone()));
+            let (resolver, stopping) = (resolver.clone(), stopping.clone());
+            tasks.spawn(async move { resolver.serve_encrypted(encrypted, stopped(stopping)).await });
+        }
         let stopping = stopping.clone();
         tasks.spawn(async move { resolver.serve(udp, tcp, stopped(stopping)).await });
     }
@@ -207,7 +221,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
 
-    let ended = wait_for_end(&config, &inbox, &handle, &walls, &mut fenced_seen).await;
+    let ended = wait_for_end(&config, &inbox, &handle, &walls, &clock, &mut fenced_seen).await;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     info!("stopping; the wall stays as it is");
     stop.send_replace(true);
@@ -228,12 +242,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-/// Waits for a signal to stop, and reads the policies again on SIGHUP.
+/// Waits for a signal to stop, and reads policies and certificate again on SIGHUP.
 async fn wait_for_end(
     config: &Config,
     inbox: &Inbox,
     handle: &EngineHandle,
     walls: &Walls,
+    clock: &Arc<dyn Clock>,
     fenced: &mut watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -246,7 +261,12 @@ async fn wait_for_end(
             _ = fenced.wait_for(|f| *f) => {
                 bail!("another node writes to this log: this one stops; its wall stays as it is");
             }
-            _ = hangup.recv() => reload(config, inbox, handle, walls).await,
+            _ = hangup.recv() => {
+                reload(config, inbox, handle, walls).await;
+                if let Some(resolver) = &inbox.office().dns {
+                    certificate::look(resolver, clock.now(), true).await;
+                }
+            }
         }
     }
 }

@@ -25,6 +25,10 @@ pub struct WallConfig {
     pub dns4: Option<SocketAddrV4>,
     /// IPv6 address and port of the captive resolver, for example `[2001:db8::53]:53`.
     pub dns6: Option<SocketAddrV6>,
+    /// Further TCP ports at the addresses of `dns4` and `dns6` that residents may reach: those the captive resolver speaks DNS
+    /// over TLS (853) and over HTTPS (443) on. Nothing is steered there: a client that wants another resolver over TLS would
+    /// see through it, and is refused. Default none.
+    pub dns_tls_ports: Vec<u16>,
     /// Port on which the portal speaks HTTP; residents' TCP 80 is led there. Default 80.
     pub http_port: u16,
     /// Port on which the portal speaks HTTPS, for the captive-portal API; TCP 443 at the portal's own address is led there.
@@ -54,6 +58,7 @@ impl Default for WallConfig {
             portal6: None,
             dns4: None,
             dns6: None,
+            dns_tls_ports: Vec::new(),
             http_port: 80,
             https_port: 443,
             scanner: Vec::new(),
@@ -101,6 +106,25 @@ impl WallConfig {
                 found.push(format!("wall.{key}: port 0; 53 is usual"));
             }
         }
+        if self.dns_tls_ports.contains(&0) {
+            found.push("wall.dns_tls_ports: 0 is no port; 853 and 443 are usual".into());
+        }
+        if !self.dns_tls_ports.is_empty() && self.dns4.is_none() && self.dns6.is_none() {
+            found
+                .push("wall.dns_tls_ports: ports of which resolver? Name its address in wall.dns4 or wall.dns6".into());
+        }
+        let shared = |dns: Option<IpAddr>, portal| dns.is_some() && dns == portal;
+        if self.dns_tls_ports.contains(&443)
+            && self.https_port != 443
+            && (shared(self.dns4.map(|a| (*a.ip()).into()), self.portal4.map(IpAddr::V4))
+                || shared(self.dns6.map(|a| (*a.ip()).into()), self.portal6.map(IpAddr::V6)))
+        {
+            found.push(format!(
+                "wall.dns_tls_ports: 443 at the portal's address is led to https_port {}; give the resolver an address or a \
+                 port of its own",
+                self.https_port
+            ));
+        }
         if self.zone == 0 {
             found.push("wall.zone: 0 is everybody's zone; choose another number, 77 by default".into());
         }
@@ -135,6 +159,7 @@ mod tests {
             table: "a b".into(),
             portal4: Some(Ipv4Addr::LOCALHOST),
             dns6: Some("[::]:0".parse().unwrap()),
+            dns_tls_ports: vec![0],
             http_port: 0,
             zone: 0,
             attempts_size: 0,
@@ -143,11 +168,31 @@ mod tests {
             ..WallConfig::default()
         };
         let found = bad.problems().join("\n");
-        for key in
-            ["table", "portal4", "dns6", "http_port", "zone", "attempts_size", "access_interfaces", "garden_networks"]
-        {
+        for key in [
+            "table",
+            "portal4",
+            "dns6",
+            "dns_tls_ports",
+            "http_port",
+            "zone",
+            "attempts_size",
+            "access_interfaces",
+            "garden_networks",
+        ] {
             assert!(found.contains(&format!("wall.{key}")), "{key} in {found}");
         }
+    }
+
+    #[test]
+    fn ports_of_a_resolver_need_one_and_do_not_share_443_with_a_portal_led_elsewhere() {
+        let said = |config: WallConfig| config.problems().join("\n");
+        let ports = WallConfig { dns_tls_ports: vec![853, 443], https_port: 8443, ..WallConfig::default() };
+        assert!(said(ports.clone()).contains("which resolver"));
+        let (dns4, portal4) = ("192.0.2.80:53".parse().ok(), "192.0.2.80".parse().ok());
+        let shared = WallConfig { dns4, portal4, ..ports.clone() };
+        assert!(said(shared.clone()).contains("led to https_port 8443"));
+        assert_eq!(said(WallConfig { https_port: 443, ..shared }), "");
+        assert_eq!(said(WallConfig { dns4, portal4: "192.0.2.81".parse().ok(), ..ports }), "");
     }
 
     #[test]

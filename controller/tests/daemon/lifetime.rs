@@ -27,6 +27,26 @@ fn a_broken_policy_leaves_the_old_one_in_force_and_status_says_why() {
 }
 
 #[test]
+fn encrypted_dns_starts_without_a_certificate_and_has_one_as_soon_as_it_is_told() {
+    let dns = "dns: {portal_host: help.isp.example, portal4: 192.0.2.80, listen: ['127.0.0.1:0'], workers: 1, \
+               tls: {listen_dot: ['127.0.0.1:0'], certificate: chain.pem, key: key.pem}}\napi:";
+    let mut node = Node::start();
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.ended(), Some(0));
+    node.edit("pratique.yaml", "api:", dns);
+    node.run();
+    let health = |node: &Node| node.get("/status")["dns"]["certificate"].clone();
+    let problem = health(&node)["problems"][0].as_str().unwrap_or_default().to_owned();
+    let there = node.path("chain.pem").display().to_string();
+    assert!(problem.contains(&there) && problem.contains("none is in force"), "{problem}");
+    let made = rcgen::generate_simple_self_signed(["resolver.isp.example".to_owned()]).unwrap();
+    node.file("chain.pem", &made.cert.pem());
+    node.file("key.pem", &made.signing_key.serialize_pem());
+    node.signal(Signal::SIGHUP);
+    until("the certificate is in force", || health(&node)["days_left"].is_number());
+}
+
+#[test]
 fn cases_and_enforcement_are_the_same_after_a_stop_and_after_a_crash() {
     let mut node = Node::start();
     let cases = node.infect(&[1, 2]);

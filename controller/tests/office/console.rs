@@ -167,6 +167,7 @@ fn everything_else_has_its_page() {
         "67.1 MB",
         "1,204,331 portal, 804 nodata",
         "Captive DNS, threat list c2: /lists/c2 is a web page.",
+        "Captive DNS, certificate /etc/dns.pem ends in 9 days: renew it.",
         "41,200 names in force",
         "in step",
     ] {

@@ -430,6 +430,10 @@ impl Office for Memory {
                     names: 41_200,
                     problem: Some("threat list c2: /lists/c2 is a web page".into()),
                 }],
+                certificate: Some(CertificateStatus {
+                    days_left: Some(9),
+                    problems: vec!["certificate /etc/dns.pem ends in 9 days: renew it".into()],
+                }),
                 ..DnsStatus::default()
             }),
             feeds: vec![

@@ -4,12 +4,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a lab that cannot be built fails its test")]
 
 pub mod tls;
+pub mod tls_upstream;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
+use hickory_proto::rr::rdata::opt::EdnsOption;
 use hickory_proto::rr::rdata::{A, AAAA, CNAME, NULL};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use pratique_core::allow::AllowList;
@@ -17,13 +19,13 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::playbook::{AllowName, PortSpec};
 use pratique_core::sighting::Transport;
-use pratique_core::time::Span;
+use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{GardenView, Resident};
-use pratique_dns::{OpenError, Resolver, Settings, WallOpener, bind};
+use pratique_dns::{Encrypted, OpenError, Resolver, Settings, WallOpener, bind, bind_encrypted};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// Nothing here takes so long; a test that hangs ends.
@@ -32,6 +34,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub const ANNA: &str = "127.0.0.2";
 pub const BERT: &str = "127.0.0.3";
 pub const STRANGER: &str = "127.0.0.9";
+/// When certificates are looked at.
+pub const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 /// What happened, in order, across wall and upstream.
 pub type Story = Arc<Mutex<Vec<String>>>;
@@ -99,9 +103,14 @@ pub struct Upstream {
 
 impl Upstream {
     pub async fn start(story: Story, script: Arc<Script>) -> Self {
-        let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let (udp, tcp) = loop {
+            // The port is chosen for UDP; somebody may hold the same one for TCP.
+            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            if let Ok(tcp) = TcpListener::bind(udp.local_addr().unwrap()).await {
+                break (Arc::new(udp), tcp);
+            }
+        };
         let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
         let upstream = Self::at(address);
         let answering = Answering { upstream: upstream.clone(), script, story };
         let over_udp = answering.clone();
@@ -185,6 +194,10 @@ pub struct Lab {
     pub wall: Arc<Wall>,
     pub upstream: Upstream,
     pub server: SocketAddr,
+    /// Where DoT is spoken, if the settings have it.
+    pub dot: Option<SocketAddr>,
+    /// Where DoH is spoken.
+    pub doh: Option<SocketAddr>,
     pub story: Story,
     pub registry: Registry,
     pub stop: Option<oneshot::Sender<()>>,
@@ -221,6 +234,7 @@ impl Lab {
             story: story.clone(),
         });
         let registry = Registry::new();
+        let tls = settings.tls.clone();
         let resolver = Resolver::new(settings, view.clone(), wall.clone(), &registry).unwrap();
         let (udp, tcp) = loop {
             // The port is chosen for UDP; somebody may hold the same one for TCP.
@@ -231,12 +245,25 @@ impl Lab {
             }
         };
         let server = udp.addresses().unwrap()[0];
-        let (stop, stopped) = oneshot::channel();
+        let encrypted = tls.map_or_else(Encrypted::default, |tls| bind_encrypted(&tls).unwrap());
+        let dot = encrypted.dot_addresses().unwrap().first().copied();
+        let doh = encrypted.doh_addresses().unwrap().first().copied();
+        resolver.refresh_certificate(NOW, false);
+        let (stop, stopped) = oneshot::channel::<()>();
         let serving = resolver.clone();
         let served = tokio::spawn(async move {
-            serving.serve(udp, tcp, async { drop(stopped.await) }).await;
+            let (stopping, stop) = watch::channel(());
+            let seen = |mut stop: watch::Receiver<()>| async move { drop(stop.changed().await) };
+            tokio::join!(
+                serving.serve(udp, tcp, seen(stop.clone())),
+                serving.serve_encrypted(encrypted, seen(stop)),
+                async {
+                    drop(stopped.await);
+                    drop(stopping);
+                }
+            );
         });
-        Self { resolver, view, wall, upstream, server, story, registry, stop: Some(stop), served }
+        Self { resolver, view, wall, upstream, server, dot, doh, story, registry, stop: Some(stop), served }
     }
 
     /// A client's socket that hears only the resolver.
@@ -247,9 +274,7 @@ impl Lab {
     }
 
     pub async fn tcp(&self, client: &str) -> TcpStream {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(client.parse().unwrap(), 0)).unwrap();
-        socket.connect(self.server).await.unwrap()
+        tls::tcp_from(client, self.server).await
     }
 
     /// Asks once over UDP; checks what holds of every reply.
@@ -265,13 +290,25 @@ impl Lab {
     }
 
     pub async fn ask_tcp(&self, client: &str, query: &[u8]) -> Message {
+        Message::from_vec(&self.over_tcp(client, query).await).unwrap()
+    }
+
+    /// The reply's bytes.
+    pub async fn over_tcp(&self, client: &str, query: &[u8]) -> Vec<u8> {
         let mut stream = self.tcp(client).await;
         send_frame(&mut stream, query).await;
-        Message::from_vec(&receive_frame(&mut stream).await.unwrap()).unwrap()
+        receive_frame(&mut stream).await.unwrap()
     }
 
     pub fn opened(&self) -> Vec<Opened> {
         self.wall.opened.lock().unwrap().clone()
+    }
+
+    /// A counter or gauge as /metrics shows it; zero if it does not.
+    pub fn counted(&self, series: &str) -> u64 {
+        let metrics = self.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.map_or(0, |value| value.parse().unwrap())
     }
 
     /// What /metrics would say.
@@ -283,10 +320,7 @@ impl Lab {
 
     /// How often a cap held.
     pub fn capped(&self, cap: &str) -> u64 {
-        let start = format!("pratique_dns_capped_total{{cap=\"{cap}\"}} ");
-        let metrics = self.metrics();
-        let value = metrics.lines().find_map(|line| line.strip_prefix(&start));
-        value.map_or(0, |value| value.parse().unwrap())
+        self.counted(&format!("pratique_dns_capped_total{{cap=\"{cap}\"}}"))
     }
 
     /// Waits until the story or the numbers show it.
@@ -354,6 +388,14 @@ pub fn signature(owner: &Name, ttl: u32, covers: RecordType) -> Record {
     let data = [&u16::from(covers).to_be_bytes()[..], b"\x08\x03\0\0\x02\x58signed by nobody"].concat();
     let (code, rdata) = (RecordType::RRSIG, NULL::with(data));
     Record::from_rdata(owner.clone(), ttl, RData::Unknown { code, rdata })
+}
+
+/// The same with a padding option of so many bytes.
+pub fn padded_question(text: &str, kind: RecordType, zeros: usize) -> Vec<u8> {
+    let mut message = Message::from_vec(&question(text, kind)).unwrap();
+    let padding = EdnsOption::Unknown(12, vec![0; zeros]);
+    message.edns.as_mut().unwrap().options_mut().insert(padding);
+    message.to_vec().unwrap()
 }
 
 pub fn chaos(text: &str) -> Vec<u8> {
@@ -433,8 +475,9 @@ pub async fn receive_any(socket: &UdpSocket, query: &[u8]) -> (Message, usize) {
     (message, size)
 }
 
-pub async fn send_frame(stream: &mut TcpStream, query: &[u8]) {
+pub async fn send_frame(stream: &mut (impl AsyncWrite + Unpin), query: &[u8]) {
     stream.write_all(&frame(query)).await.unwrap();
+    stream.flush().await.unwrap();
 }
 
 pub fn frame(query: &[u8]) -> Vec<u8> {
@@ -442,7 +485,7 @@ pub fn frame(query: &[u8]) -> Vec<u8> {
 }
 
 /// None: the other side closed.
-pub async fn receive_frame(stream: &mut TcpStream) -> Option<Vec<u8>> {
+pub async fn receive_frame(stream: &mut (impl AsyncRead + Unpin)) -> Option<Vec<u8>> {
     let whole = async {
         let size = stream.read_u16().await.ok()?;
         let mut frame = vec![0; size.into()];

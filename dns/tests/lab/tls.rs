@@ -1,69 +1,105 @@
-//! An upstream that is asked over TLS, with an authority of its own.
+//! Certificates made for one test, and clients that trust no others.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pratique_dns::{Endpoint, Settings};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::{ServerConfig, crypto};
-use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
+use hickory_proto::op::Message;
+use hickory_proto::rr::rdata::opt::EdnsCode;
+use pratique_dns::TlsSettings;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::pki_types::{IpAddr, ServerName};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-use super::{Answering, Lab, Script, Story, Upstream};
+use super::PATIENCE;
 
-/// The upstream, and the file that says whom to trust.
-pub struct TlsUpstream {
-    pub upstream: Upstream,
-    pub endpoint: Endpoint,
-    pub roots: PathBuf,
-    pub story: Story,
-    _folder: TempDir,
+/// Its own authority, and the folder with the resolver's files.
+pub struct Certificates {
+    folder: tempfile::TempDir,
+    authority: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
 }
 
-impl TlsUpstream {
-    /// With a certificate for `name`; asked as `tls://…#dns.example`.
-    pub async fn start(name: &str, script: Arc<Script>) -> Self {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+impl Certificates {
+    /// With a pair issued.
+    pub fn new() -> Self {
+        let mut parameters = CertificateParams::new(Vec::<String>::new()).unwrap();
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let roots = folder.path().join("roots.pem");
-        std::fs::write(&roots, authority.pem()).unwrap();
-
-        let server = ServerConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()));
-        let server = server.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
-        let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-        let acceptor =
-            TlsAcceptor::from(Arc::new(server.with_single_cert(vec![certificate.der().clone()], key).unwrap()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let (upstream, story) = (Upstream::at(address), Story::default());
-        let answering = Answering { upstream: upstream.clone(), script, story: story.clone() };
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (acceptor, answering) = (acceptor.clone(), answering.clone());
-                tokio::spawn(async move {
-                    if let Ok(stream) = acceptor.accept(stream).await {
-                        answering.serve(stream).await;
-                    }
-                });
-            }
-        });
-        let endpoint = Endpoint::Tls { address, name: "dns.example".into() };
-        Self { upstream, endpoint, roots, story, _folder: folder }
+        let authority = parameters.self_signed(&key).unwrap();
+        let new = Self { folder: tempfile::tempdir().unwrap(), authority, issuer: Issuer::new(parameters, key) };
+        new.issue();
+        new
     }
 
-    /// A lab that asks it.
-    pub async fn lab(&self, change: impl FnOnce(&mut Settings)) -> Lab {
-        let mut settings = Settings::new("portal.isp.example", "192.0.2.80".parse().ok(), None);
-        settings.upstreams = vec![self.endpoint.clone()];
-        settings.upstream_roots = self.roots.clone();
-        change(&mut settings);
-        Lab::around(self.upstream.clone(), settings, self.story.clone()).await
+    /// A new pair for 127.0.0.1 in the place of the former; returns the certificate.
+    pub fn issue(&self) -> Vec<u8> {
+        let key = KeyPair::generate().unwrap();
+        let certificate =
+            CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        self.write("chain.pem", &certificate.pem());
+        self.write("key.pem", &key.serialize_pem());
+        certificate.der().to_vec()
     }
+
+    pub fn write(&self, name: &str, text: &str) {
+        let new = self.path("new");
+        std::fs::write(&new, text).unwrap();
+        std::fs::rename(new, self.path(name)).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Listens on loopback, on whatever port is free.
+    pub fn settings(&self) -> TlsSettings {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let mut settings = TlsSettings::new(self.path("chain.pem"), self.path("key.pem"));
+        settings.listen_dot = vec![any];
+        settings
+    }
+
+    /// A client's side.
+    pub fn client(&self, alpn: &[&str], versions: &[&'static SupportedProtocolVersion]) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = alpn.iter().map(|p| p.as_bytes().to_vec()).collect();
+        Arc::new(config)
+    }
+}
+
+pub async fn tcp_from(client: &str, server: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(client.parse().unwrap(), 0)).unwrap();
+    socket.set_nodelay(true).unwrap();
+    socket.connect(server).await.unwrap()
+}
+
+/// The server's name is an address, so none is sent (RFC 6066).
+pub async fn secured(
+    config: Arc<ClientConfig>,
+    client: &str,
+    server: SocketAddr,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let stream = tcp_from(client, server).await;
+    let name = ServerName::IpAddress(IpAddr::try_from("127.0.0.1").unwrap());
+    let handshake = TlsConnector::from(config).connect(name, stream);
+    tokio::time::timeout(PATIENCE, handshake).await.expect("an end")
+}
+
+/// A reply as it would be over another transport.
+pub fn without_padding(reply: &[u8]) -> Vec<u8> {
+    let mut message = Message::from_vec(reply).unwrap();
+    message.edns.as_mut().unwrap().options_mut().remove(EdnsCode::Padding);
+    message.to_vec().unwrap()
 }

@@ -280,6 +280,7 @@ mod tests {
         WallConfig {
             portal4: Some("192.0.2.80".parse().unwrap()),
             dns4: Some("192.0.2.53:53".parse().unwrap()),
+            dns_tls_ports: vec![853],
             scanner: vec!["192.0.2.9".parse().unwrap()],
             garden_networks: vec!["198.51.100.0/24".parse().unwrap()],
             ..WallConfig::default()
@@ -291,6 +292,7 @@ mod tests {
         let wanted = r#" chain out4 {
   ip daddr 192.0.2.53 udp dport 53 accept
   ip daddr 192.0.2.53 tcp dport 53 accept
+  ip daddr 192.0.2.53 tcp dport 853 accept
   ip daddr 192.0.2.80 tcp dport 80 accept
   ip daddr 192.0.2.80 tcp dport 443 accept
   ip daddr @scanner4 ct state established,related ct direction reply accept
@@ -322,6 +324,7 @@ mod tests {
   ip saddr @scanner4 accept
   ip saddr 192.0.2.53 udp sport 53 accept
   ip saddr 192.0.2.53 tcp sport 53 accept
+  ip saddr 192.0.2.53 tcp sport 853 accept
   ip saddr 192.0.2.80 tcp sport 80 accept
   ip saddr 192.0.2.80 tcp sport 443 accept
   ip daddr . ip saddr . meta l4proto . th sport @allow4 accept

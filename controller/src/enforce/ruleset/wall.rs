@@ -265,7 +265,10 @@ impl Builder<'_> {
     fn link_local_rules(&self) -> Vec<Rule> {
         let mut rules = Vec::new();
         let mut open = vec![53, 80, 443, self.config.http_port, self.config.https_port];
-        open.extend(self.config.dns6.map(|a| a.port()));
+        if let Some(dns) = self.config.dns6 {
+            open.push(dns.port());
+            open.extend(self.dns_tls_ports());
+        }
         open.sort_unstable();
         open.dedup();
         for port in open {
@@ -404,6 +407,9 @@ impl Builder<'_> {
         if let Some(dns) = self.dns(ip) {
             accept(dns.ip(), Transport::Udp, dns.port());
             accept(dns.ip(), Transport::Tcp, dns.port());
+            for port in self.dns_tls_ports() {
+                accept(dns.ip(), Transport::Tcp, port);
+            }
         }
         if let Some(portal) = self.portal(ip) {
             accept(portal, Transport::Tcp, self.config.http_port);
@@ -440,6 +446,13 @@ impl Builder<'_> {
             Ip::V4 => self.config.dns4.map(SocketAddr::V4),
             Ip::V6 => self.config.dns6.map(SocketAddr::V6),
         }
+    }
+
+    fn dns_tls_ports(&self) -> Vec<u16> {
+        let mut ports = self.config.dns_tls_ports.clone();
+        ports.sort_unstable();
+        ports.dedup();
+        ports
     }
 
     fn portal(&self, ip: Ip) -> Option<IpAddr> {
