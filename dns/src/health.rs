@@ -1,16 +1,18 @@
-//! How the resolver is, for the NOC: the same numbers that `metrics` exports, and the threat lists.
+//! How the resolver is, as the controller's API tells it: the same numbers that `metrics` exports, the threat lists and the
+//! certificate.
 
 use prometheus::IntCounterVec;
 use prometheus::core::Collector as _;
+use serde::{Deserialize, Serialize};
 
 use crate::handler::Resolver;
 use crate::threats::ListHealth;
 use crate::tls::CertificateHealth;
 
 /// Since the start, unless it says otherwise.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// Answers, by kind.
+    /// Answers by kind, the most first.
     pub answers: Vec<(String, u64)>,
     /// Questions and connections over a cap, by cap.
     pub capped: Vec<(String, u64)>,

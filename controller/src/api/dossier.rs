@@ -364,7 +364,7 @@ pub struct Status {
     /// The store.
     pub store: StoreStatus,
     /// The captive resolver, where this node has one.
-    pub dns: Option<DnsStatus>,
+    pub dns: Option<pratique_dns::Health>,
     /// Feeds this node has heard of or expects.
     pub feeds: Vec<FeedStatus>,
     /// The policy in force, by its digest; none before one was loaded.
@@ -432,71 +432,6 @@ pub struct StoreStatus {
     pub reserve_bytes: Option<u64>,
     /// Intake has stopped, and why.
     pub intake_stopped: Option<String>,
-}
-
-/// The captive resolver. Counts are since the start.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DnsStatus {
-    /// Answers by kind, the most first.
-    pub answers: Vec<(String, u64)>,
-    /// Questions and connections over a cap, by cap.
-    pub capped: Vec<(String, u64)>,
-    /// Allow-listed questions that no upstream answered, by reason.
-    pub upstream_failures: Vec<(String, u64)>,
-    /// Answers withheld since the wall did not open.
-    pub wall_failures: u64,
-    /// TCP connections open now.
-    pub tcp_connections: u64,
-    /// Allow-listed questions under way now.
-    pub in_flight: u32,
-    /// Clients whose flood the kernel drops now.
-    pub shielded: u64,
-    /// Threat lists.
-    pub threat_lists: Vec<ThreatListStatus>,
-    /// The certificate of encrypted DNS; none where that is off.
-    #[serde(default)]
-    pub certificate: Option<CertificateStatus>,
-}
-
-/// The certificate of encrypted DNS.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CertificateStatus {
-    /// Whole days until the one in force ends; none: none is in force.
-    pub days_left: Option<i64>,
-    /// What needs a look.
-    pub problems: Vec<String>,
-}
-
-/// One threat list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ThreatListStatus {
-    /// Its name.
-    pub list: String,
-    /// Names in force.
-    pub names: u64,
-    /// Why its file as it is now is not in force, or which of its lines are not.
-    pub problem: Option<String>,
-}
-
-impl From<pratique_dns::Health> for DnsStatus {
-    fn from(health: pratique_dns::Health) -> Self {
-        let list = |l: pratique_dns::ListHealth| ThreatListStatus {
-            list: l.list.into(),
-            names: l.names as u64,
-            problem: l.problem,
-        };
-        Self {
-            answers: health.answers,
-            capped: health.capped,
-            upstream_failures: health.upstream_failures,
-            wall_failures: health.wall_failures,
-            tcp_connections: health.tcp_connections,
-            in_flight: health.in_flight,
-            shielded: health.shielded,
-            threat_lists: health.threat_lists.into_iter().map(list).collect(),
-            certificate: health.certificate.map(|c| CertificateStatus { days_left: c.days_left, problems: c.problems }),
-        }
-    }
 }
 
 /// One feed.

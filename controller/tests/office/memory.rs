@@ -423,18 +423,18 @@ impl Office for Memory {
                 reserve_bytes: Some(67_108_864),
                 intake_stopped: None,
             },
-            dns: Some(DnsStatus {
+            dns: Some(pratique_dns::Health {
                 answers: vec![("portal".into(), 1_204_331), ("nodata".into(), 804)],
-                threat_lists: vec![ThreatListStatus {
+                threat_lists: vec![pratique_dns::ListHealth {
                     list: "c2".into(),
                     names: 41_200,
                     problem: Some("threat list c2: /lists/c2 is a web page".into()),
                 }],
-                certificate: Some(CertificateStatus {
+                certificate: Some(pratique_dns::CertificateHealth {
                     days_left: Some(9),
                     problems: vec!["certificate /etc/dns.pem ends in 9 days: renew it".into()],
                 }),
-                ..DnsStatus::default()
+                ..pratique_dns::Health::default()
             }),
             feeds: vec![
                 FeedStatus {

@@ -55,12 +55,12 @@ pub struct ThreatQueries {
 }
 
 /// How a list is, for the NOC.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListHealth {
     /// Its name.
     pub list: SmolStr,
     /// Names in force.
-    pub names: usize,
+    pub names: u64,
     /// Why the file as it is now is not in force, or which of its lines are not.
     pub problem: Option<String>,
 }
@@ -134,7 +134,7 @@ impl Threats {
     pub(crate) fn health(&self) -> Vec<ListHealth> {
         let of = |list: &Live| ListHealth {
             list: list.settings.name.clone(),
-            names: list.names.load().len(),
+            names: list.names.load().len() as u64,
             problem: list.read().problem.clone(),
         };
         self.lists.iter().map(of).collect()

@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
 
 use super::{TlsSettings, validity};
 
@@ -24,7 +25,7 @@ const DAY_MS: i64 = 86_400_000;
 const MAX_FILE: u64 = 1 << 20;
 
 /// How the certificate is, for the NOC.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificateHealth {
     /// Whole days until the one in force ends; negative after its end. None: none is in force.
     pub days_left: Option<i64>,
