@@ -6,7 +6,7 @@ use super::{Cases, Surroundings};
 use crate::command::{Missing, Refusal};
 use crate::playbook::Playbook;
 use crate::policy::Policy;
-use crate::rescan::Verdict;
+use crate::rescan::{Rescan, Verdict};
 use crate::state::{Case, State, Trouble};
 use crate::time::{Span, Timestamp};
 
@@ -133,10 +133,12 @@ fn rescan_missing(case: &Case, trouble: &Trouble, playbook: &Playbook) -> Option
     if !playbook.release.clean_rescan {
         return None;
     }
-    let evidence = case.last_sign_of_life().map_or(trouble.last_seen, |at| at.max(trouble.last_seen));
     let infection = playbook.class == crate::playbook::Class::Infection;
-    let since = if infection { evidence } else { trouble.last_seen };
-    let Some(rescan) = case.last_rescan.as_ref().filter(|r| r.started_at > since) else {
+    // A sighting bears whole seconds and another's clock: what was seen in the same moment may have been after the check.
+    // Signs of life are read right before each check, so that those of the same moment were before it.
+    let after_sightings = |r: &Rescan| r.started_at > trouble.last_seen;
+    let after_signs = |r: &Rescan| !infection || case.last_sign_of_life().is_none_or(|at| r.started_at >= at);
+    let Some(rescan) = case.last_rescan.as_ref().filter(|r| after_sightings(r) && after_signs(r)) else {
         return Some(Missing::Rescan);
     };
     match rescan.verdict_for(&playbook.rescan) {

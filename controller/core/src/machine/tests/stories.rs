@@ -113,6 +113,18 @@ fn blocked_attacks_start_the_silence_anew_and_ask_for_a_new_rescan() {
 }
 
 #[test]
+fn attacks_that_were_read_in_the_moment_a_check_began_were_before_it() {
+    let mut bench = Bench::quarantined();
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    let (case, began) = (bench.case().id, bench.case().last_rescan.as_ref().unwrap().started_at);
+    let told_later = |last_seen| Command::WallTraffic { case, packets: 1, last_seen };
+    bench.send(told_later(began), hours(4)).unwrap();
+    assert_ne!(missing(&bench, hours(5)), Some(Missing::Rescan));
+    bench.send(told_later(began.plus(Span::from_millis(1))), hours(5)).unwrap();
+    assert_eq!(missing(&bench, hours(6)), Some(Missing::Rescan));
+}
+
+#[test]
 fn a_name_on_a_threat_list_is_a_sign_of_life_unless_the_policy_says_otherwise() {
     let mut bench = Bench::quarantined();
     report_and_rescan(&mut bench, Verdict::Clean, hours(3));
