@@ -283,7 +283,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn::refuse(reply, self.unwell());
                     }
                 }
-                Input::Wall(..) | Input::Threats(_) if !self.may_try(false, now) => {}
+                Input::Wall(..) if !self.may_try(false, now) => {}
                 Input::Wall(attempts, read_at) => {
                     let commands = self.wall.read(&self.world, &attempts, read_at);
                     self.world.wall_seen_until(read_at);
@@ -296,8 +296,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
                     let _asker_gone = reply.send(Ok(self.numbers.next_delivery())).is_err();
                 }
                 Input::Threats(seen) => {
-                    for command in self.threats.add(&self.world, seen, now) {
-                        turn.quietly(&mut self.world, &command, now);
+                    self.threats.keep(seen);
+                    if self.may_try(false, now) {
+                        for command in self.threats.due(&self.world, now) {
+                            turn.quietly(&mut self.world, &command, now);
+                        }
                     }
                 }
                 // Answered after the commit: nobody hears of what is not stored.

@@ -443,6 +443,14 @@ async fn names_on_threat_lists_reach_the_case_at_a_measured_pace_and_only_while_
     b.handle.threats(Vec::new()).await.unwrap();
     assert_eq!(told().await, Some((now, 42)));
     assert_eq!(b.seen.count(|e| matches!(e, CaseEvent::ThreatsQueried { .. })), 2);
+    b.full.store(true, Ordering::SeqCst);
+    assert!(b.report(&["192.0.2.2"], "mirai").await.is_err(), "the store is unwell from here");
+    b.handle.threats(seen(3)).await.unwrap();
+    assert_eq!(told().await, Some((now, 42)));
+    b.full.store(false, Ordering::SeqCst);
+    b.clock.0.fetch_add(6 * 60_000, Ordering::SeqCst);
+    b.handle.threats(Vec::new()).await.unwrap();
+    assert_eq!(told().await, Some((now, 45)), "what was seen meanwhile is not lost");
 }
 
 #[tokio::test]

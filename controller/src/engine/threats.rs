@@ -25,14 +25,18 @@ pub struct ThreatsSeen {
 pub(super) struct Untold(FxHashMap<(CaseId, SmolStr), (u64, Timestamp)>);
 
 impl Untold {
-    /// Adds what was seen; names the cases that are to be told now: at most four times per wall silence, so that what
-    /// waits is always younger than the silence that it would end.
-    pub(super) fn add(&mut self, world: &World, seen: Vec<ThreatsSeen>, now: Timestamp) -> Vec<Command> {
+    /// Keeps what was seen, also while nothing can be stored: the resolver has forgotten it.
+    pub(super) fn keep(&mut self, seen: Vec<ThreatsSeen>) {
         for ThreatsSeen { case, list, queries, last_seen } in seen {
             let (sum, last) = self.0.entry((case, list)).or_insert((0, last_seen));
             *sum = sum.saturating_add(queries);
             *last = (*last).max(last_seen);
         }
+    }
+
+    /// Names the cases that are to be told now: at most four times per wall silence, so that what waits is always younger
+    /// than the silence that it would end.
+    pub(super) fn due(&mut self, world: &World, now: Timestamp) -> Vec<Command> {
         let mut commands = Vec::new();
         self.0.retain(|(id, list), (queries, last_seen)| {
             let Some(case) = world.cases().get(*id).filter(|c| c.is_enforced()) else { return false };

@@ -105,7 +105,8 @@ impl Shield {
         self.up.iter().map(|up| up.until).min()
     }
 
-    /// Lets those go whose while is over, and brings the sockets' filters up to date. How many were raised and lifted.
+    /// Lets those go whose while is over, and brings the sockets' filters up to date. How many clients are
+    /// shielded against then.
     pub(super) fn settle(&mut self, sockets: &[Bound], now: Tick) -> std::io::Result<usize> {
         let had = self.up.len();
         self.up.retain(|up| up.until > now);
