@@ -7,6 +7,8 @@ use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use nix::unistd::Pid;
 use pratique::lab::net::Namespace;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -129,6 +131,30 @@ impl Sender {
     }
 }
 
+/// Keeps this thread on one CPU. Packets between namespaces wait in a queue of the CPU that sent them: a sender that moves to
+/// another CPU can be overtaken by its own next packet, and "nothing before the mark" would prove nothing.
+pub fn keep_order() {
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu().expect("a CPU")).expect("a CPU that exists");
+    sched_setaffinity(Pid::from_raw(0), &one).expect("the CPU this thread is on");
+}
+
+/// Sends from one namespace to an address until it arrives in another: from then on, no packet there waits for its
+/// neighbour's link address while later ones to other addresses pass it.
+pub fn acquaint(from: &Namespace, source: IpAddr, at: &Namespace, to: IpAddr) {
+    let mut arrived = Capture::new(at);
+    arrived.socket.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    let sender = Sender::new(from);
+    let name = format!("<acquaint {to}>");
+    for _ in 0..100 {
+        sender.send(&ip(source, to, protocol::UDP, &udp(9, 9, name.as_bytes())));
+        if arrived.find(&name, &[]).is_ok() {
+            return;
+        }
+    }
+    panic!("{to} cannot be reached from {source}");
+}
+
 /// Sees every packet that enters or leaves a namespace.
 #[derive(Debug)]
 pub struct Capture {
@@ -148,14 +174,18 @@ impl Capture {
 
     /// Reads until a packet holds `mark`; returns which of `tags` were in the packets before it.
     pub fn until(&mut self, mark: &str, tags: &[String]) -> Vec<String> {
+        self.find(mark, tags).unwrap_or_else(|e| panic!("`{mark}` never arrived: {e}"))
+    }
+
+    fn find(&mut self, mark: &str, tags: &[String]) -> std::io::Result<Vec<String>> {
         let mut seen = Vec::new();
         let mut buffer = vec![0; 65_536];
         loop {
-            let length = self.socket.read(&mut buffer).unwrap_or_else(|e| panic!("`{mark}` never arrived: {e}"));
+            let length = self.socket.read(&mut buffer)?;
             let packet = &buffer[..length];
             let holds = |tag: &str| packet.windows(tag.len()).any(|w| w == tag.as_bytes());
             if holds(mark) {
-                return seen;
+                return Ok(seen);
             }
             for tag in tags {
                 if holds(tag) && !seen.contains(tag) {

@@ -13,7 +13,7 @@ use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::time::Span;
 use pratique_tests::namespaces::without_root;
-use pratique_tests::packets::{Capture, Sender, icmp, ip, ip_fragment, protocol, tcp, udp};
+use pratique_tests::packets::{Capture, Sender, acquaint, icmp, ip, ip_fragment, keep_order, protocol, tcp, udp};
 
 /// Addresses of one version of IP.
 #[derive(Clone, Copy)]
@@ -78,6 +78,7 @@ struct Town {
 
 impl Town {
     fn new() -> Self {
+        keep_order();
         let [gateway, home, neighbour, internet] =
             ["gateway", "home", "neighbour", "internet"].map(|n| Namespace::new(n).unwrap());
         gateway
@@ -136,6 +137,13 @@ impl Town {
                 wall
             })
             .unwrap();
+        for p in plans() {
+            for to in [p.far, p.open, p.voice, p.scanner] {
+                acquaint(&home, p.home, &internet, to);
+            }
+            acquaint(&internet, p.far, &neighbour, p.neighbour);
+            acquaint(&internet, p.far, &home, p.home);
+        }
         Self { gateway, home, neighbour, internet, wall }
     }
 
