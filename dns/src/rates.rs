@@ -85,16 +85,24 @@ impl Rates {
         Tick(u64::try_from(now.saturating_duration_since(self.begun).as_nanos()).unwrap_or(u64::MAX >> 1))
     }
 
+    /// Asks memory for a line's bucket without waiting for it, as [`Reader::approach`] does for its client.
+    ///
+    /// [`Reader::approach`]: pratique_core::view::Reader::approach
+    pub(crate) fn approach(&self, line: LineNo) {
+        std::hint::black_box(self.bucket(line).map(|bucket| bucket.load(Ordering::Relaxed)));
+    }
+
     /// Takes one question from a line's allowance; false when it has none left.
     pub(crate) fn admit(&self, line: LineNo, now: Tick) -> bool {
+        self.bucket(line).is_some_and(|bucket| self.line.take(bucket, now))
+    }
+
+    fn bucket(&self, line: LineNo) -> Option<&AtomicU64> {
         let number = usize::try_from(line.0).unwrap_or(usize::MAX);
         let (page, word) = (number / PAGE, number % PAGE);
-        let bucket = self
-            .lines
-            .get(page / CHAPTER)
-            .and_then(|chapter| chapter.get_or_init(|| (0..CHAPTER).map(|_| Page::new()).collect()).get(page % CHAPTER))
-            .and_then(|page| page.get_or_init(|| (0..PAGE).map(|_| AtomicU64::new(0)).collect()).get(word));
-        bucket.is_some_and(|bucket| self.line.take(bucket, now))
+        let chapter = self.lines.get(page / CHAPTER)?;
+        let page = chapter.get_or_init(|| (0..CHAPTER).map(|_| Page::new()).collect()).get(page % CHAPTER)?;
+        page.get_or_init(|| (0..PAGE).map(|_| AtomicU64::new(0)).collect()).get(word)
     }
 
     /// The same for who is not a resident: from the client's own allowance if it is forwarded, else from that of all the

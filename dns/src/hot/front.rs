@@ -5,8 +5,9 @@
 //! An idle thread sleeps in `poll`; under load it takes batches until there is nothing left. It ends when the other end of
 //! its pipe is closed.
 
+use std::array;
 use std::io::{self, PipeReader, PipeWriter};
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -169,10 +170,15 @@ impl Worker {
         let rates = &self.resolver.0.rates;
         // One look at the clock for all: a batch is over in some hundred microseconds.
         let now = rates.tick(Instant::now());
-        let mut sights = [Sight::Nobody; BATCH];
-        for (n, sight) in sights.iter_mut().enumerate().take(received) {
-            if let Some(datagram) = batch.datagram(n) {
-                *sight = self.hot.find(datagram.from.ip());
+        // At a million residents each client and each bucket is a wait for memory. So all of them are asked for before the
+        // first is needed, and the processor waits for several at once.
+        let clients: [Option<IpAddr>; BATCH] =
+            array::from_fn(|n| batch.datagram(n).filter(|_| n < received).map(|datagram| datagram.from.ip()));
+        clients.iter().flatten().for_each(|client| self.hot.approach(*client));
+        let sights = clients.map(|client| client.map_or(Sight::Nobody, |client| self.hot.find(client)));
+        for sight in sights {
+            if let Sight::Line(line, _) = sight {
+                rates.approach(line);
             }
         }
         let mut gates = [None; BATCH];

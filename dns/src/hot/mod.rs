@@ -78,14 +78,18 @@ impl Hot {
         Self { reader, names: Names::new(settings, threats), words: Words::new(settings), counts: Counts::default() }
     }
 
-    /// Who asks. Apart from the rest, so that a batch can look all of its clients up one after the other: at a million
-    /// residents each is a wait for memory, and the processor then waits for several at once.
+    /// Asks memory for who this is, see [`Reader::approach`].
+    pub(crate) fn approach(&mut self, client: IpAddr) {
+        self.reader.approach(client);
+    }
+
+    /// Who asks.
     pub(crate) fn find(&mut self, client: IpAddr) -> Sight {
         self.reader.find(client)
     }
 
     /// Takes the question from its client's allowance; none if it has none left. Before anything is parsed: a flood costs
-    /// a lookup and a look at its bucket. Apart from the rest for the same reason.
+    /// a lookup and a look at its bucket.
     pub(crate) fn admit(&mut self, sight: Sight, client: IpAddr, rates: &Rates, now: Tick) -> Option<Gate> {
         let (line, gate) = match sight {
             Sight::Line(line, garden) => (Some(line), Gate::Garden(garden)),

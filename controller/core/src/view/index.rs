@@ -16,7 +16,7 @@
 //!   one until they look at the pointer again, at their next lookup.
 
 use std::array;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -159,6 +159,12 @@ impl Index {
         }
     }
 
+    /// A bit for each kind that has entries.
+    fn kinds(&self) -> u128 {
+        let [low, high] = [0, 1].map(|word: usize| self.in_use[word].load(Ordering::Acquire));
+        u128::from(high) << 64 | u128::from(low)
+    }
+
     // A writer that panicked would have done so between two stores of whole words; both are sound for readers.
     fn lock(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
@@ -184,29 +190,27 @@ impl Reader {
         &self.view
     }
 
-    /// Who is behind this address: what [`GardenView::resident`] would say, or [`Sight::Unsure`].
-    pub fn find(&mut self, address: IpAddr) -> Sight {
+    /// Asks memory for what [`Self::find`] will look at, without waiting for it. At a million residents that is far away;
+    /// who approaches a batch of clients first waits for all of them at once.
+    pub fn approach(&mut self, address: IpAddr) {
+        let mut touch = |key: Key| {
+            let first = self.tables[key.shard()].load().path(key).next().map(|slot| slot.value.load(Ordering::Relaxed));
+            // Nothing depends on it, so nothing waits for it.
+            std::hint::black_box(first);
+        };
         match address.to_canonical() {
-            IpAddr::V4(a) => self.look(Key { word: u32::from(a).into(), kind: V4 }).unwrap_or(Sight::Nobody),
-            IpAddr::V6(a) => self.find6(a),
+            IpAddr::V4(a) => touch(Key::v4(a)),
+            IpAddr::V6(a) => Key::candidates(a, self.view.index.kinds()).for_each(touch),
         }
     }
 
-    fn find6(&mut self, address: Ipv6Addr) -> Sight {
-        let half = network_half(address);
-        let [low, high] = [0, 1].map(|word: usize| self.view.index.in_use[word].load(Ordering::Acquire));
-        let mut kinds = (u128::from(high) << 64 | u128::from(low)) >> V6 << V6;
-        while kinds != 0 {
-            // The longest prefix first.
-            let kind = 127 - kinds.leading_zeros();
-            kinds &= !(1 << kind);
-            let length = kind.saturating_sub(V6.into()).min(LONGEST.into());
-            let Ok(kind) = u8::try_from(kind) else { return Sight::Unsure };
-            if let Some(sight) = self.look(Key { word: masked(half, length), kind }) {
-                return sight;
-            }
-        }
-        Sight::Nobody
+    /// Who is behind this address: what [`GardenView::resident`] would say, or [`Sight::Unsure`].
+    pub fn find(&mut self, address: IpAddr) -> Sight {
+        let sight = match address.to_canonical() {
+            IpAddr::V4(a) => self.look(Key::v4(a)),
+            IpAddr::V6(a) => Key::candidates(a, self.view.index.kinds()).find_map(|key| self.look(key)),
+        };
+        sight.unwrap_or(Sight::Nobody)
     }
 
     fn look(&mut self, key: Key) -> Option<Sight> {
@@ -226,9 +230,24 @@ struct Key {
 }
 
 impl Key {
+    fn v4(address: Ipv4Addr) -> Self {
+        Self { word: u32::from(address).into(), kind: V4 }
+    }
+
+    /// The keys under which an address may be found, the longest prefix first; `kinds` has a bit for each kind in use.
+    fn candidates(address: Ipv6Addr, kinds: u128) -> impl Iterator<Item = Self> {
+        let half = network_half(address);
+        let mut kinds = kinds >> V6 << V6;
+        std::iter::from_fn(move || {
+            let kind = u8::try_from(127_u32.checked_sub(kinds.leading_zeros())?).ok()?;
+            kinds &= !(1 << kind);
+            Some(Self { word: masked(half, kind.saturating_sub(V6).min(LONGEST).into()), kind })
+        })
+    }
+
     fn of(element: Element) -> Self {
         match element {
-            Element::V4(a) => Self { word: u32::from(a).into(), kind: V4 },
+            Element::V4(a) => Self::v4(a),
             Element::V6(net) if net.prefix_len() > LONGEST => Self { word: network_half(net.addr()), kind: LONGER },
             Element::V6(net) => {
                 let length = net.prefix_len();
