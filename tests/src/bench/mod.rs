@@ -11,6 +11,9 @@ pub mod rig;
 pub mod steering;
 pub mod store;
 
+/// Name, what it measures, and how.
+pub type Part = (&'static str, &'static str, fn() -> anyhow::Result<Vec<Row>>);
+
 /// One line of the table.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {

@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use pratique::lab::net::{Rights, enter};
-use pratique_tests::bench::{Row, dns, enforce, intake, memory, restart, steering, store};
+use pratique_tests::bench::{Part, dns, enforce, intake, memory, restart, steering, store};
 use serde_json::Value;
 
 /// Measures pratique, beside its peers where it has any.
@@ -22,31 +22,32 @@ struct Wanted {
     alone: bool,
 }
 
-/// Name, what it measures, and how.
-type Part = (&'static str, &'static str, fn() -> Result<Vec<Row>>);
-
-/// In the order of the table of `loop`, which is all but those of a subject of their own.
-const PARTS: [Part; 7] = [
+/// The parts of `loop`, in the order of its table.
+const LOOP: [Part; 6] = [
     ("steering", "approve → first steered packet, release → first free packet, 100,000 residents", steering::run),
     ("enforce", "100,000 lines from nothing beside `nft -f`; one more line at 1,000,000 beside at 10", enforce::run),
     ("intake", "100,000 sightings → attributed → proposed and stored, on one core", intake::run),
     ("restart", "100,000 quarantined cases until the wall is as planned", restart::run),
     ("memory", "bytes per session and per open case", memory::run),
     ("store", "the store beside bare SQLite", || Ok(store::run())),
-    (DNS, "captive and allow-listed answers beside unbound, dnsdist and a bare echo", dns::run),
 ];
 
-/// Has a table of its own.
-const DNS: &str = "dns";
+/// The subjects, each with a table of its own.
+const SUBJECTS: [(&str, &[Part]); 2] = [("loop", &LOOP), ("dns", &dns::PARTS)];
 
 fn main() -> Result<ExitCode> {
     let wanted = Wanted::parse();
     let Some(name) = wanted.name.as_deref() else {
-        println!("loop       all of these but dns");
-        PARTS.iter().for_each(|(name, what, _)| println!("{name:<10} {what}"));
+        for (subject, parts) in SUBJECTS {
+            println!("{subject:<12} all of:");
+            parts.iter().for_each(|(name, what, _)| println!("  {name:<12} {what}"));
+        }
         return Ok(ExitCode::SUCCESS);
     };
-    let parts: Vec<&Part> = PARTS.iter().filter(|(part, ..)| name == *part || name == "loop" && *part != DNS).collect();
+    let parts: Vec<&Part> = SUBJECTS
+        .iter()
+        .flat_map(|(subject, parts)| parts.iter().filter(move |(part, ..)| name == *subject || name == *part))
+        .collect();
     ensure!(!parts.is_empty(), "there is no measurement `{name}`; without a name they are listed");
     if let (true, [(.., measure)]) = (wanted.alone, parts.as_slice()) {
         // Root stays root, as the daemon would be: in a user namespace the kernel's buffers are smaller.

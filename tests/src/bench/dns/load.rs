@@ -34,6 +34,11 @@ impl Source {
         Ok(Self { socket, server: SocketAddrV4::into(server) })
     }
 
+    /// Where the answers come in.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.socket
+    }
+
     /// Sends one datagram from `from`.
     ///
     /// # Errors

@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::server::resident;
 
@@ -55,6 +57,15 @@ impl Peer {
             std::thread::sleep(Duration::from_millis(50));
         }
         bail!("{command:?} does not answer");
+    }
+
+    /// Sends it a signal.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).context("a process id")?;
+        kill(Pid::from_raw(pid), signal).context("a server that should run")
     }
 
     /// Processor time used up to now, in nanoseconds.
