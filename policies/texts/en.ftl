@@ -61,6 +61,8 @@ minutes = { $count ->
 page-title = Your internet is on hold – { $provider }
 headline = Your internet is on hold to keep you safe
 why = A device on your line needs your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong, and you can fix it yourself with the steps below.
+again = The problem has come back since your line was last opened. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We are glad to help you by phone.
+terms-link = The rules for this
 genuine-link = Is this page really from { $provider }?
 call-link = Call us
 case-label = Case number
@@ -77,9 +79,14 @@ status-clean = The last check found nothing open. Well done!
 status-vulnerable = The last check found that the problem is still there.
 status-inconclusive = The last check could not see enough of your line to be sure.
 
+choices-heading = What you can do now
+choice-again = Make sure that your router is on. Wait two minutes, and check again.
+choice-wait = Or wait. When it has been quiet for some time, we check again by ourselves.
+choice-call = Or call us at { $phone }. We look at it together.
+
 missing-rescan = Since then, the problem was seen again. Please go through the steps once more, then press the button.
 missing-still-vulnerable = Please go through the steps again. The list below shows what we found. If you are stuck, call us. We are glad to help.
-missing-inconclusive = Make sure that your router and your devices are switched on. Wait two minutes, then press the button again. If it does not work a second time, call us.
+missing-inconclusive = That can happen when the router or a device is off. It does not mean that you did something wrong.
 missing-silence = Now we wait a little to be sure that it stays quiet. You do not have to do anything. Your internet comes back by itself.
 missing-feed-stalled = One of the services that watch for attacks is late with its news. We wait for it, to be sure. You do not have to do anything. If it takes longer than a day, call us.
 missing-wall-silence = A device on your line is still trying to attack others. We block this. Please check whether there is another device, and go through the steps for it, too.
@@ -153,11 +160,23 @@ steps-heading = What to do now
 steps-intro = Take your time. Do the steps in this order. Most people need less than half an hour.
 steps-for = For “{ $title }”
 steps-help = Do you need a guide or an update that you cannot open here? Switch off Wi-Fi on your phone and use its mobile internet for that. You can still open the settings of your own router and devices at home.
+steps-progress = { $done } of { $steps } steps are done.
+steps-all-done = All { $steps } steps are done. Now press the button.
+step-done = I have done this
+step-undo = Done. Undo
 button-fixed = I have done this: check my connection
 button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
 
 trust-heading = Back online now
 trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we have to pause your internet again. You can use this only a few times.
+trust-used = You have used this { $used ->
+    [one] once
+   *[other] { $used } times
+ }. It is possible { $times ->
+    [one] once
+   *[other] { $times } times
+ } in { $days } days.
+trust-used-up = You went back online by yourself as often as we can allow. This time we wait until our check and the quiet after it show that all is well. Your line is opened by itself then. If that is hard for you, call us.
 button-trust = I have done all the steps: put me back online
 
 next-heading = What happens next
@@ -201,6 +220,14 @@ free-title = All is well – { $provider }
 free-headline = Your line is not on hold
 free-text = We see no problem with your connection. You can use the internet as usual.
 free-retry = Try again
+released-title = You are back online – { $provider }
+released-headline = You are back online
+released-text = Thank you! The problem on your line is solved, and your internet works again.
+released-watch-heading = What you should watch now
+released-passwords = Did you change the password of the device? With the old one it can be taken over again within minutes.
+released-closed = Leave closed what you closed: port forwardings, UPnP, remote access.
+released-again = We keep watching for a while. If the problem comes back, we have to pause your internet again, and tell you here.
+released-browser = Does a website still lead you here? Close your browser, wait a minute and open it again.
 free-released = Did you just fix a problem? Thank you! If a website still leads you here, close your browser, wait a minute and open it again.
 free-watch = Keep your devices up to date, and give each one its own password. Then it stays that way.
 free-call = Do you still have a problem? Call { $provider } at { $phone }.

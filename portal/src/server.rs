@@ -40,6 +40,7 @@ pub(crate) async fn serve(front: Arc<Front>, listeners: Vec<TcpListener>, shutdo
     }
     drop(stopped);
     shutdown.await;
+    front.stopping.store(true, Ordering::Relaxed);
     // No receiver is left only if there was no listener.
     stop.send_replace(true);
     while loops.join_next().await.is_some() {}

@@ -5,7 +5,7 @@
 //!
 //! * [`follow`]: what the engine's commits lead to
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
-//! * [`pages`]: the portal's buttons; [`inbox`]: report files and session lists
+//! * [`pages`], [`ticks`]: the portal's buttons, and the steps that people ticked; [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: the captive resolver's files
 //! * [`emergency`]: `release --all` with everything else down
 
@@ -15,6 +15,7 @@ mod follow;
 mod inbox;
 mod pages;
 mod threats;
+mod ticks;
 mod wall;
 
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use tracing::{error, info, warn};
 
 use self::follow::Followers;
 use self::inbox::Inbox;
+use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::clock::{Clock, SystemClock};
@@ -203,7 +205,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let Some(portal) = &config.portal {
         let texts = config.policies.join("texts");
         let texts = texts.is_dir().then_some(texts.as_path());
-        let desk = Arc::new(pages::PortalDesk(handle.clone()));
+        let ticks = Arc::new(Ticks::open(&config.data_dir));
+        tasks.spawn(ticks::forget(Arc::clone(&ticks), handle.clone(), stopping.clone()));
+        let desk = Arc::new(pages::PortalDesk { engine: handle.clone(), ticks });
         let portal =
             pratique_portal::Portal::new(portal.pages.clone(), texts, Arc::clone(&view), desk, metrics.registry())?;
         let stopping = stopping.clone();

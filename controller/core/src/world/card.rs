@@ -50,6 +50,8 @@ impl World {
             last_check,
             missing: self.cases.missing(case, self, now),
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
+            trust: self.cases.trust(case, self, now),
+            relapses: case.relapses,
         })
     }
 
