@@ -111,6 +111,7 @@ fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
         self_release: false,
         trust: Some(Trust { used: 1, times: 2, within: Span::from_days(30) }),
         relapses: 0,
+        language: None,
     }
 }
 

@@ -17,7 +17,8 @@ use pratique_core::view::CaseCard;
 use crate::answer::{self, Answer};
 use crate::front::{Front, header};
 use crate::settings::PortalUrl;
-use crate::{DeskError, StepId, visit};
+use crate::visit::{self, Visit};
+use crate::{DeskError, StepId};
 
 /// What a subscriber can press.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +102,8 @@ impl Front {
         B: Body<Data = Bytes> + Unpin,
     {
         let limits = self.pages.settings().limits;
+        // Of ours, so that nothing of the request stands in the answer.
+        let language = self.pages.language(Visit::read(request.uri().query()).language);
         let refused = |status: StatusCode| {
             self.metrics.action(button.name(), "refused");
             // What is left of the body is not read.
@@ -124,7 +127,7 @@ impl Front {
         };
         let came = self.decide(button, &body, peer).await;
         self.metrics.action(button.name(), came.name());
-        answer::redirect(StatusCode::SEE_OTHER, &self.location(came, peer))
+        answer::redirect(StatusCode::SEE_OTHER, &self.location(came, language, peer))
     }
 
     /// What comes of it.
@@ -163,16 +166,17 @@ impl Front {
     }
 
     /// The portal, at the place where what came of it can be seen.
-    fn location(&self, came: Came, peer: IpAddr) -> HeaderValue {
-        let behind = match came {
-            Came::NoCase => String::new(),
-            Came::Ticked(step) => format!("#step-{step}"),
+    fn location(&self, came: Came, language: Option<&str>, peer: IpAddr) -> HeaderValue {
+        let language = visit::language(language);
+        self.pages.location(&match came {
+            Came::NoCase => visit::address("", [language]),
+            Came::Ticked(step) => visit::address("", [language]) + &format!("#step-{step}"),
             // Who is let out at once sees it when the page asks again.
             Came::Of(case, note) => {
-                format!("?n={}&{}#status", note.name(), visit::was(case, &self.seal.token(case, peer)))
+                let (note, was) = (format!("n={}", note.name()), visit::was(case, &self.seal.token(case, peer)));
+                visit::address("", [Some(note), Some(was), language]) + "#status"
             }
-        };
-        self.pages.location(&behind)
+        })
     }
 }
 

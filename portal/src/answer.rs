@@ -10,8 +10,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, LOCATION,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
+    LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
@@ -84,9 +84,12 @@ pub(crate) fn captive_json(body: Bytes) -> Answer {
 }
 
 /// A page.
-pub(crate) fn page(html: String, csp: &HeaderValue) -> Answer {
+pub(crate) fn page(html: String, language: &str, csp: &HeaderValue) -> Answer {
     let mut answer = with(StatusCode::OK, Some(HeaderValue::from_static("text/html; charset=utf-8")), html.into());
     let headers = answer.headers_mut();
+    if let Ok(language) = HeaderValue::try_from(language) {
+        headers.insert(CONTENT_LANGUAGE, language);
+    }
     headers.insert(VARY, HeaderValue::from_static("accept-encoding, accept-language"));
     headers.insert(CONTENT_SECURITY_POLICY, csp.clone());
     headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

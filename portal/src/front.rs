@@ -28,7 +28,7 @@ use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
-use crate::page::{Form, Free, Pages};
+use crate::page::{Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
 use crate::token::Seal;
 use crate::visit::Visit;
@@ -180,18 +180,20 @@ impl Front {
         let answer = match route(asked) {
             Route::Press(button) => return self.press(button, request, peer).await,
             Route::Page => {
-                let language = header(request.headers(), ACCEPT_LANGUAGE.as_str());
                 let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
                     metrics.free_pages.inc();
                     let freed = visit.was.is_some_and(|(case, seal)| self.seal.fits(seal, case, peer));
                     let why = if freed { Free::Released } else { Free::Asked };
-                    return answer::closing(self.pages.free(language, why));
+                    return answer::closing(self.pages.free(&wish, why));
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
                 let form = Form { case: card.case.0, version: card.version, token: self.seal.token(card.case, peer) };
-                return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, language);
+                wish.record = card.language.as_deref();
+                return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
             }
             // Connections are too scarce to hold one open. A browser that hears "no content" does not ask again.
             Route::Live if crowded => answer::empty(StatusCode::NO_CONTENT),
@@ -202,7 +204,8 @@ impl Front {
             }
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
-                self.pages.free(header(request.headers(), ACCEPT_LANGUAGE.as_str()), Free::Elsewhere)
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                self.pages.free(&Wish { browser, ..Wish::default() }, Free::Elsewhere)
             }
             Route::Api => {
                 metrics.api.inc();
@@ -236,7 +239,7 @@ impl Front {
 
     /// A case's page with dead buttons.
     pub(crate) fn preview(&self, card: &CaseCard) -> String {
-        self.pages.case_html(card, &Ticked::new(), None, None, None)
+        self.pages.case_html(card, &Ticked::new(), None, None, &Wish::default())
     }
 }
 

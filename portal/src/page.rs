@@ -49,6 +49,25 @@ pub(crate) struct Pages {
     plain_free: Bytes,
 }
 
+/// In which language: the first of these that we have, else the provider's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wish<'a> {
+    /// Chosen on a page; one of ours.
+    pub(crate) chosen: Option<&'a str>,
+    /// `Accept-Language`.
+    pub(crate) browser: Option<&'a str>,
+    /// Of the subscriber's record.
+    pub(crate) record: Option<&'a str>,
+}
+
+/// A language to switch to.
+struct Switch {
+    tag: String,
+    name: String,
+    address: String,
+    current: bool,
+}
+
 /// What a button carries.
 #[derive(Debug)]
 pub(crate) struct Form {
@@ -64,9 +83,10 @@ struct CasePage<'a> {
     dress: &'a Dress,
     script: &'static str,
     provider: &'a str,
+    switches: Vec<Switch>,
     /// Where the news come from, where this page is, and where its line's freedom is told.
     live: String,
-    page: &'static str,
+    page: String,
     freed: String,
     /// Browsers without scripts ask again, as something is under way.
     waits: bool,
@@ -97,9 +117,9 @@ struct CasePage<'a> {
     /// The same, as a telephone dials it (RFC 3966).
     dial: String,
     hours: Option<String>,
-    fixed_path: &'static str,
-    leave_path: &'static str,
-    step_path: &'static str,
+    fixed_path: String,
+    leave_path: String,
+    step_path: String,
 }
 
 /// One cause in words.
@@ -143,6 +163,7 @@ struct FreePage<'a> {
     v: Voice<'a>,
     dress: &'a Dress,
     provider: &'a str,
+    switches: Vec<Switch>,
     why: Free,
 }
 
@@ -209,10 +230,12 @@ impl Pages {
     }
 
     /// "Nothing is wrong."
-    pub(crate) fn free(&self, accept_language: Option<&str>, why: Free) -> Answer {
-        let v = self.voice(accept_language);
-        let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, why };
-        answer::page(rendered(&page), &self.csp)
+    pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
+        let v = self.voice(wish);
+        // In place of another site there is no address of ours to switch at.
+        let switches = if why == Free::Elsewhere { Vec::new() } else { self.switches(v) };
+        let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why };
+        answer::page(rendered(&page), v.language().tag(), &self.csp)
     }
 
     /// A resident's page.
@@ -222,9 +245,10 @@ impl Pages {
         ticked: &Ticked,
         form: Option<Form>,
         note: Option<Note>,
-        accept_language: Option<&str>,
+        wish: &Wish<'_>,
     ) -> Answer {
-        answer::page(self.case_html(card, ticked, form, note, accept_language), &self.csp)
+        let tag = self.voice(wish).language().tag();
+        answer::page(self.case_html(card, ticked, form, note, wish), tag, &self.csp)
     }
 
     /// The same, as text.
@@ -234,9 +258,12 @@ impl Pages {
         ticked: &Ticked,
         form: Option<Form>,
         note: Option<Note>,
-        accept_language: Option<&str>,
+        wish: &Wish<'_>,
     ) -> String {
-        let v = self.voice(accept_language);
+        let v = self.voice(wish);
+        let at = |path: &str| visit::address(path, [visit::language(wish.chosen)]);
+        let freed =
+            |form: &Form| visit::address("/", [Some(visit::was(card.case, &form.token)), visit::language(wish.chosen)]);
         let provider = &self.settings.provider;
         let checking = card.checking_since.is_some();
         let minutes = self.settings.check_takes.as_millis().max(60_000) / 60_000;
@@ -252,8 +279,9 @@ impl Pages {
             script: SCRIPT,
             provider: &provider.name,
             live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
-            page: "/",
-            freed: form.as_ref().map_or_else(|| "/".into(), |f| format!("/?{}", visit::was(card.case, &f.token))),
+            switches: self.switches(v),
+            page: at("/"),
+            freed: form.as_ref().map_or_else(|| at("/"), freed),
             waits: checking || matches!(note, Some(Note::Started | Note::Released)),
             again: (card.relapses > 0).then(|| v.say(keys::AGAIN)),
             choices: self.choices(v, card),
@@ -261,7 +289,7 @@ impl Pages {
             done,
             steps,
             trust_used: card.trust.filter(|trust| trust.used > 0).map(|trust| trust_used(v, trust)),
-            step_path: Button::STEP_PATH,
+            step_path: at(Button::STEP_PATH),
             form,
             note: note.and_then(|n| note_text(n, checking)).map(|key| v.say(key)),
             case: card.case.0,
@@ -278,16 +306,35 @@ impl Pages {
             phone: &provider.phone,
             dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
             hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
-            fixed_path: Button::FIXED_PATH,
-            leave_path: Button::LEAVE_PATH,
+            fixed_path: at(Button::FIXED_PATH),
+            leave_path: at(Button::LEAVE_PATH),
             v,
         })
     }
 
-    fn voice(&self, accept_language: Option<&str>) -> Voice<'_> {
-        let wanted = accept_language.and_then(|wanted| self.texts.for_browser(wanted));
+    fn voice(&self, wish: &Wish<'_>) -> Voice<'_> {
+        let chosen = wish.chosen.and_then(|tag| self.texts.language(tag));
+        let browser = || wish.browser.and_then(|wanted| self.texts.for_browser(wanted));
+        // A record's tag is looked up as a browser's is: `nl-BE` finds `nl`.
+        let record = || wish.record.and_then(|tag| self.texts.for_browser(tag));
         let usual = || self.texts.language(&self.settings.language);
-        Voice::new(wanted.or_else(usual).unwrap_or_else(|| self.texts.english()), &self.settings)
+        let found = chosen.or_else(browser).or_else(record).or_else(usual);
+        Voice::new(found.unwrap_or_else(|| self.texts.english()), &self.settings)
+    }
+
+    /// The tag of a language that we have.
+    pub(crate) fn language(&self, tag: Option<&str>) -> Option<&str> {
+        tag.and_then(|tag| self.texts.language(tag)).map(Language::tag)
+    }
+
+    fn switches(&self, v: Voice<'_>) -> Vec<Switch> {
+        let switch = |language: &Language| Switch {
+            tag: language.tag().to_owned(),
+            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
+            address: visit::address("/", [visit::language(Some(language.tag()))]),
+            current: language.tag() == v.language().tag(),
+        };
+        self.texts.languages().map(switch).collect()
     }
 
     /// What else there is to do; nothing where the last check saw enough.

@@ -242,6 +242,7 @@ fn resident(allow: AllowList) -> Resident {
         self_release: false,
         trust: None,
         relapses: 0,
+        language: None,
     };
     Resident { case: card.case, line: LineNo(0), allow: Arc::new(allow), card }
 }

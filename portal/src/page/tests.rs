@@ -17,7 +17,7 @@ fn card() -> CaseCard {
 #[test]
 fn the_policy_header_allows_exactly_the_style_in_the_page() {
     let pages = pages();
-    let html = pages.case_html(&card(), &Ticked::new(), None, None, None);
+    let html = pages.case_html(&card(), &Ticked::new(), None, None, &Wish::default());
     let style = html.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
     let hash = base64(&Sha256::digest(style.as_bytes()));
     assert!(pages.csp.to_str().unwrap().contains(&format!("style-src 'sha256-{hash}'")));
@@ -33,13 +33,13 @@ fn base64_is_that_of_rfc_4648() {
 #[test]
 fn a_time_is_that_of_the_providers_zone_and_none_beyond_the_calendar() {
     let pages = pages();
-    let voice = pages.voice(None);
+    let voice = pages.voice(&Wish::default());
     let summer = Timestamp::parse("2026-07-01 22:30:00").unwrap();
     assert_eq!(pages.time(voice, summer).unwrap(), "Thursday, 2 July 2026, 00:30");
     assert_eq!(pages.time(voice, Timestamp::MAX), None);
     let mut endless = card();
     endless.until = Timestamp::MAX;
-    assert!(!pages.case_html(&endless, &Ticked::new(), None, None, None).contains("at the latest"));
+    assert!(!pages.case_html(&endless, &Ticked::new(), None, None, &Wish::default()).contains("at the latest"));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn every_state_of_what_is_missing_is_said_after_a_check() {
         Some(Missing::WallSilence),
     ] {
         card.missing = missing;
-        said.insert(pages.case_html(&card, &Ticked::new(), None, None, None));
+        said.insert(pages.case_html(&card, &Ticked::new(), None, None, &Wish::default()));
     }
     assert_eq!(said.len(), 7);
 }

@@ -53,6 +53,11 @@ keys! {
     /// Minutes.
     MINUTES = "minutes" ["count"];
 
+    /// The language's own name.
+    LANGUAGE_NAME = "language-name";
+    /// Label of the choice of languages.
+    LANGUAGES_LABEL = "languages-label";
+
     /// Title of the resident's page.
     PAGE_TITLE = "page-title";
     /// What happened, in one line.
@@ -187,6 +192,9 @@ keys! {
 
     /// Heading of what still works.
     WORKS_HEADING = "works-heading";
+
+    /// Why other sites show an error instead of this page (HSTS, RFC 6797).
+    HTTPS_HINT = "https-hint";
 
     /// Heading of how to know that the page is genuine.
     GENUINE_HEADING = "genuine-heading";

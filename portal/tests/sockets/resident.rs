@@ -169,6 +169,48 @@ async fn leaving_on_trust_is_offered_only_when_the_case_allows_it() {
 }
 
 #[tokio::test]
+async fn the_language_is_the_chosen_one_then_the_browsers_then_the_records_then_the_providers() {
+    let portal = start_with(Options { change: |s| s.language = "ja".into(), hang: false }).await;
+    let mut known = card(4711, "mirai");
+    put(&portal.view, HOME, known.clone());
+    let look = async |path: &str, browser: &str| {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{HTML}{browser}Connection: close\r\n\r\n", portal.address);
+        let page = portal.ask(HOME, &head).await;
+        let tag = header(&page, "content-language").unwrap().to_owned();
+        assert!(page.contains(&format!("<html lang=\"{tag}\"")));
+        (tag, page)
+    };
+    let dutch = "Accept-Language: nl-BE,nl;q=0.9,en;q=0.5\r\n";
+    assert_eq!(look("/", "").await.0, "ja");
+    known.language = Some("nl-NL".into());
+    put(&portal.view, HOME, known);
+    assert_eq!(look("/", "").await.0, "nl");
+    assert_eq!(look("/", "Accept-Language: fr\r\n").await.0, "nl");
+    assert_eq!(look("/", "Accept-Language: en-GB,en;q=0.9\r\n").await.0, "en");
+    for odd in ["/?lang=", "/?lang=tlh", "/?lang=%22%3E"] {
+        assert_eq!(look(odd, dutch).await.0, "nl", "{odd}");
+    }
+    // The choice stays through links, buttons and reloads, without cookies.
+    let (tag, page) = look("/?lang=ja", dutch).await;
+    assert_eq!(tag, "ja");
+    assert!(
+        page.contains("<a href=\"/?lang=nl\" lang=\"nl\" hreflang=\"nl\">Nederlands</a>") && page.contains("日本語")
+    );
+    let pressed = portal.press(HOME, "/step?lang=ja", "", &format!("{}&done=mirai-1", form(&page))).await;
+    let here = format!("http://{}/?lang=ja#step-mirai-1", portal.address);
+    assert_eq!(header(&pressed, "location"), Some(here.as_str()));
+    for action in ["/step?lang=ja", "/fixed?lang=ja"] {
+        assert!(page.contains(&format!("action=\"{action}\"")), "{action}");
+    }
+    let pressed = portal.press(HOME, "/fixed?lang=ja", "", &form(&page)).await;
+    let location = header(&pressed, "location").unwrap();
+    assert!(location.contains("?n=started&w=4711.") && location.ends_with("&lang=ja#status"), "{location}");
+    let pressed = portal.press(HOME, "/fixed?lang=evil", "", &form(&page)).await;
+    assert!(!header(&pressed, "location").unwrap().contains("lang"));
+}
+
+#[tokio::test]
 async fn steps_are_ticked_and_the_page_shows_it_to_everybody_at_home_until_they_are_unticked() {
     let portal = start().await;
     put(&portal.view, HOME, card(4711, "open-snmp"));
@@ -361,6 +403,6 @@ fn settings_that_promise_what_has_no_text_are_refused() {
     );
     assert_eq!(
         refusal(|s| s.language = "tlh".into()),
-        "portal.language: there is no text file for `tlh`; known are en"
+        "portal.language: there is no text file for `tlh`; known are en, ja, nl"
     );
 }

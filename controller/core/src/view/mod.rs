@@ -69,6 +69,8 @@ pub struct CaseCard {
     pub trust: Option<Trust>,
     /// So often the trouble came back after a release.
     pub relapses: u32,
+    /// Language of the subscriber's record, as a BCP 47 tag.
+    pub language: Option<SmolStr>,
 }
 
 /// How often a line may leave on trust.
@@ -284,6 +286,7 @@ impl Resident {
                 self_release: false,
                 trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
                 relapses: 0,
+                language: None,
             },
         })
     }
