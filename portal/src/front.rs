@@ -191,7 +191,7 @@ impl Front {
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
-                let form = Form { case: card.case.0, version: card.version, token: self.seal.token(card.case, peer) };
+                let form = Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer) };
                 wish.record = card.language.as_deref();
                 return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
             }

@@ -46,13 +46,13 @@ pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
 /// Where the buttons of a page lead: the controller's engine.
 #[async_trait]
 pub trait Desk: Send + Sync + 'static {
-    /// The subscriber says that the steps are done and wants a check. `version` is the case's version on the page.
+    /// The subscriber says that the steps are done and wants a check. `version` is the case's when the button was pressed.
     ///
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
     async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
 
-    /// The subscriber leaves the garden on trust. `version` is the case's version on the page.
+    /// The subscriber leaves the garden on trust. `version` is the case's when the button was pressed.
     ///
     /// # Errors
     /// [`DeskError`]; nothing has changed then.

@@ -72,7 +72,7 @@ struct Switch {
 #[derive(Debug)]
 pub(crate) struct Form {
     pub(crate) case: u64,
-    pub(crate) version: u32,
+    pub(crate) round: u64,
     pub(crate) token: String,
 }
 

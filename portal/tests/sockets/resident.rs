@@ -144,6 +144,28 @@ async fn pressing_the_button_shows_the_check_and_then_its_result() {
 }
 
 #[tokio::test]
+async fn evidence_that_comes_in_while_somebody_reads_does_not_take_the_button_away() {
+    let portal = start().await;
+    put(&portal.view, HOME, card(4711, "mirai"));
+    let page = portal.look(HOME).await;
+    let mut more = card(4711, "mirai");
+    more.version += 1;
+    more.causes[0].count += 1;
+    put(&portal.view, HOME, more);
+    for note in ["started", "again"] {
+        let pressed = portal.press(HOME, "/fixed", "", &form(&page)).await;
+        assert!(header(&pressed, "location").unwrap().contains(&format!("?n={note}&")), "{pressed}");
+    }
+    // Not after the check has ended, either.
+    let mut done = portal.view.resident(HOME.into()).unwrap().card.clone();
+    done.checking_since = None;
+    put(&portal.view, HOME, done);
+    let pressed = portal.press(HOME, "/fixed", "", &form(&page)).await;
+    assert!(header(&pressed, "location").unwrap().contains("?n=again&"), "{pressed}");
+    assert_eq!(portal.effects(), 1);
+}
+
+#[tokio::test]
 async fn leaving_on_trust_is_offered_only_when_the_case_allows_it() {
     let portal = start().await;
     let mut trusted = card(4711, "mirai");
@@ -216,7 +238,7 @@ async fn steps_are_ticked_and_the_page_shows_it_to_everybody_at_home_until_they_
     put(&portal.view, HOME, card(4711, "open-snmp"));
     let page = portal.look(HOME).await;
     assert!(page.contains("0 of 6 steps are done.") && page.contains("<progress max=\"6\" value=\"0\""), "{page}");
-    let tick = |page: &str, what: &str| format!("{}&{what}", form(page).replace("&version=3", ""));
+    let tick = |page: &str, what: &str| format!("{}&{what}", form(page).replace("&round=", "&x="));
     let pressed = portal.press(HOME, "/step", "", &tick(&page, "done=open-snmp-2")).await;
     let here = format!("http://{}/#step-open-snmp-2", portal.address);
     assert_eq!((status(&pressed), header(&pressed, "location")), (303, Some(here.as_str())));

@@ -48,6 +48,7 @@ impl Book {
         let mut card = resident.card.clone();
         card.version += 1;
         card.checking_since = Some(card.since);
+        card.fix_reported_at = Some(card.since);
         put(&self.view, HOME, card);
         Ok(())
     }
@@ -258,5 +259,5 @@ pub fn form(page: &str) -> String {
         let start = page.split(&format!("name=\"{name}\" value=\"")).nth(1).expect(name);
         start.split('"').next().unwrap().to_owned()
     };
-    format!("case={}&version={}&token={}", value("case"), value("version"), value("token"))
+    format!("case={}&round={}&token={}", value("case"), value("round"), value("token"))
 }
