@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
+use crate::devices::Device;
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
 use crate::look::Dress;
@@ -127,6 +128,8 @@ struct Cause {
     title: String,
     means: String,
     device: Option<String>,
+    /// What kind of device to look for.
+    kind: Option<String>,
     seen: String,
     steps: Vec<Step>,
     note: Option<String>,
@@ -349,6 +352,8 @@ impl Pages {
         let text = |cause: &str, part: &str| v.named(&format!("{}{cause}-{part}", keys::CAUSE.prefix), &[]);
         // A provider's own cause without texts still gets advice that is never wrong.
         let cause = Some(card.cause.as_str()).filter(|c| text(c, "title").is_some()).unwrap_or("generic");
+        let device = card.device.as_deref().and_then(Device::named_in);
+        let name = |device: Device| v.named(&format!("{}{}-name", keys::DEVICE.prefix, device.name()), &[]);
         let first = self.time(v, card.first_seen).unwrap_or_default();
         let last = self.time(v, card.last_seen).unwrap_or_default();
         let seen = if card.count <= 1 || first == last {
@@ -368,8 +373,9 @@ impl Pages {
             means: text(cause, "means").unwrap_or_default(),
             note: text(cause, "note"),
             device: card.device.as_deref().and_then(clean_name),
+            kind: device.and_then(name).map(|name| v.say1(keys::SEEN_KIND, "device", name)),
             seen,
-            steps: steps(v.steps(cause), &card.cause, ticked),
+            steps: steps(v.steps(cause, device), &card.cause, ticked),
         }
     }
 

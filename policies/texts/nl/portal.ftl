@@ -139,6 +139,7 @@ found-other-service = iets antwoordde, maar wij kunnen niet zien wat het is.
 
 seen-heading = Wat wij hebben gezien
 seen-device = Volgens de melding gaat het om dit apparaat:
+seen-kind = Zoek dus eerst naar dit soort apparaat: { $device }.
 seen-device-unknown = Wij zien uw aansluiting, maar niet uw huis. Wij weten dus niet welk apparaat het is. De stappen hieronder helpen u zoeken.
 seen-once = Gezien op { $first }.
 seen-often = { $count } keer gezien. Voor het eerst op { $first }, het laatst op { $last }.
