@@ -25,6 +25,10 @@ use crate::settings::{Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
 use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
+use language::Switch;
+pub(crate) use language::Wish;
+
+mod language;
 
 /// Brings the page's news to where scripts run; everything works without. Inlined, as the style is, so that a page is one
 /// answer.
@@ -48,25 +52,6 @@ pub(crate) struct Pages {
     csp: HeaderValue,
     plain_held: Bytes,
     plain_free: Bytes,
-}
-
-/// In which language: the first of these that we have, else the provider's.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wish<'a> {
-    /// Chosen on a page; one of ours.
-    pub(crate) chosen: Option<&'a str>,
-    /// `Accept-Language`.
-    pub(crate) browser: Option<&'a str>,
-    /// Of the subscriber's record.
-    pub(crate) record: Option<&'a str>,
-}
-
-/// A language to switch to.
-struct Switch {
-    tag: String,
-    name: String,
-    address: String,
-    current: bool,
 }
 
 /// What a button carries.
@@ -171,10 +156,10 @@ struct FreePage<'a> {
 }
 
 /// Why somebody sees the page that says that nothing is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Free {
-    /// The line was in quarantine a moment ago.
-    Released,
+    /// The line was in quarantine a moment ago, as this part of the address proves.
+    Released(String),
     /// They asked for the portal.
     Asked,
     /// Shown in place of what was asked for, so that asking again makes sense.
@@ -236,7 +221,11 @@ impl Pages {
     pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
         let v = self.voice(wish);
         // In place of another site there is no address of ours to switch at.
-        let switches = if why == Free::Elsewhere { Vec::new() } else { self.switches(v) };
+        let switches = match &why {
+            Free::Elsewhere => Vec::new(),
+            Free::Asked => self.switches(v, None),
+            Free::Released(was) => self.switches(v, Some(was)),
+        };
         let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
     }
@@ -282,7 +271,7 @@ impl Pages {
             script: SCRIPT,
             provider: &provider.name,
             live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
-            switches: self.switches(v),
+            switches: self.switches(v, None),
             page: at("/"),
             freed: form.as_ref().map_or_else(|| at("/"), freed),
             waits: checking || matches!(note, Some(Note::Started | Note::Released)),
@@ -313,31 +302,6 @@ impl Pages {
             leave_path: at(Button::LEAVE_PATH),
             v,
         })
-    }
-
-    fn voice(&self, wish: &Wish<'_>) -> Voice<'_> {
-        let chosen = wish.chosen.and_then(|tag| self.texts.language(tag));
-        let browser = || wish.browser.and_then(|wanted| self.texts.for_browser(wanted));
-        // A record's tag is looked up as a browser's is: `nl-BE` finds `nl`.
-        let record = || wish.record.and_then(|tag| self.texts.for_browser(tag));
-        let usual = || self.texts.language(&self.settings.language);
-        let found = chosen.or_else(browser).or_else(record).or_else(usual);
-        Voice::new(found.unwrap_or_else(|| self.texts.english()), &self.settings)
-    }
-
-    /// The tag of a language that we have.
-    pub(crate) fn language(&self, tag: Option<&str>) -> Option<&str> {
-        tag.and_then(|tag| self.texts.language(tag)).map(Language::tag)
-    }
-
-    fn switches(&self, v: Voice<'_>) -> Vec<Switch> {
-        let switch = |language: &Language| Switch {
-            tag: language.tag().to_owned(),
-            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
-            address: visit::address("/", [visit::language(Some(language.tag()))]),
-            current: language.tag() == v.language().tag(),
-        };
-        self.texts.languages().map(switch).collect()
     }
 
     /// What else there is to do; nothing where the last check saw enough.

@@ -4,8 +4,12 @@
 use super::*;
 
 /// The code that may use a key, as text.
-const CODE: [&str; 3] =
-    [include_str!("../page.rs"), include_str!("../../templates/case.html"), include_str!("../../templates/free.html")];
+const CODE: [&str; 4] = [
+    include_str!("../../templates/case.html"),
+    include_str!("../../templates/free.html"),
+    include_str!("../page.rs"),
+    include_str!("../page/language.rs"),
+];
 
 /// Texts of four letters and more that are the same in English and in another language: names, and words that both have.
 const SAME: [(&str, &str); 3] = [("nl", "device-camera-name"), ("nl", "device-pc-name"), ("nl", "device-printer-name")];
@@ -128,7 +132,7 @@ fn every_term_and_shared_text_is_used_by_a_text() {
 
 #[test]
 fn no_page_has_words_of_its_own() {
-    for template in &CODE[1..] {
+    for template in &CODE[..2] {
         let mut rest = (*template).to_owned();
         for (open, close) in [("<style>", "</style>"), ("{%", "%}"), ("{{", "}}"), ("<", ">")] {
             while let Some(start) = rest.find(open) {
@@ -291,6 +295,20 @@ fn a_provider_overrides_single_texts_and_adds_causes_and_languages() {
     for none in ["", "de", "*", "nl;q=0", "nl;q=x", "-", ",,,;;;=", "n\u{e9}"] {
         assert!(texts.for_browser(none).is_none(), "{none}");
     }
+}
+
+#[test]
+fn the_example_for_providers_does_what_it_says() {
+    let readme = include_str!("../../../policies/README.md");
+    let example = readme.split("```ftl\n").nth(1).unwrap().split("```").next().unwrap();
+    let texts = with_file("nl.ftl", example).unwrap();
+    let settings = Settings::example("http://help.example.net/".parse().unwrap());
+    let voice = Voice::new(texts.language("nl").unwrap(), &settings);
+    assert_eq!(voice.say(keys::HEADLINE), "Uw internet staat even op pauze");
+    let steps = voice.steps("mirai", Some(Device::Camera));
+    assert!(steps[4].contains("CamView") && steps[6].contains("onze winkels") && steps[7].contains("kijken meteen"));
+    assert!(!voice.steps("mirai", Some(Device::Router))[4].contains("CamView"));
+    assert!(voice.steps("open-snmp", None)[6].contains("kijken meteen"));
 }
 
 #[test]
