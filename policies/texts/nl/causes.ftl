@@ -193,7 +193,7 @@ cause-infected-nas-title = Uw netwerkschijf is aangevallen
 cause-infected-nas-means = Op een netwerkschijf (vaak NAS genoemd) op uw aansluiting draait een schadelijk programma. Sommige van die programma's zetten uw bestanden op slot en vragen geld. Uw bestanden kunnen in gevaar zijn, dus wacht niet te lang.
 cause-infected-nas-step-1 =
     Trek de netwerkkabel uit de netwerkschijf.
-    Laat de schijf voorlopig aan staan. Ziet u dat zij op dit moment bestanden op slot zet? Zet haar dan uit.
+    Laat de schijf voorlopig aan staan. Ziet u dat hij op dit moment bestanden op slot zet? Zet hem dan uit.
 cause-infected-nas-step-2 =
     Betaal niet meteen.
     Betalen levert vaak niets op.
