@@ -15,6 +15,7 @@ use pratique_core::ids::CaseId;
 use crate::DeskError;
 use crate::answer::{self, Answer};
 use crate::front::{Front, header};
+use crate::page::Pages;
 use crate::settings::PortalUrl;
 
 /// What a subscriber can press.
@@ -81,8 +82,8 @@ impl Note {
 }
 
 impl Front {
-    /// Handles a pressed button.
-    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr) -> Answer
+    /// Handles a button pressed on the page of this portal.
+    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr, portal: &PortalUrl) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -95,7 +96,7 @@ impl Front {
         if !is_form(request.headers()) {
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
-        if !from_own_page(request.headers(), &self.pages.settings().portal_url) {
+        if !from_own_page(request.headers(), portal) {
             return refused(StatusCode::FORBIDDEN);
         }
         let said = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|n| n.parse::<usize>().ok());
@@ -110,7 +111,9 @@ impl Front {
         };
         let note = self.decide(button, &body, peer).await;
         self.metrics.action(button.name(), note.map_or("no_case", Note::name));
-        answer::redirect(StatusCode::SEE_OTHER, &self.pages.location(note))
+        // Back to where it was pressed: browsers let a form lead nowhere else (`form-action 'self'`), not even from https to
+        // http of the same name.
+        answer::redirect(StatusCode::SEE_OTHER, &Pages::location(portal, note))
     }
 
     /// What comes of it; nothing to say where there is no case.

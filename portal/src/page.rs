@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::PortalError;
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
 
@@ -152,9 +152,9 @@ impl Pages {
         &self.settings
     }
 
-    /// The portal's address, with a note for the page.
-    pub(crate) fn location(&self, note: Option<Note>) -> HeaderValue {
-        let portal = self.settings.portal_url.as_str();
+    /// One of the portal's addresses, with a note for the page.
+    pub(crate) fn location(portal: &PortalUrl, note: Option<Note>) -> HeaderValue {
+        let portal = portal.as_str();
         let url = note.map_or_else(|| portal.to_owned(), |n| format!("{portal}?n={}", n.name()));
         // A parsed address and a fixed word are always a header; the portal's root is the last resort.
         HeaderValue::try_from(url).unwrap_or(HeaderValue::from_static("/"))

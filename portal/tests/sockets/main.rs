@@ -5,4 +5,5 @@
 
 mod attacks;
 mod resident;
+mod secure;
 mod support;

@@ -11,7 +11,7 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::view::{CaseCard, GardenView, Resident};
 use pratique_portal::{Desk, DeskError, Portal, Settings};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -161,7 +161,7 @@ impl Running {
 }
 
 /// Reads until the other side closes.
-pub async fn to_the_end(stream: &mut TcpStream) -> String {
+pub async fn to_the_end<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     let mut bytes = Vec::new();
     // A reset after the answer is an end, too: what was not read of a refused body is thrown away.
     let read = async {
@@ -175,7 +175,7 @@ pub async fn to_the_end(stream: &mut TcpStream) -> String {
 }
 
 /// Sends a request on a connection that stays open and reads its one answer.
-pub async fn next(stream: &mut TcpStream, request: &str) -> String {
+pub async fn next<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let read = async {
