@@ -55,6 +55,13 @@ pub(crate) fn plain(status: StatusCode, content_type: &'static str, body: Bytes)
     with(status, Some(HeaderValue::from_static(content_type)), body)
 }
 
+/// NetworkManager reads this as "online" before it looks at the content.
+pub(crate) fn network_manager(mut answer: Answer) -> Answer {
+    let name = HeaderName::from_static("x-networkmanager-status");
+    answer.headers_mut().insert(name, HeaderValue::from_static("online"));
+    answer
+}
+
 /// Asked in a way that is not answered; GET and HEAD are.
 pub(crate) fn only_reads() -> Answer {
     let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);

@@ -19,7 +19,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderValue, USER_AGENT};
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::view::{CaseCard, GardenView};
@@ -59,6 +59,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// Accepts HTML by name. Programs that say `*/*` are no browsers.
     pub(crate) browser: bool,
+    /// What the client calls itself.
+    pub(crate) agent: &'a str,
     /// Accepts the API's media type by name.
     pub(crate) knows_api: bool,
     pub(crate) resident: bool,
@@ -116,7 +118,7 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
         (false, true) if reads => Route::Redirect,
         (false, true) if posts && asked.browser => Route::SeeOther,
         (_, true) => Route::Nothing(StatusCode::NETWORK_AUTHENTICATION_REQUIRED),
-        (false, false) if reads => match probes::online(asked.host, asked.path) {
+        (false, false) if reads => match probes::online(asked.host, asked.path, asked.agent) {
             Some(online) => Route::Online(online),
             None if asked.browser => Route::FreeElsewhere,
             None => Route::Nothing(StatusCode::MISDIRECTED_REQUEST),
@@ -159,6 +161,7 @@ impl Front {
             host,
             path: request.uri().path(),
             browser: accepts(request.headers(), &["text/html", "application/xhtml+xml"]),
+            agent: header(request.headers(), USER_AGENT.as_str()).unwrap_or_default(),
             knows_api: accepts(request.headers(), &[captive::MEDIA_TYPE]),
             resident: resident.is_some(),
         };
@@ -216,7 +219,9 @@ impl Front {
             Route::Online(online) => {
                 metrics.tiny.inc();
                 let status = StatusCode::from_u16(online.status).unwrap_or(StatusCode::NO_CONTENT);
-                answer::plain(status, online.content_type, Bytes::from_static(online.body.as_bytes()))
+                let body = Bytes::from_static(online.body.as_bytes());
+                let answer = answer::plain(status, online.content_type, body);
+                if online.network_manager { answer::network_manager(answer) } else { answer }
             }
             Route::Nothing(status) => {
                 metrics.tiny.inc();
@@ -271,7 +276,16 @@ mod tests {
     use super::*;
 
     fn asked<'a>(method: &'a Method, own_host: bool, path: &'a str, browser: bool, resident: bool) -> Asked<'a> {
-        Asked { method, own_host, host: "connectivitycheck.gstatic.com", path, browser, knows_api: false, resident }
+        Asked {
+            method,
+            own_host,
+            host: "connectivitycheck.gstatic.com",
+            path,
+            browser,
+            agent: "",
+            knows_api: false,
+            resident,
+        }
     }
 
     #[test]
