@@ -7,4 +7,5 @@ mod attacks;
 mod probes;
 mod resident;
 mod secure;
+mod small_browsers;
 mod support;
