@@ -1,10 +1,12 @@
-//! The captive portal as devices hear of it (RFC 8910): the examples of policies/README.md are taken out of the page, read by
-//! the programs they are for, served to a real DHCP client, and the address that the client gets leads to the truth.
+//! The captive portal as devices meet it. As they hear of it (RFC 8910): the examples of policies/README.md are taken out of
+//! the page, read by the programs they are for, served to a real DHCP client, and the address that the client gets leads to
+//! the truth. And as they run into it: `refusals`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod client;
 mod examples;
+mod refusals;
 mod servers;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
@@ -121,7 +123,8 @@ fn a_client_that_kea_told_hears_the_truth_over_tls_before_in_and_after_a_quarant
         .unwrap();
 
         // The client knows of the portal what DHCP has told it, and trusts the authority alone.
-        let captive = || authority.ask(&home, PORTAL, &lease.captive_portal).unwrap()["captive"].as_bool().unwrap();
+        let captive =
+            || authority.ask(&home, PORTAL.into(), &lease.captive_portal).unwrap()["captive"].as_bool().unwrap();
         assert!(!captive(), "nobody is quarantined yet");
         let case = station.desk().report_infected(&[address.into()])[&IpAddr::V4(address)];
         station.desk().approve(case).unwrap();
@@ -129,16 +132,16 @@ fn a_client_that_kea_told_hears_the_truth_over_tls_before_in_and_after_a_quarant
         until("the API to say so", captive);
         let resolved = home.run(|| Stub::towards(PORTAL.into()).unwrap().ask(HOST, RecordType::A).unwrap()).unwrap();
         assert_eq!(resolved, [IpAddr::V4(PORTAL)], "the captive resolver knows the announced name");
-        let answer = authority.ask(&home, PORTAL, &lease.captive_portal).unwrap();
+        let answer = authority.ask(&home, PORTAL.into(), &lease.captive_portal).unwrap();
         let page = answer["user-portal-url"].as_str().unwrap();
         assert_eq!(page, format!("https://{HOST}/"), "over TLS, as RFC 8908 section 5 demands");
 
         // A renewed certificate is in force at once on SIGHUP; one of another authority is refused by the client.
         let stranger = Authority::new(HOST);
-        assert!(stranger.ask(&home, PORTAL, ANNOUNCED).is_err());
+        assert!(stranger.ask(&home, PORTAL.into(), ANNOUNCED).is_err());
         let renewed = authority.issue();
         station.hang_up();
-        until("the renewed certificate", || authority.served(&home, PORTAL) == renewed);
+        until("the renewed certificate", || authority.served(&home, PORTAL.into()) == renewed);
         assert!(captive(), "the same truth under the new certificate");
 
         station.desk().release(case).unwrap();

@@ -109,7 +109,7 @@ impl Authority {
     }
 
     /// Asks the API at this address, as found at `at`; refuses a certificate that is not this authority's.
-    pub fn ask(&self, home: &Namespace, at: Ipv4Addr, url: &str) -> io::Result<serde_json::Value> {
+    pub fn ask(&self, home: &Namespace, at: IpAddr, url: &str) -> io::Result<serde_json::Value> {
         let (host, path) = url.strip_prefix("https://").unwrap().split_once('/').unwrap();
         let request = format!(
             "GET /{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/captive+json\r\nConnection: close\r\n\r\n"
@@ -121,12 +121,12 @@ impl Authority {
     }
 
     /// The certificate that a new connection meets.
-    pub fn served(&self, home: &Namespace, at: Ipv4Addr) -> Vec<u8> {
+    pub fn served(&self, home: &Namespace, at: IpAddr) -> Vec<u8> {
         let request = format!("GET /captive-portal/api HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.host);
         self.exchange(home, at, &request).unwrap().1
     }
 
-    fn exchange(&self, home: &Namespace, at: Ipv4Addr, request: &str) -> io::Result<(String, Vec<u8>)> {
+    fn exchange(&self, home: &Namespace, at: IpAddr, request: &str) -> io::Result<(String, Vec<u8>)> {
         let patience = Duration::from_secs(20);
         let mut roots = RootCertStore::empty();
         roots.add(self.root.der().clone()).unwrap();
@@ -136,7 +136,7 @@ impl Authority {
             .with_root_certificates(roots)
             .with_no_client_auth();
         home.run(|| {
-            let stream = TcpStream::connect_timeout(&SocketAddr::new(IpAddr::V4(at), 443), patience)?;
+            let stream = TcpStream::connect_timeout(&SocketAddr::new(at, 443), patience)?;
             stream.set_read_timeout(Some(patience))?;
             let name = ServerName::try_from(self.host).unwrap();
             let session = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
