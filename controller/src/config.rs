@@ -168,11 +168,6 @@ impl Config {
     pub fn check(path: &Path) -> Result<Self, Vec<ConfigError>> {
         let text = read_text(path).map_err(|e| vec![e])?;
         let mut config: Self = parse_yaml(path, &text).map_err(|e| vec![e])?;
-        let found = config.problems();
-        if !found.is_empty() {
-            let placed = |what: String| ConfigError { path: path.into(), at: place_of(&text, &what), what };
-            return Err(found.into_iter().map(placed).collect());
-        }
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         for own in [&mut config.data_dir, &mut config.policies, &mut config.tokens] {
             *own = base.join(&*own);
@@ -189,6 +184,14 @@ impl Config {
             config.portal.as_mut().and_then(|p| p.tls.as_mut()).map(|tls| [&mut tls.certificate, &mut tls.key]);
         for file in dns.into_iter().chain(portal).flatten() {
             *file = base.join(&*file);
+        }
+        if let Some(logo) = config.portal.as_mut().and_then(|portal| portal.pages.look.logo.as_mut()) {
+            *logo = base.join(&*logo);
+        }
+        let found = config.problems();
+        if !found.is_empty() {
+            let placed = |what: String| ConfigError { path: path.into(), at: place_of(&text, &what), what };
+            return Err(found.into_iter().map(placed).collect());
         }
         Ok(config)
     }

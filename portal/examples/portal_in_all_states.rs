@@ -14,8 +14,8 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident};
-use pratique_portal::{Desk, DeskError, Portal, Settings};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident, Trust};
+use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -27,6 +27,7 @@ const HOME: Ipv4Addr = Ipv4Addr::LOCALHOST;
 struct Card {
     view: Arc<GardenView>,
     lock: Mutex<()>,
+    ticked: Mutex<Ticked>,
 }
 
 fn put(view: &GardenView, card: CaseCard) {
@@ -72,6 +73,20 @@ impl Desk for Card {
         self.view.remove(Element::V4(HOME));
         Ok(())
     }
+
+    fn ticked(&self, _: CaseId) -> Ticked {
+        self.ticked.lock().map(|ticked| ticked.clone()).unwrap_or_default()
+    }
+
+    fn tick(&self, _: CaseId, step: StepId, done: bool) -> Result<(), DeskError> {
+        let mut ticked = self.ticked.lock().map_err(|_| DeskError::Unavailable)?;
+        if done {
+            ticked.insert(step)
+        } else {
+            ticked.remove(&step)
+        };
+        Ok(())
+    }
 }
 
 fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
@@ -94,6 +109,9 @@ fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
         last_check: None,
         missing: Some(Missing::Rescan),
         self_release: false,
+        trust: Some(Trust { used: 1, times: 2, within: Span::from_days(30) }),
+        relapses: 0,
+        language: None,
     }
 }
 
@@ -138,7 +156,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         put(&view, card);
         let settings = Settings::example(format!("http://{HOME}:{}/", port + number).parse()?);
         let listener = TcpListener::bind((HOME, port + number)).await?;
-        let desk = Arc::new(Card { view: view.clone(), lock: Mutex::default() });
+        let desk = Arc::new(Card { view: view.clone(), lock: Mutex::default(), ticked: Mutex::default() });
         let portal = Portal::new(settings, texts.as_deref(), view, desk, &prometheus::Registry::new())?;
         portals.spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
     }

@@ -1,5 +1,6 @@
-//! The two buttons. A press reaches the desk only from the portal's own page, as shown to this line for this case, and
-//! only if the case has not moved on since: a double click, a replay or a stale page changes nothing.
+//! The buttons. A press reaches the desk only from the portal's own page, as shown to this line for this case, and
+//! only if the case has not moved on since: a double click, a replay or a stale page changes nothing. Ticking a step says
+//! what is so afterwards, so it needs no version.
 //!
 //! Every outcome is a redirect back to the page with one of a few fixed notes, so that reloading never presses again.
 
@@ -7,16 +8,18 @@ use std::net::IpAddr;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, ORIGIN};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN};
 use http::{Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::ids::CaseId;
+use pratique_core::view::CaseCard;
 
-use crate::DeskError;
 use crate::answer::{self, Answer};
 use crate::front::{Front, header};
 use crate::page::Pages;
 use crate::settings::PortalUrl;
+use crate::visit::{self, Visit};
+use crate::{DeskError, StepId};
 
 /// What a subscriber can press.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,16 +28,20 @@ pub(crate) enum Button {
     Fixed,
     /// "Go back online now."
     Leave,
+    /// A step is done, or is not after all.
+    Step,
 }
 
 impl Button {
     pub(crate) const FIXED_PATH: &'static str = "/fixed";
     pub(crate) const LEAVE_PATH: &'static str = "/leave";
+    pub(crate) const STEP_PATH: &'static str = "/step";
 
     const fn name(self) -> &'static str {
         match self {
             Self::Fixed => "fixed",
             Self::Leave => "leave",
+            Self::Step => "step",
         }
     }
 }
@@ -69,14 +76,22 @@ impl Note {
         (Self::Unavailable, "unavailable"),
     ];
 
+    fn of(error: DeskError) -> Self {
+        match error {
+            DeskError::AlreadyDone => Self::Again,
+            DeskError::NotNow(_) => Self::NotNow,
+            DeskError::UsedUp => Self::UsedUp,
+            DeskError::Unavailable => Self::Unavailable,
+        }
+    }
+
     /// As written behind `?n=`, and in the metrics.
     pub(crate) fn name(self) -> &'static str {
         Self::ALL.iter().find(|(note, _)| *note == self).map_or("", |(_, name)| name)
     }
 
-    /// From a query; anything else is no note.
-    pub(crate) fn from_query(query: &str) -> Option<Self> {
-        let name = query.strip_prefix("n=")?;
+    /// The note of this name.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
         Self::ALL.iter().find(|(_, n)| *n == name).map(|(note, _)| *note)
     }
 }
@@ -88,6 +103,8 @@ impl Front {
         B: Body<Data = Bytes> + Unpin,
     {
         let limits = self.pages.settings().limits;
+        // Of ours, so that nothing of the request stands in the answer.
+        let language = self.pages.language(Visit::read(request.uri().query()).language);
         let refused = |status: StatusCode| {
             self.metrics.action(button.name(), "refused");
             // What is left of the body is not read.
@@ -109,62 +126,112 @@ impl Front {
             Ok(Err(status)) => return refused(status),
             Err(_) => return refused(StatusCode::REQUEST_TIMEOUT),
         };
-        let note = self.decide(button, &body, peer).await;
-        self.metrics.action(button.name(), note.map_or("no_case", Note::name));
+        let came = self.decide(button, &body, peer).await;
+        self.metrics.action(button.name(), came.name());
         // Back to where it was pressed: browsers let a form lead nowhere else (`form-action 'self'`), not even from https to
         // http of the same name.
-        answer::redirect(StatusCode::SEE_OTHER, &Pages::location(portal, note))
+        answer::redirect(StatusCode::SEE_OTHER, &self.location(portal, came, language, peer))
     }
 
-    /// What comes of it; nothing to say where there is no case.
-    async fn decide(&self, button: Button, body: &[u8], peer: IpAddr) -> Option<Note> {
-        let resident = self.view.resident(peer)?;
+    /// What comes of it.
+    async fn decide(&self, button: Button, body: &[u8], peer: IpAddr) -> Came {
+        let Some(resident) = self.view.resident(peer) else { return Came::NoCase };
         let card = &resident.card;
         let fits = |form: &Pressed<'_>| form.case == card.case && self.seal.fits(form.token, card.case, peer);
-        let Some(form) = Pressed::parse(body).filter(fits) else { return Some(Note::PressAgain) };
-        if form.version != card.version || (button == Button::Fixed && card.checking_since.is_some()) {
-            return Some(Note::Again);
-        }
-        let Ok(_seat) = self.in_flight.try_acquire() else { return Some(Note::Unavailable) };
+        let Some(form) = Pressed::parse(body).filter(fits) else { return Came::Of(card.case, Note::PressAgain) };
         let command = match button {
-            Button::Fixed => self.desk.report_fixed(form.case, form.version),
-            Button::Leave => self.desk.self_release(form.case, form.version),
+            Button::Step => return self.tick(&form, card),
+            Button::Fixed if card.checking_since.is_some() => return Came::Of(card.case, Note::Again),
+            _ if form.version != Some(card.version) => return Came::Of(card.case, Note::Again),
+            Button::Fixed => self.desk.report_fixed(card.case, card.version),
+            Button::Leave => self.desk.self_release(card.case, card.version),
         };
+        let Ok(_seat) = self.in_flight.try_acquire() else { return Came::Of(card.case, Note::Unavailable) };
         let answered = tokio::time::timeout(self.pages.settings().limits.desk_timeout.to_std(), command).await;
-        Some(match (answered.unwrap_or(Err(DeskError::Unavailable)), button) {
-            (Ok(()), Button::Fixed) => Note::Started,
-            (Ok(()), Button::Leave) => Note::Released,
-            (Err(DeskError::AlreadyDone), _) => Note::Again,
-            (Err(DeskError::NotNow(_)), _) => Note::NotNow,
-            (Err(DeskError::UsedUp), _) => Note::UsedUp,
-            (Err(DeskError::Unavailable), _) => Note::Unavailable,
-        })
+        let note = match answered.unwrap_or(Err(DeskError::Unavailable)) {
+            Ok(()) if button == Button::Leave => Note::Released,
+            Ok(()) => Note::Started,
+            Err(error) => Note::of(error),
+        };
+        Came::Of(card.case, note)
+    }
+
+    fn tick(&self, form: &Pressed<'_>, card: &CaseCard) -> Came {
+        let Some((step, done)) =
+            form.step.clone().filter(|(step, _)| card.causes.iter().any(|c| c.cause == step.cause))
+        else {
+            return Came::Of(card.case, Note::PressAgain);
+        };
+        match self.desk.tick(card.case, step.clone(), done) {
+            Ok(()) => Came::Ticked(step),
+            Err(error) => Came::Of(card.case, Note::of(error)),
+        }
+    }
+
+    /// The portal, at the place where what came of it can be seen.
+    fn location(&self, portal: &PortalUrl, came: Came, language: Option<&str>, peer: IpAddr) -> HeaderValue {
+        let language = visit::language(language);
+        let behind = match came {
+            Came::NoCase => visit::address("", [language]),
+            Came::Ticked(step) => visit::address("", [language]) + &format!("#step-{step}"),
+            // Who is let out at once sees it when the page asks again.
+            Came::Of(case, note) => {
+                let (note, was) = (format!("n={}", note.name()), visit::was(case, &self.seal.token(case, peer)));
+                visit::address("", [Some(note), Some(was), language]) + "#status"
+            }
+        };
+        Pages::location(portal, &behind)
     }
 }
 
-/// The form as sent. Its values are digits alone, so nothing has to be decoded.
+/// What came of a press.
+enum Came {
+    /// There is no case: nothing to say.
+    NoCase,
+    /// This is said on the case's page.
+    Of(CaseId, Note),
+    /// This step has another state now.
+    Ticked(StepId),
+}
+
+impl Came {
+    /// In the metrics.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::NoCase => "no_case",
+            Self::Of(_, note) => note.name(),
+            Self::Ticked(_) => "ticked",
+        }
+    }
+}
+
+/// The form as sent. Its values are digits, lower-case letters and hyphens alone, so nothing has to be decoded.
 struct Pressed<'a> {
     case: CaseId,
-    version: u32,
+    /// Steps have none.
+    version: Option<u32>,
     token: &'a str,
+    /// Which step, and whether it is done.
+    step: Option<(StepId, bool)>,
 }
 
 impl<'a> Pressed<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
-        let (mut case, mut version, mut token) = (None, None, None);
+        let (mut case, mut version, mut token, mut step) = (None, None, None, None);
         for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             let first_time = match name {
                 "case" => case.replace(value.parse().ok()?).is_none(),
                 "version" => version.replace(value.parse().ok()?).is_none(),
                 "token" => token.replace(value).is_none(),
+                "done" | "undo" => step.replace((value.parse().ok()?, name == "done")).is_none(),
                 _ => true,
             };
             if !first_time {
                 return None;
             }
         }
-        Some(Self { case: CaseId(case?), version: version?, token: token? })
+        Some(Self { case: CaseId(case?), version, token: token?, step })
     }
 }
 
@@ -177,7 +244,7 @@ fn is_form(headers: &HeaderMap) -> bool {
 /// No sign of another site. Small captive browsers send no `Origin`, and others send `null` because the page asks for no
 /// referrer (Fetch standard, "append a request Origin header"); the token decides then.
 fn from_own_page(headers: &HeaderMap, portal: &PortalUrl) -> bool {
-    let site_ok = match headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes) {
+    let site_ok = match headers.get("sec-fetch-site").map(HeaderValue::as_bytes) {
         None | Some(b"same-origin" | b"none") => true,
         Some(_) => false,
     };
@@ -213,9 +280,13 @@ mod tests {
     #[test]
     fn a_form_is_read_whole_or_not_at_all() {
         let form = Pressed::parse(b"case=7&version=3&token=abc").unwrap();
-        assert_eq!((form.case, form.version, form.token), (CaseId(7), 3, "abc"));
+        assert_eq!((form.case, form.version, form.token, form.step), (CaseId(7), Some(3), "abc", None));
+        let form = Pressed::parse(b"case=7&token=abc&undo=mirai-3").unwrap();
+        assert_eq!((form.version, form.step), (None, Some(("mirai-3".parse().unwrap(), false))));
         for bad in [
             &b"case=7&version=3"[..],
+            b"case=7&token=abc&done=mirai-3&undo=mirai-3",
+            b"case=7&token=abc&done=../3",
             b"case=7&case=8&version=3&token=a",
             b"case=-7&version=3&token=a",
             b"case=7&version=99999999999&token=a",
@@ -249,11 +320,11 @@ mod tests {
     #[test]
     fn notes_are_a_closed_set() {
         for (note, name) in Note::ALL {
-            assert_eq!(Note::from_query(&format!("n={name}")), Some(note));
+            assert_eq!(Note::of_name(name), Some(note));
             assert_eq!(note.name(), name);
         }
-        for other in ["n=", "n=<script>", "started", "n=started&x=1", "m=started"] {
-            assert_eq!(Note::from_query(other), None);
+        for other in ["", "<script>", "Started"] {
+            assert_eq!(Note::of_name(other), None);
         }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!                       resident                               anybody else
-//! portal's own host     GET: page; POST: button                GET: "nothing is wrong"
+//! portal's own host     GET: page, news; POST: button          GET: "nothing is wrong"
 //! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
 //! anything else         511, empty                             404 or 421, empty, connection closed
 //! captive API           captive: true                          captive: false
@@ -17,23 +17,31 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE, HOST, HeaderMap, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::view::{CaseCard, GardenView};
 use tokio::sync::Semaphore;
 
-use crate::Desk;
-use crate::actions::{Button, Note};
+use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
+use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
-use crate::page::{Form, Pages};
+use crate::page::{Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
 use crate::settings::PortalUrl;
 use crate::token::Seal;
+use crate::visit::Visit;
+use crate::{Desk, Ticked};
+
+/// Where the page's news come from.
+pub(crate) const LIVE_PATH: &str = "/live";
 
 /// Everything that answers.
 pub(crate) struct Front {
@@ -43,6 +51,8 @@ pub(crate) struct Front {
     pub(crate) seal: Seal,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Semaphore,
+    /// News end now: the portal stops.
+    pub(crate) stopping: Arc<AtomicBool>,
     /// Where everybody is led who is somewhere else.
     to_portal: HeaderValue,
     /// The portal over TLS, if there is one.
@@ -81,6 +91,8 @@ pub(crate) enum Route {
     FreeElsewhere,
     /// One line of text.
     Plain,
+    /// The page's news.
+    Live,
     /// A pressed button.
     Press(Button),
     /// 302 to the portal.
@@ -108,9 +120,11 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
         (true, _) if posts => match asked.path {
             Button::FIXED_PATH => Route::Press(Button::Fixed),
             Button::LEAVE_PATH => Route::Press(Button::Leave),
+            Button::STEP_PATH => Route::Press(Button::Step),
             _ if asked.browser => Route::SeeOther,
             _ => Route::Nothing(StatusCode::NOT_FOUND),
         },
+        (true, _) if reads && asked.path == LIVE_PATH => Route::Live,
         (true, _) if reads && asked.browser => Route::Page,
         (true, _) if reads && asked.path == "/" => Route::Plain,
         // Icons and whatever else hangs on a page. A redirect would lead in a circle.
@@ -134,9 +148,10 @@ impl Front {
         let secure = settings.secure_url().cloned();
         let page = secure.as_ref().unwrap_or(&settings.portal_url);
         Self {
-            to_portal: Pages::location(&settings.portal_url, None),
+            to_portal: Pages::location(&settings.portal_url, ""),
             api: captive::Answers::new(page, settings.venue_info_url.as_ref()),
             secure,
+            stopping: Arc::default(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
             pages,
             view,
@@ -148,6 +163,19 @@ impl Front {
 
     /// Answers one request of a peer. `secure`: it came over TLS. `crowded`: connections are getting scarce.
     pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let packed = answer::takes_gzip(header(request.headers(), ACCEPT_ENCODING.as_str()));
+        let answer = self.plainly(request, peer, secure, crowded).await;
+        if packed && answer.headers().contains_key(CONTENT_SECURITY_POLICY) {
+            answer::compressed(answer)
+        } else {
+            answer
+        }
+    }
+
+    async fn plainly<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -174,20 +202,32 @@ impl Front {
                 return self.press(button, request, peer, portal).await;
             }
             Route::Page => {
-                let language = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
                     metrics.free_pages.inc();
-                    return answer::closing(self.pages.free(language, false));
+                    let freed = visit.was.is_some_and(|(case, seal)| self.seal.fits(seal, case, peer));
+                    let why = if freed { Free::Released } else { Free::Asked };
+                    return answer::closing(self.pages.free(&wish, why));
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
                 let form = Form { case: card.case.0, version: card.version, token: self.seal.token(card.case, peer) };
-                let note = request.uri().query().and_then(Note::from_query);
-                return self.pages.case(card, Some(form), note, language);
+                wish.record = card.language.as_deref();
+                return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
+            }
+            // Connections are too scarce to hold one open. A browser that hears "no content" does not ask again.
+            Route::Live if crowded => answer::empty(StatusCode::NO_CONTENT),
+            Route::Live => {
+                metrics.live.inc();
+                let shown = Mark::read(request.uri().query());
+                return answer::live(Watch::new(self.view.clone(), self.stopping.clone(), peer, shown));
             }
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
-                self.pages.free(header(request.headers(), ACCEPT_LANGUAGE.as_str()), true)
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                self.pages.free(&Wish { browser, ..Wish::default() }, Free::Elsewhere)
             }
             Route::Api => {
                 metrics.api.inc();
@@ -197,7 +237,7 @@ impl Front {
                 metrics.redirects.inc();
                 portal.map_or_else(
                     || answer::redirect(StatusCode::FOUND, &self.to_portal),
-                    |portal| answer::redirect(StatusCode::FOUND, &Pages::location(portal, None)),
+                    |portal| answer::redirect(StatusCode::FOUND, &Pages::location(portal, "")),
                 )
             }
             Route::ApiRefused => {
@@ -245,7 +285,7 @@ impl Front {
 
     /// A case's page with dead buttons.
     pub(crate) fn preview(&self, card: &CaseCard) -> String {
-        self.pages.case_html(card, None, None, None)
+        self.pages.case_html(card, &Ticked::new(), None, None, &Wish::default())
     }
 }
 
@@ -311,6 +351,8 @@ mod tests {
                     assert_eq!(route == Route::Page, browser, "{path}");
                 }
             }
+            assert_eq!(route(asked(&Method::GET, true, LIVE_PATH, false, resident)), Route::Live);
+            assert_ne!(route(asked(&Method::GET, false, LIVE_PATH, false, resident)), Route::Live);
         }
     }
 

@@ -8,7 +8,10 @@
 //! * [`probes`]: the questions operating systems ask to find out whether they are online
 //! * [`page`]: the resident's page, and the page for everybody else
 //! * [`texts`]: every word a person reads, from Fluent files
-//! * [`actions`], [`token`]: the two buttons, and why nobody else can press them
+//! * [`look`]: the provider's own colours and logo
+//! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
+//! * [`live`]: the page's news, as they come
+//! * [`visit`]: what the address of a page carries
 //! * [`answer`]: headers and bodies
 //! * [`metrics`]: what the NOC graphs
 //!
@@ -28,18 +31,24 @@ mod actions;
 mod answer;
 mod captive;
 mod front;
+mod live;
+mod look;
 mod metrics;
 mod page;
 mod probes;
 mod server;
 pub mod settings;
+mod steps;
 pub mod texts;
 mod tls;
 mod token;
+mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
+pub use look::{Colour, Look};
 pub use pratique_tls::{CertificateHealth, PairFiles};
 pub use settings::{Limits, PortalUrl, Provider, Settings};
+pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
 
 /// Where the buttons of a page lead: the controller's engine.
 #[async_trait]
@@ -55,6 +64,15 @@ pub trait Desk: Send + Sync + 'static {
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
     async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
+
+    /// The steps ticked so far. From memory: every page asks.
+    fn ticked(&self, case: CaseId) -> Ticked;
+
+    /// Ticks a step, or takes the tick away. Doing it twice is doing it once.
+    ///
+    /// # Errors
+    /// [`DeskError::Unavailable`] when it cannot be kept.
+    fn tick(&self, case: CaseId, step: StepId, done: bool) -> Result<(), DeskError>;
 }
 
 /// Why a button had no effect.

@@ -9,6 +9,7 @@ pub(crate) struct Metrics {
     pub(crate) free_pages: IntCounter,
     pub(crate) redirects: IntCounter,
     pub(crate) tiny: IntCounter,
+    pub(crate) live: IntCounter,
     pub(crate) api: IntCounter,
     /// Connections open now.
     pub(crate) connections: IntGauge,
@@ -41,6 +42,7 @@ impl Metrics {
             free_pages: answers.with_label_values(&["free_page"]),
             redirects: answers.with_label_values(&["redirect"]),
             tiny: answers.with_label_values(&["tiny"]),
+            live: answers.with_label_values(&["live"]),
             api: answers.with_label_values(&["api"]),
             connections,
             turned_away_full: away.with_label_values(&["connections"]),

@@ -9,23 +9,25 @@ use http::header::HeaderValue;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use pratique_core::command::Missing;
+use pratique_core::ids::CauseKey;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, CauseCard, CheckCard};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, Trust};
 use sha2::{Digest as _, Sha256};
 
-use crate::PortalError;
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
+use crate::front::LIVE_PATH;
+use crate::live::Mark;
+use crate::look::Dress;
 use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
+use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
 
-/// The whole look, inlined so that a page is one answer.
-const CSS: &str = include_str!("../templates/portal.css");
-
-/// The browser asks again after so many seconds while a check runs: often enough to feel live, rare enough to read.
-const REFRESH: &str = "5; url=/";
+/// Brings the page's news to where scripts run; everything works without. Inlined, as the style is, so that a page is one
+/// answer.
+const SCRIPT: &str = include_str!("../templates/portal.js");
 
 /// More causes than this are not shown at once: nobody could follow them, and the page stays below 30 KB.
 const MAX_CAUSES: usize = 8;
@@ -41,9 +43,29 @@ pub(crate) struct Pages {
     settings: Settings,
     texts: Texts,
     zone: TimeZone,
+    dress: Dress,
     csp: HeaderValue,
     plain_held: Bytes,
     plain_free: Bytes,
+}
+
+/// In which language: the first of these that we have, else the provider's.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Wish<'a> {
+    /// Chosen on a page; one of ours.
+    pub(crate) chosen: Option<&'a str>,
+    /// `Accept-Language`.
+    pub(crate) browser: Option<&'a str>,
+    /// Of the subscriber's record.
+    pub(crate) record: Option<&'a str>,
+}
+
+/// A language to switch to.
+struct Switch {
+    tag: String,
+    name: String,
+    address: String,
+    current: bool,
 }
 
 /// What a button carries.
@@ -58,8 +80,16 @@ pub(crate) struct Form {
 #[template(path = "case.html")]
 struct CasePage<'a> {
     v: Voice<'a>,
-    css: &'static str,
+    dress: &'a Dress,
+    script: &'static str,
     provider: &'a str,
+    switches: Vec<Switch>,
+    /// Where the news come from, where this page is, and where its line's freedom is told.
+    live: String,
+    page: String,
+    freed: String,
+    /// Browsers without scripts ask again, as something is under way.
+    waits: bool,
     form: Option<Form>,
     note: Option<String>,
     case: u64,
@@ -68,8 +98,18 @@ struct CasePage<'a> {
     checking: bool,
     check: Option<Check>,
     missing: Option<String>,
+    /// What else can be done where the check saw too little.
+    choices: Vec<String>,
     causes: Vec<Cause>,
+    /// It came back.
+    again: Option<String>,
+    /// Steps that are done, of so many; and that in words.
+    done: usize,
+    steps: usize,
+    progress: String,
     trust: bool,
+    /// How often leaving on trust was used, or that it cannot be used any more.
+    trust_used: Option<String>,
     until: Option<String>,
     works: Vec<String>,
     genuine_phone: String,
@@ -77,8 +117,9 @@ struct CasePage<'a> {
     /// The same, as a telephone dials it (RFC 3966).
     dial: String,
     hours: Option<String>,
-    fixed_path: &'static str,
-    leave_path: &'static str,
+    fixed_path: String,
+    leave_path: String,
+    step_path: String,
 }
 
 /// One cause in words.
@@ -93,8 +134,12 @@ struct Cause {
 
 /// One step: what to do, then how or why.
 struct Step {
+    id: String,
     lead: String,
     rest: String,
+    done: bool,
+    /// The last one of each cause is the button below.
+    ticks: bool,
 }
 
 /// The last check in words.
@@ -116,10 +161,21 @@ struct Finding {
 #[template(path = "free.html")]
 struct FreePage<'a> {
     v: Voice<'a>,
-    css: &'static str,
+    dress: &'a Dress,
     provider: &'a str,
+    switches: Vec<Switch>,
+    why: Free,
+}
+
+/// Why somebody sees the page that says that nothing is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Free {
+    /// The line was in quarantine a moment ago.
+    Released,
+    /// They asked for the portal.
+    Asked,
     /// Shown in place of what was asked for, so that asking again makes sense.
-    elsewhere: bool,
+    Elsewhere,
 }
 
 impl Pages {
@@ -137,26 +193,29 @@ impl Pages {
                 return Err(SettingsError::new("still_works", problem).into());
             }
         }
-        let hash = base64(&Sha256::digest(CSS.as_bytes()));
+        let dress = settings.look.dress()?;
+        let hash = |text: &str| base64(&Sha256::digest(text.as_bytes()));
         let csp = format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+            "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
+             form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            hash(&dress.css),
+            hash(SCRIPT)
         );
         let csp = HeaderValue::try_from(csp).map_err(|e| SettingsError::new("portal_url", e.to_string()))?;
         let voice = Voice::new(language, &settings);
         let line = |key| Bytes::from(voice.say(key) + "\n");
         let (plain_held, plain_free) = (line(keys::PLAIN_HELD), line(keys::PLAIN_FREE));
-        Ok(Self { zone, csp, plain_held, plain_free, texts, settings })
+        Ok(Self { zone, dress, csp, plain_held, plain_free, texts, settings })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// One of the portal's addresses, with a note for the page.
-    pub(crate) fn location(portal: &PortalUrl, note: Option<Note>) -> HeaderValue {
-        let portal = portal.as_str();
-        let url = note.map_or_else(|| portal.to_owned(), |n| format!("{portal}?n={}", n.name()));
-        // A parsed address and a fixed word are always a header; the portal's root is the last resort.
+    /// One of the portal's addresses, with query and fragment made here.
+    pub(crate) fn location(portal: &PortalUrl, behind: &str) -> HeaderValue {
+        let url = format!("{portal}{behind}");
+        // A parsed address and words of our own are always a header; the portal's root is the last resort.
         HeaderValue::try_from(url).unwrap_or(HeaderValue::from_static("/"))
     }
 
@@ -171,43 +230,66 @@ impl Pages {
     }
 
     /// "Nothing is wrong."
-    pub(crate) fn free(&self, accept_language: Option<&str>, elsewhere: bool) -> Answer {
-        let v = self.voice(accept_language);
-        let page = FreePage { v, css: CSS, provider: &self.settings.provider.name, elsewhere };
-        answer::page(rendered(&page), &self.csp, None)
+    pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
+        let v = self.voice(wish);
+        // In place of another site there is no address of ours to switch at.
+        let switches = if why == Free::Elsewhere { Vec::new() } else { self.switches(v) };
+        let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why };
+        answer::page(rendered(&page), v.language().tag(), &self.csp)
     }
 
     /// A resident's page.
     pub(crate) fn case(
         &self,
         card: &CaseCard,
+        ticked: &Ticked,
         form: Option<Form>,
         note: Option<Note>,
-        accept_language: Option<&str>,
+        wish: &Wish<'_>,
     ) -> Answer {
-        let waits = card.checking_since.is_some() || matches!(note, Some(Note::Started | Note::Released));
-        let refresh = waits.then(|| HeaderValue::from_static(REFRESH));
-        answer::page(self.case_html(card, form, note, accept_language), &self.csp, refresh)
+        let tag = self.voice(wish).language().tag();
+        answer::page(self.case_html(card, ticked, form, note, wish), tag, &self.csp)
     }
 
     /// The same, as text.
     pub(crate) fn case_html(
         &self,
         card: &CaseCard,
+        ticked: &Ticked,
         form: Option<Form>,
         note: Option<Note>,
-        accept_language: Option<&str>,
+        wish: &Wish<'_>,
     ) -> String {
-        let v = self.voice(accept_language);
+        let v = self.voice(wish);
+        let at = |path: &str| visit::address(path, [visit::language(wish.chosen)]);
+        let freed =
+            |form: &Form| visit::address("/", [Some(visit::was(card.case, &form.token)), visit::language(wish.chosen)]);
         let provider = &self.settings.provider;
         let checking = card.checking_since.is_some();
         let minutes = self.settings.check_takes.as_millis().max(60_000) / 60_000;
         let works = |work: &smol_str::SmolStr| v.named(&format!("{}{work}", keys::WORKS.prefix), &[]);
         let genuine_phone =
             if provider.contract_hint.is_some() { keys::GENUINE_PHONE_HINT } else { keys::GENUINE_PHONE };
+        let causes: Vec<_> = card.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, ticked)).collect();
+        let steps = || causes.iter().flat_map(|cause| &cause.steps).filter(|step| step.ticks);
+        let (done, steps) = (steps().filter(|step| step.done).count(), steps().count());
+        let count = [("done", FluentValue::from(done)), ("steps", FluentValue::from(steps))];
         rendered(&CasePage {
-            css: CSS,
+            dress: &self.dress,
+            script: SCRIPT,
             provider: &provider.name,
+            live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
+            switches: self.switches(v),
+            page: at("/"),
+            freed: form.as_ref().map_or_else(|| at("/"), freed),
+            waits: checking || matches!(note, Some(Note::Started | Note::Released)),
+            again: (card.relapses > 0).then(|| v.say(keys::AGAIN)),
+            choices: self.choices(v, card),
+            progress: v.with(if done == steps { keys::STEPS_ALL_DONE } else { keys::STEPS_PROGRESS }, &count),
+            done,
+            steps,
+            trust_used: card.trust.filter(|trust| trust.used > 0).map(|trust| trust_used(v, trust)),
+            step_path: at(Button::STEP_PATH),
             form,
             note: note.and_then(|n| note_text(n, checking)).map(|key| v.say(key)),
             case: card.case.0,
@@ -216,7 +298,7 @@ impl Pages {
             checking,
             check: card.last_check.as_ref().map(|check| self.check(v, check)),
             missing: card.last_check.as_ref().map(|_| v.say(card.missing.map_or(keys::MISSING_NOTHING, missing_text))),
-            causes: card.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause)).collect(),
+            causes,
             trust: card.self_release && !checking,
             until: self.day(v, card.until),
             works: self.settings.still_works.iter().filter_map(works).collect(),
@@ -224,19 +306,46 @@ impl Pages {
             phone: &provider.phone,
             dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
             hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
-            fixed_path: Button::FIXED_PATH,
-            leave_path: Button::LEAVE_PATH,
+            fixed_path: at(Button::FIXED_PATH),
+            leave_path: at(Button::LEAVE_PATH),
             v,
         })
     }
 
-    fn voice(&self, accept_language: Option<&str>) -> Voice<'_> {
-        let wanted = accept_language.and_then(|wanted| self.texts.for_browser(wanted));
+    fn voice(&self, wish: &Wish<'_>) -> Voice<'_> {
+        let chosen = wish.chosen.and_then(|tag| self.texts.language(tag));
+        let browser = || wish.browser.and_then(|wanted| self.texts.for_browser(wanted));
+        // A record's tag is looked up as a browser's is: `nl-BE` finds `nl`.
+        let record = || wish.record.and_then(|tag| self.texts.for_browser(tag));
         let usual = || self.texts.language(&self.settings.language);
-        Voice::new(wanted.or_else(usual).unwrap_or_else(|| self.texts.english()), &self.settings)
+        let found = chosen.or_else(browser).or_else(record).or_else(usual);
+        Voice::new(found.unwrap_or_else(|| self.texts.english()), &self.settings)
     }
 
-    fn cause(&self, v: Voice<'_>, card: &CauseCard) -> Cause {
+    /// The tag of a language that we have.
+    pub(crate) fn language(&self, tag: Option<&str>) -> Option<&str> {
+        tag.and_then(|tag| self.texts.language(tag)).map(Language::tag)
+    }
+
+    fn switches(&self, v: Voice<'_>) -> Vec<Switch> {
+        let switch = |language: &Language| Switch {
+            tag: language.tag().to_owned(),
+            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
+            address: visit::address("/", [visit::language(Some(language.tag()))]),
+            current: language.tag() == v.language().tag(),
+        };
+        self.texts.languages().map(switch).collect()
+    }
+
+    /// What else there is to do; nothing where the last check saw enough.
+    fn choices(&self, v: Voice<'_>, card: &CaseCard) -> Vec<String> {
+        if card.missing != Some(Missing::Inconclusive) || card.checking_since.is_some() {
+            return Vec::new();
+        }
+        [keys::CHOICE_AGAIN, keys::CHOICE_WAIT, keys::CHOICE_CALL].map(|key| v.say(key)).into()
+    }
+
+    fn cause(&self, v: Voice<'_>, card: &CauseCard, ticked: &Ticked) -> Cause {
         let text = |cause: &str, part: &str| v.named(&format!("{}{cause}-{part}", keys::CAUSE.prefix), &[]);
         // A provider's own cause without texts still gets advice that is never wrong.
         let cause = Some(card.cause.as_str()).filter(|c| text(c, "title").is_some()).unwrap_or("generic");
@@ -260,7 +369,7 @@ impl Pages {
             note: text(cause, "note"),
             device: card.device.as_deref().and_then(clean_name),
             seen,
-            steps: v.steps(cause).into_iter().map(step).collect(),
+            steps: steps(v.steps(cause), &card.cause, ticked),
         }
     }
 
@@ -324,11 +433,33 @@ fn day_args(z: DateTime) -> [(&'static str, FluentValue<'static>); 4] {
 }
 
 /// The first line of a step says what to do.
-fn step(text: String) -> Step {
-    match text.split_once('\n') {
-        Some((lead, rest)) => Step { lead: lead.to_owned(), rest: rest.to_owned() },
-        None => Step { lead: text, rest: String::new() },
+fn steps(texts: Vec<String>, cause: &CauseKey, ticked: &Ticked) -> Vec<Step> {
+    let last = texts.len();
+    let step = |(number, text): (u8, String)| {
+        let id = StepId { cause: cause.clone(), number };
+        let (lead, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        Step {
+            lead: lead.to_owned(),
+            rest: rest.to_owned(),
+            done: ticked.contains(&id),
+            ticks: usize::from(number) < last,
+            id: id.to_string(),
+        }
+    };
+    (1..=MAX_STEPS).zip(texts).map(step).collect()
+}
+
+fn trust_used(v: Voice<'_>, trust: Trust) -> String {
+    if trust.used >= trust.times {
+        return v.say(keys::TRUST_USED_UP);
     }
+    let days = trust.within.as_millis() / 86_400_000;
+    let count = [
+        ("used", FluentValue::from(trust.used)),
+        ("times", FluentValue::from(trust.times)),
+        ("days", FluentValue::from(days)),
+    ];
+    v.with(keys::TRUST_USED, &count)
 }
 
 fn missing_text(missing: Missing) -> Key {
@@ -383,8 +514,8 @@ fn rendered(page: &impl Template) -> String {
     })
 }
 
-/// RFC 4648 section 4, for the one hash in the policy header.
-fn base64(bytes: &[u8]) -> String {
+/// RFC 4648 section 4, for the hashes in the policy header and the logo.
+pub(crate) fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     bytes
         .chunks(3)

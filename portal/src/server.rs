@@ -50,6 +50,7 @@ pub(crate) async fn serve(
     }
     drop(stopped);
     shutdown.await;
+    front.stopping.store(true, Ordering::Relaxed);
     // No receiver is left only if there was no listener.
     stop.send_replace(true);
     while loops.join_next().await.is_some() {}

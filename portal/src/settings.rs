@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::captive::{ApiUrl, VenueUrl};
+use crate::look::Look;
 
 /// Section `portal` of the node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct Settings {
     /// provider knows: a promise about emergency calls that does not hold is dangerous.
     #[serde(default)]
     pub still_works: Vec<SmolStr>,
+    /// Colours, logo, terms.
+    #[serde(default)]
+    pub look: Look,
     /// The page tells people that a check takes up to this long. Probes end within a minute; two leave room for a queue.
     #[serde(default = "two_minutes")]
     pub check_takes: Span,
@@ -166,6 +170,7 @@ impl Settings {
                 "a time below 100ms would shut people out; write for example 10s",
             ));
         }
+        self.look.dress()?;
         TimeZone::get(&self.time_zone).map_err(|_| {
             SettingsError::new(
                 "time_zone",
@@ -289,6 +294,7 @@ impl Settings {
             time_zone: "Europe/Amsterdam".into(),
             language: english(),
             still_works: ["emergency", "phone", "television", "steps"].map(SmolStr::new_static).to_vec(),
+            look: Look::default(),
             check_takes: two_minutes(),
             limits: Limits::default(),
         }

@@ -240,6 +240,9 @@ fn resident(allow: AllowList) -> Resident {
         last_check: None,
         missing: None,
         self_release: false,
+        trust: None,
+        relapses: 0,
+        language: None,
     };
     Resident { case: card.case, line: LineNo(0), allow: Arc::new(allow), card }
 }

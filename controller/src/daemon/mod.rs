@@ -5,7 +5,7 @@
 //!
 //! * [`follow`]: what the engine's commits lead to
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
-//! * [`pages`]: the portal's buttons; [`inbox`]: report files and session lists
+//! * [`pages`], [`ticks`]: the portal's buttons, and the steps that people ticked; [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: files of resolver and portal
 //! * [`emergency`]: `release --all` with everything else down
 
@@ -15,6 +15,7 @@ mod follow;
 mod inbox;
 mod pages;
 mod threats;
+mod ticks;
 mod wall;
 
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ use tracing::{error, info, warn};
 use self::certificate::Certificates;
 use self::follow::Followers;
 use self::inbox::Inbox;
+use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::clock::{Clock, SystemClock};
@@ -158,7 +160,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let portal = portal.map(|p| open_portal(&config, p, &view, &handle, &metrics)).transpose()?;
+    let ticks = Arc::new(Ticks::open(&config.data_dir));
+    let desk = Arc::new(pages::PortalDesk { engine: handle.clone(), ticks: Arc::clone(&ticks) });
+    let portal = portal.map(|p| open_portal(&config, p, &view, desk, &metrics)).transpose()?;
     let certificates = Certificates { resolver: resolver.clone(), portal: portal.clone() };
     certificates.look(clock.now(), false).await;
     let office = Arc::new(EngineOffice {
@@ -202,6 +206,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tasks.spawn(certificates.clone().watch(Arc::clone(&clock), stopping.clone()));
     if let Some(portal) = portal {
+        tasks.spawn(ticks::forget(ticks, handle.clone(), stopping.clone()));
         let (secured, until) = (Arc::clone(&portal), stopping.clone());
         tasks.spawn(async move { secured.serve_tls(portal_tls_sockets, stopped(until)).await });
         let stopping = stopping.clone();
@@ -253,12 +258,11 @@ fn open_portal(
     config: &Config,
     settings: &config::Portal,
     view: &Arc<GardenView>,
-    handle: &EngineHandle,
+    desk: Arc<pages::PortalDesk>,
     metrics: &Metrics,
 ) -> anyhow::Result<Arc<Portal>> {
     let texts = config.policies.join("texts");
     let texts = texts.is_dir().then_some(texts.as_path());
-    let desk = Arc::new(pages::PortalDesk(handle.clone()));
     let portal = Portal::new(settings.pages.clone(), texts, Arc::clone(view), desk, metrics.registry())?;
     Ok(Arc::new(match &settings.tls {
         Some(files) => portal.with_tls(files, metrics.registry())?,

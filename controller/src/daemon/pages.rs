@@ -1,14 +1,22 @@
-//! The portal's buttons, as commands.
+//! The portal's buttons, as commands; and the steps that people ticked.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::CaseId;
-use pratique_portal::{Desk, DeskError};
+use pratique_portal::{Desk, DeskError, StepId, Ticked};
 
+use super::ticks::Ticks;
 use crate::engine::handle::{EngineError, EngineHandle};
 
 /// The engine behind the portal.
-pub struct PortalDesk(pub EngineHandle);
+pub struct PortalDesk {
+    /// Where commands go.
+    pub engine: EngineHandle,
+    /// What was ticked.
+    pub ticks: Arc<Ticks>,
+}
 
 #[async_trait]
 impl Desk for PortalDesk {
@@ -19,18 +27,27 @@ impl Desk for PortalDesk {
     async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
         self.press(case, version, Command::SelfRelease { case }).await
     }
+
+    fn ticked(&self, case: CaseId) -> Ticked {
+        self.ticks.of(case)
+    }
+
+    fn tick(&self, case: CaseId, step: StepId, done: bool) -> Result<(), DeskError> {
+        self.ticks.tick(case, step, done);
+        Ok(())
+    }
 }
 
 impl PortalDesk {
     /// A button counts for the page it stands on: a double click and a replayed form find the case already further.
     async fn press(&self, case: CaseId, version: u32, command: Command) -> Result<(), DeskError> {
-        let now = self.0.read(move |world, _| world.cases().get(case).map(|c| c.version)).await;
+        let now = self.engine.read(move |world, _| world.cases().get(case).map(|c| c.version)).await;
         match now {
             Ok(Some(now)) if now == version => {}
             Ok(_) => return Err(DeskError::AlreadyDone),
             Err(_) => return Err(DeskError::Unavailable),
         }
-        match self.0.command(command).await {
+        match self.engine.command(command).await {
             Ok(_) => Ok(()),
             Err(EngineError::Refused(refusal)) => Err(match refusal {
                 Refusal::NotYet(missing) => DeskError::NotNow(missing),

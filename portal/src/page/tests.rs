@@ -14,48 +14,10 @@ fn card() -> CaseCard {
     Resident::for_test(7, "mirai", AllowList::default()).card.clone()
 }
 
-/// Relative luminance of `#rgb` or `#rrggbb` (WCAG 2.2).
-fn luminance(colour: &str) -> f64 {
-    let digits = colour.trim_start_matches('#');
-    let wide: String = if digits.len() == 3 { digits.chars().flat_map(|c| [c, c]).collect() } else { digits.into() };
-    let channel = |i: usize| {
-        let c = f64::from(u8::from_str_radix(&wide[i..i + 2], 16).unwrap()) / 255.0;
-        if c <= 0.040_45 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
-    };
-    0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
-}
-
-#[test]
-fn text_stands_out_from_its_ground_by_wcag_aa_in_light_and_dark() {
-    let schemes: Vec<_> = CSS.split(":root{").skip(1).map(|s| s.split('}').next().unwrap()).collect();
-    assert_eq!(schemes.len(), 2);
-    for scheme in schemes {
-        let colour = |name: &str| {
-            let declared = scheme.split(';').find_map(|d| d.strip_prefix("--")?.strip_prefix(name)?.strip_prefix(':'));
-            luminance(declared.expect(name))
-        };
-        for (text, grounds) in [
-            ("ink", &["bg", "card", "good-bg", "bad-bg", "unsure-bg", "note-bg"][..]),
-            ("soft", &["bg", "card", "good-bg", "bad-bg", "unsure-bg"]),
-            ("main", &["bg", "card"]),
-            ("on-main", &["main"]),
-            ("good", &["good-bg", "bad-bg", "unsure-bg"]),
-            ("bad", &["bad-bg"]),
-            ("unsure", &["unsure-bg", "bad-bg"]),
-        ] {
-            for ground in grounds {
-                let (a, b) = (colour(text), colour(ground));
-                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
-                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
-            }
-        }
-    }
-}
-
 #[test]
 fn the_policy_header_allows_exactly_the_style_in_the_page() {
     let pages = pages();
-    let html = pages.case_html(&card(), None, None, None);
+    let html = pages.case_html(&card(), &Ticked::new(), None, None, &Wish::default());
     let style = html.split("<style>").nth(1).unwrap().split("</style>").next().unwrap();
     let hash = base64(&Sha256::digest(style.as_bytes()));
     assert!(pages.csp.to_str().unwrap().contains(&format!("style-src 'sha256-{hash}'")));
@@ -71,13 +33,13 @@ fn base64_is_that_of_rfc_4648() {
 #[test]
 fn a_time_is_that_of_the_providers_zone_and_none_beyond_the_calendar() {
     let pages = pages();
-    let voice = pages.voice(None);
+    let voice = pages.voice(&Wish::default());
     let summer = Timestamp::parse("2026-07-01 22:30:00").unwrap();
     assert_eq!(pages.time(voice, summer).unwrap(), "Thursday, 2 July 2026, 00:30");
     assert_eq!(pages.time(voice, Timestamp::MAX), None);
     let mut endless = card();
     endless.until = Timestamp::MAX;
-    assert!(!pages.case_html(&endless, None, None, None).contains("at the latest"));
+    assert!(!pages.case_html(&endless, &Ticked::new(), None, None, &Wish::default()).contains("at the latest"));
 }
 
 #[test]
@@ -104,7 +66,7 @@ fn every_state_of_what_is_missing_is_said_after_a_check() {
         Some(Missing::WallSilence),
     ] {
         card.missing = missing;
-        said.insert(pages.case_html(&card, None, None, None));
+        said.insert(pages.case_html(&card, &Ticked::new(), None, None, &Wish::default()));
     }
     assert_eq!(said.len(), 7);
 }

@@ -53,12 +53,21 @@ keys! {
     /// Minutes.
     MINUTES = "minutes" ["count"];
 
+    /// The language's own name.
+    LANGUAGE_NAME = "language-name";
+    /// Label of the choice of languages.
+    LANGUAGES_LABEL = "languages-label";
+
     /// Title of the resident's page.
     PAGE_TITLE = "page-title";
     /// What happened, in one line.
     HEADLINE = "headline";
     /// Why, and that it is nobody's fault.
     WHY = "why";
+    /// It came back after a release.
+    AGAIN = "again";
+    /// Link to the terms.
+    TERMS_LINK = "terms-link";
     /// Link from the top to the part about genuineness.
     GENUINE_LINK = "genuine-link";
     /// Link from the top to the help desk.
@@ -84,6 +93,15 @@ keys! {
     STATUS_VULNERABLE = "status-vulnerable";
     /// The last check saw nothing.
     STATUS_INCONCLUSIVE = "status-inconclusive";
+
+    /// Heading of what can be done when a check saw too little.
+    CHOICES_HEADING = "choices-heading";
+    /// Check again.
+    CHOICE_AGAIN = "choice-again";
+    /// Wait.
+    CHOICE_WAIT = "choice-wait";
+    /// Call.
+    CHOICE_CALL = "choice-call";
 
     /// A finding whose key has no text: clean.
     FINDING_CLEAN = "finding-clean";
@@ -137,6 +155,15 @@ keys! {
     /// How to get to a device's settings while the line is on hold.
     STEPS_HELP = "steps-help";
 
+    /// How many steps are done.
+    STEPS_PROGRESS = "steps-progress" ["done", "steps"];
+    /// All of them.
+    STEPS_ALL_DONE = "steps-all-done" ["done", "steps"];
+    /// Ticks a step.
+    STEP_DONE = "step-done";
+    /// Takes the tick away.
+    STEP_UNDO = "step-undo";
+
     /// The main button.
     BUTTON_FIXED = "button-fixed";
     /// Beneath it.
@@ -145,6 +172,10 @@ keys! {
     TRUST_HEADING = "trust-heading";
     /// What leaving on trust means.
     TRUST_TEXT = "trust-text";
+    /// How often that was used.
+    TRUST_USED = "trust-used" ["used", "times", "days"];
+    /// That it cannot be used any more.
+    TRUST_USED_UP = "trust-used-up";
     /// The button to leave on trust.
     BUTTON_TRUST = "button-trust";
 
@@ -161,6 +192,9 @@ keys! {
 
     /// Heading of what still works.
     WORKS_HEADING = "works-heading";
+
+    /// Why other sites show an error instead of this page (HSTS, RFC 6797).
+    HTTPS_HINT = "https-hint";
 
     /// Heading of how to know that the page is genuine.
     GENUINE_HEADING = "genuine-heading";
@@ -203,7 +237,23 @@ keys! {
     FREE_HEADLINE = "free-headline";
     /// What it says.
     FREE_TEXT = "free-text";
-    /// For those who were just let out.
+    /// Title for those who were just let out.
+    RELEASED_TITLE = "released-title";
+    /// Headline for them.
+    RELEASED_HEADLINE = "released-headline";
+    /// What it says.
+    RELEASED_TEXT = "released-text";
+    /// Heading of what to watch.
+    RELEASED_WATCH_HEADING = "released-watch-heading";
+    /// New passwords.
+    RELEASED_PASSWORDS = "released-passwords";
+    /// What stays closed.
+    RELEASED_CLOSED = "released-closed";
+    /// What if it comes back.
+    RELEASED_AGAIN = "released-again";
+    /// If a site still leads here.
+    RELEASED_BROWSER = "released-browser";
+    /// For those who may have been let out.
     FREE_RELEASED = "free-released";
     /// What to watch.
     FREE_WATCH = "free-watch";

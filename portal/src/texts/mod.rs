@@ -1,11 +1,12 @@
-//! Every word a person reads. English is built in; a directory with one `<language>.ftl` (Fluent) per language adds
-//! languages and overrides single texts, without rebuilding. What a language does not say is said in English.
+//! Every word a person reads. English, Dutch and Japanese are built in; a directory with Fluent files adds languages and
+//! overrides single texts, without rebuilding: `<language>.ftl`, or several files in a folder `<language>`. What a language
+//! does not say is said in English.
 //!
 //! Files are checked when loaded: syntax, unknown keys, unknown variables and incomplete causes are refused with file and
 //! line, so that formatting cannot fail later.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use fluent_bundle::concurrent::FluentBundle;
@@ -18,14 +19,33 @@ use keys::{COMMON, FAMILIES, Key};
 
 pub mod keys;
 
-/// English, as built in.
-pub const ENGLISH: &str = include_str!("../../../policies/texts/en.ftl");
+/// A built-in language: its tag, and its files with their texts.
+type BuiltIn = (&'static str, &'static [(&'static str, &'static str)]);
+
+macro_rules! built_in {
+    ($tag:literal: $($file:literal),*) => {
+        ($tag, &[$((
+            concat!($tag, "/", $file),
+            include_str!(concat!("../../../policies/texts/", $tag, "/", $file)),
+        )),*])
+    };
+}
+
+/// English first.
+const BUILT_IN: [BuiltIn; 3] = [
+    built_in!("en": "portal.ftl", "causes.ftl"),
+    built_in!("nl": "portal.ftl", "causes.ftl"),
+    built_in!("ja": "portal.ftl", "causes.ftl"),
+];
 
 /// A text file larger than this is not one: ours have 25 KB.
 const MAX_FILE: u64 = 1 << 20;
 
+/// What every other language falls back to.
+const ENGLISH: &str = "en";
+
 /// No cause has more steps than anybody would follow.
-const MAX_STEPS: usize = 20;
+const MAX_STEPS: usize = crate::MAX_STEPS as usize;
 
 /// What is wrong with a text file, with its remedy.
 #[derive(Debug, thiserror::Error)]
@@ -61,31 +81,26 @@ pub struct Voice<'a> {
 }
 
 impl Texts {
-    /// Built-in English, then every `<language>.ftl` of the directory.
+    /// What is built in, then what the directory says instead or beside it.
     ///
     /// # Errors
     /// The first thing that is wrong in a file, by file and line.
     pub fn load(dir: Option<&Path>) -> Result<Self, TextsError> {
-        let built_in = Source::parse(Path::new("built-in en.ftl"), ENGLISH.to_owned())?;
-        let mut sources = Vec::new();
-        for path in dir.map(text_files).transpose()?.unwrap_or_default() {
-            let tag = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default().to_owned();
-            let id: LanguageIdentifier = tag.parse().map_err(|_| TextsError {
-                file: path.clone(),
-                line: 0,
-                problem: format!(
-                    "`{tag}` is no language; name the file by its BCP 47 tag, such as nl.ftl or pt-BR.ftl"
-                ),
-            })?;
-            sources.push((id, Source::parse(&path, read(&path)?)?));
+        let mut built_in = Layers::new();
+        for (tag, files) in BUILT_IN {
+            let parse =
+                |(file, text): &(&str, &str)| Source::parse(&Path::new("built-in").join(file), (*text).to_owned());
+            built_in.insert(tag.to_owned(), files.iter().map(parse).collect::<Result<_, _>>()?);
         }
-        let english: LanguageIdentifier = "en".parse().unwrap_or_default();
-        let overrides = sources.iter().find(|(id, _)| *id == english).map(|(_, s)| s);
+        let own = dir.map(read_dir).transpose()?.unwrap_or_default();
+        let layer = |layers: &'_ Layers, tag: &str| -> Vec<Source> { layers.get(tag).cloned().unwrap_or_default() };
+        let english = [layer(&built_in, ENGLISH), layer(&own, ENGLISH)].concat();
         let mut others = Vec::new();
-        for (id, source) in sources.iter().filter(|(id, _)| *id != english) {
-            others.push(Language::new(id, [Some(&built_in), overrides, Some(source)])?);
+        for tag in built_in.keys().chain(own.keys()).filter(|tag| *tag != ENGLISH).collect::<BTreeSet<_>>() {
+            let theirs = [layer(&built_in, tag), layer(&own, tag)].concat();
+            others.push(Language::new(tag, &english, &theirs)?);
         }
-        Ok(Self { english: Language::new(&english, [Some(&built_in), overrides, None])?, others })
+        Ok(Self { english: Language::new(ENGLISH, &[], &english)?, others })
     }
 
     /// The language of this tag.
@@ -129,26 +144,25 @@ impl Texts {
 }
 
 impl Language {
-    fn new(id: &LanguageIdentifier, layers: [Option<&Source>; 3]) -> Result<Self, TextsError> {
+    /// With files behind it for what its own do not say.
+    fn new(tag: &str, behind: &[Source], own: &[Source]) -> Result<Self, TextsError> {
+        let id: LanguageIdentifier = tag.parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![id.clone()]);
         // Isolation marks (U+2068, U+2069) would stand in copied case and telephone numbers; foreign text is cleaned
         // before it gets here.
         bundle.set_use_isolating(false);
-        let mut top = None;
-        for source in layers.into_iter().flatten() {
+        for source in behind.iter().chain(own) {
             let resource =
                 FluentResource::try_new(source.text.clone()).map_err(|_| source.error(0, "cannot be read"))?;
             bundle.add_resource_overriding(resource);
-            top = Some(source);
         }
         let language = Self {
             tag: id.to_string(),
             right_to_left: id.character_direction() == unic_langid::CharacterDirection::RTL,
             bundle,
         };
-        if let Some(source) = top {
-            language.check(source)?;
-        }
+        // What is said last is shown, so it is to blame.
+        own.iter().rev().try_for_each(|source| language.check(source))?;
         Ok(language)
     }
 
@@ -171,9 +185,7 @@ impl Language {
     fn check(&self, source: &Source) -> Result<(), TextsError> {
         for (name, line) in &source.names {
             let Some(args) = args_of(name) else {
-                return Err(
-                    source.error(*line, format!("`{name}` is no text of the portal; see policies/texts/en.ftl"))
-                );
+                return Err(source.error(*line, format!("`{name}` is no text of the portal; see policies/texts/en")));
             };
             let mut dummy = FluentArgs::new();
             for arg in COMMON.iter().chain(args) {
@@ -299,7 +311,11 @@ fn cause_of(rest: &str) -> Option<&str> {
     ["-title", "-means", "-note"].iter().find_map(|end| rest.strip_suffix(end)).or_else(numbered)
 }
 
+/// Files by language, those that say something instead of others after them.
+type Layers = BTreeMap<String, Vec<Source>>;
+
 /// A parsed file.
+#[derive(Clone)]
 struct Source {
     file: PathBuf,
     text: String,
@@ -339,21 +355,44 @@ impl Source {
     }
 }
 
-fn text_files(dir: &Path) -> Result<Vec<PathBuf>, TextsError> {
+/// `<language>/*.ftl` and `<language>.ftl`, in this order.
+fn read_dir(dir: &Path) -> Result<Layers, TextsError> {
+    let mut layers = Layers::new();
+    let is_text = |path: &PathBuf| path.extension().is_some_and(|e| e == "ftl");
+    let entries = entries_of(dir)?;
+    let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
+    for path in folders {
+        for file in entries_of(&path)?.into_iter().filter(is_text) {
+            layers.entry(language_of(&path)?).or_default().push(Source::parse(&file, read(&file)?)?);
+        }
+    }
+    for path in files.into_iter().filter(is_text) {
+        layers.entry(language_of(&path)?).or_default().push(Source::parse(&path, read(&path)?)?);
+    }
+    Ok(layers)
+}
+
+fn language_of(path: &Path) -> Result<String, TextsError> {
+    let tag = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
+    let id: LanguageIdentifier = tag.parse().map_err(|_| TextsError {
+        file: path.to_owned(),
+        line: 0,
+        problem: format!("`{tag}` is no language; name it by its BCP 47 tag, such as nl.ftl or pt-BR.ftl"),
+    })?;
+    Ok(id.to_string())
+}
+
+/// What lies in a directory, by name.
+fn entries_of(dir: &Path) -> Result<Vec<PathBuf>, TextsError> {
     let failed = |e: std::io::Error| TextsError {
         file: dir.to_owned(),
         line: 0,
         problem: format!("the directory of texts cannot be read: {e}"),
     };
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(dir).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|e| e == "ftl") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
+    let entries = std::fs::read_dir(dir).map_err(failed)?;
+    let mut paths = entries.map(|entry| entry.map(|e| e.path()).map_err(failed)).collect::<Result<Vec<_>, _>>()?;
+    paths.sort();
+    Ok(paths)
 }
 
 fn read(path: &Path) -> Result<String, TextsError> {

@@ -1,9 +1,10 @@
 //! What a resident sees and gets, through real sockets.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use crate::support::{
-    HOME, HTML, NEIGHBOUR, Options, card, form, header, next, put, start, start_with, status, to_the_end,
+    HOME, HTML, NEIGHBOUR, Options, card, form, header, next, put, start, start_with, status, to_the_end, until,
 };
 use pratique_core::command::Missing;
 use pratique_core::plan::Element;
@@ -33,7 +34,7 @@ const CAUSES: [&str; 12] = [
 
 /// The words of a page, a line per element.
 fn words(page: &str) -> String {
-    let body = page.split_once("<body>").unwrap().1;
+    let body = page.split_once("<body>").unwrap().1.split("<script>").next().unwrap();
     let mut text = String::new();
     for piece in body.split('<').skip(1) {
         let (tag, words) = piece.split_once('>').unwrap();
@@ -62,20 +63,31 @@ async fn the_page_says_what_was_seen_what_to_do_and_whom_to_call() {
 }
 
 #[tokio::test]
-async fn every_cause_and_many_at_once_stay_below_30_kb() {
+async fn every_cause_and_many_at_once_fit_into_the_first_flight_of_a_connection() {
+    // Ten segments of 1,460 bytes (RFC 6928), less what TLS adds.
+    const FLIGHT: usize = 14_000;
     let portal = start().await;
+    let wire = async || {
+        let headers = "Accept-Encoding: gzip, deflate, br\r\nConnection: close\r\n";
+        portal.ask_bytes(HOME, &format!("GET / HTTP/1.1\r\nHost: {}\r\n{HTML}{headers}\r\n", portal.address)).await
+    };
     for cause in CAUSES {
         put(&portal.view, HOME, card(1, cause));
         let page = portal.look(HOME).await;
-        assert!(page.len() < 30_000 && page.matches("<li><div><b>").count() >= 5, "{cause}: {}", page.len());
+        assert!(page.len() < 30_000 && page.matches("<div><b id=\"what-").count() >= 5, "{cause}: {}", page.len());
+        assert!(wire().await.len() < FLIGHT, "{cause}");
     }
     let mut all = card(1, "generic");
     let cause = |key: &&str| CauseCard { cause: (*key).into(), ..all.causes[0].clone() };
     let causes = CAUSES.iter().map(cause).collect();
     all.causes = causes;
     put(&portal.view, HOME, all);
-    let page = portal.look(HOME).await;
-    assert!(page.len() < 30_000, "{}", page.len());
+    let (page, packed) = (portal.look(HOME).await, wire().await);
+    assert!(packed.len() < FLIGHT, "{}", packed.len());
+    let body = packed.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    let mut same = String::new();
+    flate2::read::GzDecoder::new(&packed[body..]).read_to_string(&mut same).unwrap();
+    assert_eq!(same, page.split_once("\r\n\r\n").unwrap().1);
     assert!(page.contains("For “A device was taken over by a harmful program”"));
 }
 
@@ -92,13 +104,14 @@ async fn pressing_the_button_shows_the_check_and_then_its_result() {
     let portal = start().await;
     put(&portal.view, HOME, card(4711, "open-telnet"));
     let page = portal.look(HOME).await;
-    assert_eq!(header(&page, "refresh"), None, "nothing reloads while nothing runs");
+    assert!(!page.contains("http-equiv=\"refresh\""), "nothing reloads while nothing runs");
     let pressed = portal.press(HOME, "/fixed", "", &form(&page)).await;
     let location = header(&pressed, "location").unwrap();
-    assert_eq!((status(&pressed), location), (303, format!("http://{}/?n=started", portal.address).as_str()));
+    assert!(status(&pressed) == 303 && location.starts_with(&format!("http://{}/?n=started&w=4711.", portal.address)));
+    assert!(location.ends_with("#status"), "{location}");
 
     let page = portal.look(HOME).await;
-    assert_eq!(header(&page, "refresh"), Some("5; url=/"));
+    assert!(page.contains("<noscript><meta http-equiv=\"refresh\" content=\"5; url=/?w=4711."));
     assert!(page.contains("We are checking your line now") && !page.contains("action=\"/fixed\""));
 
     let mut done = portal.view.resident(HOME.into()).unwrap().card.clone();
@@ -141,9 +154,125 @@ async fn leaving_on_trust_is_offered_only_when_the_case_allows_it() {
     let page = portal.look(HOME).await;
     assert!(page.contains("action=\"/leave\""));
     let pressed = portal.press(HOME, "/leave", "", &form(&page)).await;
-    assert!(header(&pressed, "location").unwrap().ends_with("/?n=released"));
+    let location = header(&pressed, "location").unwrap().to_owned();
+    assert!(location.contains("/?n=released&w=4711."), "{location}");
     assert_eq!(portal.effects(), 1);
     assert!(portal.look(HOME).await.contains("Your line is not on hold"));
+
+    // Who was a resident a moment ago hears that it is over, and what to watch. Nobody else does.
+    let path = location.split_once(&portal.address.to_string()).unwrap().1.split('#').next().unwrap();
+    let page = portal.look_at(HOME, path).await;
+    assert!(page.contains("You are back online") && page.contains("What you should watch now"), "{page}");
+    for (from, path) in [(NEIGHBOUR, path), (HOME, "/?n=released&w=4711.00000000000000000000000000000000")] {
+        assert!(portal.look_at(from, path).await.contains("Your line is not on hold"));
+    }
+}
+
+#[tokio::test]
+async fn the_language_is_the_chosen_one_then_the_browsers_then_the_records_then_the_providers() {
+    let portal = start_with(Options { change: |s| s.language = "ja".into(), hang: false }).await;
+    let mut known = card(4711, "mirai");
+    put(&portal.view, HOME, known.clone());
+    let look = async |path: &str, browser: &str| {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{HTML}{browser}Connection: close\r\n\r\n", portal.address);
+        let page = portal.ask(HOME, &head).await;
+        let tag = header(&page, "content-language").unwrap().to_owned();
+        assert!(page.contains(&format!("<html lang=\"{tag}\"")));
+        (tag, page)
+    };
+    let dutch = "Accept-Language: nl-BE,nl;q=0.9,en;q=0.5\r\n";
+    assert_eq!(look("/", "").await.0, "ja");
+    known.language = Some("nl-NL".into());
+    put(&portal.view, HOME, known);
+    assert_eq!(look("/", "").await.0, "nl");
+    assert_eq!(look("/", "Accept-Language: fr\r\n").await.0, "nl");
+    assert_eq!(look("/", "Accept-Language: en-GB,en;q=0.9\r\n").await.0, "en");
+    for odd in ["/?lang=", "/?lang=tlh", "/?lang=%22%3E"] {
+        assert_eq!(look(odd, dutch).await.0, "nl", "{odd}");
+    }
+    // The choice stays through links, buttons and reloads, without cookies.
+    let (tag, page) = look("/?lang=ja", dutch).await;
+    assert_eq!(tag, "ja");
+    assert!(
+        page.contains("<a href=\"/?lang=nl\" lang=\"nl\" hreflang=\"nl\">Nederlands</a>") && page.contains("日本語")
+    );
+    let pressed = portal.press(HOME, "/step?lang=ja", "", &format!("{}&done=mirai-1", form(&page))).await;
+    let here = format!("http://{}/?lang=ja#step-mirai-1", portal.address);
+    assert_eq!(header(&pressed, "location"), Some(here.as_str()));
+    for action in ["/step?lang=ja", "/fixed?lang=ja"] {
+        assert!(page.contains(&format!("action=\"{action}\"")), "{action}");
+    }
+    let pressed = portal.press(HOME, "/fixed?lang=ja", "", &form(&page)).await;
+    let location = header(&pressed, "location").unwrap();
+    assert!(location.contains("?n=started&w=4711.") && location.ends_with("&lang=ja#status"), "{location}");
+    let pressed = portal.press(HOME, "/fixed?lang=evil", "", &form(&page)).await;
+    assert!(!header(&pressed, "location").unwrap().contains("lang"));
+}
+
+#[tokio::test]
+async fn steps_are_ticked_and_the_page_shows_it_to_everybody_at_home_until_they_are_unticked() {
+    let portal = start().await;
+    put(&portal.view, HOME, card(4711, "open-snmp"));
+    let page = portal.look(HOME).await;
+    assert!(page.contains("0 of 6 steps are done.") && page.contains("<progress max=\"6\" value=\"0\""), "{page}");
+    let tick = |page: &str, what: &str| format!("{}&{what}", form(page).replace("&version=3", ""));
+    let pressed = portal.press(HOME, "/step", "", &tick(&page, "done=open-snmp-2")).await;
+    let here = format!("http://{}/#step-open-snmp-2", portal.address);
+    assert_eq!((status(&pressed), header(&pressed, "location")), (303, Some(here.as_str())));
+
+    let page = portal.look(HOME).await;
+    assert!(page.contains("1 of 6 steps are done.") && page.contains("name=\"undo\" value=\"open-snmp-2\""), "{page}");
+    // The same once more changes nothing, and the case's version does not matter.
+    portal.press(HOME, "/step", "", &tick(&page, "done=open-snmp-2")).await;
+    assert_eq!(portal.effects(), 1);
+    let mut newer = card(4711, "open-snmp");
+    newer.version += 1;
+    put(&portal.view, HOME, newer);
+    for step in ["1", "3", "4", "5", "6"] {
+        portal.press(HOME, "/step", "", &tick(&page, &format!("done=open-snmp-{step}"))).await;
+    }
+    let page = portal.look(HOME).await;
+    assert!(page.contains("All 6 steps are done. Now press the button."), "{page}");
+    portal.press(HOME, "/step", "", &tick(&page, "undo=open-snmp-1")).await;
+    assert!(portal.look(HOME).await.contains("5 of 6 steps are done."));
+
+    for wrong in ["done=mirai-1", "done=open-snmp-0", "done=open-snmp-21", "x=1"] {
+        let pressed = portal.press(HOME, "/step", "", &tick(&page, wrong)).await;
+        assert!(header(&pressed, "location").unwrap().contains("?n=press-again"), "{wrong}");
+    }
+    let forged =
+        portal.press(HOME, "/step", "", "case=4711&token=00000000000000000000000000000000&done=open-snmp-1").await;
+    assert!(header(&forged, "location").unwrap().contains("?n=press-again"));
+    let pressed =
+        portal.press(HOME, "/step", "Origin: http://evil.example\r\n", &tick(&page, "done=open-snmp-1")).await;
+    assert_eq!(status(&pressed), 403);
+    assert_eq!(portal.effects(), 7);
+}
+
+#[tokio::test]
+async fn news_come_while_the_page_is_open_and_a_scarce_portal_sends_none() {
+    let portal = start().await;
+    put(&portal.view, HOME, card(4711, "open-snmp"));
+    let page = portal.look(HOME).await;
+    let live = page.split("data-live=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let mut news = portal.connect(HOME).await;
+    let request = format!("GET {live} HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\n\r\n", portal.address);
+    let head = until(&mut news, &request, "retry: 3000").await;
+    assert_eq!(header(&head, "content-type"), Some("text/event-stream"));
+    let mut newer = card(4711, "open-snmp");
+    newer.checking_since = Some(SEEN);
+    put(&portal.view, HOME, newer);
+    until(&mut news, "", "event: changed").await;
+    portal.view.remove(Element::V4(HOME));
+    until(&mut news, "", "event: free").await;
+    // It is over: the browser goes to the page that says so.
+    until(&mut news, "", "0\r\n\r\n").await;
+
+    let scarce = start_with(Options { change: |s| s.limits.connections = 1, hang: false }).await;
+    put(&scarce.view, HOME, card(4711, "open-snmp"));
+    let answer = scarce.ask(HOME, &format!("GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", scarce.address)).await;
+    assert_eq!(status(&answer), 204, "{answer}");
 }
 
 #[tokio::test]
@@ -158,7 +287,7 @@ async fn every_refusal_of_the_desk_is_told_in_words() {
     ] {
         *portal.book.refuse.lock().unwrap() = Some(refusal);
         let pressed = portal.press(HOME, "/leave", "", &form(&portal.look(HOME).await)).await;
-        assert!(header(&pressed, "location").unwrap().ends_with(&format!("/?n={note}")), "{pressed}");
+        assert!(header(&pressed, "location").unwrap().contains(&format!("/?n={note}&w=1.")), "{pressed}");
         let request = format!("GET /?n={note} HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", portal.address);
         assert!(portal.ask(HOME, &request).await.contains(text), "{note}");
     }
@@ -171,7 +300,7 @@ async fn a_desk_that_does_not_answer_costs_a_moment_and_a_note() {
     let portal = start_with(Options { change: short, hang: true }).await;
     put(&portal.view, HOME, card(1, "mirai"));
     let pressed = portal.press(HOME, "/fixed", "", &form(&portal.look(HOME).await)).await;
-    assert!(header(&pressed, "location").unwrap().ends_with("/?n=unavailable"));
+    assert!(header(&pressed, "location").unwrap().contains("/?n=unavailable&w=1."));
 }
 
 #[tokio::test]
@@ -242,6 +371,7 @@ fn settings_that_promise_what_has_no_text_are_refused() {
             effects: Default::default(),
             refuse: Default::default(),
             hang: false,
+            ticked: std::sync::Mutex::default(),
         };
         let registry = prometheus::Registry::new();
         Portal::new(settings, None::<&Path>, view, std::sync::Arc::new(book), &registry).err().unwrap().to_string()
@@ -252,6 +382,6 @@ fn settings_that_promise_what_has_no_text_are_refused() {
     );
     assert_eq!(
         refusal(|s| s.language = "tlh".into()),
-        "portal.language: there is no text file for `tlh`; known are en"
+        "portal.language: there is no text file for `tlh`; known are en, ja, nl"
     );
 }

@@ -20,7 +20,7 @@ fn states() -> Vec<(&'static str, CaseCard)> {
     let mut checking = card(7, "mirai");
     checking.checking_since = Some(checking.since);
     let mut hostile = card(7, "a-cause-nobody-knows");
-    hostile.causes[0].device = Some("<a href=http://evil.example target=_blank download>".into());
+    hostile.causes[0].device = Some("<a href=//evil.example target=_blank download>".into());
     let mut many = card(7, "mirai");
     many.causes = ["mirai", "open-snmp", "infected-nas", "infected-host"].map(|c| card(7, c).causes[0].clone()).into();
     vec![
@@ -30,7 +30,7 @@ fn states() -> Vec<(&'static str, CaseCard)> {
         ("inconclusive", checked(Verdict::Inconclusive, Some(Missing::Inconclusive), false)),
         ("clean, may leave on trust", checked(Verdict::Clean, Some(Missing::Silence), true)),
         ("about to open", checked(Verdict::Clean, None, false)),
-        ("hostile names", hostile),
+        ("names from strangers", hostile),
         ("many causes", many),
     ]
 }
@@ -61,12 +61,14 @@ fn assert_fits(what: &str, answer: &str) {
         assert_eq!(header(answer, absent), None, "{what}: {absent}");
     }
     let page = answer.split_once("\r\n\r\n").unwrap().1;
-    for tag in
-        ["<script", "<link", "<img", "<iframe", "<object", "<embed", "<video", "<audio", "<base", "<meta http-equiv"]
-    {
+    for tag in ["<link", "<img", "<iframe", "<object", "<embed", "<video", "<audio", "<base"] {
         assert!(!page.contains(tag), "{what}: {tag}");
     }
-    for word in ["window.open", "javascript:", "url(", "@import"] {
+    // The script, where one runs, stands in the page, keeps nothing, opens nothing and asks the portal alone.
+    assert!(page.matches("<script>").count() == page.matches("<script").count(), "{what}: a script from elsewhere");
+    for word in
+        ["window.open", "w.open", "javascript:", "url(", "@import", "document.cookie", "Storage", "indexedDB", "://"]
+    {
         assert!(!page.contains(word), "{what}: {word}");
     }
     let all = attributes(page);
@@ -91,9 +93,11 @@ fn assert_fits(what: &str, answer: &str) {
     }
     let csp = header(answer, "content-security-policy").unwrap();
     assert!(csp.contains("default-src 'none'"), "{what}: the browser itself would load nothing else");
+    assert!(!csp.contains("://") && !csp.contains('*'), "{what}: {csp}");
     // Reloads by itself only to the portal.
-    let refresh = header(answer, "refresh");
-    assert!(refresh.is_none_or(|r| r.ends_with("; url=/")), "{what}: {refresh:?}");
+    let reloads = values("content").into_iter().filter_map(|content| content.split_once("url="));
+    assert!(reloads.clone().all(|(_, to)| own(&to)), "{what}: {:?}", reloads.collect::<Vec<_>>());
+    assert_eq!(header(answer, "refresh"), None, "{what}");
 }
 
 /// From the address that a system's browser opens to the page it ends at, without keeping anything in between.

@@ -10,7 +10,7 @@ use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::view::{CaseCard, GardenView, Resident};
-use pratique_portal::{Desk, DeskError, Portal, Settings};
+use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -31,6 +31,7 @@ pub struct Book {
     pub effects: AtomicUsize,
     pub refuse: Mutex<Option<DeskError>>,
     pub hang: bool,
+    pub ticked: Mutex<Ticked>,
 }
 
 impl Book {
@@ -64,6 +65,20 @@ impl Desk for Book {
     async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
         self.enter(case, version)?;
         self.view.remove(Element::V4(HOME));
+        Ok(())
+    }
+
+    fn ticked(&self, _: CaseId) -> Ticked {
+        self.ticked.lock().unwrap().clone()
+    }
+
+    fn tick(&self, _: CaseId, step: StepId, done: bool) -> Result<(), DeskError> {
+        if let Some(refusal) = *self.refuse.lock().unwrap() {
+            return Err(refusal);
+        }
+        let mut ticked = self.ticked.lock().unwrap();
+        let changed = if done { ticked.insert(step) } else { ticked.remove(&step) };
+        self.effects.fetch_add(usize::from(changed), Ordering::SeqCst);
         Ok(())
     }
 }
@@ -105,6 +120,7 @@ pub async fn start_with(options: Options) -> Running {
         view: view.clone(),
         effects: AtomicUsize::new(0),
         refuse: Mutex::default(),
+        ticked: Mutex::default(),
         hang: options.hang,
     });
     let registry = prometheus::Registry::new();
@@ -128,14 +144,25 @@ impl Running {
 
     /// One request on a connection of its own; everything that came back until the end.
     pub async fn ask(&self, from: Ipv4Addr, request: &str) -> String {
+        String::from_utf8_lossy(&self.ask_bytes(from, request).await).into_owned()
+    }
+
+    /// The same as it came.
+    pub async fn ask_bytes(&self, from: Ipv4Addr, request: &str) -> Vec<u8> {
         let mut stream = self.connect(from).await;
         stream.write_all(request.as_bytes()).await.unwrap();
-        to_the_end(&mut stream).await
+        bytes_to_the_end(&mut stream).await
     }
 
     /// A browser's look at the portal itself.
     pub async fn look(&self, from: Ipv4Addr) -> String {
-        self.ask(from, &format!("GET / HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.address)).await
+        self.look_at(from, "/").await
+    }
+
+    /// The same at this path.
+    pub async fn look_at(&self, from: Ipv4Addr, path: &str) -> String {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.address);
+        self.ask(from, &request).await
     }
 
     /// A form, sent as a browser sends it, with more headers.
@@ -162,6 +189,10 @@ impl Running {
 
 /// Reads until the other side closes.
 pub async fn to_the_end<S: AsyncRead + Unpin>(stream: &mut S) -> String {
+    String::from_utf8_lossy(&bytes_to_the_end(stream).await).into_owned()
+}
+
+async fn bytes_to_the_end<S: AsyncRead + Unpin>(stream: &mut S) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset after the answer is an end, too: what was not read of a refused body is thrown away.
     let read = async {
@@ -171,6 +202,20 @@ pub async fn to_the_end<S: AsyncRead + Unpin>(stream: &mut S) -> String {
         }
     };
     tokio::time::timeout(TOO_LONG, read).await.expect("the portal must close the connection");
+    bytes
+}
+
+/// Sends a request, if there is one, and reads what comes until it holds this.
+pub async fn until(stream: &mut TcpStream, request: &str, wanted: &str) -> String {
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let read = async {
+        while !String::from_utf8_lossy(&bytes).contains(wanted) {
+            let byte = stream.read_u8().await.expect(wanted);
+            bytes.push(byte);
+        }
+    };
+    tokio::time::timeout(TOO_LONG, read).await.expect(wanted);
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -9,6 +9,7 @@ use crate::policy::Policy;
 use crate::rescan::{Rescan, Verdict};
 use crate::state::{Case, State, Trouble};
 use crate::time::{Span, Timestamp};
+use crate::view::Trust;
 
 impl Cases {
     /// What still stands between a quarantined line and its release by proof; none when it is proven. Of several things
@@ -35,14 +36,22 @@ impl Cases {
         }
         let rule = &around.policy().global.self_release;
         let used = self.self_releases_since(case.line, now.minus(rule.within));
+        match self.trust(case, around, now) {
+            Some(trust) if trust.used < trust.times => Ok(()),
+            trust => {
+                let limit = trust.map_or(0, |trust| trust.times);
+                Err(Refusal::SelfReleaseUsedUp { used, limit, within: rule.within })
+            }
+        }
+    }
+
+    /// How often the line may leave on trust, and did; none if one of its causes rules it out.
+    pub fn trust(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Option<Trust> {
+        let parts = self.troubles(case, around.policy());
         let allowed = !parts.is_empty() && parts.iter().all(|(_, p)| p.release.self_release);
-        if !allowed {
-            return Err(Refusal::SelfReleaseUsedUp { used, limit: 0, within: rule.within });
-        }
-        if used >= rule.times {
-            return Err(Refusal::SelfReleaseUsedUp { used, limit: rule.times, within: rule.within });
-        }
-        Ok(())
+        let rule = &around.policy().global.self_release;
+        let used = self.self_releases_since(case.line, now.minus(rule.within));
+        allowed.then_some(Trust { used, times: rule.times, within: rule.within })
     }
 
     /// Everything but the rescan holds, and the last one is missing or old: the schedule asks for one.

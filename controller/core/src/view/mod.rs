@@ -23,7 +23,7 @@ use crate::command::Missing;
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::plan::Element;
 use crate::rescan::Verdict;
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 pub use gardens::GardenNo;
 use index::Index;
@@ -65,6 +65,23 @@ pub struct CaseCard {
     pub missing: Option<Missing>,
     /// The subscriber may leave on trust now.
     pub self_release: bool,
+    /// What the policy allows of that; none if the causes rule it out.
+    pub trust: Option<Trust>,
+    /// So often the trouble came back after a release.
+    pub relapses: u32,
+    /// Language of the subscriber's record, as a BCP 47 tag.
+    pub language: Option<SmolStr>,
+}
+
+/// How often a line may leave on trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Trust {
+    /// Times it did within the span.
+    pub used: u32,
+    /// Times it may.
+    pub times: u32,
+    /// The span, back from now.
+    pub within: Span,
 }
 
 /// One cause on the page.
@@ -267,6 +284,9 @@ impl Resident {
                 last_check: None,
                 missing: Some(Missing::Rescan),
                 self_release: false,
+                trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
+                relapses: 0,
+                language: None,
             },
         })
     }

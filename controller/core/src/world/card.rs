@@ -50,6 +50,9 @@ impl World {
             last_check,
             missing: self.cases.missing(case, self, now),
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
+            trust: self.cases.trust(case, self, now),
+            relapses: case.relapses,
+            language: self.lines.get(case.line).and_then(|line| line.contract.language.clone()),
         })
     }
 

@@ -44,9 +44,20 @@ impl Source {
     /// # Errors
     /// When the kernel refuses.
     pub fn send(&self, from: Ipv4Addr, bytes: &[u8]) -> Result<()> {
-        let address = in_addr { s_addr: u32::from(from).to_be() };
-        let info = in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: in_addr { s_addr: 0 } };
+        let info = from_address(from);
         let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), Some(&self.server))
+            .context("sending")?;
+        Ok(())
+    }
+
+    /// Sends `bytes` as datagrams of `size` bytes each, in one call: the kernel cuts them (UDP_SEGMENT, `udp(7)`).
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn send_cut(&self, from: Ipv4Addr, bytes: &[u8], size: u16) -> Result<()> {
+        let info = from_address(from);
+        let control = [ControlMessage::Ipv4PacketInfo(&info), ControlMessage::UdpGsoSegments(&size)];
         sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(bytes)], &control, MsgFlags::empty(), Some(&self.server))
             .context("sending")?;
         Ok(())
@@ -81,4 +92,9 @@ impl Source {
         }
         Ok(answered.into())
     }
+}
+
+fn from_address(from: Ipv4Addr) -> in_pktinfo {
+    let address = in_addr { s_addr: u32::from(from).to_be() };
+    in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: address, ipi_addr: in_addr { s_addr: 0 } }
 }

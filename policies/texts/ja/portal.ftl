@@ -1,0 +1,185 @@
+### Japanese texts of the portal. How to write: see the English file. です・ます, short sentences, everyday words.
+
+day = { $year }年{ $month }月{ $day }日（{ $weekday ->
+    [1] 月
+    [2] 火
+    [3] 水
+    [4] 木
+    [5] 金
+    [6] 土
+   *[7] 日
+ }）
+time = { $year }年{ $month }月{ $day }日（{ $weekday ->
+    [1] 月
+    [2] 火
+    [3] 水
+    [4] 木
+    [5] 金
+    [6] 土
+   *[7] 日
+ }）{ $clock }
+minutes = { $count }分
+
+language-name = 日本語
+languages-label = 言語
+
+page-title = インターネットを一時的に止めています – { $provider }
+headline = お客様を守るため、インターネットを一時的に止めています
+why = お客様の回線につながっている機器に、手当てが必要です。これ以上悪用されないように、インターネットを一時的に止めました。これは多くの方に起きていることです。お客様が悪いわけではありません。下の手順で、ご自分で直すことができます。
+again = 前回インターネットを再開したあと、同じ問題がまた起きました。手順が一つ抜けていたか、ほかにも機器があるのかもしれません。今回は、すべての機器について、すべての手順を行ってください。お電話でもお手伝いします。
+terms-link = この対応についての規約
+genuine-link = このページは本当に{ $provider }のものですか？
+call-link = 電話で相談する
+case-label = 受付番号
+since = { $time }から止めています。
+
+status-heading = 今の状況
+status-unchecked = お客様の作業をお待ちしています。下の手順を行ってから、ボタンを押してください。すぐに回線を確認します。
+status-checking = 今、回線を確認しています。長くて{ $minutes }ほどかかります。
+status-reloads = このページは開いたままで大丈夫です。自動で新しくなります。
+status-checked-at = 最後の確認：{ $time }
+status-clean = 最後の確認では、問題は見つかりませんでした。お疲れさまでした。
+status-vulnerable = 最後の確認では、まだ問題が残っていました。
+status-inconclusive = 最後の確認では、回線の様子が十分に分かりませんでした。
+
+choices-heading = 今できること
+choice-again = ルーターの電源が入っていることを確かめてください。2分待ってから、もう一度確認してください。
+choice-wait = または、このままお待ちください。しばらく静かな状態が続いたら、こちらからもう一度確認します。
+choice-call = または、{ $phone }にお電話ください。一緒に確かめます。
+
+missing-rescan = その後、また同じ問題が見つかりました。もう一度手順を行ってから、ボタンを押してください。
+missing-still-vulnerable = もう一度手順を行ってください。見つかったものを下に示します。お困りのときはお電話ください。お手伝いします。
+missing-inconclusive = ルーターや機器の電源が切れていると、こうなることがあります。お客様が何かを間違えたという意味ではありません。
+missing-silence = 静かな状態が続くことを確かめるため、しばらく待っています。何もしなくて大丈夫です。インターネットは自動で元に戻ります。
+missing-feed-stalled = 攻撃を見張っている機関からの知らせが遅れています。念のため、その知らせを待っています。何もしなくて大丈夫です。1日たっても変わらないときは、お電話ください。
+missing-wall-silence = お客様の回線の機器が、まだほかの人を攻撃しようとしています。その通信はこちらで止めています。ほかにも機器がないか確かめて、その機器についても手順を行ってください。
+missing-nothing = まもなく回線を再開します。
+
+finding-mark-clean = 問題なし：
+finding-mark-vulnerable = まだ開いています：
+finding-mark-inconclusive = 分かりません：
+finding-probe = { $port }番の入口
+finding-clean = 閉じていました。
+finding-vulnerable = 開いていました。
+finding-inconclusive = 確かめられませんでした。
+
+probe-telnet = 文字による遠隔操作（Telnet、{ $port }番の入口）
+probe-tcp-banner = { $port }番の入口のサービス
+probe-http-admin = 機器の設定画面（{ $port }番の入口）
+probe-open-dns = 名前を調べるサービス（DNS、{ $port }番の入口）
+probe-ssdp = 機器を探すサービス（SSDP・UPnP、{ $port }番の入口）
+probe-ntp-monlist = 時刻のサービス（NTP、{ $port }番の入口）
+probe-snmp-public = 機器を管理するサービス（SNMP、{ $port }番の入口）
+probe-adb = Android機器の遠隔操作（ADB、{ $port }番の入口）
+
+found-login-prompt = インターネット上のだれでも、ここでログインを試せます。
+found-shell-prompt = インターネット上のだれでも、パスワードなしでここから命令できます。
+found-telnet-negotiation = 機器が応答し、遠隔操作を受け付けています。
+found-connected = 機器が、インターネットから知らない人を入れています。
+found-accepted = 機器が、インターネットから知らない人を入れています。
+found-answered = 機器が、知らない人に応答しています。
+found-login-form = 機器のログイン画面が、知らない人に見えています。
+found-redirect-to-login = 機器のログイン画面が、知らない人に見えています。
+found-http-auth = 機器のログインの入口が、知らない人に見えています。
+found-admin-page = 機器の設定画面が、知らない人に見えています。
+found-http-other-page = ウェブページが知らない人に見えますが、機器の設定画面ではありません。
+found-http-redirect = 機器が応答しましたが、設定は見えません。
+found-recursion = 機器が、知らない人の問い合わせに答えています。ほかの人への攻撃に悪用されるおそれがあります。
+found-dns-refused = 機器は、知らない人の問い合わせを断っています。
+found-dns-other-answer = 機器が応答しましたが、何かは分かりません。
+found-ssdp-answer = 機器が、知らない人に応答しています。ほかの人への攻撃に悪用されるおそれがあります。
+found-monlist = 機器が、知らない人に応答しています。ほかの人への攻撃に悪用されるおそれがあります。
+found-readvar = 機器が、知らない人に応答しています。ほかの人への攻撃に悪用されるおそれがあります。
+found-snmp-answer = 機器が、自分の情報を知らない人に教えています。
+found-adb-open = 知らない人が、この機器を操作できます。
+found-adb-asks-for-key = 機器が、インターネットの知らない人に応答しています。
+found-refused = 入口は閉じています。
+found-silent = 応答はありません。これが正しい状態です。
+found-timeout = 応答がありませんでした。機器かルーターの電源が切れていたのかもしれません。
+found-filtered = 途中で何かが確認をさえぎりました。
+found-unreachable = 回線に届きませんでした。ルーターの電源が切れていたのかもしれません。
+found-address-changed = 確認の途中で、回線のアドレスが変わりました。もう一度お試しください。
+found-no-address = 回線がつながっていませんでした。ルーターの電源を入れて、もう一度お試しください。
+found-no-control = こちらの試験がうまくいきませんでした。お客様のせいではありません。もう一度お試しください。
+found-packet-limit = 時間が足りませんでした。もう一度お試しください。
+found-out-of-time = 時間が足りませんでした。もう一度お試しください。
+found-closed-without-answer = 応答はありましたが、すぐに切れました。
+found-open-but-silent = つながりましたが、何も返ってきませんでした。
+found-endless-answer = 応答が終わりませんでした。
+found-other-service = 何かが応答しましたが、何かは分かりません。
+
+seen-heading = 見つかったこと
+seen-device = 報告によると、次の機器です：
+seen-device-unknown = こちらから見えるのは回線だけで、ご家庭の中は見えません。そのため、どの機器かは分かりません。下の手順で探せます。
+seen-once = { $first }に見つかりました。
+seen-often = { $count }回見つかりました。最初は{ $first }、最後は{ $last }です。
+means-heading = どういうことか
+
+steps-heading = 今していただきたいこと
+steps-intro = 急がなくて大丈夫です。上から順番に行ってください。ほとんどの方は30分以内に終わります。
+steps-for = 「{ $title }」について
+steps-help = ここで開けない説明書や更新が必要ですか？スマートフォンのWi-Fiを切って、携帯電話の通信を使ってください。ご家庭のルーターや機器の設定は、今も開けます。
+steps-progress = { $steps }個の手順のうち、{ $done }個が終わりました。
+steps-all-done = { $steps }個の手順がすべて終わりました。ボタンを押してください。
+step-done = 終わりました
+step-undo = 済み。取り消す
+button-fixed = 作業が終わりました。回線を確認する
+button-fixed-hint = 確認は長くて{ $minutes }ほどです。問題がなくなったかを外側から調べます。お客様のデータは読みません。
+
+trust-heading = 今すぐ再開する
+trust-text = 待たずに、今すぐインターネットを再開することもできます。すべての手順が終わったときだけにしてください。その後も見守ります。問題がまた起きたときは、もう一度止めることになります。これは数回しか使えません。
+trust-used = これまでに{ $used }回使いました。{ $days }日間に{ $times }回まで使えます。
+trust-used-up = ご自分での再開は、使える回数に達しました。今回は、こちらの確認と、そのあとの静かな期間で問題がないと分かるまでお待ちください。その後、回線は自動で再開します。お困りのときはお電話ください。
+button-trust = すべての手順が終わりました。再開する
+
+next-heading = この後の流れ
+next-check = ボタンを押すと、回線を確認します。長くて{ $minutes }ほどです。
+next-clean = 問題がなければ、インターネットは自動で元に戻ります。問題の種類によっては、静かな状態が続くことを確かめるため、1日か2日お待ちいただきます。
+next-again = 問題が残っているときは、見つかったものをこのページに示します。何度でもやり直せます。
+next-until = どのような場合でも、遅くとも{ $day }には終わります。
+
+works-heading = 今も使えるもの
+works-emergency = 携帯電話からの緊急通報（{ $emergency }）と、当社の固定電話からの緊急通報
+works-phone = 固定電話での通話
+works-television = { $provider }のテレビ
+works-steps = 手順に必要なウェブサイト
+
+https-hint = ほかのサイトで警告が出たり、何も表示されなかったりしますか？それは正常です。ほとんどのサイトはしっかり鍵がかかっているので、そこにこのページを出すことはできません。いつでもここに戻れます。ブラウザーに { $portal } と入力してください。
+
+genuine-heading = このページが本物かどうかを確かめる方法
+genuine-address = ブラウザーの一番上を見てください。アドレスは { $portal } です。
+genuine-site = 携帯電話の通信など、別の回線を使ってください。ご自分で { $site } と入力すると、このページについての説明があります。
+genuine-phone-hint = または、お電話ください。番号はこのページからではなく、次のところで確かめてください：{ $hint }
+genuine-phone = または、お電話ください。番号はこのページからではなく、当社からの手紙や請求書で確かめてください。
+genuine-never = ここで、お金やパスワード、銀行の情報をお聞きすることはありません。このページから何かを入れていただく必要もありません。
+
+call-heading = お手伝いします
+call-text = { $provider }にお電話のうえ、受付番号{ $case }をお伝えください。
+call-hours = 受付時間：{ $hours }
+
+note-started = ありがとうございます。これから確認を始めます。
+note-released = ありがとうございます。今、回線を再開しています。数秒かかります。
+note-again = このページを開いたあとで、状況が変わりました。今は最新の状況を表示しています。ボタンがまだあれば、もう一度押せます。
+note-press-again = 最後まで届きませんでした。もう一度ボタンを押してください。
+note-not-now = 今はまだできません。「今の状況」をご覧ください。
+note-used-up = 使える回数に達しました。手順を行って回線の確認を受けるか、お電話ください。
+note-unavailable = 今は受け付けられませんでした。何も失われていません。1分後に、もう一度ボタンを押してください。
+
+free-title = 問題ありません – { $provider }
+free-headline = お客様の回線は止まっていません
+free-text = お客様の回線に問題は見つかっていません。いつもどおりお使いいただけます。
+free-retry = もう一度試す
+released-title = インターネットを再開しました – { $provider }
+released-headline = インターネットを再開しました
+released-text = ありがとうございました。回線の問題は解決し、インターネットがまた使えます。
+released-watch-heading = これから気をつけていただきたいこと
+released-passwords = 機器のパスワードは変えましたか？前のパスワードのままだと、数分でまた乗っ取られることがあります。
+released-closed = 閉じたものは、閉じたままにしてください。ポート開放、UPnP、外からの操作などです。
+released-again = しばらくの間、見守ります。問題がまた起きたときは、もう一度止めて、ここでお知らせします。
+released-browser = まだこのページが出るサイトがありますか？ブラウザーを閉じて、1分待ってから開き直してください。
+free-released = ちょうど問題を直したところですか？ありがとうございます。まだこのページが出るサイトがあるときは、ブラウザーを閉じて、1分待ってから開き直してください。
+free-watch = 機器はいつも新しい状態に更新し、機器ごとに別のパスワードを使ってください。そうすれば安心です。
+free-call = まだお困りですか？{ $provider }（{ $phone }）にお電話ください。
+
+plain-held = この回線は一時的に止まっています。ブラウザーで http://{ $portal }/ を開いてください。
+plain-free = この回線は止まっていません。

@@ -1,0 +1,220 @@
+### Dutch texts of the portal. How to write: see the English file. The reader is addressed as "u"; level B1.
+
+day = { $weekday ->
+    [1] maandag
+    [2] dinsdag
+    [3] woensdag
+    [4] donderdag
+    [5] vrijdag
+    [6] zaterdag
+   *[7] zondag
+ } { $day } { $month ->
+    [1] januari
+    [2] februari
+    [3] maart
+    [4] april
+    [5] mei
+    [6] juni
+    [7] juli
+    [8] augustus
+    [9] september
+    [10] oktober
+    [11] november
+   *[12] december
+ } { $year }
+time = { $weekday ->
+    [1] maandag
+    [2] dinsdag
+    [3] woensdag
+    [4] donderdag
+    [5] vrijdag
+    [6] zaterdag
+   *[7] zondag
+ } { $day } { $month ->
+    [1] januari
+    [2] februari
+    [3] maart
+    [4] april
+    [5] mei
+    [6] juni
+    [7] juli
+    [8] augustus
+    [9] september
+    [10] oktober
+    [11] november
+   *[12] december
+ } { $year } om { $clock } uur
+minutes = { $count ->
+    [one] één minuut
+   *[other] { $count } minuten
+ }
+
+language-name = Nederlands
+languages-label = Taal
+
+page-title = Uw internet staat stil – { $provider }
+headline = Uw internet staat even stil voor uw veiligheid
+why = Een apparaat op uw aansluiting heeft uw hulp nodig. Wij hebben uw internet stilgezet, zodat niemand er nog misbruik van kan maken. Dit overkomt veel mensen. U heeft niets fout gedaan, en u kunt het zelf oplossen met de stappen hieronder.
+again = Het probleem is teruggekomen nadat uw aansluiting de vorige keer weer openging. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Wij helpen u graag aan de telefoon.
+terms-link = De regels hiervoor
+genuine-link = Is deze pagina echt van { $provider }?
+call-link = Bel ons
+case-label = Zaaknummer
+since = Stilgezet op { $time }.
+
+status-heading = Hoe het er nu voor staat
+status-unchecked = Wij wachten op u. Volg de stappen hieronder en druk dan op de knop. Wij controleren uw aansluiting meteen.
+status-checking = Wij controleren uw aansluiting nu. Dit duurt hooguit { $minutes }.
+status-reloads = U kunt deze pagina open laten staan. Zij ververst zichzelf.
+status-checked-at = Laatste controle: { $time }.
+status-clean = Bij de laatste controle stond niets meer open. Goed gedaan!
+status-vulnerable = Bij de laatste controle was het probleem er nog.
+status-inconclusive = Bij de laatste controle konden wij te weinig zien om zeker te zijn.
+
+choices-heading = Wat u nu kunt doen
+choice-again = Zorg dat uw router aan staat. Wacht twee minuten en laat opnieuw controleren.
+choice-wait = Of wacht. Als het een tijd rustig is geweest, controleren wij zelf opnieuw.
+choice-call = Of bel ons op { $phone }. Dan kijken we er samen naar.
+
+missing-rescan = Daarna is het probleem opnieuw gezien. Doe de stappen nog een keer en druk dan op de knop.
+missing-still-vulnerable = Doe de stappen nog een keer. In de lijst hieronder staat wat wij hebben gevonden. Komt u er niet uit? Bel ons. Wij helpen u graag.
+missing-inconclusive = Dat kan gebeuren als de router of een apparaat uit staat. Het betekent niet dat u iets fout heeft gedaan.
+missing-silence = Nu wachten wij een tijdje, om zeker te weten dat het rustig blijft. U hoeft niets te doen. Uw internet komt vanzelf terug.
+missing-feed-stalled = Een van de diensten die op aanvallen letten, is laat met haar berichten. Wij wachten daarop, voor de zekerheid. U hoeft niets te doen. Duurt het langer dan een dag? Bel ons dan.
+missing-wall-silence = Een apparaat op uw aansluiting probeert nog steeds anderen aan te vallen. Wij houden dat tegen. Kijk of er nog een apparaat is, en doe ook daarvoor de stappen.
+missing-nothing = Uw aansluiting gaat zo weer open.
+
+finding-mark-clean = Goed:
+finding-mark-vulnerable = Nog open:
+finding-mark-inconclusive = Niet zeker:
+finding-probe = Deur nummer { $port }
+finding-clean = deze was dicht.
+finding-vulnerable = deze stond open.
+finding-inconclusive = wij konden het niet zien.
+
+probe-telnet = Bediening op afstand met tekst (Telnet, deur { $port })
+probe-tcp-banner = Een dienst achter deur { $port }
+probe-http-admin = Instellingenpagina van een apparaat (deur { $port })
+probe-open-dns = Namendienst (DNS, deur { $port })
+probe-ssdp = Zoeken van apparaten (SSDP of UPnP, deur { $port })
+probe-ntp-monlist = Tijddienst (NTP, deur { $port })
+probe-snmp-public = Beheer van apparaten (SNMP, deur { $port })
+probe-adb = Bediening op afstand van een Android-apparaat (ADB, deur { $port })
+
+found-login-prompt = iedereen op internet kan hier proberen in te loggen.
+found-shell-prompt = iedereen op internet kan hier opdrachten geven, zelfs zonder wachtwoord.
+found-telnet-negotiation = een apparaat antwoordt en biedt bediening op afstand aan.
+found-connected = een apparaat laat vreemden van internet binnen.
+found-accepted = een apparaat laat vreemden van internet binnen.
+found-answered = een apparaat antwoordt aan vreemden.
+found-login-form = vreemden kunnen de inlogpagina van een apparaat zien.
+found-redirect-to-login = vreemden kunnen de inlogpagina van een apparaat zien.
+found-http-auth = vreemden kunnen de inlog van een apparaat zien.
+found-admin-page = vreemden kunnen de instellingen van een apparaat zien.
+found-http-other-page = vreemden kunnen een webpagina zien, maar niet de instellingen van een apparaat.
+found-http-redirect = een apparaat antwoordt, maar laat geen instellingen zien.
+found-recursion = een apparaat beantwoordt de vragen van vreemden. Het kan misbruikt worden om anderen aan te vallen.
+found-dns-refused = het apparaat wijst vreemden af.
+found-dns-other-answer = een apparaat antwoordt, maar wij kunnen niet zien wat het is.
+found-ssdp-answer = een apparaat antwoordt aan vreemden. Het kan misbruikt worden om anderen aan te vallen.
+found-monlist = een apparaat antwoordt aan vreemden. Het kan misbruikt worden om anderen aan te vallen.
+found-readvar = een apparaat antwoordt aan vreemden. Het kan misbruikt worden om anderen aan te vallen.
+found-snmp-answer = een apparaat vertelt vreemden over zichzelf.
+found-adb-open = vreemden kunnen het apparaat overnemen.
+found-adb-asks-for-key = het apparaat antwoordt aan vreemden van internet.
+found-refused = de deur is dicht.
+found-silent = niemand antwoordt, zoals het hoort.
+found-timeout = niemand antwoordde. Misschien stond het apparaat of de router uit.
+found-filtered = iets onderweg hield onze blik tegen.
+found-unreachable = wij konden uw aansluiting niet bereiken. Misschien stond de router uit.
+found-address-changed = uw aansluiting kreeg tijdens de controle een nieuw adres. Probeer het opnieuw.
+found-no-address = uw aansluiting was niet verbonden. Zet de router aan en probeer het opnieuw.
+found-no-control = onze eigen proef werkte niet. Dat ligt niet aan u. Probeer het opnieuw.
+found-packet-limit = hier was geen tijd meer voor. Probeer het opnieuw.
+found-out-of-time = hier was geen tijd meer voor. Probeer het opnieuw.
+found-closed-without-answer = iets nam op en hing meteen weer op.
+found-open-but-silent = iets liet ons binnen, maar zei niets.
+found-endless-answer = iets antwoordde zonder einde.
+found-other-service = iets antwoordde, maar wij kunnen niet zien wat het is.
+
+seen-heading = Wat wij hebben gezien
+seen-device = Volgens de melding gaat het om dit apparaat:
+seen-device-unknown = Wij zien uw aansluiting, maar niet uw huis. Wij weten dus niet welk apparaat het is. De stappen hieronder helpen u zoeken.
+seen-once = Gezien op { $first }.
+seen-often = { $count } keer gezien. Voor het eerst op { $first }, het laatst op { $last }.
+means-heading = Wat dit betekent
+
+steps-heading = Wat u nu doet
+steps-intro = Neem de tijd. Doe de stappen in deze volgorde. De meeste mensen hebben minder dan een half uur nodig.
+steps-for = Voor ‘{ $title }’
+steps-help = Heeft u een handleiding of update nodig die u hier niet kunt openen? Zet op uw telefoon de wifi uit en gebruik daarvoor het mobiele internet. De instellingen van uw eigen router en apparaten thuis kunt u gewoon openen.
+steps-progress = { $done } van de { $steps } stappen zijn klaar.
+steps-all-done = Alle { $steps } stappen zijn klaar. Druk nu op de knop.
+step-done = Dit heb ik gedaan
+step-undo = Klaar. Ongedaan maken
+button-fixed = Ik heb dit gedaan: controleer mijn aansluiting
+button-fixed-hint = De controle duurt hooguit { $minutes }. Wij kijken van buiten of het probleem weg is. Wij lezen uw gegevens niet.
+
+trust-heading = Nu weer online
+trust-text = U kunt ook meteen weer online, zonder te wachten. Doe dat alleen als u alle stappen heeft gedaan. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet opnieuw stilzetten. U kunt dit maar een paar keer doen.
+trust-used = U heeft dit { $used ->
+    [one] één keer
+   *[other] { $used } keer
+ } gebruikt. Het kan { $times ->
+    [one] één keer
+   *[other] { $times } keer
+ } in { $days } dagen.
+trust-used-up = U bent zo vaak zelf weer online gegaan als wij kunnen toestaan. Nu wachten wij tot onze controle en de rust daarna laten zien dat alles goed is. Uw aansluiting gaat dan vanzelf open. Is dat moeilijk voor u? Bel ons.
+button-trust = Ik heb alle stappen gedaan: zet mij weer online
+
+next-heading = Hoe het verder gaat
+next-check = U drukt op de knop. Wij controleren uw aansluiting. Dit duurt hooguit { $minutes }.
+next-clean = Is alles goed, dan komt uw internet vanzelf terug. Bij sommige problemen wachten wij eerst een dag of twee, om zeker te weten dat het rustig blijft.
+next-again = Zo niet, dan ziet u op deze pagina wat wij hebben gevonden. U kunt het zo vaak proberen als u wilt.
+next-until = Hoe dan ook stopt dit uiterlijk op { $day }.
+
+works-heading = Wat nog werkt
+works-emergency = Noodoproepen naar { $emergency } met uw mobiele telefoon, en met uw vaste telefoon bij ons
+works-phone = Bellen met uw vaste telefoon
+works-television = Televisie van { $provider }
+works-steps = De websites die u voor de stappen nodig heeft
+
+https-hint = Geven andere websites een waarschuwing of helemaal niets? Dat is normaal. De meeste zijn zo goed op slot dat wij deze pagina daar niet kunnen laten zien. U kunt altijd hier terugkomen: typ zelf { $portal } in uw browser.
+
+genuine-heading = Hoe u weet dat deze pagina echt is
+genuine-address = Kijk bovenaan in uw browser. Daar staat het adres { $portal }.
+genuine-site = Gebruik een andere verbinding, zoals het mobiele internet van uw telefoon. Typ zelf { $site }. Daar vindt u uitleg over deze pagina.
+genuine-phone-hint = Of bel ons. Neem het nummer niet van deze pagina over. Zoek het op: { $hint }.
+genuine-phone = Of bel ons. Neem het nummer niet van deze pagina over. Zoek het op in een brief of rekening van ons.
+genuine-never = Wij vragen hier nooit om geld, wachtwoorden of bankgegevens. U hoeft van deze pagina niets te installeren.
+
+call-heading = Wij helpen u graag
+call-text = Bel { $provider } en noem uw zaaknummer: { $case }.
+call-hours = Open: { $hours }.
+
+note-started = Dank u wel. Wij beginnen nu met de controle.
+note-released = Dank u wel. Uw aansluiting gaat nu open. Dit duurt een paar seconden.
+note-again = Er is iets veranderd sinds u deze pagina opende. U ziet nu de nieuwste stand. Staat de knop er nog, dan kunt u er opnieuw op drukken.
+note-press-again = Dat is niet helemaal bij ons aangekomen. Druk nog een keer op de knop.
+note-not-now = Dit kan nu nog niet. Bij ‘Hoe het er nu voor staat’ leest u waar wij op wachten.
+note-used-up = U heeft dit zo vaak gebruikt als wij kunnen toestaan. Volg de stappen en laat uw aansluiting controleren, of bel ons.
+note-unavailable = Dit lukte op dit moment niet. Er is niets verloren. Druk over een minuut nog een keer op de knop.
+
+free-title = Alles is goed – { $provider }
+free-headline = Uw aansluiting staat niet stil
+free-text = Wij zien geen probleem met uw aansluiting. U kunt internet gewoon gebruiken.
+free-retry = Probeer het opnieuw
+released-title = U bent weer online – { $provider }
+released-headline = U bent weer online
+released-text = Dank u wel! Het probleem op uw aansluiting is opgelost en uw internet werkt weer.
+released-watch-heading = Waar u nu op moet letten
+released-passwords = Heeft u het wachtwoord van het apparaat veranderd? Met het oude wachtwoord kan het binnen een paar minuten weer worden overgenomen.
+released-closed = Houd dicht wat u dicht heeft gezet: doorgestuurde poorten, UPnP, toegang op afstand.
+released-again = Wij blijven een tijd opletten. Komt het probleem terug, dan moeten wij uw internet opnieuw stilzetten. U leest dat dan hier.
+released-browser = Komt u met een website nog steeds hier uit? Sluit uw browser, wacht een minuut en open hem opnieuw.
+free-released = Heeft u net een probleem opgelost? Dank u wel! Komt u met een website nog steeds hier uit? Sluit dan uw browser, wacht een minuut en open hem opnieuw.
+free-watch = Houd uw apparaten bij met updates en geef elk apparaat een eigen wachtwoord. Dan blijft het zo.
+free-call = Heeft u nog een probleem? Bel { $provider } op { $phone }.
+
+plain-held = Deze aansluiting staat stil. Open http://{ $portal }/ in een browser.
+plain-free = Deze aansluiting staat niet stil.

@@ -1,0 +1,26 @@
+(function(){
+var said=document.getElementById('said'),w=window;
+function parts(){return document.querySelector('main')}
+function reloadIn(s){setTimeout(function(){location.reload()},s*1000)}
+var live=parts().getAttribute('data-live'),freed=parts().getAttribute('data-freed');
+if(!w.EventSource||!w.fetch||!w.DOMParser){if(parts().getAttribute('data-waits'))reloadIn(5);return}
+function swap(answer){return answer.then(function(r){return r.text()}).then(function(t){
+var page=new DOMParser().parseFromString(t,'text/html'),now=page.querySelector('main');
+if(!now||!now.getAttribute('data-live')){location.replace(freed);return}
+var at=document.activeElement&&document.activeElement.id,old=parts(),status=page.getElementById('status');
+old.parentNode.replaceChild(document.importNode(now,true),old);
+document.title=page.title;
+var again=at&&document.getElementById(at);if(again)again.focus({preventScroll:true});
+return status?status.textContent:''})}
+function ask(url,more){more=more||{};more.headers=more.headers||{};more.headers.Accept='text/html';more.credentials='omit';return swap(fetch(url,more))}
+function show(text){if(text)said.textContent=text.replace(/\s+/g,' ')}
+var news=new EventSource(live);
+news.addEventListener('changed',function(){ask(parts().getAttribute('data-page')).then(show)});
+news.addEventListener('free',function(){news.close();location.replace(freed)});
+news.onerror=function(){if(news.readyState===2)reloadIn(10)};
+document.addEventListener('submit',function(e){var f=e.target,b=e.submitter;
+if(!b||f.className!=='steps-form')return;
+e.preventDefault();
+var d=new URLSearchParams(new FormData(f));d.set(b.name,b.value);
+ask(f.getAttribute('action'),{method:'POST',body:d}).catch(function(){location.reload()})});
+})();
