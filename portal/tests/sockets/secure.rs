@@ -278,6 +278,16 @@ async fn a_silent_handshake_ends_soon_and_gives_its_place_back() {
 }
 
 #[tokio::test]
+async fn a_slow_head_within_tls_and_an_idle_connection_are_ended() {
+    let all = Secured::start(|s| s.limits.head_timeout = Span::from_millis(300)).await;
+    for head in ["GET / HTTP/1.1\r\nHost: x\r\n", ""] {
+        let mut slow = all.connect(HOME).await;
+        slow.write_all(head.as_bytes()).await.unwrap();
+        assert!(!to_the_end(&mut slow).await.starts_with("HTTP/1.1 2"));
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_tls_and_what_wants_http_2_alone_is_turned_away() {
     let all = Secured::start(|_| ()).await;
     let mut plain = all.tcp(HOME, all.secure).await;

@@ -10,6 +10,7 @@ mod refusals;
 mod servers;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
+use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
 use pratique::config::Portal;
@@ -143,6 +144,10 @@ fn a_client_that_kea_told_hears_the_truth_over_tls_before_in_and_after_a_quarant
         station.hang_up();
         until("the renewed certificate", || authority.served(&home, PORTAL.into()) == renewed);
         assert!(captive(), "the same truth under the new certificate");
+        // And within half a minute without being told, as the example of the configuration promises.
+        let (renewed, began) = (authority.issue(), Instant::now());
+        until("the next one", || authority.served(&home, PORTAL.into()) == renewed);
+        assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 
         station.desk().release(case).unwrap();
         until("the API to say that the line is free", || !captive());
