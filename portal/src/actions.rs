@@ -16,6 +16,7 @@ use pratique_core::view::CaseCard;
 
 use crate::answer::{self, Answer};
 use crate::front::{Front, header};
+use crate::page::Pages;
 use crate::settings::PortalUrl;
 use crate::visit::{self, Visit};
 use crate::{DeskError, StepId};
@@ -96,8 +97,8 @@ impl Note {
 }
 
 impl Front {
-    /// Handles a pressed button.
-    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr) -> Answer
+    /// Handles a button pressed on the page of this portal.
+    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr, portal: &PortalUrl) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -112,7 +113,7 @@ impl Front {
         if !is_form(request.headers()) {
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
-        if !from_own_page(request.headers(), &self.pages.settings().portal_url) {
+        if !from_own_page(request.headers(), portal) {
             return refused(StatusCode::FORBIDDEN);
         }
         let said = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|n| n.parse::<usize>().ok());
@@ -127,7 +128,9 @@ impl Front {
         };
         let came = self.decide(button, &body, peer).await;
         self.metrics.action(button.name(), came.name());
-        answer::redirect(StatusCode::SEE_OTHER, &self.location(came, language, peer))
+        // Back to where it was pressed: browsers let a form lead nowhere else (`form-action 'self'`), not even from https to
+        // http of the same name.
+        answer::redirect(StatusCode::SEE_OTHER, &self.location(portal, came, language, peer))
     }
 
     /// What comes of it.
@@ -166,9 +169,9 @@ impl Front {
     }
 
     /// The portal, at the place where what came of it can be seen.
-    fn location(&self, came: Came, language: Option<&str>, peer: IpAddr) -> HeaderValue {
+    fn location(&self, portal: &PortalUrl, came: Came, language: Option<&str>, peer: IpAddr) -> HeaderValue {
         let language = visit::language(language);
-        self.pages.location(&match came {
+        let behind = match came {
             Came::NoCase => visit::address("", [language]),
             Came::Ticked(step) => visit::address("", [language]) + &format!("#step-{step}"),
             // Who is let out at once sees it when the page asks again.
@@ -176,7 +179,8 @@ impl Front {
                 let (note, was) = (format!("n={}", note.name()), visit::was(case, &self.seal.token(case, peer)));
                 visit::address("", [Some(note), Some(was), language]) + "#status"
             }
-        })
+        };
+        Pages::location(portal, &behind)
     }
 }
 

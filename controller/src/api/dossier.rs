@@ -365,6 +365,8 @@ pub struct Status {
     pub store: StoreStatus,
     /// The captive resolver, where this node has one.
     pub dns: Option<pratique_dns::Health>,
+    /// The certificate of the portal over TLS, where this node has that.
+    pub portal_certificate: Option<pratique_portal::CertificateHealth>,
     /// Feeds this node has heard of or expects.
     pub feeds: Vec<FeedStatus>,
     /// The policy in force, by its digest; none before one was loaded.

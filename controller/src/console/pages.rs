@@ -128,6 +128,8 @@ pub fn troubles(status: &Status) -> Vec<String> {
     }
     let certificate = status.dns.iter().filter_map(|dns| dns.certificate.as_ref());
     found.extend(certificate.flat_map(|c| &c.problems).map(|problem| format!("Captive DNS, {problem}.")));
+    let certificate = status.portal_certificate.iter().flat_map(|c| &c.problems);
+    found.extend(certificate.map(|problem| format!("Portal, {problem}.")));
     if status.conflicts > 0 {
         found.push(format!("Addresses claimed by two sessions: {}. Nobody is enforced there.", status.conflicts));
     }

@@ -55,6 +55,8 @@ pub struct EngineOffice {
     pub wall: Arc<dyn Wall>,
     /// The captive resolver, where this node has one.
     pub dns: Option<pratique_dns::Resolver>,
+    /// The portal, where this node has one.
+    pub portal: Option<Arc<pratique_portal::Portal>>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where held deliveries wait.

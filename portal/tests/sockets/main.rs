@@ -4,5 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod attacks;
+mod probes;
 mod resident;
+mod secure;
+mod small_browsers;
 mod support;
