@@ -71,7 +71,7 @@ fn tour(folder: PathBuf) -> Result<()> {
         let mut infected = stage.wall_in(&home)?;
         let browser = Browser::open(&home.namespace, Host::RESOLVER.v4(), reader)?;
         let visit = Visit { browser, reader, folder: &folder, name: &name };
-        visit.from_hold_to_freedom(&mut infected).with_context(|| stage.with_log(&anyhow::anyhow!("visit {name}")))?;
+        visit.to_freedom(&mut infected).with_context(|| stage.with_log(&anyhow::anyhow!("visit {name}")))?;
         println!("{name}: back online after {:.1} s", begun.elapsed().as_secs_f64());
     }
     Ok(())
@@ -85,7 +85,7 @@ struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    fn from_hold_to_freedom(&self, infected: &mut Infected) -> Result<()> {
+    fn to_freedom(&self, infected: &mut Infected) -> Result<()> {
         let browser = &self.browser;
         browser.go("http://example.com")?;
         ensure!(browser.address()?.starts_with("http://help.isp.example/"), "led to {}", browser.address()?);
