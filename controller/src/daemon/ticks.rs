@@ -85,13 +85,21 @@ impl Ticks {
         }
     }
 
-    /// Forgets all cases but these, and writes the rest anew.
+    /// Cases with ticks.
+    fn cases(&self) -> Vec<CaseId> {
+        self.lock().cases.keys().copied().collect()
+    }
+
+    /// Forgets these cases, and writes the rest anew.
     ///
     /// # Errors
     /// When the file cannot be written; the old one stays, and may tell of more.
-    pub fn keep(&self, open: impl Fn(CaseId) -> bool) -> io::Result<()> {
+    fn forget(&self, over: &[CaseId]) -> io::Result<()> {
         let mut kept = self.lock();
-        kept.cases.retain(|case, ticked| open(*case) && !ticked.is_empty());
+        for case in over {
+            kept.cases.remove(case);
+        }
+        kept.cases.retain(|_, ticked| !ticked.is_empty());
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         let lines = kept.cases.iter().flat_map(|(case, ticked)| ticked.iter().map(move |step| (case, step)));
@@ -137,18 +145,26 @@ pub async fn forget(ticks: Arc<Ticks>, engine: EngineHandle, stopping: watch::Re
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = turn.tick() => {
-                let ticks = Arc::clone(&ticks);
-                let kept = engine.read(move |world, _| {
-                    let closed = |state: &State| matches!(state, State::Closed { .. });
-                    ticks.keep(|case| world.cases().get(case).is_some_and(|case| !closed(&case.state)))
-                });
-                // An engine that is busy is asked again in an hour.
-                if let Ok(Err(error)) = kept.await {
-                    warn!(%error, "ticked steps of closed cases could not be forgotten; tried again in an hour");
-                }
-            }
+            _ = turn.tick() => forget_closed(&ticks, &engine).await,
         }
+    }
+}
+
+/// Once. The engine only says which cases are over; the file is written beside its loop.
+async fn forget_closed(ticks: &Arc<Ticks>, engine: &EngineHandle) {
+    let ticked = ticks.cases();
+    let is_over = |state: &State| matches!(state, State::Closed { .. });
+    let over = engine
+        .read(move |world, _| {
+            let over = |case: &CaseId| world.cases().get(*case).is_none_or(|case| is_over(&case.state));
+            ticked.into_iter().filter(over).collect::<Vec<_>>()
+        })
+        .await;
+    // An engine that is busy is asked again in an hour.
+    let Ok(over) = over else { return };
+    let ticks = Arc::clone(ticks);
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(move || ticks.forget(&over)).await {
+        warn!(%error, "ticked steps of closed cases could not be forgotten; tried again in an hour");
     }
 }
 
@@ -191,7 +207,7 @@ mod tests {
         ticks.tick(CaseId(8), step("mirai-1"), true);
         ticks.tick(CaseId(9), step("mirai-1"), true);
         let before = size();
-        ticks.keep(|case| case == CaseId(8)).unwrap();
+        ticks.forget(&[CaseId(7), CaseId(9)]).unwrap();
         assert!(size() < before / 50, "{} of {before}", size());
         ticks.tick(CaseId(8), step("mirai-2"), true);
         for ticks in [&ticks, &Ticks::open(dir.path())] {
@@ -205,7 +221,7 @@ mod tests {
         let ticks = Ticks::open(Path::new("/nowhere/at/all"));
         ticks.tick(CaseId(7), step("mirai-1"), true);
         assert_eq!(ticks.of(CaseId(7)).len(), 1);
-        assert!(ticks.keep(|_| true).is_err());
+        assert!(ticks.forget(&[]).is_err());
         assert_eq!(ticks.of(CaseId(7)).len(), 1);
     }
 
