@@ -65,6 +65,7 @@ fn holds(n: u8, now: Timestamp, to: Option<Timestamp>) -> SessionChange {
         from: now.minus(Span::from_days(1)),
         to,
         contract: None,
+        contact: pratique_core::lines::Contact::default(),
     }
 }
 
