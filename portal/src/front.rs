@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::page::{Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
 use crate::token::Seal;
-use crate::visit::Visit;
+use crate::visit::{self, Visit};
 use crate::{Desk, Ticked};
 
 /// Paths of the API of RFC 8908; both answer alike on every host.
@@ -185,8 +185,8 @@ impl Front {
                 let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
                     metrics.free_pages.inc();
-                    let freed = visit.was.is_some_and(|(case, seal)| self.seal.fits(seal, case, peer));
-                    let why = if freed { Free::Released } else { Free::Asked };
+                    let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer));
+                    let why = freed.map_or(Free::Asked, |(case, seal)| Free::Released(visit::was(case, seal)));
                     return answer::closing(self.pages.free(&wish, why));
                 };
                 metrics.pages.inc();

@@ -6,6 +6,7 @@
 //! * [`probes`]: the questions operating systems ask to find out whether they are online
 //! * [`page`]: the resident's page, and the page for everybody else
 //! * [`texts`]: every word a person reads, from Fluent files
+//! * [`devices`]: which kind of device a report speaks of, so that the steps fit it
 //! * [`look`]: the provider's own colours and logo
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
 //! * [`live`]: the page's news, as they come
@@ -26,6 +27,7 @@ use tokio::net::TcpListener;
 
 mod actions;
 mod answer;
+pub mod devices;
 mod front;
 mod live;
 mod look;

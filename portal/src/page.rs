@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
+use crate::devices::Device;
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
 use crate::look::Dress;
@@ -24,6 +25,10 @@ use crate::settings::{Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
 use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
+use language::Switch;
+pub(crate) use language::Wish;
+
+mod language;
 
 /// Brings the page's news to where scripts run; everything works without. Inlined, as the style is, so that a page is one
 /// answer.
@@ -47,25 +52,6 @@ pub(crate) struct Pages {
     csp: HeaderValue,
     plain_held: Bytes,
     plain_free: Bytes,
-}
-
-/// In which language: the first of these that we have, else the provider's.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Wish<'a> {
-    /// Chosen on a page; one of ours.
-    pub(crate) chosen: Option<&'a str>,
-    /// `Accept-Language`.
-    pub(crate) browser: Option<&'a str>,
-    /// Of the subscriber's record.
-    pub(crate) record: Option<&'a str>,
-}
-
-/// A language to switch to.
-struct Switch {
-    tag: String,
-    name: String,
-    address: String,
-    current: bool,
 }
 
 /// What a button carries.
@@ -127,6 +113,8 @@ struct Cause {
     title: String,
     means: String,
     device: Option<String>,
+    /// What kind of device to look for.
+    kind: Option<String>,
     seen: String,
     steps: Vec<Step>,
     note: Option<String>,
@@ -168,10 +156,10 @@ struct FreePage<'a> {
 }
 
 /// Why somebody sees the page that says that nothing is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Free {
-    /// The line was in quarantine a moment ago.
-    Released,
+    /// The line was in quarantine a moment ago, as this part of the address proves.
+    Released(String),
     /// They asked for the portal.
     Asked,
     /// Shown in place of what was asked for, so that asking again makes sense.
@@ -233,7 +221,11 @@ impl Pages {
     pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
         let v = self.voice(wish);
         // In place of another site there is no address of ours to switch at.
-        let switches = if why == Free::Elsewhere { Vec::new() } else { self.switches(v) };
+        let switches = match &why {
+            Free::Elsewhere => Vec::new(),
+            Free::Asked => self.switches(v, None),
+            Free::Released(was) => self.switches(v, Some(was)),
+        };
         let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
     }
@@ -279,7 +271,7 @@ impl Pages {
             script: SCRIPT,
             provider: &provider.name,
             live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
-            switches: self.switches(v),
+            switches: self.switches(v, None),
             page: at("/"),
             freed: form.as_ref().map_or_else(|| at("/"), freed),
             waits: checking || matches!(note, Some(Note::Started | Note::Released)),
@@ -312,31 +304,6 @@ impl Pages {
         })
     }
 
-    fn voice(&self, wish: &Wish<'_>) -> Voice<'_> {
-        let chosen = wish.chosen.and_then(|tag| self.texts.language(tag));
-        let browser = || wish.browser.and_then(|wanted| self.texts.for_browser(wanted));
-        // A record's tag is looked up as a browser's is: `nl-BE` finds `nl`.
-        let record = || wish.record.and_then(|tag| self.texts.for_browser(tag));
-        let usual = || self.texts.language(&self.settings.language);
-        let found = chosen.or_else(browser).or_else(record).or_else(usual);
-        Voice::new(found.unwrap_or_else(|| self.texts.english()), &self.settings)
-    }
-
-    /// The tag of a language that we have.
-    pub(crate) fn language(&self, tag: Option<&str>) -> Option<&str> {
-        tag.and_then(|tag| self.texts.language(tag)).map(Language::tag)
-    }
-
-    fn switches(&self, v: Voice<'_>) -> Vec<Switch> {
-        let switch = |language: &Language| Switch {
-            tag: language.tag().to_owned(),
-            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
-            address: visit::address("/", [visit::language(Some(language.tag()))]),
-            current: language.tag() == v.language().tag(),
-        };
-        self.texts.languages().map(switch).collect()
-    }
-
     /// What else there is to do; nothing where the last check saw enough.
     fn choices(&self, v: Voice<'_>, card: &CaseCard) -> Vec<String> {
         if card.missing != Some(Missing::Inconclusive) || card.checking_since.is_some() {
@@ -349,6 +316,8 @@ impl Pages {
         let text = |cause: &str, part: &str| v.named(&format!("{}{cause}-{part}", keys::CAUSE.prefix), &[]);
         // A provider's own cause without texts still gets advice that is never wrong.
         let cause = Some(card.cause.as_str()).filter(|c| text(c, "title").is_some()).unwrap_or("generic");
+        let device = card.device.as_deref().and_then(Device::named_in);
+        let name = |device: Device| v.named(&format!("{}{}-name", keys::DEVICE.prefix, device.name()), &[]);
         let first = self.time(v, card.first_seen).unwrap_or_default();
         let last = self.time(v, card.last_seen).unwrap_or_default();
         let seen = if card.count <= 1 || first == last {
@@ -368,8 +337,9 @@ impl Pages {
             means: text(cause, "means").unwrap_or_default(),
             note: text(cause, "note"),
             device: card.device.as_deref().and_then(clean_name),
+            kind: device.and_then(name).map(|name| v.say1(keys::SEEN_KIND, "device", name)),
             seen,
-            steps: steps(v.steps(cause), &card.cause, ticked),
+            steps: steps(v.steps(cause, device), &card.cause, ticked),
         }
     }
 

@@ -1,9 +1,19 @@
 ### What each cause means and what to do about it, in English. See portal.ftl for how to write.
+###
+### A cause has cause-<cause>-title, -means, -step-1, -step-2 … without a gap, and -note where there is more to say. The last
+### step is the button of the page; the others can be ticked.
+###
+### When a report names the kind of device (camera, dvr, router, nas, tv-box, pc, printer, phone), steps can fit it:
+###   step-password-camera        is said to owners of cameras wherever a step is { -step-password } and nothing else;
+###   cause-mirai-step-4-camera   is said to them in this cause alone, and goes before the other;
+###   device-camera-name          names the kind.
+### Without such a text the general step is said. devices.ftl has ours. Who says a general step anew in a file of their own
+### thereby takes back what is built in for devices. A kind of device never adds or leaves out a step.
 
 ## Steps that several causes share. The first line of a step is shown in bold: what to do. The rest says how or why.
 ## A term (with a hyphen in front) cannot use variables; a text that needs one is called shared-….
 
--step-unplug-all =
+-step-find =
     Find the devices in your home that use the internet.
     Think of cameras, video recorders, TV boxes, routers, network disks and smart plugs.
 -step-close-router =
@@ -15,6 +25,10 @@
 -step-password =
     Right after that, change the password of the device.
     Take a long one that you use nowhere else. A restart alone is not enough: with the old password the device is taken over again within minutes.
+-step-new-password =
+    Change the password of the device.
+    Take a long one that you use nowhere else.
+-step-restart = Switch the device off, wait for one minute, and switch it on again.
 -step-update =
     Install the newest update for the device.
     In most devices you find it in the settings under “Update”, “Firmware” or “System”.
@@ -41,7 +55,7 @@ shared-call-us-about-router =
 
 cause-mirai-title = A device was taken over by a harmful program
 cause-mirai-means = A harmful program of the Mirai kind runs on one of your devices. Often it is a camera, a video recorder, a TV box or a router. Strangers use it to attack others. You may not notice anything yourself. It got in because the device had a simple or known password, or because it was open to the internet.
-cause-mirai-step-1 = { -step-unplug-all }
+cause-mirai-step-1 = { -step-find }
 cause-mirai-step-2 = { -step-close-router }
 cause-mirai-step-3 = { -step-power }
 cause-mirai-step-4 = { -step-password }
@@ -53,16 +67,14 @@ cause-mirai-note = While your line is on hold, nobody can get in from outside. S
 
 cause-open-telnet-title = A device can be controlled from outside
 cause-open-telnet-means = One of your devices offers remote control to the whole internet. The way it does so is old and not safe. It is called Telnet. Strangers and harmful programs try passwords there day and night.
-cause-open-telnet-step-1 = { -step-unplug-all }
+cause-open-telnet-step-1 = { -step-find }
 cause-open-telnet-step-2 =
     Switch off “Telnet” in the settings of the device.
     If you need remote control, use “SSH” with a long password, and only at home.
 cause-open-telnet-step-3 = { -step-close-router }
-cause-open-telnet-step-4 =
-    Change the password of the device.
-    Take a long one that you use nowhere else.
+cause-open-telnet-step-4 = { -step-new-password }
 cause-open-telnet-step-5 = { -step-update }
-cause-open-telnet-step-6 = Switch the device off, wait for one minute, and switch it on again.
+cause-open-telnet-step-6 = { -step-restart }
 cause-open-telnet-step-7 = { -step-retire }
 cause-open-telnet-step-8 = { -step-button }
 
@@ -204,7 +216,7 @@ cause-infected-nas-step-3 =
     Are files locked? Keep them.
     Keep the message that asks for money, too. Do not delete, rename or format anything. Take a photo of the message.
 cause-infected-nas-step-4 =
-    Go to nomoreransom.org.
+    Go to www.nomoreransom.org.
     It is a free service of the police. It shows whether there is a key for your files, now or later.
 cause-infected-nas-step-5 =
     Copy your files and the locked files to a disk that you do not connect to the network.
@@ -242,31 +254,27 @@ cause-infected-host-step-9 = { -step-button }
 
 cause-open-http-admin-title = The settings of a device can be seen by anybody
 cause-open-http-admin-means = The settings page of one of your devices, such as a router, camera or video recorder, is open to the whole internet. Strangers can try passwords there or use holes in old software.
-cause-open-http-admin-step-1 = { -step-unplug-all }
+cause-open-http-admin-step-1 = { -step-find }
 cause-open-http-admin-step-2 = { -step-close-router }
 cause-open-http-admin-step-3 = Switch off “remote access”, “web access from the internet” or “remote management” in the device.
-cause-open-http-admin-step-4 =
-    Change the password of the device.
-    Take a long one that you use nowhere else.
+cause-open-http-admin-step-4 = { -step-new-password }
 cause-open-http-admin-step-5 = { -step-update }
 cause-open-http-admin-step-6 = { -step-button }
 cause-open-http-admin-note = Do you want to see your camera when you are out? Use a VPN to your home. Many routers can do this.
 
 cause-open-iot-title = A smart device can be reached by anybody
 cause-open-iot-means = A smart device on your line, such as a camera, a recorder or a home control box, is open to the whole internet. Strangers can look at it, try passwords or switch things.
-cause-open-iot-step-1 = { -step-unplug-all }
+cause-open-iot-step-1 = { -step-find }
 cause-open-iot-step-2 = { -step-close-router }
 cause-open-iot-step-3 = { -step-remote-off }
-cause-open-iot-step-4 =
-    Change the password of the device.
-    Take a long one that you use nowhere else.
+cause-open-iot-step-4 = { -step-new-password }
 cause-open-iot-step-5 = { -step-update }
 cause-open-iot-step-6 = { -step-retire }
 cause-open-iot-step-7 = { -step-button }
 
 cause-open-reflector-title = A device answers strangers and can be misused
 cause-open-reflector-means = A device on your line answers questions from the whole internet. Attackers use such devices to flood others with data. It is not a virus. One setting is wrong.
-cause-open-reflector-step-1 = { -step-unplug-all }
+cause-open-reflector-step-1 = { -step-find }
 cause-open-reflector-step-2 = { shared-call-us-about-router }
 cause-open-reflector-step-3 = { -step-close-router }
 cause-open-reflector-step-4 =
@@ -360,7 +368,7 @@ cause-compromised-server-step-7 = { -step-button }
 
 cause-generic-title = A device on your line is misused
 cause-generic-means = A service that watches the internet saw traffic from your line that looks like an attack, or a device that is open to strangers. We do not know more than that.
-cause-generic-step-1 = { -step-unplug-all }
+cause-generic-step-1 = { -step-find }
 cause-generic-step-2 = { -step-close-router }
 cause-generic-step-3 = { -step-scan-pc }
 cause-generic-step-4 =

@@ -154,6 +154,7 @@ found-other-service = something answered, but we cannot tell what it is.
 
 seen-heading = What we saw
 seen-device = The report says that it is this device:
+seen-kind = So please look for this kind of device first: { $device }.
 seen-device-unknown = We can see your line, but not your home. So we cannot tell which device it is. The steps below help you find it.
 seen-once = Seen on { $first }.
 seen-often = Seen { $count } times. First on { $first }, last on { $last }.

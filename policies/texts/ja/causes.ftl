@@ -1,6 +1,6 @@
 ### What each cause means and what to do about it, in Japanese.
 
--step-unplug-all =
+-step-find =
     ご家庭でインターネットを使っている機器を探してください。
     カメラ、録画機、テレビにつなぐ箱型の機器、ルーター、ネットワークディスク、スマートプラグなどです。
 -step-close-router =
@@ -12,6 +12,10 @@
 -step-password =
     そのあとすぐに、機器のパスワードを変えてください。
     ほかで使っていない長いものにしてください。電源を入れ直すだけでは足りません。前のパスワードのままだと、数分でまた乗っ取られます。
+-step-new-password =
+    機器のパスワードを変えてください。
+    ほかで使っていない長いものにしてください。
+-step-restart = 機器の電源を切り、1分待ってから入れ直してください。
 -step-update =
     機器を最新の状態に更新してください。
     ほとんどの機器では、設定の「更新」「ファームウェア」「システム」の中にあります。
@@ -36,7 +40,7 @@ shared-call-us-about-router =
 
 cause-mirai-title = 機器が悪いプログラムに乗っ取られています
 cause-mirai-means = お客様の機器の一つで、Mirai（ミライ）という種類の悪いプログラムが動いています。カメラ、録画機、テレビにつなぐ箱型の機器、ルーターであることが多いです。知らない人が、それを使ってほかの人を攻撃しています。お客様は何も気づかないかもしれません。パスワードが簡単だったか、知られていたか、またはインターネットに開いていたために、入り込まれました。
-cause-mirai-step-1 = { -step-unplug-all }
+cause-mirai-step-1 = { -step-find }
 cause-mirai-step-2 = { -step-close-router }
 cause-mirai-step-3 = { -step-power }
 cause-mirai-step-4 = { -step-password }
@@ -48,16 +52,14 @@ cause-mirai-note = 回線が止まっている間は、外からだれも入れ�
 
 cause-open-telnet-title = 機器が外から操作できる状態です
 cause-open-telnet-means = お客様の機器の一つが、インターネット全体に遠隔操作の入口を開いています。Telnetという、古くて安全でない方法です。知らない人や悪いプログラムが、昼も夜もパスワードを試しています。
-cause-open-telnet-step-1 = { -step-unplug-all }
+cause-open-telnet-step-1 = { -step-find }
 cause-open-telnet-step-2 =
     機器の設定で「Telnet」を切ってください。
     遠隔操作が必要なら、長いパスワードをつけた「SSH」を、ご家庭の中だけで使ってください。
 cause-open-telnet-step-3 = { -step-close-router }
-cause-open-telnet-step-4 =
-    機器のパスワードを変えてください。
-    ほかで使っていない長いものにしてください。
+cause-open-telnet-step-4 = { -step-new-password }
 cause-open-telnet-step-5 = { -step-update }
-cause-open-telnet-step-6 = 機器の電源を切り、1分待ってから入れ直してください。
+cause-open-telnet-step-6 = { -step-restart }
 cause-open-telnet-step-7 = { -step-retire }
 cause-open-telnet-step-8 = { -step-button }
 
@@ -199,7 +201,7 @@ cause-infected-nas-step-3 =
     鍵のかかったファイルがありますか？そのまま残してください。
     お金を要求する文面も残してください。消したり、名前を変えたり、初期化したりしないでください。文面を写真に撮ってください。
 cause-infected-nas-step-4 =
-    nomoreransom.org を開いてください。
+    www.nomoreransom.org を開いてください。
     警察による無料のサービスです。ファイルの鍵が見つかっているかを調べられます。あとで見つかることもあります。
 cause-infected-nas-step-5 =
     ファイルと、鍵のかかったファイルを、ネットワークにつながないディスクに写してください。
@@ -237,31 +239,27 @@ cause-infected-host-step-9 = { -step-button }
 
 cause-open-http-admin-title = 機器の設定画面が、だれにでも見える状態です
 cause-open-http-admin-means = ルーター、カメラ、録画機など、お客様の機器の設定画面が、インターネット全体に開いています。知らない人がパスワードを試したり、古いソフトウェアの穴を使ったりできます。
-cause-open-http-admin-step-1 = { -step-unplug-all }
+cause-open-http-admin-step-1 = { -step-find }
 cause-open-http-admin-step-2 = { -step-close-router }
 cause-open-http-admin-step-3 = 機器の「リモートアクセス」「インターネットからのアクセス」「リモート管理」を切ってください。
-cause-open-http-admin-step-4 =
-    機器のパスワードを変えてください。
-    ほかで使っていない長いものにしてください。
+cause-open-http-admin-step-4 = { -step-new-password }
 cause-open-http-admin-step-5 = { -step-update }
 cause-open-http-admin-step-6 = { -step-button }
 cause-open-http-admin-note = 外出先からカメラを見たいですか？ご家庭へのVPNをお使いください。多くのルーターで使えます。
 
 cause-open-iot-title = スマート機器に、だれでもつながる状態です
 cause-open-iot-means = カメラ、録画機、家電を操作する箱など、お客様のスマート機器が、インターネット全体に開いています。知らない人がのぞいたり、パスワードを試したり、勝手に動かしたりできます。
-cause-open-iot-step-1 = { -step-unplug-all }
+cause-open-iot-step-1 = { -step-find }
 cause-open-iot-step-2 = { -step-close-router }
 cause-open-iot-step-3 = { -step-remote-off }
-cause-open-iot-step-4 =
-    機器のパスワードを変えてください。
-    ほかで使っていない長いものにしてください。
+cause-open-iot-step-4 = { -step-new-password }
 cause-open-iot-step-5 = { -step-update }
 cause-open-iot-step-6 = { -step-retire }
 cause-open-iot-step-7 = { -step-button }
 
 cause-open-reflector-title = 機器が知らない人に応答し、悪用されるおそれがあります
 cause-open-reflector-means = お客様の回線の機器が、インターネット全体からの問い合わせに答えています。攻撃する人は、こうした機器を使って、大量のデータをほかの人に送りつけます。ウイルスではありません。設定が一つ間違っているだけです。
-cause-open-reflector-step-1 = { -step-unplug-all }
+cause-open-reflector-step-1 = { -step-find }
 cause-open-reflector-step-2 = { shared-call-us-about-router }
 cause-open-reflector-step-3 = { -step-close-router }
 cause-open-reflector-step-4 =
@@ -355,7 +353,7 @@ cause-compromised-server-step-7 = { -step-button }
 
 cause-generic-title = お客様の回線の機器が悪用されています
 cause-generic-means = インターネットを見張っている機関が、お客様の回線から、攻撃のような通信か、知らない人に開いている機器を見つけました。それ以上のことは分かりません。
-cause-generic-step-1 = { -step-unplug-all }
+cause-generic-step-1 = { -step-find }
 cause-generic-step-2 = { -step-close-router }
 cause-generic-step-3 = { -step-scan-pc }
 cause-generic-step-4 =

@@ -110,6 +110,7 @@ found-other-service = 何かが応答しましたが、何かは分かりませ�
 
 seen-heading = 見つかったこと
 seen-device = 報告によると、次の機器です：
+seen-kind = まず、この種類の機器を探してください：{ $device }
 seen-device-unknown = こちらから見えるのは回線だけで、ご家庭の中は見えません。そのため、どの機器かは分かりません。下の手順で探せます。
 seen-once = { $first }に見つかりました。
 seen-often = { $count }回見つかりました。最初は{ $first }、最後は{ $last }です。

@@ -1,6 +1,6 @@
 ### What each cause means and what to do about it, in Dutch.
 
--step-unplug-all =
+-step-find =
     Zoek de apparaten in huis die internet gebruiken.
     Denk aan camera's, videorecorders, tv-kastjes, routers, netwerkschijven en slimme stekkers.
 -step-close-router =
@@ -12,6 +12,10 @@
 -step-password =
     Verander meteen daarna het wachtwoord van het apparaat.
     Neem een lang wachtwoord dat u nergens anders gebruikt. Alleen opnieuw opstarten is niet genoeg: met het oude wachtwoord wordt het apparaat binnen een paar minuten weer overgenomen.
+-step-new-password =
+    Verander het wachtwoord van het apparaat.
+    Neem een lang wachtwoord dat u nergens anders gebruikt.
+-step-restart = Zet het apparaat uit, wacht een minuut en zet het weer aan.
 -step-update =
     Installeer de nieuwste update voor het apparaat.
     Bij de meeste apparaten vindt u die in de instellingen onder ‘Update’, ‘Firmware’ of ‘Systeem’.
@@ -36,7 +40,7 @@ shared-call-us-about-router =
 
 cause-mirai-title = Een apparaat is overgenomen door een schadelijk programma
 cause-mirai-means = Op een van uw apparaten draait een schadelijk programma van de soort Mirai. Vaak is het een camera, een videorecorder, een tv-kastje of een router. Vreemden vallen er anderen mee aan. Zelf merkt u er misschien niets van. Het kon binnenkomen omdat het apparaat een makkelijk of bekend wachtwoord had, of omdat het open stond naar internet.
-cause-mirai-step-1 = { -step-unplug-all }
+cause-mirai-step-1 = { -step-find }
 cause-mirai-step-2 = { -step-close-router }
 cause-mirai-step-3 = { -step-power }
 cause-mirai-step-4 = { -step-password }
@@ -48,16 +52,14 @@ cause-mirai-note = Zolang uw aansluiting stilstaat, kan niemand van buiten naar 
 
 cause-open-telnet-title = Een apparaat kan van buiten worden bediend
 cause-open-telnet-means = Een van uw apparaten biedt het hele internet bediening op afstand aan. Dat gaat op een oude, onveilige manier, die Telnet heet. Vreemden en schadelijke programma's proberen daar dag en nacht wachtwoorden.
-cause-open-telnet-step-1 = { -step-unplug-all }
+cause-open-telnet-step-1 = { -step-find }
 cause-open-telnet-step-2 =
     Zet ‘Telnet’ uit in de instellingen van het apparaat.
     Heeft u bediening op afstand nodig? Gebruik dan ‘SSH’ met een lang wachtwoord, en alleen thuis.
 cause-open-telnet-step-3 = { -step-close-router }
-cause-open-telnet-step-4 =
-    Verander het wachtwoord van het apparaat.
-    Neem een lang wachtwoord dat u nergens anders gebruikt.
+cause-open-telnet-step-4 = { -step-new-password }
 cause-open-telnet-step-5 = { -step-update }
-cause-open-telnet-step-6 = Zet het apparaat uit, wacht een minuut en zet het weer aan.
+cause-open-telnet-step-6 = { -step-restart }
 cause-open-telnet-step-7 = { -step-retire }
 cause-open-telnet-step-8 = { -step-button }
 
@@ -191,7 +193,7 @@ cause-infected-nas-title = Uw netwerkschijf is aangevallen
 cause-infected-nas-means = Op een netwerkschijf (vaak NAS genoemd) op uw aansluiting draait een schadelijk programma. Sommige van die programma's zetten uw bestanden op slot en vragen geld. Uw bestanden kunnen in gevaar zijn, dus wacht niet te lang.
 cause-infected-nas-step-1 =
     Trek de netwerkkabel uit de netwerkschijf.
-    Laat de schijf voorlopig aan staan. Ziet u dat zij op dit moment bestanden op slot zet? Zet haar dan uit.
+    Laat de schijf voorlopig aan staan. Ziet u dat hij op dit moment bestanden op slot zet? Zet hem dan uit.
 cause-infected-nas-step-2 =
     Betaal niet meteen.
     Betalen levert vaak niets op.
@@ -199,7 +201,7 @@ cause-infected-nas-step-3 =
     Staan er bestanden op slot? Bewaar ze.
     Bewaar ook het bericht waarin om geld wordt gevraagd. Verwijder, hernoem of formatteer niets. Maak een foto van het bericht.
 cause-infected-nas-step-4 =
-    Ga naar nomoreransom.org.
+    Ga naar www.nomoreransom.org.
     Dat is een gratis dienst van de politie. U ziet er of er een sleutel is voor uw bestanden, nu of later.
 cause-infected-nas-step-5 =
     Kopieer uw bestanden en de bestanden op slot naar een schijf die u niet met het netwerk verbindt.
@@ -237,31 +239,27 @@ cause-infected-host-step-9 = { -step-button }
 
 cause-open-http-admin-title = Iedereen kan de instellingen van een apparaat zien
 cause-open-http-admin-means = De instellingenpagina van een van uw apparaten, zoals een router, camera of videorecorder, staat open voor het hele internet. Vreemden kunnen er wachtwoorden proberen of gaten in oude software gebruiken.
-cause-open-http-admin-step-1 = { -step-unplug-all }
+cause-open-http-admin-step-1 = { -step-find }
 cause-open-http-admin-step-2 = { -step-close-router }
 cause-open-http-admin-step-3 = Zet ‘toegang op afstand’, ‘webtoegang vanaf internet’ of ‘beheer op afstand’ uit in het apparaat.
-cause-open-http-admin-step-4 =
-    Verander het wachtwoord van het apparaat.
-    Neem een lang wachtwoord dat u nergens anders gebruikt.
+cause-open-http-admin-step-4 = { -step-new-password }
 cause-open-http-admin-step-5 = { -step-update }
 cause-open-http-admin-step-6 = { -step-button }
 cause-open-http-admin-note = Wilt u uw camera ook onderweg bekijken? Gebruik dan een VPN naar huis. Veel routers kunnen dat.
 
 cause-open-iot-title = Iedereen kan bij een slim apparaat
 cause-open-iot-means = Een slim apparaat op uw aansluiting, zoals een camera, een recorder of een kastje voor slimme bediening, staat open voor het hele internet. Vreemden kunnen meekijken, wachtwoorden proberen of dingen aan- en uitzetten.
-cause-open-iot-step-1 = { -step-unplug-all }
+cause-open-iot-step-1 = { -step-find }
 cause-open-iot-step-2 = { -step-close-router }
 cause-open-iot-step-3 = { -step-remote-off }
-cause-open-iot-step-4 =
-    Verander het wachtwoord van het apparaat.
-    Neem een lang wachtwoord dat u nergens anders gebruikt.
+cause-open-iot-step-4 = { -step-new-password }
 cause-open-iot-step-5 = { -step-update }
 cause-open-iot-step-6 = { -step-retire }
 cause-open-iot-step-7 = { -step-button }
 
 cause-open-reflector-title = Een apparaat antwoordt aan vreemden en kan misbruikt worden
 cause-open-reflector-means = Een apparaat op uw aansluiting beantwoordt vragen van het hele internet. Aanvallers gebruiken zulke apparaten om anderen te overspoelen met gegevens. Het is geen virus. Er staat één instelling verkeerd.
-cause-open-reflector-step-1 = { -step-unplug-all }
+cause-open-reflector-step-1 = { -step-find }
 cause-open-reflector-step-2 = { shared-call-us-about-router }
 cause-open-reflector-step-3 = { -step-close-router }
 cause-open-reflector-step-4 =
@@ -355,7 +353,7 @@ cause-compromised-server-step-7 = { -step-button }
 
 cause-generic-title = Een apparaat op uw aansluiting wordt misbruikt
 cause-generic-means = Een dienst die op internet let, zag verkeer van uw aansluiting dat op een aanval lijkt, of een apparaat dat open staat voor vreemden. Meer weten wij niet.
-cause-generic-step-1 = { -step-unplug-all }
+cause-generic-step-1 = { -step-find }
 cause-generic-step-2 = { -step-close-router }
 cause-generic-step-3 = { -step-scan-pc }
 cause-generic-step-4 =

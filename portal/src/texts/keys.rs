@@ -23,8 +23,13 @@ pub struct Family {
 /// Variables every text may use.
 pub const COMMON: [&str; 6] = ["provider", "phone", "site", "hint", "portal", "emergency"];
 
-/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, and `-note` where there is more to say.
+/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, and `-note` where there is more to say. A step of one
+/// kind of device is `cause-<cause>-step-1-<device>`.
 pub const CAUSE: Family = Family { prefix: "cause-", args: &[] };
+/// A shared step of one kind of device: `step-<shared step>-<device>`, shown where a step is `{ -step-<shared step> }` alone.
+pub const STEP: Family = Family { prefix: "step-", args: &[] };
+/// Per kind of device: `device-<device>-name`.
+pub const DEVICE: Family = Family { prefix: "device-", args: &[] };
 /// Per probe, as in playbooks: what was asked, in words.
 pub const PROBE: Family = Family { prefix: "probe-", args: &["port"] };
 /// Per finding of a probe.
@@ -35,7 +40,7 @@ pub const WORKS: Family = Family { prefix: "works-", args: &[] };
 pub const SHARED: Family = Family { prefix: "shared-", args: &[] };
 
 /// All families.
-pub const FAMILIES: [Family; 5] = [CAUSE, PROBE, FOUND, WORKS, SHARED];
+pub const FAMILIES: [Family; 7] = [CAUSE, STEP, DEVICE, PROBE, FOUND, WORKS, SHARED];
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $ident:ident = $name:literal $([$($arg:literal),*])?;)*) => {
@@ -137,6 +142,8 @@ keys! {
     SEEN_HEADING = "seen-heading";
     /// Label of the device.
     SEEN_DEVICE = "seen-device";
+    /// What kind of device to look for.
+    SEEN_KIND = "seen-kind" ["device"];
     /// The report names no device.
     SEEN_DEVICE_UNKNOWN = "seen-device-unknown";
     /// Seen once.

@@ -11,12 +11,14 @@ use std::path::{Path, PathBuf};
 
 use fluent_bundle::concurrent::FluentBundle;
 use fluent_bundle::{FluentArgs, FluentResource, FluentValue};
-use fluent_syntax::ast::Entry;
 use unic_langid::LanguageIdentifier;
 
+use crate::devices::Device;
 use crate::settings::Settings;
+use files::{Layers, Message, Source, read_dir};
 use keys::{COMMON, FAMILIES, Key};
 
+mod files;
 pub mod keys;
 
 /// A built-in language: its tag, and its files with their texts.
@@ -33,13 +35,10 @@ macro_rules! built_in {
 
 /// English first.
 const BUILT_IN: [BuiltIn; 3] = [
-    built_in!("en": "portal.ftl", "causes.ftl"),
-    built_in!("nl": "portal.ftl", "causes.ftl"),
-    built_in!("ja": "portal.ftl", "causes.ftl"),
+    built_in!("en": "portal.ftl", "causes.ftl", "devices.ftl"),
+    built_in!("nl": "portal.ftl", "causes.ftl", "devices.ftl"),
+    built_in!("ja": "portal.ftl", "causes.ftl", "devices.ftl"),
 ];
-
-/// A text file larger than this is not one: ours have 25 KB.
-const MAX_FILE: u64 = 1 << 20;
 
 /// What every other language falls back to.
 const ENGLISH: &str = "en";
@@ -71,6 +70,10 @@ pub struct Language {
     tag: String,
     right_to_left: bool,
     bundle: FluentBundle<FluentResource>,
+    /// By step of a cause and kind of device: the text that is shown instead.
+    refined: BTreeMap<(String, &'static str), String>,
+    /// Terms that are the whole of a step of a cause, without the hyphen in front.
+    steps: BTreeSet<String>,
 }
 
 /// One language, speaking for one provider.
@@ -93,11 +96,11 @@ impl Texts {
             built_in.insert(tag.to_owned(), files.iter().map(parse).collect::<Result<_, _>>()?);
         }
         let own = dir.map(read_dir).transpose()?.unwrap_or_default();
-        let layer = |layers: &'_ Layers, tag: &str| -> Vec<Source> { layers.get(tag).cloned().unwrap_or_default() };
-        let english = [layer(&built_in, ENGLISH), layer(&own, ENGLISH)].concat();
+        let layer = |layers: &Layers, tag: &str| layers.get(tag).cloned().unwrap_or_default();
+        let english = [layer(&built_in, ENGLISH), layer(&own, ENGLISH)];
         let mut others = Vec::new();
         for tag in built_in.keys().chain(own.keys()).filter(|tag| *tag != ENGLISH).collect::<BTreeSet<_>>() {
-            let theirs = [layer(&built_in, tag), layer(&own, tag)].concat();
+            let theirs = [layer(&built_in, tag), layer(&own, tag)];
             others.push(Language::new(tag, &english, &theirs)?);
         }
         Ok(Self { english: Language::new(ENGLISH, &[], &english)?, others })
@@ -144,25 +147,29 @@ impl Texts {
 }
 
 impl Language {
-    /// With files behind it for what its own do not say.
-    fn new(tag: &str, behind: &[Source], own: &[Source]) -> Result<Self, TextsError> {
+    /// Of layers of files, each of which says things instead of those before it; with layers behind it for what its own do
+    /// not say.
+    fn new(tag: &str, behind: &[Vec<Source>], own: &[Vec<Source>]) -> Result<Self, TextsError> {
         let id: LanguageIdentifier = tag.parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![id.clone()]);
         // Isolation marks (U+2068, U+2069) would stand in copied case and telephone numbers; foreign text is cleaned
         // before it gets here.
         bundle.set_use_isolating(false);
-        for source in behind.iter().chain(own) {
+        for source in behind.iter().chain(own).flatten() {
             let resource =
                 FluentResource::try_new(source.text.clone()).map_err(|_| source.error(0, "cannot be read"))?;
             bundle.add_resource_overriding(resource);
         }
+        let (refined, steps) = refined(behind.iter().chain(own));
         let language = Self {
             tag: id.to_string(),
             right_to_left: id.character_direction() == unic_langid::CharacterDirection::RTL,
             bundle,
+            refined,
+            steps,
         };
         // What is said last is shown, so it is to blame.
-        own.iter().rev().try_for_each(|source| language.check(source))?;
+        own.iter().flatten().rev().try_for_each(|source| language.check(source))?;
         Ok(language)
     }
 
@@ -183,10 +190,19 @@ impl Language {
 
     /// Every text of a file resolves with the variables its key is given, and every cause is complete.
     fn check(&self, source: &Source) -> Result<(), TextsError> {
-        for (name, line) in &source.names {
+        for Message { name, line, .. } in &source.messages {
             let Some(args) = args_of(name) else {
-                return Err(source.error(*line, format!("`{name}` is no text of the portal; see policies/texts/en")));
+                let problem = if speaks_of_a_device(name) {
+                    let known: Vec<_> = Device::all().map(Device::name).collect();
+                    format!("`{name}`: no such kind of device; known are {}", known.join(", "))
+                } else {
+                    format!("`{name}` is no text of the portal; see policies/texts/en")
+                };
+                return Err(source.error(*line, problem));
             };
+            if let Some(problem) = self.never_shown(name) {
+                return Err(source.error(*line, format!("`{name}` would never show: {problem}")));
+            }
             let mut dummy = FluentArgs::new();
             for arg in COMMON.iter().chain(args) {
                 dummy.set(*arg, FluentValue::from(1));
@@ -215,7 +231,7 @@ impl Language {
                 return Err(source.error(0, format!("the text `{}` is missing; add it", key.name)));
             }
         }
-        for (name, line) in &source.names {
+        for Message { name, line, .. } in &source.messages {
             let Some(cause) = name.strip_prefix(keys::CAUSE.prefix).and_then(cause_of) else { continue };
             for part in ["title", "means", "step-1"] {
                 let needed = format!("{}{cause}-{part}", keys::CAUSE.prefix);
@@ -223,16 +239,22 @@ impl Language {
                     return Err(source.error(*line, format!("cause `{cause}` lacks `{needed}`; add it")));
                 }
             }
-            let step = name.rsplit_once("-step-").and_then(|(_, n)| n.parse::<usize>().ok());
-            if let Some(n) = step
-                && !(1..=n.min(MAX_STEPS)).all(|i| self.has(&format!("{}{cause}-step-{i}", keys::CAUSE.prefix)))
-            {
-                return Err(
-                    source.error(*line, format!("`{name}` would never show: number the steps 1, 2, 3 without a gap"))
-                );
-            }
         }
         Ok(())
+    }
+
+    /// Why a text of a step cannot be seen, with the remedy; none if it can.
+    fn never_shown(&self, name: &str) -> Option<String> {
+        if let Some((cause, number, _)) = name.strip_prefix(keys::CAUSE.prefix).and_then(step_of) {
+            let general = |n| self.has(&format!("{}{cause}-step-{n}", keys::CAUSE.prefix));
+            let gap = number > MAX_STEPS || !(1..=number).all(general);
+            return gap.then(|| format!("number the steps from 1 to {MAX_STEPS} without a gap"));
+        }
+        let single = keys::ALL.iter().any(|(_, key)| key.name == name);
+        let shared = name.strip_prefix(keys::STEP.prefix).filter(|_| !single).and_then(shared_step_of);
+        shared
+            .filter(|(term, _)| !self.steps.contains(term))
+            .map(|(term, _)| format!("no step of a cause is {{ -{term} }} and nothing else"))
     }
 
     fn format(&self, name: &str, args: &FluentArgs<'_>) -> Option<String> {
@@ -289,10 +311,56 @@ impl<'a> Voice<'a> {
         self.language.format(name, &all)
     }
 
-    /// The steps of a cause, in order.
-    pub fn steps(&self, cause: &str) -> Vec<String> {
-        (1..=MAX_STEPS).map_while(|n| self.named(&format!("{}{cause}-step-{n}", keys::CAUSE.prefix), &[])).collect()
+    /// The steps of a cause, in order, in the words for a kind of device where there are any.
+    pub fn steps(&self, cause: &str, device: Option<Device>) -> Vec<String> {
+        let step = |n| {
+            let general = format!("{}{cause}-step-{n}", keys::CAUSE.prefix);
+            // A kind of device never adds or leaves out a step: ticks are kept by number.
+            self.named(&general, &[]).map(|text| {
+                let key = device.map(|device| (general, device.name()));
+                let refined = key.and_then(|key| self.language.refined.get(&key));
+                refined.and_then(|name| self.named(name, &[])).unwrap_or(text)
+            })
+        };
+        (1..=MAX_STEPS).map_while(step).collect()
     }
+}
+
+/// By step and kind of device the text that is shown instead of the general one, and the terms that are steps. A layer's
+/// text for a device gives way to a later layer's general text: otherwise half of a step would be in another language, or a
+/// provider's own words would not show.
+fn refined<'s>(
+    layers: impl Iterator<Item = &'s Vec<Source>>,
+) -> (BTreeMap<(String, &'static str), String>, BTreeSet<String>) {
+    let is_step = |name: &str| {
+        let step = name.strip_prefix(keys::CAUSE.prefix).and_then(step_of);
+        step.is_some_and(|(_, _, device)| device.is_none())
+    };
+    let (mut messages, mut terms) = (BTreeMap::new(), BTreeMap::new());
+    let mut steps = BTreeSet::new();
+    for (layer, sources) in layers.enumerate() {
+        for source in sources {
+            messages.extend(source.messages.iter().map(|m| (m.name.as_str(), (layer, m.term.as_deref()))));
+            terms.extend(source.terms.iter().map(|term| (term.as_str(), layer)));
+            // Also of steps that a later layer says otherwise: what is built in stays right whatever a provider changes.
+            steps.extend(source.messages.iter().filter(|m| is_step(&m.name)).filter_map(|m| m.term.clone()));
+        }
+    }
+    let said = |name: &str, since: usize| messages.get(name).is_some_and(|(layer, _)| *layer >= since);
+    let mut refined = BTreeMap::new();
+    for (step, (layer, term)) in messages.iter().filter(|(name, _)| is_step(name)) {
+        let shared = term.and_then(|term| Some((term, *terms.get(term)?)));
+        for device in Device::all() {
+            let own = Some(format!("{step}-{}", device.name())).filter(|name| said(name, *layer));
+            let of_term = |(term, layer): (&str, usize)| {
+                Some(format!("{term}-{}", device.name())).filter(|name| said(name, layer))
+            };
+            if let Some(name) = own.or_else(|| shared.and_then(of_term)) {
+                refined.insert(((*step).to_owned(), device.name()), name);
+            }
+        }
+    }
+    (refined, steps)
 }
 
 /// The variables a key is given beside the common ones; none if the portal knows no such key.
@@ -300,109 +368,48 @@ fn args_of(name: &str) -> Option<&'static [&'static str]> {
     let single = keys::ALL.iter().find(|(_, key)| key.name == name).map(|(_, key)| key.args);
     single.or_else(|| {
         let family = FAMILIES.iter().find(|f| name.starts_with(f.prefix))?;
-        let known = *family != keys::CAUSE || cause_of(&name[family.prefix.len()..]).is_some();
+        let rest = &name[family.prefix.len()..];
+        let known = match *family {
+            keys::CAUSE => cause_of(rest).is_some(),
+            keys::STEP => shared_step_of(rest).is_some(),
+            keys::DEVICE => rest.strip_suffix("-name").and_then(Device::of_name).is_some(),
+            _ => true,
+        };
         known.then_some(family.args)
     })
 }
 
 /// The cause in what follows `cause-`; none if it ends in nothing we show.
 fn cause_of(rest: &str) -> Option<&str> {
-    let numbered = || rest.rsplit_once("-step-").filter(|(_, n)| n.parse::<usize>().is_ok()).map(|(cause, _)| cause);
-    ["-title", "-means", "-note"].iter().find_map(|end| rest.strip_suffix(end)).or_else(numbered)
+    let ends = || ["-title", "-means", "-note"].iter().find_map(|end| rest.strip_suffix(end));
+    step_of(rest).map(|(cause, ..)| cause).or_else(ends)
 }
 
-/// Files by language, those that say something instead of others after them.
-type Layers = BTreeMap<String, Vec<Source>>;
-
-/// A parsed file.
-#[derive(Clone)]
-struct Source {
-    file: PathBuf,
-    text: String,
-    /// Messages with their lines.
-    names: Vec<(String, usize)>,
-}
-
-impl Source {
-    fn parse(file: &Path, text: String) -> Result<Self, TextsError> {
-        let line_of = |pos: usize| text.get(..pos).unwrap_or_default().matches('\n').count() + 1;
-        let resource = fluent_syntax::parser::parse(text.as_str()).map_err(|(_, errors)| {
-            let first = errors.first();
-            TextsError {
-                file: file.to_owned(),
-                line: first.map_or(0, |e| line_of(e.pos.start)),
-                problem: first.map_or_else(|| "cannot be read".into(), |e| format!("no valid Fluent: {}", e.kind)),
-            }
-        })?;
-        let mut names = Vec::new();
-        let mut seen = BTreeSet::new();
-        for entry in &resource.body {
-            let Entry::Message(message) = entry else { continue };
-            let name = message.id.name;
-            // The names are slices of the text, so their distance is the position.
-            let line = line_of((name.as_ptr() as usize).saturating_sub(text.as_ptr() as usize));
-            if !seen.insert(name) {
-                let problem = format!("`{name}` stands twice; remove one");
-                return Err(TextsError { file: file.to_owned(), line, problem });
-            }
-            names.push((name.to_owned(), line));
-        }
-        Ok(Self { file: file.to_owned(), names, text })
-    }
-
-    fn error(&self, line: usize, problem: impl Into<String>) -> TextsError {
-        TextsError { file: self.file.clone(), line, problem: problem.into() }
-    }
-}
-
-/// `<language>/*.ftl` and `<language>.ftl`, in this order.
-fn read_dir(dir: &Path) -> Result<Layers, TextsError> {
-    let mut layers = Layers::new();
-    let is_text = |path: &PathBuf| path.extension().is_some_and(|e| e == "ftl");
-    let entries = entries_of(dir)?;
-    let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
-    for path in folders {
-        for file in entries_of(&path)?.into_iter().filter(is_text) {
-            layers.entry(language_of(&path)?).or_default().push(Source::parse(&file, read(&file)?)?);
-        }
-    }
-    for path in files.into_iter().filter(is_text) {
-        layers.entry(language_of(&path)?).or_default().push(Source::parse(&path, read(&path)?)?);
-    }
-    Ok(layers)
-}
-
-fn language_of(path: &Path) -> Result<String, TextsError> {
-    let tag = path.file_stem().and_then(|s| s.to_str()).unwrap_or_default();
-    let id: LanguageIdentifier = tag.parse().map_err(|_| TextsError {
-        file: path.to_owned(),
-        line: 0,
-        problem: format!("`{tag}` is no language; name it by its BCP 47 tag, such as nl.ftl or pt-BR.ftl"),
-    })?;
-    Ok(id.to_string())
-}
-
-/// What lies in a directory, by name.
-fn entries_of(dir: &Path) -> Result<Vec<PathBuf>, TextsError> {
-    let failed = |e: std::io::Error| TextsError {
-        file: dir.to_owned(),
-        line: 0,
-        problem: format!("the directory of texts cannot be read: {e}"),
+/// The cause, number and kind of device in what follows `cause-`: `mirai-step-4-camera`.
+fn step_of(rest: &str) -> Option<(&str, usize, Option<Device>)> {
+    let (cause, step) = rest.rsplit_once("-step-")?;
+    let (number, device) = match step.split_once('-') {
+        Some((number, device)) => (number, Some(Device::of_name(device)?)),
+        None => (step, None),
     };
-    let entries = std::fs::read_dir(dir).map_err(failed)?;
-    let mut paths = entries.map(|entry| entry.map(|e| e.path()).map_err(failed)).collect::<Result<Vec<_>, _>>()?;
-    paths.sort();
-    Ok(paths)
+    Some((cause, number.parse().ok()?, device))
 }
 
-fn read(path: &Path) -> Result<String, TextsError> {
-    let failed = |problem: String| TextsError { file: path.to_owned(), line: 0, problem };
-    let size = std::fs::metadata(path).map_err(|e| failed(format!("cannot be read: {e}")))?.len();
-    if size > MAX_FILE {
-        return Err(failed(format!("has {size} bytes; a text file has at most {MAX_FILE}")));
-    }
-    std::fs::read_to_string(path).map_err(|e| failed(format!("cannot be read as UTF-8: {e}")))
+/// The term and kind of device in what follows `step-`: of `step-password-camera`, `step-password` and the camera.
+fn shared_step_of(rest: &str) -> Option<(String, Device)> {
+    let device = Device::all().find(|device| rest.strip_suffix(device.name()).is_some_and(|r| r.ends_with('-')))?;
+    let shared = rest.strip_suffix(device.name())?.strip_suffix('-')?;
+    (!shared.is_empty()).then(|| (format!("{}{shared}", keys::STEP.prefix), device))
 }
 
+/// Whether a key that is none was meant for a kind of device.
+fn speaks_of_a_device(name: &str) -> bool {
+    let step = name.strip_prefix(keys::CAUSE.prefix).and_then(|rest| rest.rsplit_once("-step-"));
+    step.is_some_and(|(_, step)| step.starts_with(|c: char| c.is_ascii_digit()))
+        || [keys::STEP, keys::DEVICE].iter().any(|family| name.starts_with(family.prefix))
+}
+
+#[cfg(test)]
+mod readability;
 #[cfg(test)]
 mod tests;

@@ -67,28 +67,69 @@ async fn every_cause_and_many_at_once_fit_into_the_first_flight_of_a_connection(
     // Ten segments of 1,460 bytes (RFC 6928), less what TLS adds.
     const FLIGHT: usize = 14_000;
     let portal = start().await;
-    let wire = async || {
+    let wire = async |language: &str| {
         let headers = "Accept-Encoding: gzip, deflate, br\r\nConnection: close\r\n";
-        portal.ask_bytes(HOME, &format!("GET / HTTP/1.1\r\nHost: {}\r\n{HTML}{headers}\r\n", portal.address)).await
+        let path = format!("/?lang={language}");
+        portal.ask_bytes(HOME, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{HTML}{headers}\r\n", portal.address)).await
     };
     for cause in CAUSES {
-        put(&portal.view, HOME, card(1, cause));
+        let mut card = card(1, cause);
+        card.causes[0].device = Some("Example ip-camera".into());
+        put(&portal.view, HOME, card);
         let page = portal.look(HOME).await;
         assert!(page.len() < 30_000 && page.matches("<div><b id=\"what-").count() >= 5, "{cause}: {}", page.len());
-        assert!(wire().await.len() < FLIGHT, "{cause}");
+        for language in ["en", "nl", "ja"] {
+            assert!(wire(language).await.len() < FLIGHT, "{cause}: {language}");
+        }
     }
     let mut all = card(1, "generic");
     let cause = |key: &&str| CauseCard { cause: (*key).into(), ..all.causes[0].clone() };
     let causes = CAUSES.iter().map(cause).collect();
     all.causes = causes;
     put(&portal.view, HOME, all);
-    let (page, packed) = (portal.look(HOME).await, wire().await);
+    for language in ["nl", "ja"] {
+        let length = wire(language).await.len();
+        assert!(length < FLIGHT, "{language}: {length}");
+    }
+    let (page, packed) = (portal.look_at(HOME, "/?lang=en").await, wire("en").await);
     assert!(packed.len() < FLIGHT, "{}", packed.len());
     let body = packed.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
     let mut same = String::new();
     flate2::read::GzDecoder::new(&packed[body..]).read_to_string(&mut same).unwrap();
     assert_eq!(same, page.split_once("\r\n\r\n").unwrap().1);
     assert!(page.contains("For “A device was taken over by a harmful program”"));
+}
+
+#[tokio::test]
+async fn the_kind_of_device_that_a_report_names_is_said_and_the_steps_fit_it() {
+    let portal = start().await;
+    let mut card = card(4711, "mirai");
+    put(&portal.view, HOME, card.clone());
+    let general = portal.look(HOME).await;
+    assert!(general.contains("we cannot tell which device it is") && general.contains("Find the devices in your home"));
+    for (device, language, said) in [
+        ("Acme ip-camera IPCAM-2000", "en", ["kind of device first: camera.", "change the password of the camera"]),
+        ("Acme ip-camera IPCAM-2000", "nl", ["dit soort apparaat: camera.", "het wachtwoord van de camera"]),
+        (
+            "Acme ip-camera IPCAM-2000",
+            "ja",
+            ["この種類の機器を探してください：カメラ", "カメラのパスワードを変えてください"],
+        ),
+        ("Synology nas", "en", ["kind of device first: network disk (NAS).", "Do not just pull the plug"]),
+    ] {
+        card.causes[0].device = Some(device.into());
+        put(&portal.view, HOME, card.clone());
+        let page = portal.look_at(HOME, &format!("/?lang={language}")).await;
+        for words in said.iter().chain([&device]) {
+            assert!(page.contains(words), "{device}, {language}: {words}");
+        }
+    }
+    // Nothing is claimed of a device that the report does not tell apart.
+    card.causes[0].device = Some("Acme XR-1".into());
+    put(&portal.view, HOME, card);
+    let page = portal.look(HOME).await;
+    assert!(page.contains("Acme XR-1") && page.contains("Find the devices in your home"));
+    assert!(!page.contains("kind of device"));
 }
 
 #[tokio::test]
@@ -163,6 +204,10 @@ async fn leaving_on_trust_is_offered_only_when_the_case_allows_it() {
     let path = location.split_once(&portal.address.to_string()).unwrap().1.split('#').next().unwrap();
     let page = portal.look_at(HOME, path).await;
     assert!(page.contains("You are back online") && page.contains("What you should watch now"), "{page}");
+    // In another language it still knows of the release.
+    let dutch =
+        page.split("<a href=\"").find(|link| link.contains("hreflang=\"nl\"")).unwrap().split('"').next().unwrap();
+    assert!(portal.look_at(HOME, &dutch.replace("&#38;", "&")).await.contains("U bent weer online"), "{dutch}");
     for (from, path) in [(NEIGHBOUR, path), (HOME, "/?n=released&w=4711.00000000000000000000000000000000")] {
         assert!(portal.look_at(from, path).await.contains("Your line is not on hold"));
     }

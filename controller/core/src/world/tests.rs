@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::CaseEvent;
 use crate::ids::{SightingNo, SubscriberId};
+use crate::lines::Contract;
 use crate::machine::Cases;
 use crate::session::Holding;
 use crate::sighting::{Severity, Sighting};
@@ -240,6 +241,18 @@ fn a_quarantined_line_that_moves_into_a_protected_network_is_named() {
     assert_eq!(b.world.take_enforced_unaware(), vec![]);
     b.session("home", "192.0.2.17", 3, None, hours(3));
     assert_eq!(b.world.take_enforced_unaware(), vec![CaseId(1)]);
+}
+
+#[test]
+fn the_page_knows_the_language_of_the_subscribers_record() {
+    let mut b = Bench::new();
+    let contract = Contract { language: Some("nl-BE".into()), ..Contract::default() };
+    b.world.lines.note(&"home".into(), Some(&contract));
+    b.session("home", "192.0.2.1", 0, None, hours(1));
+    b.sight("192.0.2.1", "mirai", hours(1), hours(2));
+    b.approve(1, hours(2));
+    let resident = b.view.resident("192.0.2.1".parse().unwrap()).unwrap();
+    assert_eq!(resident.card.language.as_deref(), Some("nl-BE"));
 }
 
 #[test]
