@@ -10,6 +10,7 @@
 //! * [`look`]: the provider's own colours and logo
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
 //! * [`live`]: the page's news, as they come
+//! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
 //! * [`visit`]: what the address of a page carries
 //! * [`answer`]: headers and bodies
 //! * [`metrics`]: what the NOC graphs
@@ -29,6 +30,7 @@ mod actions;
 mod answer;
 pub mod devices;
 mod front;
+mod link;
 mod live;
 mod look;
 mod metrics;
@@ -41,7 +43,9 @@ pub mod texts;
 mod token;
 mod visit;
 
+pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
+pub use page::letter::{About, Facts, Letter, Letters};
 pub use settings::{Limits, PortalUrl, Provider, Settings};
 pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
 
@@ -133,6 +137,11 @@ impl Portal {
     /// few seconds to end.
     pub async fn serve(&self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
         server::serve(self.front.clone(), listeners, shutdown).await;
+    }
+
+    /// Links in notices are made with this key: the portal then confirms them. Said once; a second key is not taken.
+    pub fn confirm_links(&self, key: LinkKey) {
+        let _the_first_stays = self.front.links.set(key);
     }
 
     /// The page of a case as its subscriber sees it, in the default language, with buttons that do nothing: for the

@@ -4,8 +4,21 @@ use super::tests::{causes, written};
 use super::*;
 
 /// Texts that are no sentences: times, labels and names.
-const LABELS: [&str; 10] =
-    ["day", "time", "minutes", "language", "probe", "finding", "works", "case-label", "device-", "page-title"];
+const LABELS: [&str; 13] = [
+    "day",
+    "time",
+    "minutes",
+    "language",
+    "probe",
+    "finding",
+    "works",
+    "case-label",
+    "device-",
+    "page-title",
+    "notice-subject",
+    "notice-title",
+    "notice-greeting",
+];
 
 /// Words, below which a text is too short to be measured by itself. The formulas are made for a hundred.
 const SHORT: usize = 60;
