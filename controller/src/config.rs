@@ -35,6 +35,8 @@ pub struct Config {
     pub dns: Option<pratique_dns::Settings>,
     /// The subscribers' pages; none switches them off on this node.
     pub portal: Option<Portal>,
+    /// Notices beside the page, by e-mail and webhook; none sends none.
+    pub notices: Option<crate::notices::Settings>,
     /// The probes that check a fix.
     pub scan: crate::scan::Settings,
     /// A responder that answers the scanner as a vulnerable device would; best on a node of its own.
@@ -114,6 +116,7 @@ impl Default for Config {
             wall: WallConfig::default(),
             dns: None,
             portal: None,
+            notices: None,
             scan: crate::scan::Settings::default(),
             control: crate::scan::ControlSettings::default(),
             api: Api::default(),
@@ -193,6 +196,9 @@ impl Config {
         if let Some(logo) = config.portal.as_mut().and_then(|portal| portal.pages.look.logo.as_mut()) {
             *logo = base.join(&*logo);
         }
+        if let Some(notices) = &mut config.notices {
+            notices.at(&base);
+        }
         let found = config.problems();
         if !found.is_empty() {
             let placed = |what: String| ConfigError { path: path.into(), at: place_of(&text, &what), what };
@@ -248,6 +254,13 @@ impl Config {
         found.extend(self.portal.iter().filter_map(|p| p.pages.check().err()).map(|e| e.to_string()));
         if self.portal.as_ref().is_some_and(|p| p.listen.is_empty()) {
             found.push("portal.listen is empty: name addresses, or remove the whole section".into());
+        }
+        found.extend(self.notices.iter().flat_map(crate::notices::Settings::problems));
+        if self.notices.is_some() && self.portal.is_none() {
+            found.push(
+                "notices needs the section portal: its pages name the provider in every notice, and links lead there"
+                    .into(),
+            );
         }
         found
     }
@@ -391,7 +404,7 @@ mod tests {
     fn the_commented_sections_of_the_example_are_sound() {
         let shown: String = EXAMPLE.lines().filter_map(|l| l.strip_prefix("#: ")).flat_map(|l| [l, "\n"]).collect();
         let config = parse(&format!("enforcer: dry-run\n{shown}")).unwrap();
-        assert!(config.dns.is_some() && config.portal.is_some());
+        assert!(config.dns.is_some() && config.portal.is_some() && config.notices.is_some());
         assert_eq!(config.problems(), Vec::<String>::new());
     }
 }

@@ -80,7 +80,8 @@ mod tests {
         assert_eq!(Stamp::parse(&stamp.text().to_uppercase()), Some(stamp.clone()), "mail servers change case");
         assert!(stamp.is_genuine(&key) && !stamp.is_genuine(&LinkKey::new([8; 32])));
         assert!(!Stamp { of: Seq(401), ..stamp.clone() }.is_genuine(&key));
-        for odd in ["", "17", "17-400", "17-400-xyz", "+17-400-00", &stamp.text()[1..34], &format!("{}0", stamp.text())] {
+        for odd in ["", "17", "17-400", "17-400-xyz", "+17-400-00", &stamp.text()[1..34], &format!("{}0", stamp.text())]
+        {
             assert_eq!(Stamp::parse(odd), None, "{odd}");
         }
     }

@@ -48,6 +48,7 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
         wall: Arc::new(Nobody),
         metrics,
         dns: None,
+        notices: None,
         held: folder.path().join("held"),
         deciding: tokio::sync::Mutex::default(),
         started_at: now,
