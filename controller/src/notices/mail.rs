@@ -17,6 +17,8 @@ use lettre::transport::smtp::extension::ClientId;
 use lettre::{Address, Message};
 use pratique_core::time::Timestamp;
 use pratique_portal::Letter;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -277,6 +279,10 @@ impl Mailer {
 fn trust(settings: &Settings) -> Result<TlsParameters, String> {
     let fail = |problem: String| format!("notices.mail.roots: {}: {problem}", settings.roots.display());
     let pem = std::fs::read(&settings.roots).map_err(|e| fail(format!("cannot be read: {e}")))?;
+    // A file without any would be taken, and no server ever trusted.
+    if !CertificateDer::pem_slice_iter(&pem).any(|found| found.is_ok()) {
+        return Err(fail("holds no certificates in PEM".into()));
+    }
     let roots = Certificate::from_pem(&pem).map_err(|e| fail(format!("holds no certificates in PEM: {e}")))?;
     TlsParameters::builder(settings.host.to_string())
         .certificate_store(CertificateStore::None)

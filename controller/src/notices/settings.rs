@@ -108,6 +108,15 @@ impl Settings {
         })
     }
 
+    /// The files that it names and that cannot be used, in words, each with its remedy.
+    pub fn unreadable(&self) -> Vec<String> {
+        let mail = self.mail.as_ref().and_then(|mail| mail::Mailer::new(mail, "").err());
+        let webhook = self.webhook.as_ref().and_then(|webhook| webhook::Webhook::new(webhook).err());
+        let folder = self.bounce_dir.as_ref().filter(|dir| !dir.is_dir());
+        let folder = folder.map(|dir| format!("notices.bounce_dir: {} is no directory; create it", dir.display()));
+        [mail, webhook, folder].into_iter().flatten().collect()
+    }
+
     /// What serde cannot see, in words, each with its remedy.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
