@@ -3,6 +3,8 @@
 //!
 //! The commented example that `pratique init` writes ([`EXAMPLE`]) shows every field with the reason for its default.
 
+mod portal;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+pub use self::portal::Portal;
 use crate::enforce::config::WallConfig;
 use crate::policy_files::nearest;
 
@@ -62,16 +65,6 @@ pub enum EnforcerKind {
     Nft,
     /// Nothing is enforced; the plan is kept and shown.
     DryRun,
-}
-
-/// The subscribers' pages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Portal {
-    /// Addresses it answers on.
-    pub listen: Vec<SocketAddr>,
-    /// What the pages say of the provider, and their limits.
-    pub pages: pratique_portal::Settings,
 }
 
 /// API and console.
@@ -189,8 +182,10 @@ impl Config {
                 list.file = base.join(&list.file);
             }
         }
-        let tls = config.dns.as_mut().and_then(|dns| dns.tls.as_mut());
-        for file in tls.into_iter().flat_map(|tls| [&mut tls.certificate, &mut tls.key]) {
+        let dns = config.dns.as_mut().and_then(|dns| dns.tls.as_mut()).map(|tls| [&mut tls.certificate, &mut tls.key]);
+        let portal =
+            config.portal.as_mut().and_then(|p| p.tls.as_mut()).map(|tls| [&mut tls.certificate, &mut tls.key]);
+        for file in dns.into_iter().chain(portal).flatten() {
             *file = base.join(&*file);
         }
         if let Some(logo) = config.portal.as_mut().and_then(|portal| portal.pages.look.logo.as_mut()) {
@@ -251,10 +246,9 @@ impl Config {
         found.extend(self.wall.problems());
         found.extend(self.scan.problems());
         found.extend(self.dns.iter().flat_map(pratique_dns::Settings::problems).map(|p| format!("dns: {p}")));
-        found.extend(self.portal.iter().filter_map(|p| p.pages.check().err()).map(|e| e.to_string()));
-        if self.portal.as_ref().is_some_and(|p| p.listen.is_empty()) {
-            found.push("portal.listen is empty: name addresses, or remove the whole section".into());
-        }
+        found.extend(self.portal.iter().flat_map(Portal::problems));
+        let nft = self.enforcer == EnforcerKind::Nft;
+        found.extend(self.portal.iter().filter(|_| nft).filter_map(|p| p.walled_off(&self.wall)));
         found.extend(self.notices.iter().flat_map(crate::notices::Settings::problems));
         if self.notices.is_some() && self.portal.is_none() {
             found.push(

@@ -1,6 +1,6 @@
 //! The buttons. A press reaches the desk only from the portal's own page, as shown to this line for this case, and
-//! only if the case has not moved on since: a double click, a replay or a stale page changes nothing. Ticking a step says
-//! what is so afterwards, so it needs no version.
+//! only in the round of fixing and checking that the page showed: a double click, a replay or a stale page changes nothing.
+//! Ticking a step says what is so afterwards, so it needs no round.
 //!
 //! Every outcome is a redirect back to the page with one of a few fixed notes, so that reloading never presses again.
 
@@ -16,6 +16,7 @@ use pratique_core::view::CaseCard;
 
 use crate::answer::{self, Answer};
 use crate::front::{Front, header};
+use crate::page::Pages;
 use crate::settings::PortalUrl;
 use crate::visit::{self, Visit};
 use crate::{DeskError, StepId};
@@ -96,8 +97,8 @@ impl Note {
 }
 
 impl Front {
-    /// Handles a pressed button.
-    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr) -> Answer
+    /// Handles a button pressed on the page of this portal.
+    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr, portal: &PortalUrl) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -112,7 +113,7 @@ impl Front {
         if !is_form(request.headers()) {
             return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE);
         }
-        if !from_own_page(request.headers(), &self.pages.settings().portal_url) {
+        if !from_own_page(request.headers(), portal) {
             return refused(StatusCode::FORBIDDEN);
         }
         let said = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|n| n.parse::<usize>().ok());
@@ -127,7 +128,9 @@ impl Front {
         };
         let came = self.decide(button, &body, peer).await;
         self.metrics.action(button.name(), came.name());
-        answer::redirect(StatusCode::SEE_OTHER, &self.location(came, language, peer))
+        // Back to where it was pressed: browsers let a form lead nowhere else (`form-action 'self'`), not even from https to
+        // http of the same name.
+        answer::redirect(StatusCode::SEE_OTHER, &self.location(portal, came, language, peer))
     }
 
     /// What comes of it.
@@ -139,7 +142,7 @@ impl Front {
         let command = match button {
             Button::Step => return self.tick(&form, card),
             Button::Fixed if card.checking_since.is_some() => return Came::Of(card.case, Note::Again),
-            _ if form.version != Some(card.version) => return Came::Of(card.case, Note::Again),
+            _ if form.round != Some(card.round()) => return Came::Of(card.case, Note::Again),
             Button::Fixed => self.desk.report_fixed(card.case, card.version),
             Button::Leave => self.desk.self_release(card.case, card.version),
         };
@@ -166,9 +169,9 @@ impl Front {
     }
 
     /// The portal, at the place where what came of it can be seen.
-    fn location(&self, came: Came, language: Option<&str>, peer: IpAddr) -> HeaderValue {
+    fn location(&self, portal: &PortalUrl, came: Came, language: Option<&str>, peer: IpAddr) -> HeaderValue {
         let language = visit::language(language);
-        self.pages.location(&match came {
+        let behind = match came {
             Came::NoCase => visit::address("", [language]),
             Came::Ticked(step) => visit::address("", [language]) + &format!("#step-{step}"),
             // Who is let out at once sees it when the page asks again.
@@ -176,7 +179,8 @@ impl Front {
                 let (note, was) = (format!("n={}", note.name()), visit::was(case, &self.seal.token(case, peer)));
                 visit::address("", [Some(note), Some(was), language]) + "#status"
             }
-        })
+        };
+        Pages::location(portal, &behind)
     }
 }
 
@@ -205,7 +209,7 @@ impl Came {
 struct Pressed<'a> {
     case: CaseId,
     /// Steps have none.
-    version: Option<u32>,
+    round: Option<u64>,
     token: &'a str,
     /// Which step, and whether it is done.
     step: Option<(StepId, bool)>,
@@ -214,11 +218,11 @@ struct Pressed<'a> {
 impl<'a> Pressed<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
-        let (mut case, mut version, mut token, mut step) = (None, None, None, None);
+        let (mut case, mut round, mut token, mut step) = (None, None, None, None);
         for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             let first_time = match name {
                 "case" => case.replace(value.parse().ok()?).is_none(),
-                "version" => version.replace(value.parse().ok()?).is_none(),
+                "round" => round.replace(value.parse().ok()?).is_none(),
                 "token" => token.replace(value).is_none(),
                 "done" | "undo" => step.replace((value.parse().ok()?, name == "done")).is_none(),
                 _ => true,
@@ -227,7 +231,7 @@ impl<'a> Pressed<'a> {
                 return None;
             }
         }
-        Some(Self { case: CaseId(case?), version, token: token?, step })
+        Some(Self { case: CaseId(case?), round, token: token?, step })
     }
 }
 
@@ -275,17 +279,17 @@ mod tests {
 
     #[test]
     fn a_form_is_read_whole_or_not_at_all() {
-        let form = Pressed::parse(b"case=7&version=3&token=abc").unwrap();
-        assert_eq!((form.case, form.version, form.token, form.step), (CaseId(7), Some(3), "abc", None));
+        let form = Pressed::parse(b"case=7&round=3&token=abc").unwrap();
+        assert_eq!((form.case, form.round, form.token, form.step), (CaseId(7), Some(3), "abc", None));
         let form = Pressed::parse(b"case=7&token=abc&undo=mirai-3").unwrap();
-        assert_eq!((form.version, form.step), (None, Some(("mirai-3".parse().unwrap(), false))));
+        assert_eq!((form.round, form.step), (None, Some(("mirai-3".parse().unwrap(), false))));
         for bad in [
-            &b"case=7&version=3"[..],
+            &b"case=7&round=3"[..],
             b"case=7&token=abc&done=mirai-3&undo=mirai-3",
             b"case=7&token=abc&done=../3",
-            b"case=7&case=8&version=3&token=a",
-            b"case=-7&version=3&token=a",
-            b"case=7&version=99999999999&token=a",
+            b"case=7&case=8&round=3&token=a",
+            b"case=-7&round=3&token=a",
+            b"case=7&round=99999999999999999999&token=a",
             b"\xff",
             b"",
         ] {

@@ -10,12 +10,13 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue,
-    LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE,
+    HeaderValue, LOCATION, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
+use crate::captive;
 use crate::live::Watch;
 
 /// A body: whole and in memory, or a page's news as they come.
@@ -76,9 +77,23 @@ pub(crate) fn plain(status: StatusCode, content_type: &'static str, body: Bytes)
     with(status, Some(HeaderValue::from_static(content_type)), body)
 }
 
-/// The API of RFC 8908. Section 4.1 asks for `private`; `no-store` keeps an answer from outliving the release.
+/// NetworkManager reads this as "online" before it looks at the content.
+pub(crate) fn network_manager(mut answer: Answer) -> Answer {
+    let name = HeaderName::from_static("x-networkmanager-status");
+    answer.headers_mut().insert(name, HeaderValue::from_static("online"));
+    answer
+}
+
+/// Asked in a way that is not answered; GET and HEAD are.
+pub(crate) fn only_reads() -> Answer {
+    let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+/// The API of RFC 8908, whose example says `private`; `no-store` keeps an answer from outliving the release.
 pub(crate) fn captive_json(body: Bytes) -> Answer {
-    let mut answer = with(StatusCode::OK, Some(HeaderValue::from_static("application/captive+json")), body);
+    let mut answer = with(StatusCode::OK, Some(HeaderValue::from_static(captive::MEDIA_TYPE)), body);
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
     answer
 }

@@ -9,6 +9,8 @@
 //! captive API           captive: true                          captive: false
 //! ```
 //!
+//! The portal's own host is that of `portal_url`; over TLS that of `api_url`, if `portal_url` itself is without.
+//!
 //! Browsers are led to the portal's own host instead of being served where they are: the address bar then shows the
 //! provider's name, and no script kept from another site can read the page or press its buttons. There is nothing to
 //! route by path, so there is no router: background storms cost a look at three headers.
@@ -18,7 +20,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue};
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::time::Timestamp;
@@ -27,17 +31,16 @@ use tokio::sync::Semaphore;
 
 use crate::actions::Button;
 use crate::answer::{self, Answer};
+use crate::captive;
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
 use crate::page::{Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
+use crate::settings::PortalUrl;
 use crate::token::Seal;
 use crate::visit::{self, Visit};
 use crate::{Desk, Ticked};
-
-/// Paths of the API of RFC 8908; both answer alike on every host.
-pub(crate) const API_PATHS: [&str; 2] = ["/.well-known/captive-portal", "/captive-portal/api"];
 
 /// Where the page's news come from.
 pub(crate) const LIVE_PATH: &str = "/live";
@@ -54,9 +57,11 @@ pub(crate) struct Front {
     pub(crate) in_flight: Semaphore,
     /// News end now: the portal stops.
     pub(crate) stopping: Arc<AtomicBool>,
+    /// Where everybody is led who is somewhere else.
     to_portal: HeaderValue,
-    api_captive: Bytes,
-    api_free: Bytes,
+    /// The portal over TLS, if there is one.
+    secure: Option<PortalUrl>,
+    api: captive::Answers,
 }
 
 /// What [`route`] looks at.
@@ -68,6 +73,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) path: &'a str,
     /// Accepts HTML by name. Programs that say `*/*` are no browsers.
     pub(crate) browser: bool,
+    /// What the client calls itself.
+    pub(crate) agent: &'a str,
+    /// Accepts the API's media type by name.
+    pub(crate) knows_api: bool,
     pub(crate) resident: bool,
 }
 
@@ -76,6 +85,10 @@ pub(crate) struct Asked<'a> {
 pub(crate) enum Route {
     /// RFC 8908.
     Api,
+    /// From the API to the page, for a browser.
+    ApiPage,
+    /// The API, with a method it does not know.
+    ApiRefused,
     /// The resident's page, or "nothing is wrong", on the portal's own host.
     Page,
     /// "Nothing is wrong", on a host that is not ours.
@@ -102,8 +115,12 @@ pub(crate) enum Route {
 pub(crate) fn route(asked: Asked<'_>) -> Route {
     let reads = matches!(*asked.method, Method::GET | Method::HEAD);
     let posts = *asked.method == Method::POST;
-    if reads && API_PATHS.contains(&asked.path) {
-        return Route::Api;
+    if captive::PATHS.contains(&asked.path) {
+        return match (reads, asked.browser && !asked.knows_api) {
+            (true, false) => Route::Api,
+            (true, true) => Route::ApiPage,
+            (false, _) => Route::ApiRefused,
+        };
     }
     match (asked.own_host, asked.resident) {
         (true, _) if posts => match asked.path {
@@ -123,7 +140,7 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
         (false, true) if reads => Route::Redirect,
         (false, true) if posts && asked.browser => Route::SeeOther,
         (_, true) => Route::Nothing(StatusCode::NETWORK_AUTHENTICATION_REQUIRED),
-        (false, false) if reads => match probes::online(asked.host, asked.path) {
+        (false, false) if reads => match probes::online(asked.host, asked.path, asked.agent) {
             Some(online) => Route::Online(online),
             None if asked.browser => Route::FreeElsewhere,
             None => Route::Nothing(StatusCode::MISDIRECTED_REQUEST),
@@ -136,14 +153,12 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
 impl Front {
     pub(crate) fn new(pages: Pages, view: Arc<GardenView>, desk: Arc<dyn Desk>, seal: Seal, metrics: Metrics) -> Self {
         let settings = pages.settings();
-        let portal = settings.portal_url.as_str();
-        let api = |captive: bool| {
-            Bytes::from(serde_json::json!({ "captive": captive, "user-portal-url": portal }).to_string())
-        };
+        let secure = settings.secure_url().cloned();
+        let page = secure.as_ref().unwrap_or(&settings.portal_url);
         Self {
-            to_portal: pages.location(""),
-            api_captive: api(true),
-            api_free: api(false),
+            to_portal: Pages::location(&settings.portal_url, ""),
+            api: captive::Answers::new(page, settings.venue_info_url.as_ref()),
+            secure,
             stopping: Arc::default(),
             links: OnceLock::new(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
@@ -155,13 +170,13 @@ impl Front {
         }
     }
 
-    /// Answers one request of a peer. `crowded`: connections are getting scarce.
-    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, crowded: bool) -> Answer
+    /// Answers one request of a peer. `secure`: it came over TLS. `crowded`: connections are getting scarce.
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let packed = answer::takes_gzip(header(request.headers(), ACCEPT_ENCODING.as_str()));
-        let answer = self.plainly(request, peer, crowded).await;
+        let answer = self.plainly(request, peer, secure, crowded).await;
         if packed && answer.headers().contains_key(CONTENT_SECURITY_POLICY) {
             answer::compressed(answer)
         } else {
@@ -169,25 +184,32 @@ impl Front {
         }
     }
 
-    async fn plainly<B>(&self, request: Request<B>, peer: IpAddr, crowded: bool) -> Answer
+    async fn plainly<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
         // Looked up anew for every request: a connection outlives a release, and an address outlives its holder.
         let resident = self.view.resident(peer);
         let host = host_of(&request);
+        let portal = self.portal(secure);
         let asked = Asked {
             method: request.method(),
-            own_host: self.pages.settings().portal_url.is_host(host),
+            own_host: portal.is_some_and(|portal| portal.is_host(host)),
             host,
             path: request.uri().path(),
-            browser: accepts_html(request.headers()),
+            browser: accepts(request.headers(), &["text/html", "application/xhtml+xml"]),
+            agent: header(request.headers(), USER_AGENT.as_str()).unwrap_or_default(),
+            knows_api: accepts(request.headers(), &[captive::MEDIA_TYPE]),
             resident: resident.is_some(),
         };
         let held = asked.resident;
         let metrics = &self.metrics;
         let answer = match route(asked) {
-            Route::Press(button) => return self.press(button, request, peer).await,
+            // Buttons are on the portal's own host alone, so there is one.
+            Route::Press(button) => {
+                let portal = portal.unwrap_or(&self.pages.settings().portal_url);
+                return self.press(button, request, peer, portal).await;
+            }
             Route::Page => {
                 let visit = Visit::read(request.uri().query());
                 let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
@@ -200,7 +222,7 @@ impl Front {
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
-                let form = Form { case: card.case.0, version: card.version, token: self.seal.token(card.case, peer) };
+                let form = Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer) };
                 wish.record = card.language.as_deref();
                 return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
             }
@@ -226,7 +248,18 @@ impl Front {
             }
             Route::Api => {
                 metrics.api.inc();
-                answer::captive_json(if held { self.api_captive.clone() } else { self.api_free.clone() })
+                answer::captive_json(self.api.of(held))
+            }
+            Route::ApiPage => {
+                metrics.redirects.inc();
+                portal.map_or_else(
+                    || answer::redirect(StatusCode::FOUND, &self.to_portal),
+                    |portal| answer::redirect(StatusCode::FOUND, &Pages::location(portal, "")),
+                )
+            }
+            Route::ApiRefused => {
+                metrics.tiny.inc();
+                answer::only_reads()
             }
             Route::Redirect => {
                 metrics.redirects.inc();
@@ -243,7 +276,9 @@ impl Front {
             Route::Online(online) => {
                 metrics.tiny.inc();
                 let status = StatusCode::from_u16(online.status).unwrap_or(StatusCode::NO_CONTENT);
-                answer::plain(status, online.content_type, Bytes::from_static(online.body.as_bytes()))
+                let body = Bytes::from_static(online.body.as_bytes());
+                let answer = answer::plain(status, online.content_type, body);
+                if online.network_manager { answer::network_manager(answer) } else { answer }
             }
             Route::Nothing(status) => {
                 metrics.tiny.inc();
@@ -252,6 +287,17 @@ impl Front {
         };
         // A free line's browser must leave this connection: what it wants is elsewhere now.
         if crowded || !held { answer::closing(answer) } else { answer }
+    }
+
+    /// The portal as it is reached in this way. Where this portal speaks TLS itself and `portal_url` wants it, there is none
+    /// without: everybody is led there.
+    fn portal(&self, secure: bool) -> Option<&PortalUrl> {
+        let settings = self.pages.settings();
+        let portal = &settings.portal_url;
+        match secure {
+            true => self.secure.as_ref().or(Some(portal)),
+            false => (settings.api_url.is_none() || !portal.is_https()).then_some(portal),
+        }
     }
 
     /// A case's page with dead buttons.
@@ -273,11 +319,12 @@ fn host_of<B>(request: &Request<B>) -> &str {
     }
 }
 
-fn accepts_html(headers: &HeaderMap) -> bool {
+/// Whether one of these kinds is accepted by name.
+fn accepts(headers: &HeaderMap, kinds: &[&str]) -> bool {
     headers.get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok()).any(|accept| {
         accept.split(',').take(64).any(|item| {
             let kind = item.split(';').next().unwrap_or_default().trim();
-            kind.eq_ignore_ascii_case("text/html") || kind.eq_ignore_ascii_case("application/xhtml+xml")
+            kinds.iter().any(|wanted| kind.eq_ignore_ascii_case(wanted))
         })
     })
 }
@@ -292,7 +339,16 @@ mod tests {
     use super::*;
 
     fn asked<'a>(method: &'a Method, own_host: bool, path: &'a str, browser: bool, resident: bool) -> Asked<'a> {
-        Asked { method, own_host, host: "connectivitycheck.gstatic.com", path, browser, resident }
+        Asked {
+            method,
+            own_host,
+            host: "connectivitycheck.gstatic.com",
+            path,
+            browser,
+            agent: "",
+            knows_api: false,
+            resident,
+        }
     }
 
     #[test]
@@ -345,14 +401,24 @@ mod tests {
     #[test]
     fn the_captive_api_answers_on_every_host_and_in_every_state() {
         for (own, resident) in [(true, true), (true, false), (false, true), (false, false)] {
-            for path in API_PATHS {
-                assert_eq!(route(asked(&Method::GET, own, path, false, resident)), Route::Api);
+            for path in captive::PATHS {
+                let program = asked(&Method::GET, own, path, false, resident);
+                let browser = asked(&Method::GET, own, path, true, resident);
+                assert_eq!(route(program), Route::Api);
+                assert_eq!(route(Asked { method: &Method::HEAD, ..program }), Route::Api);
+                assert_eq!(route(Asked { knows_api: true, ..browser }), Route::Api);
+                assert_eq!(route(browser), Route::ApiPage, "a browser gets the page (RFC 8910 section 2)");
+                for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+                    assert_eq!(route(Asked { method: &method, ..browser }), Route::ApiRefused);
+                }
             }
         }
     }
 
     #[test]
     fn only_those_who_name_html_are_browsers() {
+        let html = ["text/html", "application/xhtml+xml"];
+        let accepts_html = |headers: &HeaderMap| accepts(headers, &html);
         let accepts = |text: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(ACCEPT, HeaderValue::from_static(text));

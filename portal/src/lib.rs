@@ -2,7 +2,9 @@
 //!
 //! * [`settings`]: what the provider configures
 //! * [`server`]: the accept loop and its limits; one connection, one peer address, nothing a client says changes it
+//! * [`tls`]: the same over TLS, for the captive-portal API
 //! * [`front`]: which answer a request gets: the smallest correct one, or a page
+//! * [`captive`]: the captive-portal API of RFC 8908
 //! * [`probes`]: the questions operating systems ask to find out whether they are online
 //! * [`page`]: the resident's page, and the page for everybody else
 //! * [`texts`]: every word a person reads, from Fluent files
@@ -23,11 +25,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pratique_core::command::Missing;
 use pratique_core::ids::CaseId;
+use pratique_core::time::Timestamp;
 use pratique_core::view::{CaseCard, GardenView};
 use tokio::net::TcpListener;
 
 mod actions;
 mod answer;
+mod captive;
 pub mod devices;
 mod front;
 mod link;
@@ -40,25 +44,28 @@ mod server;
 pub mod settings;
 mod steps;
 pub mod texts;
+mod tls;
 mod token;
 mod visit;
 
+pub use captive::{ApiUrl, VenueUrl};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};
+pub use pratique_tls::{CertificateHealth, PairFiles};
 pub use settings::{Limits, PortalUrl, Provider, Settings};
 pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
 
 /// Where the buttons of a page lead: the controller's engine.
 #[async_trait]
 pub trait Desk: Send + Sync + 'static {
-    /// The subscriber says that the steps are done and wants a check. `version` is the case's version on the page.
+    /// The subscriber says that the steps are done and wants a check. `version` is the case's when the button was pressed.
     ///
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
     async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
 
-    /// The subscriber leaves the garden on trust. `version` is the case's version on the page.
+    /// The subscriber leaves the garden on trust. `version` is the case's when the button was pressed.
     ///
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
@@ -103,6 +110,9 @@ pub enum PortalError {
     /// A metric is registered twice.
     #[error("the portal's metrics cannot be registered: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// TLS cannot be set up.
+    #[error("the portal cannot speak TLS: {0}")]
+    Tls(#[from] pratique_tls::TlsError),
     /// No randomness for the key of the forms.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
@@ -111,6 +121,9 @@ pub enum PortalError {
 /// The portal of one node.
 pub struct Portal {
     front: Arc<front::Front>,
+    /// Connections with and without TLS share them.
+    seats: Arc<server::Seats>,
+    tls: Option<Arc<tls::Tls>>,
 }
 
 impl Portal {
@@ -130,13 +143,41 @@ impl Portal {
         let pages = page::Pages::new(settings, texts)?;
         let metrics = metrics::Metrics::register(registry)?;
         let seal = token::Seal::random().map_err(PortalError::Random)?;
-        Ok(Self { front: Arc::new(front::Front::new(pages, view, desk, seal, metrics)) })
+        let seats = Arc::new(server::Seats::new(pages.settings().limits));
+        Ok(Self { front: Arc::new(front::Front::new(pages, view, desk, seal, metrics)), seats, tls: None })
+    }
+
+    /// The same, answering over TLS as well; until [`Self::refresh_certificate`] has found a certificate, handshakes fail.
+    ///
+    /// # Errors
+    /// When its metrics are registered already.
+    pub fn with_tls(mut self, files: &PairFiles, registry: &prometheus::Registry) -> Result<Self, PortalError> {
+        self.tls = Some(Arc::new(tls::Tls::new(files, registry)?));
+        Ok(self)
     }
 
     /// Answers on these listeners until `shutdown` is ready; then no new connection is taken and those under way get a
     /// few seconds to end.
     pub async fn serve(&self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
-        server::serve(self.front.clone(), listeners, shutdown).await;
+        server::serve(&self.front, &self.seats, listeners, None, shutdown).await;
+    }
+
+    /// The same over TLS; takes nobody without [`Self::with_tls`].
+    pub async fn serve_tls(&self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
+        let Some(tls) = &self.tls else { return shutdown.await };
+        server::serve(&self.front, &self.seats, listeners, Some(tls), shutdown).await;
+    }
+
+    /// Looks at the certificate's files; reads them when they have changed, or `anew` in any case. Not for an async thread.
+    pub fn refresh_certificate(&self, now: Timestamp, anew: bool) {
+        if let Some(tls) = &self.tls {
+            tls.server.refresh(now, anew);
+        }
+    }
+
+    /// How the certificate is; none without TLS.
+    pub fn certificate(&self) -> Option<CertificateHealth> {
+        self.tls.as_ref().map(|tls| tls.server.health())
     }
 
     /// Links in notices are made with this key: the portal then confirms them. Said once; a second key is not taken.

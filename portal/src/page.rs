@@ -21,7 +21,7 @@ use crate::devices::Device;
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
 use crate::look::Dress;
-use crate::settings::{Settings, SettingsError};
+use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
 use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
@@ -60,7 +60,7 @@ pub(crate) struct Pages {
 #[derive(Debug)]
 pub(crate) struct Form {
     pub(crate) case: u64,
-    pub(crate) version: u32,
+    pub(crate) round: u64,
     pub(crate) token: String,
 }
 
@@ -202,9 +202,9 @@ impl Pages {
         &self.settings
     }
 
-    /// The portal's address, with query and fragment made here.
-    pub(crate) fn location(&self, behind: &str) -> HeaderValue {
-        let url = format!("{}{behind}", self.settings.portal_url);
+    /// One of the portal's addresses, with query and fragment made here.
+    pub(crate) fn location(portal: &PortalUrl, behind: &str) -> HeaderValue {
+        let url = format!("{portal}{behind}");
         // A parsed address and words of our own are always a header; the portal's root is the last resort.
         HeaderValue::try_from(url).unwrap_or(HeaderValue::from_static("/"))
     }

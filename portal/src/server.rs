@@ -1,6 +1,8 @@
 //! The accept loop and its limits. HTTP/1 alone, one task per connection, every resource of a client bounded: how many
 //! connections, how long a head, how slow, how long in all.
 //!
+//! Over TLS the handshake comes first; a place is taken before it, so that handshakes are bounded, too.
+//!
 //! The peer's address comes from the socket and from nowhere else.
 
 use std::collections::HashMap;
@@ -14,12 +16,14 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::front::Front;
 use crate::settings::Limits;
+use crate::tls::Tls;
 use crate::token::client_of;
 
 /// What connections under way get to end after a stop, or after their age.
@@ -31,12 +35,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Heads with more fields than this are no browser's.
 const MAX_HEADER_FIELDS: usize = 64;
 
-pub(crate) async fn serve(front: Arc<Front>, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) {
-    let seats = Arc::new(Seats::new(front.pages.settings().limits));
+pub(crate) async fn serve(
+    front: &Arc<Front>,
+    seats: &Arc<Seats>,
+    listeners: Vec<TcpListener>,
+    tls: Option<&Arc<Tls>>,
+    shutdown: impl Future<Output = ()> + Send,
+) {
     let (stop, stopped) = watch::channel(false);
     let mut loops = JoinSet::new();
     for listener in listeners {
-        loops.spawn(accept(front.clone(), listener, seats.clone(), stopped.clone()));
+        let house = House { front: front.clone(), seats: seats.clone(), tls: tls.cloned(), stopped: stopped.clone() };
+        loops.spawn(house.accept(listener));
     }
     drop(stopped);
     shutdown.await;
@@ -46,74 +56,104 @@ pub(crate) async fn serve(front: Arc<Front>, listeners: Vec<TcpListener>, shutdo
     while loops.join_next().await.is_some() {}
 }
 
-async fn accept(front: Arc<Front>, listener: TcpListener, seats: Arc<Seats>, mut stopped: watch::Receiver<bool>) {
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            _ = stopped.wait_for(|s| *s) => break,
-            // Ended tasks are taken away as they end, so that the set does not grow.
-            Some(_) = connections.join_next() => continue,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, "the portal cannot take a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let peer = peer.ip().to_canonical();
-        match seats.take(peer) {
-            Ok(seat) => {
-                connections.spawn(talk(front.clone(), stream, peer, seat, stopped.clone()));
-            }
-            Err(Full::All) => front.metrics.turned_away_full.inc(),
-            Err(Full::Client) => front.metrics.turned_away_client.inc(),
-        }
-    }
-    drop(listener);
-    while connections.join_next().await.is_some() {}
+/// What every connection of a listener needs.
+#[derive(Clone)]
+struct House {
+    front: Arc<Front>,
+    seats: Arc<Seats>,
+    tls: Option<Arc<Tls>>,
+    stopped: watch::Receiver<bool>,
 }
 
-async fn talk(front: Arc<Front>, stream: TcpStream, peer: IpAddr, seat: Seat, mut stopped: watch::Receiver<bool>) {
-    front.metrics.connections.inc();
-    let limits = front.pages.settings().limits;
-    // Answers are one write; waiting for more only delays them. A socket that refuses is about to fail anyway.
-    stream.set_nodelay(true).ok();
-    let service = service_fn(|request| {
-        let crowded = seat.seats.crowded();
-        let front = &front;
-        async move { Ok::<_, Infallible>(front.answer(request, peer, crowded).await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout.to_std())
-        .max_buf_size(limits.head_bytes)
-        .max_headers(MAX_HEADER_FIELDS)
-        .serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = tokio::time::sleep(limits.connection_age.to_std()) => None,
-        _ = stopped.wait_for(|s| *s) => None,
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+impl House {
+    async fn accept(mut self, listener: TcpListener) {
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                _ = self.stopped.wait_for(|s| *s) => break,
+                // Ended tasks are taken away as they end, so that the set does not grow.
+                Some(_) = connections.join_next() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "the portal cannot take a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let peer = peer.ip().to_canonical();
+            match self.seats.take(peer) {
+                Ok(seat) => {
+                    connections.spawn(self.clone().welcome(stream, peer, seat));
+                }
+                Err(Full::All) => self.front.metrics.turned_away_full.inc(),
+                Err(Full::Client) => self.front.metrics.turned_away_client.inc(),
+            }
         }
-    };
-    if let Err(error) = ended {
-        // Clients break off all the time; the address stays below info.
-        tracing::debug!(%peer, %error, "a portal connection broke off");
+        drop(listener);
+        while connections.join_next().await.is_some() {}
     }
-    front.metrics.connections.dec();
+
+    async fn welcome(mut self, stream: TcpStream, peer: IpAddr, seat: Seat) {
+        let open = self.front.metrics.connections.clone();
+        open.inc();
+        // Answers are one write; waiting for more only delays them. A socket that refuses is about to fail anyway.
+        stream.set_nodelay(true).ok();
+        match self.tls.clone() {
+            None => self.talk(stream, peer, &seat).await,
+            Some(tls) => {
+                let secured = tokio::select! {
+                    secured = tls.server.handshake(&tls.config, stream) => secured,
+                    _ = self.stopped.wait_for(|s| *s) => None,
+                };
+                if let Some(stream) = secured {
+                    self.talk(stream, peer, &seat).await;
+                }
+            }
+        }
+        open.dec();
+    }
+
+    async fn talk<S>(mut self, stream: S, peer: IpAddr, seat: &Seat)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send,
+    {
+        let limits = self.front.pages.settings().limits;
+        let (front, secure) = (&self.front, self.tls.is_some());
+        let service = service_fn(|request| {
+            let crowded = seat.seats.crowded();
+            async move { Ok::<_, Infallible>(front.answer(request, peer, secure, crowded).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head_timeout.to_std())
+            .max_buf_size(limits.head_bytes)
+            .max_headers(MAX_HEADER_FIELDS)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => Some(ended),
+            () = tokio::time::sleep(limits.connection_age.to_std()) => None,
+            _ = self.stopped.wait_for(|s| *s) => None,
+        };
+        let ended = match ended {
+            Some(ended) => ended,
+            None => {
+                connection.as_mut().graceful_shutdown();
+                tokio::time::timeout(GRACE, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            // Clients break off all the time; the address stays below info.
+            tracing::debug!(%peer, %error, "a portal connection broke off");
+        }
+    }
 }
 
 /// Who sits here.
-struct Seats {
+pub(crate) struct Seats {
     limits: Limits,
     taken: AtomicUsize,
     /// Clients with connections; never more entries than connections.
@@ -133,7 +173,7 @@ enum Full {
 }
 
 impl Seats {
-    fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, taken: AtomicUsize::new(0), clients: Mutex::default() }
     }
 

@@ -9,6 +9,7 @@ use pratique_core::time::Span;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
+use crate::captive::{ApiUrl, VenueUrl};
 use crate::look::Look;
 
 /// Section `portal` of the node's configuration.
@@ -18,6 +19,15 @@ pub struct Settings {
     /// The one address of the portal, `http://name/`: every redirect leads there and nowhere else. The captive resolver
     /// must answer the name for residents.
     pub portal_url: PortalUrl,
+    /// The captive-portal API as DHCP and router advertisements announce it (RFC 8910), such as
+    /// `https://help.example.net/captive-portal/api`; answered on the listeners with TLS. Everybody on the access network
+    /// must be able to resolve the name, residents or not.
+    #[serde(default)]
+    pub api_url: Option<ApiUrl>,
+    /// A page of the provider about itself that devices show as a link in their network settings; https. Residents reach
+    /// it only if the garden opens it.
+    #[serde(default)]
+    pub venue_info_url: Option<VenueUrl>,
     /// Who speaks on the page.
     pub provider: Provider,
     /// IANA time zone of the times on the page, such as `Europe/Amsterdam`. UTC if not set: right everywhere, handy
@@ -68,7 +78,8 @@ pub struct Provider {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
-    /// Connections at the same time; more are closed at once. Each costs at most some 50 KB.
+    /// Connections at the same time, with and without TLS; more are closed at once. Each costs at most some 50 KB, with
+    /// TLS twice that.
     pub connections: usize,
     /// Connections of one IPv4 address or IPv6 /64. Browsers open six; a household has several devices.
     pub connections_per_client: u32,
@@ -122,6 +133,11 @@ impl SettingsError {
 }
 
 impl Settings {
+    /// The portal over TLS, where there is one: what the API names as the page for people (RFC 8908 section 5 demands TLS).
+    pub(crate) fn secure_url(&self) -> Option<&PortalUrl> {
+        if self.portal_url.is_https() { Some(&self.portal_url) } else { self.api_url.as_ref().map(ApiUrl::origin) }
+    }
+
     /// Checks everything that does not need the texts, and gives the time zone.
     ///
     /// # Errors
@@ -183,9 +199,14 @@ impl PortalUrl {
         &self.authority
     }
 
+    /// Whether it is reached over TLS.
+    pub fn is_https(&self) -> bool {
+        self.url.starts_with("https:")
+    }
+
     /// Whether a `Host` or the authority of an `Origin` means the portal.
     pub fn is_host(&self, host: &str) -> bool {
-        let default_port = if self.url.starts_with("https:") { ":443" } else { ":80" };
+        let default_port = if self.is_https() { ":443" } else { ":80" };
         let host = host.strip_suffix(default_port).unwrap_or(host);
         let host = host.strip_suffix('.').unwrap_or(host);
         host.eq_ignore_ascii_case(&self.authority)
@@ -260,6 +281,8 @@ impl Settings {
     pub fn example(portal_url: PortalUrl) -> Self {
         Self {
             portal_url,
+            api_url: None,
+            venue_info_url: None,
             provider: Provider {
                 name: "Example Net".into(),
                 phone: "0800 0100".into(),

@@ -135,6 +135,12 @@ impl Station {
         kill(pid_of(child), Signal::SIGKILL).expect("our own child");
     }
 
+    /// Asks it to read its files again.
+    pub fn hang_up(&self) {
+        let child = self.child.as_ref().expect("it runs");
+        kill(pid_of(child), Signal::SIGHUP).expect("our own child");
+    }
+
     /// Asks it to stop, and waits.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };

@@ -193,18 +193,34 @@ impl<'de> Deserialize<'de> for PortSpec {
 
 /// Names operating systems ask to find out whether they are behind a captive portal. On an allow-list they would break
 /// the very detection that shows the portal.
-pub const CAPTIVE_PROBE_NAMES: [&str; 11] = [
+pub const CAPTIVE_PROBE_NAMES: [&str; 27] = [
     "connectivitycheck.gstatic.com",
     "connectivitycheck.android.com",
     "clients3.google.com",
+    "www.gstatic.com",
+    "www.google.com",
+    "play.googleapis.com",
+    "connectivity.samsung.com.cn",
+    "connectivitycheck.platform.hicloud.com",
+    "connect.rom.miui.com",
+    "wifi.vivo.com.cn",
+    "conn1.oppomobile.com",
+    "fireoscaptiveportal.com",
     "captive.apple.com",
     "www.apple.com",
     "www.msftconnecttest.com",
+    "ipv6.msftconnecttest.com",
     "www.msftncsi.com",
+    "ipv6.msftncsi.com",
     "dns.msftncsi.com",
     "detectportal.firefox.com",
     "nmcheck.gnome.org",
     "network-test.debian.org",
+    "connectivity-check.ubuntu.com",
+    "ping.archlinux.org",
+    "conncheck.opensuse.org",
+    "fedoraproject.org",
+    "networkcheck.kde.org",
 ];
 
 /// The longest evidence window, so that memory per line stays bounded.

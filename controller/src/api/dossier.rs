@@ -374,6 +374,8 @@ pub struct Status {
     /// Notices, where this node sends them.
     #[serde(default)]
     pub notices: Option<crate::notices::Health>,
+    /// The certificate of the portal over TLS, where this node has that.
+    pub portal_certificate: Option<pratique_portal::CertificateHealth>,
     /// Feeds this node has heard of or expects.
     pub feeds: Vec<FeedStatus>,
     /// The policy in force, by its digest; none before one was loaded.

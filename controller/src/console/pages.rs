@@ -134,6 +134,8 @@ pub fn troubles(status: &Status) -> Vec<String> {
         }
         found.extend(notices.problems.iter().map(|problem| format!("Notices: {problem}.")));
     }
+    let certificate = status.portal_certificate.iter().flat_map(|c| &c.problems);
+    found.extend(certificate.map(|problem| format!("Portal, {problem}.")));
     if status.conflicts > 0 {
         found.push(format!("Addresses claimed by two sessions: {}. Nobody is enforced there.", status.conflicts));
     }

@@ -6,7 +6,7 @@
 //! * [`follow`]: what the engine's commits lead to
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
 //! * [`pages`], [`ticks`]: the portal's buttons, and the steps that people ticked; [`inbox`]: report files and session lists
-//! * [`threats`] and [`certificate`]: the captive resolver's files
+//! * [`threats`] and [`certificate`]: files of resolver and portal
 //! * [`emergency`]: `release --all` with everything else down
 
 mod certificate;
@@ -18,6 +18,7 @@ mod threats;
 mod ticks;
 mod wall;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -28,20 +29,21 @@ use arc_swap::ArcSwapOption;
 use pratique_core::ids::CaseId;
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::view::GardenView;
-use pratique_portal::LinkKey;
+use pratique_portal::{LinkKey, Portal};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
 
+use self::certificate::Certificates;
 use self::follow::Followers;
 use self::inbox::Inbox;
 use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::clock::{Clock, SystemClock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::engine::handle::EngineHandle;
 use crate::metrics::Metrics;
@@ -68,7 +70,7 @@ const GRACE: Duration = Duration::from_secs(15);
 /// The name of the database in the data directory.
 pub(crate) const DATABASE: &str = "pratique.db";
 
-/// Runs until SIGTERM or SIGINT. SIGHUP reads the policies again, and the resolver's certificate.
+/// Runs until SIGTERM or SIGINT. SIGHUP reads the policies again, and the certificates.
 ///
 /// # Errors
 /// What kept it from starting, with the remedy; or that this node had to stop writing.
@@ -102,11 +104,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let mut portal_sockets = Vec::new();
-    for address in config.portal.iter().flat_map(|p| &p.listen) {
-        let bound = TcpListener::bind(address).await;
-        portal_sockets.push(bound.with_context(|| format!("portal.listen: cannot listen on {address}"))?);
-    }
+    let portal = config.portal.as_ref();
+    let portal_sockets = bind_portal("portal.listen", portal.map(|p| &p.listen)).await?;
+    let portal_tls_sockets = bind_portal("portal.listen_tls", portal.map(|p| &p.listen_tls)).await?;
     let control = Control::start(&config.control).await?;
 
     let store_metrics = StoreMetrics::new()?;
@@ -157,18 +157,22 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Some(settings) => {
             let opener = Arc::new(Opener(walls.clone()));
             let resolver = pratique_dns::Resolver::new(settings, Arc::clone(&view), opener, metrics.registry())?;
-            let (files, now) = (resolver.clone(), clock.now());
-            let read = move || {
-                files.refresh_threats();
-                files.refresh_certificate(now, false);
-            };
-            tokio::task::spawn_blocking(read).await?;
+            let files = resolver.clone();
+            tokio::task::spawn_blocking(move || files.refresh_threats()).await?;
             Some(resolver)
         }
         None => None,
     };
     let key = config.notices.as_ref().map(|_| notices::key::load_or_make(&config.data_dir)).transpose()?;
     let second = second_channel(&config, key.as_ref(), &handle, &reader, &clock, grown, metrics.registry()).await?;
+    let ticks = Arc::new(Ticks::open(&config.data_dir));
+    let desk = Arc::new(pages::PortalDesk { engine: handle.clone(), ticks: Arc::clone(&ticks) });
+    let portal = portal.map(|p| open_portal(&config, p, &view, desk, &metrics)).transpose()?;
+    if let (Some(portal), Some(key)) = (&portal, key) {
+        portal.confirm_links(key);
+    }
+    let certificates = Certificates { resolver: resolver.clone(), portal: portal.clone() };
+    certificates.look(clock.now(), false).await;
     let office = Arc::new(EngineOffice {
         engine: handle.clone(),
         reader: Arc::clone(&reader),
@@ -176,6 +180,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         metrics: Arc::clone(&metrics),
         dns: resolver.clone(),
         notices: second.clone(),
+        portal: portal.clone(),
         held: config.data_dir.join("held"),
         deciding: tokio::sync::Mutex::default(),
         started_at,
@@ -202,24 +207,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let (Some(resolver), Some(((udp, tcp), encrypted))) = (resolver, dns_sockets) {
         tasks.spawn(threats::watch(resolver.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
         if let Some(encrypted) = encrypted {
-            tasks.spawn(certificate::watch(resolver.clone(), Arc::clone(&clock), stopping.clone()));
             let (resolver, stopping) = (resolver.clone(), stopping.clone());
             tasks.spawn(async move { resolver.serve_encrypted(encrypted, stopped(stopping)).await });
         }
         let stopping = stopping.clone();
         tasks.spawn(async move { resolver.serve(udp, tcp, stopped(stopping)).await });
     }
-    if let Some(portal) = &config.portal {
-        let texts = config.policies.join("texts");
-        let texts = texts.is_dir().then_some(texts.as_path());
-        let ticks = Arc::new(Ticks::open(&config.data_dir));
-        tasks.spawn(ticks::forget(Arc::clone(&ticks), handle.clone(), stopping.clone()));
-        let desk = Arc::new(pages::PortalDesk { engine: handle.clone(), ticks });
-        let portal =
-            pratique_portal::Portal::new(portal.pages.clone(), texts, Arc::clone(&view), desk, metrics.registry())?;
-        if let Some(key) = key {
-            portal.confirm_links(key);
-        }
+    tasks.spawn(certificates.clone().watch(Arc::clone(&clock), stopping.clone()));
+    if let Some(portal) = portal {
+        tasks.spawn(ticks::forget(ticks, handle.clone(), stopping.clone()));
+        let (secured, until) = (Arc::clone(&portal), stopping.clone());
+        tasks.spawn(async move { secured.serve_tls(portal_tls_sockets, stopped(until)).await });
         let stopping = stopping.clone();
         tasks.spawn(async move { portal.serve(portal_sockets, stopped(stopping)).await });
     }
@@ -242,7 +240,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
 
-    let ended = wait_for_end(&config, &inbox, &handle, &walls, &clock, &mut fenced_seen).await;
+    let ended = wait_for_end(&config, &inbox, &handle, &walls, (&certificates, &clock), &mut fenced_seen).await;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     info!("stopping; the wall stays as it is");
     stop.send_replace(true);
@@ -263,13 +261,38 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-/// Waits for a signal to stop, and reads policies and certificate again on SIGHUP.
+async fn bind_portal(key: &str, addresses: Option<&Vec<SocketAddr>>) -> anyhow::Result<Vec<TcpListener>> {
+    let mut all = Vec::new();
+    for address in addresses.into_iter().flatten() {
+        let bound = TcpListener::bind(address).await;
+        all.push(bound.with_context(|| format!("{key}: cannot listen on {address}"))?);
+    }
+    Ok(all)
+}
+
+fn open_portal(
+    config: &Config,
+    settings: &config::Portal,
+    view: &Arc<GardenView>,
+    desk: Arc<pages::PortalDesk>,
+    metrics: &Metrics,
+) -> anyhow::Result<Arc<Portal>> {
+    let texts = config.policies.join("texts");
+    let texts = texts.is_dir().then_some(texts.as_path());
+    let portal = Portal::new(settings.pages.clone(), texts, Arc::clone(view), desk, metrics.registry())?;
+    Ok(Arc::new(match &settings.tls {
+        Some(files) => portal.with_tls(files, metrics.registry())?,
+        None => portal,
+    }))
+}
+
+/// Waits for a signal to stop, and reads policies and certificates again on SIGHUP.
 async fn wait_for_end(
     config: &Config,
     inbox: &Inbox,
     handle: &EngineHandle,
     walls: &Walls,
-    clock: &Arc<dyn Clock>,
+    (certificates, clock): (&Certificates, &Arc<dyn Clock>),
     fenced: &mut watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -284,9 +307,7 @@ async fn wait_for_end(
             }
             _ = hangup.recv() => {
                 reload(config, inbox, handle, walls).await;
-                if let Some(resolver) = &inbox.office().dns {
-                    certificate::look(resolver, clock.now(), true).await;
-                }
+                certificates.look(clock.now(), true).await;
             }
         }
     }

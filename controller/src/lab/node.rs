@@ -241,7 +241,7 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr, controls: Controls) -
     config.dns = Some(dns);
     let url = format!("http://{PORTAL_NAME}/").parse().map_err(|e| anyhow::anyhow!("{e}"))?;
     let listen = vec![(PORTAL4, 80).into(), (PORTAL6, 80).into()];
-    config.portal = Some(Portal { listen, pages: pages(url) });
+    config.portal = Some(Portal { listen, listen_tls: Vec::new(), tls: None, pages: pages(url) });
     config.scan.source4 = Some(SCANNER4);
     config.scan.source6 = Some(SCANNER6);
     // The test line: what a check must find open, or it believes nothing it finds shut.

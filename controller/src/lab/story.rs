@@ -397,24 +397,28 @@ impl Stage {
     /// When that is not reached.
     pub fn leave_to_visitors(&mut self) -> anyhow::Result<[Infected; 2]> {
         let [.., first, second] = &self.town.homes[..] else { bail!("the town has too few homes") };
-        let homes = [first.clone(), second.clone()];
-        let walled = self.infect(&homes[0])?;
-        let proposed = self.infect(&homes[1])?;
-        let (subscriber, number) = (walled.home.subscriber.clone(), walled.case);
+        let [first, second] = [first.clone(), second.clone()];
+        Ok([self.wall_in(&first)?, self.infect(&second)?])
+    }
+
+    /// One more camera is taken and reported, and the line is walled.
+    ///
+    /// # Errors
+    /// When that is not reached.
+    pub fn wall_in(&mut self, home: &Home) -> anyhow::Result<Infected> {
+        let walled = self.infect(home)?;
         let staff = self.node.staff();
         self.wait(SOON, "the approval to be taken", |s| {
-            let row = s.case_of(&subscriber)?.context("the case is gone")?;
+            let row = s.case_of(&home.subscriber)?.context("the case is gone")?;
             let approval = json!({ "version": row["version"], "reason": "Seen attacking; evidence checked." });
-            staff.post(&format!("/api/v1/cases/{number}/approve"), &approval).map(Some)
+            staff.post(&format!("/api/v1/cases/{}/approve", walled.case), &approval).map(Some)
         })?;
         let portal = IpAddr::V4(PORTAL4);
         self.wait(SOON, "the line to be walled", |_| {
-            Ok(homes[0]
-                .namespace
-                .run(|| open_page("www.example.com.", "/").is_ok_and(|(at, _)| at == portal))?
-                .then_some(()))
+            let page = home.namespace.run(|| open_page("www.example.com.", "/"))?;
+            Ok(page.is_ok_and(|(at, _)| at == portal).then_some(()))
         })?;
-        Ok([walled, proposed])
+        Ok(walled)
     }
 
     fn infect(&mut self, home: &Home) -> anyhow::Result<Infected> {

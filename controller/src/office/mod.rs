@@ -58,6 +58,8 @@ pub struct EngineOffice {
     pub dns: Option<pratique_dns::Resolver>,
     /// Notices, where this node sends them.
     pub notices: Option<Arc<Notices>>,
+    /// The portal, where this node has one.
+    pub portal: Option<Arc<pratique_portal::Portal>>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where held deliveries wait.

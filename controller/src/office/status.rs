@@ -22,6 +22,7 @@ pub(super) async fn status(office: &EngineOffice) -> Status {
     status.started_at = office.started_at.into();
     status.enforcers = vec![office.wall.status()];
     status.store = store(office);
+    status.portal_certificate = office.portal.as_ref().and_then(|portal| portal.certificate());
     status.dns = office.dns.as_ref().map(pratique_dns::Resolver::health);
     status.notices = office.notices.as_ref().map(|notices| notices.health());
     status.policy_problem = office.policy_problem.load_full().map(|p| p.to_string());

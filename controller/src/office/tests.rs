@@ -49,6 +49,7 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
         metrics,
         dns: None,
         notices: None,
+        portal: None,
         held: folder.path().join("held"),
         deciding: tokio::sync::Mutex::default(),
         started_at: now,

@@ -168,6 +168,7 @@ fn everything_else_has_its_page() {
         "1,204,331 portal, 804 nodata",
         "Captive DNS, threat list c2: /lists/c2 is a web page.",
         "Captive DNS, certificate /etc/dns.pem ends in 9 days: renew it.",
+        "Portal, certificate /etc/portal.pem holds no certificate; none is in force.",
         "41,200 names in force",
         "in step",
     ] {

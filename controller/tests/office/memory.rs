@@ -438,6 +438,10 @@ impl Office for Memory {
                 }),
                 ..pratique_dns::Health::default()
             }),
+            portal_certificate: Some(pratique_portal::CertificateHealth {
+                days_left: None,
+                problems: vec!["certificate /etc/portal.pem holds no certificate; none is in force".into()],
+            }),
             feeds: vec![
                 FeedStatus {
                     source: "honeynet".into(),

@@ -121,7 +121,9 @@ impl Letters {
         let case = facts.case.0;
         let link = {
             let token = self.key.sign(facts.case, facts.sent, self.valid);
-            format!("{}{}{token}", pages.settings.portal_url, LINK_PATH.trim_start_matches('/'))
+            // Over TLS where the portal speaks it: who opens a mail is seldom on the line that is walled.
+            let portal = pages.settings.secure_url().unwrap_or(&pages.settings.portal_url);
+            format!("{portal}{}{token}", LINK_PATH.trim_start_matches('/'))
         };
         let (title, lead) = words(facts.about);
         let (title, lead) = (v.say(title), v.say(lead));

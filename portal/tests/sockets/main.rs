@@ -5,5 +5,8 @@
 
 mod attacks;
 mod notice_links;
+mod probes;
 mod resident;
+mod secure;
+mod small_browsers;
 mod support;

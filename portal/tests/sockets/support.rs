@@ -11,7 +11,7 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::view::{CaseCard, GardenView, Resident};
 use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -48,6 +48,7 @@ impl Book {
         let mut card = resident.card.clone();
         card.version += 1;
         card.checking_since = Some(card.since);
+        card.fix_reported_at = Some(card.since);
         put(&self.view, HOME, card);
         Ok(())
     }
@@ -188,11 +189,11 @@ impl Running {
 }
 
 /// Reads until the other side closes.
-pub async fn to_the_end(stream: &mut TcpStream) -> String {
+pub async fn to_the_end<S: AsyncRead + Unpin>(stream: &mut S) -> String {
     String::from_utf8_lossy(&bytes_to_the_end(stream).await).into_owned()
 }
 
-async fn bytes_to_the_end(stream: &mut TcpStream) -> Vec<u8> {
+async fn bytes_to_the_end<S: AsyncRead + Unpin>(stream: &mut S) -> Vec<u8> {
     let mut bytes = Vec::new();
     // A reset after the answer is an end, too: what was not read of a refused body is thrown away.
     let read = async {
@@ -220,7 +221,7 @@ pub async fn until(stream: &mut TcpStream, request: &str, wanted: &str) -> Strin
 }
 
 /// Sends a request on a connection that stays open and reads its one answer.
-pub async fn next(stream: &mut TcpStream, request: &str) -> String {
+pub async fn next<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &str) -> String {
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     let read = async {
@@ -258,5 +259,5 @@ pub fn form(page: &str) -> String {
         let start = page.split(&format!("name=\"{name}\" value=\"")).nth(1).expect(name);
         start.split('"').next().unwrap().to_owned()
     };
-    format!("case={}&version={}&token={}", value("case"), value("version"), value("token"))
+    format!("case={}&round={}&token={}", value("case"), value("round"), value("token"))
 }

@@ -9,6 +9,7 @@
 mod gardens;
 mod index;
 
+use std::hash::{Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -47,7 +48,7 @@ pub struct Resident {
 pub struct CaseCard {
     /// Number to give on the phone.
     pub case: CaseId,
-    /// Changes with every event; pages carry it so that a stale button does nothing twice.
+    /// Changes with every event.
     pub version: u32,
     /// In quarantine since.
     pub since: Timestamp,
@@ -71,6 +72,17 @@ pub struct CaseCard {
     pub relapses: u32,
     /// Language of the subscriber's record, as a BCP 47 tag.
     pub language: Option<SmolStr>,
+}
+
+impl CaseCard {
+    /// Which round of fixing and checking this is; a button counts in the round its page showed. Evidence that comes in
+    /// between changes the version, but not what the subscriber meant.
+    pub fn round(&self) -> u64 {
+        let last = self.last_check.as_ref().map(|check| check.at);
+        let mut hasher = rustc_hash::FxHasher::default();
+        (self.since, self.fix_reported_at, last).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// How often a line may leave on trust.
@@ -295,6 +307,26 @@ impl Resident {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_round_ends_with_a_report_a_check_or_a_new_quarantine_and_not_with_evidence() {
+        let card = Resident::for_test(7, "mirai", AllowList::default()).card.clone();
+        let with = |change: &dyn Fn(&mut CaseCard)| {
+            let mut card = card.clone();
+            change(&mut card);
+            card.round()
+        };
+        let now = Timestamp::from_secs(9);
+        let check = CheckCard { at: now, verdict: Verdict::Clean, found: Vec::new() };
+        let rounds = [
+            card.round(),
+            with(&|c| c.fix_reported_at = Some(now)),
+            with(&|c| c.last_check = Some(check.clone())),
+            with(&|c| c.since = now),
+        ];
+        assert_eq!(rounds.iter().collect::<std::collections::BTreeSet<_>>().len(), rounds.len());
+        assert_eq!(with(&|c| (c.version, c.causes[0].count, c.missing) = (9, 9, None)), card.round());
+    }
 
     #[test]
     fn a_resident_is_found_by_ipv4_by_any_address_of_its_prefixes_and_by_nothing_else() {

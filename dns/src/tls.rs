@@ -1,34 +1,20 @@
-//! TLS below DoT (RFC 7858) and DoH (RFC 8484): settings, handshakes, certificates. Between the accept loop of `streams` and
-//! what is spoken inside. So that a client that was told to reach this resolver over TLS alone lands in the garden, too.
-//!
-//! * `certificate`: the pair of files in force, read again when they change
-//! * `validity`: until when a certificate holds
-//!
-//! TLS 1.2 and 1.3, ring as the one provider of cryptography. No name is asked of the client (SNI): many know an address
-//! only. No early data: it could be replayed.
-
-mod certificate;
-mod validity;
+//! TLS below DoT (RFC 7858) and DoH (RFC 8484): settings, and which protocol a listener speaks. Between the accept loop of
+//! `streams` and what is spoken inside. So that a client that was told to reach this resolver over TLS alone lands in the
+//! garden, too. Certificate and handshakes are those of [`pratique_tls`].
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pratique_core::time::{Span, Timestamp};
-use prometheus::{IntCounterVec, Opts, Registry};
+pub use pratique_tls::CertificateHealth;
+pub(crate) use pratique_tls::TlsError;
+use pratique_tls::{Listener, PairFiles, Server};
+use prometheus::Registry;
 use rustls::ServerConfig;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
-
-use self::certificate::Certificate;
-pub use self::certificate::CertificateHealth;
-
-/// What rustls may hold back for a client that does not read: more than the largest answer but one. The default is four
-/// times as much, for each of a thousand connections.
-const SEND_BUFFER: usize = 16 << 10;
 
 /// Encrypted DNS.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,7 +36,7 @@ pub struct TlsSettings {
     #[serde(default = "doh_path")]
     pub doh_path: String,
     /// A TLS handshake is over within this, 100ms to 30s. Default 5s: two round trips and a lost packet, on any line.
-    #[serde(default = "handshake")]
+    #[serde(default = "pratique_tls::default_handshake")]
     pub handshake: Span,
 }
 
@@ -63,8 +49,12 @@ impl TlsSettings {
             certificate: certificate.into(),
             key: key.into(),
             doh_path: doh_path(),
-            handshake: handshake(),
+            handshake: pratique_tls::default_handshake(),
         }
+    }
+
+    fn pair(&self) -> PairFiles {
+        PairFiles { handshake: self.handshake, ..PairFiles::new(&self.certificate, &self.key) }
     }
 
     /// What is wrong with the values, each with its key and the remedy. `plain` are the addresses for DNS without TLS.
@@ -85,11 +75,6 @@ impl TlsSettings {
             }
             taken.push(address);
         }
-        for (key, file) in [("tls.certificate", &self.certificate), ("tls.key", &self.key)] {
-            if file.as_os_str().is_empty() {
-                found.push(format!("{key} is empty: name a PEM file"));
-            }
-        }
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~');
         if !self.doh_path.starts_with('/') || self.doh_path.len() > 128 || !self.doh_path.chars().all(plain) {
             found.push(format!(
@@ -97,10 +82,7 @@ impl TlsSettings {
                 self.doh_path.escape_default()
             ));
         }
-        let (low, high) = (Span::from_millis(100), Span::from_secs(30));
-        if self.handshake < low || self.handshake > high {
-            found.push(format!("tls.handshake is {}: choose {low} to {high}", self.handshake));
-        }
+        found.extend(self.pair().problems());
         found
     }
 }
@@ -117,49 +99,27 @@ pub(crate) enum Protocol {
 /// The serving half: one per resolver.
 pub(crate) struct Tls {
     pub(crate) settings: TlsSettings,
-    certificate: Arc<Certificate>,
+    server: Server,
     dot: Arc<ServerConfig>,
     doh: Arc<ServerConfig>,
-    handshakes: IntCounterVec,
-}
-
-/// Why there is no TLS.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TlsError {
-    #[error(transparent)]
-    Metrics(#[from] prometheus::Error),
-    #[error(transparent)]
-    Tls(#[from] rustls::Error),
 }
 
 impl Tls {
     /// With no certificate yet: until [`Self::refresh`] has found one, handshakes fail.
     pub(crate) fn new(settings: &TlsSettings, registry: &Registry) -> Result<Self, TlsError> {
-        let certificate = Arc::new(Certificate::new(settings, registry)?);
-        let handshakes = Opts::new("pratique_dns_tls_handshakes_total", "TLS handshakes, by what became of them");
-        let handshakes = IntCounterVec::new(handshakes, &["result"])?;
-        registry.register(Box::new(handshakes.clone()))?;
-        let speaking = |protocols: &[&[u8]]| {
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let mut config = ServerConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()?
-                .with_no_client_auth()
-                .with_cert_resolver(Arc::clone(&certificate) as Arc<_>);
-            config.alpn_protocols = protocols.iter().map(|p| p.to_vec()).collect();
-            Ok::<_, rustls::Error>(Arc::new(config))
-        };
-        let (dot, doh) = (speaking(&[b"dot"])?, speaking(&[b"h2", b"http/1.1"])?);
-        Ok(Self { settings: settings.clone(), certificate, dot, doh, handshakes })
+        let server = Server::new(&settings.pair(), Listener::Dns, registry)?;
+        let (dot, doh) = (server.speaking(&[b"dot"])?, server.speaking(&[b"h2", b"http/1.1"])?);
+        Ok(Self { settings: settings.clone(), server, dot, doh })
     }
 
     /// Looks at the files; reads them when they have changed, or `anew` in any case. Not for an async thread.
     pub(crate) fn refresh(&self, now: Timestamp, anew: bool) {
-        self.certificate.refresh(now, anew);
+        self.server.refresh(now, anew);
     }
 
     /// How the certificate is.
     pub(crate) fn health(&self) -> CertificateHealth {
-        self.certificate.health()
+        self.server.health()
     }
 
     /// The handshake. None when it fails, for whatever reason.
@@ -167,40 +127,16 @@ impl Tls {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let count = |result: &str| self.handshakes.with_label_values(&[result]).inc();
-        if !self.certificate.is_there() {
-            count("no-certificate");
-            return None;
-        }
         let config = match protocol {
             Protocol::Dot => &self.dot,
             Protocol::Doh => &self.doh,
         };
-        let handshake = TlsAcceptor::from(Arc::clone(config))
-            .accept_with(stream, |connection| connection.set_buffer_limit(Some(SEND_BUFFER)));
-        // Clients break off all the time, scanners send anything: a number is enough.
-        match timeout(self.settings.handshake.to_std(), handshake).await {
-            Ok(Ok(stream)) => {
-                count("done");
-                Some(stream)
-            }
-            Ok(Err(_)) => {
-                count("failed");
-                None
-            }
-            Err(_) => {
-                count("timeout");
-                None
-            }
-        }
+        self.server.handshake(config, stream).await
     }
 }
 
 fn doh_path() -> String {
     "/dns-query".into()
-}
-fn handshake() -> Span {
-    Span::from_secs(5)
 }
 
 #[cfg(test)]

@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwapOption;
 use pratique_core::time::Timestamp;
-use prometheus::{IntGauge, Registry};
+use prometheus::IntGauge;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use serde::{Deserialize, Serialize};
 
-use super::{TlsSettings, validity};
+use super::{PairFiles, validity};
 
 /// From so many days before its end on, a certificate is a problem: whatever renews it should have done so at 30.
 const WARN_DAYS: i64 = 14;
@@ -61,15 +61,10 @@ struct Looked {
 type Stamp = (u64, u64, i64, i64, i64, i64);
 
 impl Certificate {
-    /// With nothing read yet.
-    pub(crate) fn new(settings: &TlsSettings, registry: &Registry) -> Result<Self, prometheus::Error> {
-        let days = IntGauge::new(
-            "pratique_dns_certificate_days",
-            "Whole days until the certificate of encrypted DNS ends; 0 when none is in force",
-        )?;
-        registry.register(Box::new(days.clone()))?;
-        let (chain, key) = (settings.certificate.clone(), settings.key.clone());
-        Ok(Self { chain, key, in_force: ArcSwapOption::empty(), looked: Mutex::default(), days })
+    /// With nothing read yet; `days` shows how many the one in force has left.
+    pub(crate) fn new(files: &PairFiles, days: IntGauge) -> Self {
+        let (chain, key) = (files.certificate.clone(), files.key.clone());
+        Self { chain, key, in_force: ArcSwapOption::empty(), looked: Mutex::default(), days }
     }
 
     /// Whether there is one in force.
@@ -123,7 +118,7 @@ impl Certificate {
             .collect::<Result<_, _>>()
             .map_err(|error| format!("{at} is no PEM chain: {error}"))?;
         let Some(first) = chain.first() else {
-            return Err(format!("{at} holds no certificate: write the chain as PEM, the resolver's own first"));
+            return Err(format!("{at} holds no certificate: write the chain as PEM, the server's own first"));
         };
         let ends = validity::ends(first).ok_or_else(|| format!("{at} starts with something that is no certificate"))?;
         if ends <= now && former.is_some_and(|former| former > now) {
@@ -188,8 +183,8 @@ mod tests {
     impl Files {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let settings = TlsSettings::new(folder.path().join("chain.pem"), folder.path().join("key.pem"));
-            Self { live: Certificate::new(&settings, &Registry::new()).unwrap(), folder }
+            let files = PairFiles::new(folder.path().join("chain.pem"), folder.path().join("key.pem"));
+            Self { live: Certificate::new(&files, IntGauge::new("days", "left").unwrap()), folder }
         }
 
         fn put(&self, year: i32) -> &Self {
