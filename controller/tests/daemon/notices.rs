@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
-use super::{Node, ago, said, until};
+use super::{Node, ago, pratique, said, until};
 use pratique_core::time::Span;
 
 /// The mail server; ends with its test.
@@ -311,4 +311,78 @@ fn a_line_has_its_most_for_a_day() {
     let said = post.told(next, "notice-failed");
     assert_eq!(said, "Notice quarantined by e-mail did not leave: the line has had its most for a day");
     assert_eq!(post.mails().len(), 2);
+}
+
+/// The provider's own program: a real HTTP server, which says what it got.
+fn hook(post: &Post, answers: &Value) -> (Server, u16) {
+    let how =
+        json!({"certificate": post.node.path("mail.pem"), "key": post.node.path("mail-key.pem"), "answers": answers});
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/channels/httpd.py")).arg(how.to_string());
+    let out = std::fs::File::create(post.node.path("hook")).unwrap();
+    let server = Server { process: command.stdout(out).spawn().unwrap() };
+    let port = || std::fs::read_to_string(post.node.path("hook")).unwrap().lines().next().and_then(|l| l.parse().ok());
+    until("the program of the provider listens", || port().is_some());
+    (server, port().unwrap())
+}
+
+#[test]
+fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it() {
+    let mut post = Post::start("");
+    let (_hook, port) = hook(&post, &json!([500, 204]));
+    post.node.signal(Signal::SIGTERM);
+    post.node.ended();
+    post.node.file("secret", "open sesame\n");
+    let secret = post.node.path("secret");
+    std::fs::set_permissions(secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let section = format!(
+        "  kinds: {{mail: [], webhook: [quarantined, released-staff]}}\n  webhook: {{url: 'https://localhost:{port}/', \
+         secret_file: secret, roots: roots.pem}}\n  bounce_dir:"
+    );
+    post.node.edit("pratique.yaml", "  bounce_dir:", &section);
+    post.node.run();
+    post.contacts(&[(1, "jo@mail.example", "nl")]);
+    let case = post.quarantine(1);
+    assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by the webhook");
+    let got = std::fs::read_to_string(post.node.path("hook")).unwrap();
+    let got: Vec<Value> = got.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(got.len(), 2, "500, then 204: {got:?}");
+    assert_eq!(got[0]["headers"]["idempotency-key"], got[1]["headers"]["idempotency-key"]);
+    let body: Value = serde_json::from_str(got[1]["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&body["case"], &body["kind"], &body["language"]), (&json!(case), &json!("quarantined"), &json!("nl")));
+    assert_eq!((&body["subscriber"], &body["phone"]), (&json!("C-1"), &json!("+31 20 555 0101")));
+    assert!(body["short"].as_str().unwrap().contains("stilgezet"), "{body}");
+    assert!(!post.node.case(case)["story"].to_string().contains("by e-mail"), "no mail was asked for");
+}
+
+#[test]
+fn a_test_notice_tells_whether_mail_server_and_files_are_sound() {
+    let post = Post::start("");
+    let config = post.node.path("pratique.yaml").display().to_string();
+    let test = |more: &[&str]| {
+        let done = pratique(&[&["notices", "test", "--config", &config], more].concat());
+        (done.status.code(), said(&done))
+    };
+    let (code, told) = test(&["--to", "jo@mail.example"]);
+    assert!(code == Some(1) && told.contains("cannot be reached"), "{told}");
+    let _server = post.server(true);
+    let (code, told) = test(&["--to", "jo@mail.example", "--language", "nl"]);
+    assert!(code == Some(0) && told.contains("has taken a test notice to jo@mail.example"), "{told}");
+    let mail = post.mail_to("jo@mail.example");
+    assert!(parsed(mail["raw"].as_str().unwrap()).subject().unwrap().contains("dit is een test"), "{mail}");
+    for (wrong, why) in [
+        (&["--to", "jo"][..], "is no address"),
+        (&["--to", "jo@mail.example", "--language", "tlh"], "there are no texts for `tlh`"),
+        (&["--phone", "0800 123"], "notices.webhook is not configured"),
+        (&[], "--to"),
+    ] {
+        let (code, told) = test(wrong);
+        assert!(code == Some(2) && told.contains(why), "{wrong:?}: {told}");
+    }
+    let check = || said(&pratique(&["check-config", "--config", &config]));
+    assert!(check().contains("networks"), "{}", check());
+    post.node.edit("pratique.yaml", "roots: roots.pem", "roots: nowhere.pem");
+    assert!(check().contains("notices.mail.roots: ") && check().contains("nowhere.pem: cannot be read"), "{}", check());
+    post.node.edit("pratique.yaml", "roots: nowhere.pem", "rots: roots.pem");
+    assert!(check().contains("did you mean `roots`?"), "{}", check());
 }
