@@ -38,6 +38,8 @@ pub struct Config {
     pub dns: Option<pratique_dns::Settings>,
     /// The subscribers' pages; none switches them off on this node.
     pub portal: Option<Portal>,
+    /// Notices beside the page, by e-mail and webhook; none sends none.
+    pub notices: Option<crate::notices::Settings>,
     /// The probes that check a fix.
     pub scan: crate::scan::Settings,
     /// A responder that answers the scanner as a vulnerable device would; best on a node of its own.
@@ -107,6 +109,7 @@ impl Default for Config {
             wall: WallConfig::default(),
             dns: None,
             portal: None,
+            notices: None,
             scan: crate::scan::Settings::default(),
             control: crate::scan::ControlSettings::default(),
             api: Api::default(),
@@ -188,6 +191,9 @@ impl Config {
         if let Some(logo) = config.portal.as_mut().and_then(|portal| portal.pages.look.logo.as_mut()) {
             *logo = base.join(&*logo);
         }
+        if let Some(notices) = &mut config.notices {
+            notices.at(&base);
+        }
         let found = config.problems();
         if !found.is_empty() {
             let placed = |what: String| ConfigError { path: path.into(), at: place_of(&text, &what), what };
@@ -243,6 +249,13 @@ impl Config {
         found.extend(self.portal.iter().flat_map(Portal::problems));
         let nft = self.enforcer == EnforcerKind::Nft;
         found.extend(self.portal.iter().filter(|_| nft).filter_map(|p| p.walled_off(&self.wall)));
+        found.extend(self.notices.iter().flat_map(crate::notices::Settings::problems));
+        if self.notices.is_some() && self.portal.is_none() {
+            found.push(
+                "notices needs the section portal: its pages name the provider in every notice, and links lead there"
+                    .into(),
+            );
+        }
         found
     }
 }
@@ -385,7 +398,7 @@ mod tests {
     fn the_commented_sections_of_the_example_are_sound() {
         let shown: String = EXAMPLE.lines().filter_map(|l| l.strip_prefix("#: ")).flat_map(|l| [l, "\n"]).collect();
         let config = parse(&format!("enforcer: dry-run\n{shown}")).unwrap();
-        assert!(config.dns.is_some() && config.portal.is_some());
+        assert!(config.dns.is_some() && config.portal.is_some() && config.notices.is_some());
         assert_eq!(config.problems(), Vec::<String>::new());
     }
 }

@@ -7,6 +7,7 @@
 //! * [`enforce`]: enforcers converge on the plan; nftables over netlink
 //! * [`scan`]: harmless probes that check a fix; [`rescans`]: from the wish for a check to its recorded outcome
 //! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
+//! * [`notices`]: what subscribers are told beside the page
 //! * [`metrics`]: what the NOC graphs; [`daemon`]: everything started and stopped together
 //! * [`cli`]: what a person types; [`lab`]: a whole Internet in namespaces to see it work
 //!
@@ -23,6 +24,7 @@ pub mod enforce;
 pub mod engine;
 pub mod lab;
 pub mod metrics;
+pub mod notices;
 pub mod office;
 pub mod policy_files;
 pub mod rescans;

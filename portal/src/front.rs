@@ -16,8 +16,8 @@
 //! route by path, so there is no router: background storms cost a look at three headers.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::{
@@ -25,12 +25,14 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
+use pratique_core::time::Timestamp;
 use pratique_core::view::{CaseCard, GardenView};
 use tokio::sync::Semaphore;
 
 use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
+use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
 use crate::page::{Form, Free, Pages, Wish};
@@ -49,6 +51,8 @@ pub(crate) struct Front {
     pub(crate) view: Arc<GardenView>,
     pub(crate) desk: Arc<dyn Desk>,
     pub(crate) seal: Seal,
+    /// The key of links in notices, where there are notices.
+    pub(crate) links: OnceLock<LinkKey>,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Semaphore,
     /// News end now: the portal stops.
@@ -93,6 +97,8 @@ pub(crate) enum Route {
     Plain,
     /// The page's news.
     Live,
+    /// Whether a notice is genuine.
+    Genuine,
     /// A pressed button.
     Press(Button),
     /// 302 to the portal.
@@ -125,6 +131,8 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
             _ => Route::Nothing(StatusCode::NOT_FOUND),
         },
         (true, _) if reads && asked.path == LIVE_PATH => Route::Live,
+        // Who is on the line sees the case itself; everybody else, that a notice of it is genuine.
+        (true, false) if reads && asked.path.starts_with(LINK_PATH) => Route::Genuine,
         (true, _) if reads && asked.browser => Route::Page,
         (true, _) if reads && asked.path == "/" => Route::Plain,
         // Icons and whatever else hangs on a page. A redirect would lead in a circle.
@@ -152,6 +160,7 @@ impl Front {
             api: captive::Answers::new(page, settings.venue_info_url.as_ref()),
             secure,
             stopping: Arc::default(),
+            links: OnceLock::new(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
             pages,
             view,
@@ -224,6 +233,14 @@ impl Front {
                 let shown = Mark::read(request.uri().query());
                 return answer::live(Watch::new(self.view.clone(), self.stopping.clone(), peer, shown));
             }
+            Route::Genuine => {
+                metrics.free_pages.inc();
+                let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
+                let token = request.uri().path().strip_prefix(LINK_PATH).unwrap_or_default();
+                self.pages.genuine(self.links.get(), token, now(), &wish)
+            }
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
                 let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
@@ -287,6 +304,12 @@ impl Front {
     pub(crate) fn preview(&self, card: &CaseCard) -> String {
         self.pages.case_html(card, &Ticked::new(), None, None, &Wish::default())
     }
+}
+
+/// Links expire by the wall clock, which also dated them.
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn host_of<B>(request: &Request<B>) -> &str {
@@ -354,6 +377,15 @@ mod tests {
             assert_eq!(route(asked(&Method::GET, true, LIVE_PATH, false, resident)), Route::Live);
             assert_ne!(route(asked(&Method::GET, false, LIVE_PATH, false, resident)), Route::Live);
         }
+    }
+
+    #[test]
+    fn a_link_of_a_notice_leads_strangers_to_its_own_page_and_residents_to_theirs() {
+        for browser in [true, false] {
+            assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", browser, false)), Route::Genuine);
+        }
+        assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", true, true)), Route::Page);
+        assert_eq!(route(asked(&Method::GET, false, "/notice/1-2-3-x", true, false)), Route::FreeElsewhere);
     }
 
     #[test]

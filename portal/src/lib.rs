@@ -12,6 +12,7 @@
 //! * [`look`]: the provider's own colours and logo
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
 //! * [`live`]: the page's news, as they come
+//! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
 //! * [`visit`]: what the address of a page carries
 //! * [`answer`]: headers and bodies
 //! * [`metrics`]: what the NOC graphs
@@ -33,6 +34,7 @@ mod answer;
 mod captive;
 pub mod devices;
 mod front;
+mod link;
 mod live;
 mod look;
 mod metrics;
@@ -47,7 +49,9 @@ mod token;
 mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
+pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
+pub use page::letter::{About, Facts, Letter, Letters};
 pub use pratique_tls::{CertificateHealth, PairFiles};
 pub use settings::{Limits, PortalUrl, Provider, Settings};
 pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
@@ -174,6 +178,11 @@ impl Portal {
     /// How the certificate is; none without TLS.
     pub fn certificate(&self) -> Option<CertificateHealth> {
         self.tls.as_ref().map(|tls| tls.server.health())
+    }
+
+    /// Links in notices are made with this key: the portal then confirms them. Said once; a second key is not taken.
+    pub fn confirm_links(&self, key: LinkKey) {
+        let _the_first_stays = self.front.links.set(key);
     }
 
     /// The page of a case as its subscriber sees it, in the default language, with buttons that do nothing: for the

@@ -28,7 +28,9 @@ use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
 use language::Switch;
 pub(crate) use language::Wish;
 
+mod genuine;
 mod language;
+pub(crate) mod letter;
 
 /// Brings the page's news to where scripts run; everything works without. Inlined, as the style is, so that a page is one
 /// answer.

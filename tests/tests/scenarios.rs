@@ -460,6 +460,7 @@ fn of_case(what: &CaseEvent, world: &World) -> String {
         }
         CaseEvent::Renewed { by, until, .. } => format!("renewed by {} until {}", who(by), short(*until)),
         CaseEvent::Noted { by, .. } => format!("noted by {}", who(by)),
+        CaseEvent::Notice { kind, channel, .. } => format!("is told of {kind} by {channel}"),
         CaseEvent::Closed { why } => format!("closed: {}", plain(why)),
     }
 }

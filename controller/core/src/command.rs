@@ -3,7 +3,8 @@
 use smol_str::SmolStr;
 
 use crate::event::{Actor, EvidenceRef};
-use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, TextRef};
+use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::state::StateName;
 use crate::time::{Span, Timestamp};
@@ -139,6 +140,19 @@ pub enum Command {
         by: Actor,
         /// The text.
         text: TextRef,
+    },
+    /// What became of a notice.
+    RecordNotice {
+        /// Which case.
+        case: CaseId,
+        /// The log entry that asked for it.
+        of: Seq,
+        /// About what.
+        kind: NoticeKind,
+        /// By what.
+        channel: Channel,
+        /// What became of it.
+        outcome: NoticeOutcome,
     },
     /// A feed delivered.
     FeedDelivered {

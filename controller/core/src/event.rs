@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, TextRef};
+use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::sighting::Severity;
@@ -199,6 +200,18 @@ pub enum CaseEvent {
         by: Actor,
         /// The text.
         text: TextRef,
+    },
+    /// What became of a notice beside the page: by which channel, never where to.
+    Notice {
+        /// The log entry that asked for it.
+        of: Seq,
+        /// About what.
+        kind: NoticeKind,
+        /// By what.
+        channel: Channel,
+        /// What became of it.
+        #[serde(flatten)]
+        outcome: NoticeOutcome,
     },
     /// The end of the story.
     Closed {

@@ -9,6 +9,7 @@
 //! * [`plan`]: the desired enforcement that follows from state
 //! * [`allow`], [`view`]: what dns and portal may read
 //! * [`rescan`]: what probes ask and say
+//! * [`notice`]: what is told beside the page, and what became of it
 //! * [`chain`]: the hash chain of the log
 //! * [`ids`], [`time`]: names, numbers, points and spans of time
 //!
@@ -22,6 +23,7 @@ pub mod event;
 pub mod ids;
 pub mod lines;
 pub mod machine;
+pub mod notice;
 pub mod plan;
 pub mod playbook;
 pub mod policy;

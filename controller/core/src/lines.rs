@@ -34,6 +34,27 @@ pub struct Contract {
     pub language: Option<SmolStr>,
 }
 
+/// Where a subscriber is reached beside the page. Personal data that the engine does not need, so it is not kept in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// E-mail address.
+    pub email: Told,
+    /// Telephone number, as people write it.
+    pub phone: Told,
+}
+
+/// What a list says about one thing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing: what is known stays.
+    #[default]
+    Nothing,
+    /// That there is none any more.
+    Gone,
+    /// This.
+    This(SmolStr),
+}
+
 impl Lines {
     /// The number of a subscriber; a new one if it is not known. The flag says that the record is new or changed.
     pub fn note(&mut self, subscriber: &SubscriberId, contract: Option<&Contract>) -> (LineNo, bool) {

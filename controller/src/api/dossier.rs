@@ -329,6 +329,12 @@ pub struct LineDossier {
     pub opted_out: bool,
     /// Language, BCP 47.
     pub language: Option<SmolStr>,
+    /// Where notices go.
+    #[serde(default)]
+    pub email: Option<SmolStr>,
+    /// The same by telephone.
+    #[serde(default)]
+    pub phone: Option<SmolStr>,
 }
 
 /// How everything is.
@@ -365,6 +371,9 @@ pub struct Status {
     pub store: StoreStatus,
     /// The captive resolver, where this node has one.
     pub dns: Option<pratique_dns::Health>,
+    /// Notices, where this node sends them.
+    #[serde(default)]
+    pub notices: Option<crate::notices::Health>,
     /// The certificate of the portal over TLS, where this node has that.
     pub portal_certificate: Option<pratique_portal::CertificateHealth>,
     /// Feeds this node has heard of or expects.

@@ -1,4 +1,4 @@
-//! Reports and session lists over HTTP. A body is bounded and waits in a file, never in memory; the readers of
+//! Reports, session lists and mails that came back, over HTTP. A body is bounded and waits in a file, never in memory; the readers of
 //! [`crate::sources`] stand behind one seam ([`Readers`]).
 
 use std::io::{Read, Seek as _, SeekFrom};
@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, header};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt as _;
-use pratique_core::ids::{SourceName, TextRef};
+use pratique_core::ids::{CaseId, SourceName, TextRef};
 use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -25,6 +25,8 @@ use super::dossier::{DeliveryRow, SightingRow};
 use super::problem::Problem;
 use super::tokens::Role;
 use crate::engine::handle::{Intake, IntakeReport, SessionChange, SessionReport};
+use crate::notices::bounce::MAX_BYTES;
+use crate::notices::{NotNoted, Noted};
 
 /// A body that sends nothing for this long is given up.
 const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
@@ -83,6 +85,7 @@ pub fn routes() -> Router<Desk> {
         .route("/deliveries/{delivery}/accept", post(accept))
         .route("/deliveries/{delivery}/refuse", post(refuse))
         .route("/unattributed", get(unattributed))
+        .route("/bounces", post(bounces))
 }
 
 /// Query of `POST /reports` and `POST /sessions`.
@@ -316,4 +319,32 @@ async fn unattributed(
 ) -> Result<Json<Vec<SightingRow>>, Problem> {
     staff.needs_everything(Role::Viewer)?;
     Ok(Json(desk.office.unattributed(limit.checked()?).await?))
+}
+
+/// Answer of `POST /bounces`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BounceTaken {
+    /// The case that shows now that a notice came back; none where there was nothing to note: a delay, a success, or the same
+    /// report again.
+    pub case: Option<CaseId>,
+    /// The same report came before.
+    pub repeated: bool,
+}
+
+async fn bounces(State(desk): State<Desk>, staff: Staff, body: Body) -> Result<Json<BounceTaken>, Problem> {
+    staff.needs_everything(Role::Operator)?;
+    let too_large = || {
+        let detail = format!("the mail is larger than {MAX_BYTES} bytes: no delivery report is");
+        Problem::new(http::StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail)
+    };
+    let read = tokio::time::timeout(NEXT_BYTES_WITHIN, axum::body::to_bytes(body, MAX_BYTES)).await;
+    let raw = read.map_err(|_| Problem::bad_request("the mail stopped arriving; send it again"))?;
+    let raw = raw.map_err(|_| too_large())?;
+    match desk.office.bounce(raw.to_vec()).await {
+        Ok(Noted::Bounced(case)) => Ok(Json(BounceTaken { case: Some(case), repeated: false })),
+        Ok(Noted::Temporary) => Ok(Json(BounceTaken { case: None, repeated: false })),
+        Ok(Noted::Repeated) => Ok(Json(BounceTaken { case: None, repeated: true })),
+        Err(NotNoted::Refused(why)) => Err(Problem::refused("no-bounce", why)),
+        Err(error @ NotNoted::Later(_)) => Err(Problem::unavailable("store", error.to_string())),
+    }
 }

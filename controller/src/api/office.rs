@@ -13,6 +13,7 @@ use super::dossier::{
 };
 use super::retractions::Observation;
 use crate::engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
+use crate::notices::{NotNoted, Noted};
 
 /// The engine, as staff see it.
 #[async_trait::async_trait]
@@ -63,6 +64,9 @@ pub trait Office: Send + Sync + 'static {
     /// Erases the personal data of a subscriber; the log keeps only the line's number. None if nothing is known.
     /// Refused while the line has an open case.
     async fn purge(&self, subscriber: &SubscriberId, by: Actor) -> Result<Option<Purged>, EngineError>;
+
+    /// Takes in a mail that came back, raw.
+    async fn bounce(&self, raw: Vec<u8>) -> Result<Noted, NotNoted>;
 
     /// Releases every quarantined line.
     async fn release_all(&self, by: Actor, reason: String) -> Result<ReleasedAll, EngineError>;

@@ -3,6 +3,7 @@
 
 use pratique_core::event::{Actor, Body, CaseEvent, Closed, ProposedBecause, Release};
 use pratique_core::ids::TextRef;
+use pratique_core::notice::{Channel, NoticeOutcome};
 use pratique_core::playbook::ApprovalRule;
 use pratique_core::rescan::{RescanTrigger, Verdict};
 
@@ -121,6 +122,21 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
             ("renewed", by.clone(), format!("Quarantine renewed until {until}"), *reason)
         }
         CaseEvent::Noted { by, text } => ("noted", by.clone(), "Note".into(), Some(*text)),
+        CaseEvent::Notice { kind, channel, outcome, .. } => {
+            let channel = match channel {
+                Channel::Mail => "by e-mail",
+                Channel::Webhook => "by the webhook",
+            };
+            match outcome {
+                NoticeOutcome::Sent => ("notice-sent", system, format!("Notice {kind} sent {channel}"), None),
+                NoticeOutcome::Bounced { status } => {
+                    ("notice-bounced", system, format!("Notice {kind} {channel} came back: status {status}"), None)
+                }
+                NoticeOutcome::Failed { why } => {
+                    ("notice-failed", system, format!("Notice {kind} {channel} did not leave: {why}"), None)
+                }
+            }
+        }
         CaseEvent::Closed { why } => {
             let why = match why {
                 Closed::QuietAfterWarning => "quiet since the warning",

@@ -123,6 +123,7 @@ impl CheckConfig {
         if self.policies.is_none() || self.node.config.is_some() {
             match Config::check(&self.node.path()) {
                 Ok(config) => {
+                    problems.extend(config.notices.iter().flat_map(crate::notices::Settings::unreadable));
                     policies = policies.or(Some(config.policies));
                     scan = Some(config.scan);
                 }

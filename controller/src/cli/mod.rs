@@ -3,7 +3,7 @@
 //! * [`client`]: talks to the running daemon's API; [`show`]: tables
 //! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
 //! * [`dns_probe`]: asks the captive resolver as a client would
-//! * [`garden`]: what residents get
+//! * [`garden`]: what residents get; [`notices`]: does what they are told leave the house
 //! * [`init`], [`token`]: files of this node; [`check_config`]: are they sound, and what would they do
 //!
 //! Nothing here starts a thread before a command's own function runs: the lab has to enter a user namespace first, which
@@ -23,6 +23,7 @@ pub mod dns_probe;
 pub mod garden;
 pub mod import;
 pub mod init;
+pub mod notices;
 pub mod operations;
 mod rehearsal;
 pub mod retract;
@@ -130,6 +131,9 @@ enum Command {
     /// What residents get.
     #[command(subcommand)]
     Garden(garden::Garden),
+    /// Try mail server and webhook of notices.
+    #[command(subcommand)]
+    Notices(notices::Notices),
     /// Take sightings back that were wrong.
     Retract(retract::Retract),
     /// Report files that came in; accept one that was held.
@@ -204,6 +208,7 @@ pub fn main() -> ExitCode {
         Command::Sessions(command) => command.run(),
         Command::Case(command) => command.run(),
         Command::Garden(command) => command.run(),
+        Command::Notices(command) => command.run(),
         Command::Retract(command) => command.run(),
         Command::Delivery(command) => command.run(),
         Command::DnsProbe(command) => command.run(),

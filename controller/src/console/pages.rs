@@ -128,6 +128,12 @@ pub fn troubles(status: &Status) -> Vec<String> {
     }
     let certificate = status.dns.iter().filter_map(|dns| dns.certificate.as_ref());
     found.extend(certificate.flat_map(|c| &c.problems).map(|problem| format!("Captive DNS, {problem}.")));
+    if let Some(notices) = &status.notices {
+        for (channel, since) in &notices.failing {
+            found.push(format!("Notices by {channel} have not been taken since {since}; they are tried again."));
+        }
+        found.extend(notices.problems.iter().map(|problem| format!("Notices: {problem}.")));
+    }
     let certificate = status.portal_certificate.iter().flat_map(|c| &c.problems);
     found.extend(certificate.map(|problem| format!("Portal, {problem}.")));
     if status.conflicts > 0 {

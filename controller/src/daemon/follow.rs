@@ -10,7 +10,7 @@ use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::wall::WallFeed;
 use crate::engine::Outside;
@@ -30,6 +30,8 @@ pub struct Followers {
     pub running: Running,
     /// Gauges.
     pub metrics: Arc<Metrics>,
+    /// Rung when the log has grown, for notices.
+    pub grown: Arc<Notify>,
     /// Set when this node must stop writing.
     pub fenced: watch::Sender<bool>,
     /// The first settling names the whole plan.
@@ -43,6 +45,9 @@ impl Outside for Followers {
                 // The receiver is gone only when the daemon stops; the request stands in the log.
                 let _stopping = self.rescans.send((*case, *trigger)).is_err();
             }
+        }
+        if !events.is_empty() {
+            self.grown.notify_one();
         }
         let meters = &self.metrics.engine;
         self.metrics.ready.store_writable.store(true, Ordering::Release);

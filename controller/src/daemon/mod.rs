@@ -29,7 +29,7 @@ use arc_swap::ArcSwapOption;
 use pratique_core::ids::CaseId;
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::view::GardenView;
-use pratique_portal::Portal;
+use pratique_portal::{LinkKey, Portal};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -47,11 +47,12 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::engine::handle::EngineHandle;
 use crate::metrics::Metrics;
+use crate::notices::{self, Notices};
 use crate::office::EngineOffice;
 use crate::policy_files::{self, PolicySet};
 use crate::rescans::{Counters, Rescans, Running};
 use crate::scan::{Control, Scanner};
-use crate::store::{Options, SqliteStore, Store as _, StoreMetrics};
+use crate::store::{Options, Reader, SqliteStore, Store as _, StoreMetrics};
 
 /// The wall's counters are read this often. Attack traffic is evidence; a page that says "still attacking" should not be
 /// older than a few seconds.
@@ -119,12 +120,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (ask_rescan, rescan_asked) = mpsc::unbounded_channel();
     let running = Running::default();
     let (fenced, mut fenced_seen) = watch::channel(false);
+    let grown = Arc::new(tokio::sync::Notify::new());
     let followers = Followers {
         view: Arc::clone(&view),
         wall: WallFeed { walls: walls.clone(), runtime: tokio::runtime::Handle::current() },
         rescans: ask_rescan.clone(),
         running: running.clone(),
         metrics: Arc::clone(&metrics),
+        grown: Arc::clone(&grown),
         fenced,
         started: false,
     };
@@ -160,9 +163,14 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
+    let key = config.notices.as_ref().map(|_| notices::key::load_or_make(&config.data_dir)).transpose()?;
+    let second = second_channel(&config, key.as_ref(), &handle, &reader, &clock, grown, metrics.registry()).await?;
     let ticks = Arc::new(Ticks::open(&config.data_dir));
     let desk = Arc::new(pages::PortalDesk { engine: handle.clone(), ticks: Arc::clone(&ticks) });
     let portal = portal.map(|p| open_portal(&config, p, &view, desk, &metrics)).transpose()?;
+    if let (Some(portal), Some(key)) = (&portal, key) {
+        portal.confirm_links(key);
+    }
     let certificates = Certificates { resolver: resolver.clone(), portal: portal.clone() };
     certificates.look(clock.now(), false).await;
     let office = Arc::new(EngineOffice {
@@ -171,6 +179,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         wall: Arc::new(OfficeWall { walls: walls.clone(), clock: Arc::clone(&clock) }),
         metrics: Arc::clone(&metrics),
         dns: resolver.clone(),
+        notices: second.clone(),
         portal: portal.clone(),
         held: config.data_dir.join("held"),
         deciding: tokio::sync::Mutex::default(),
@@ -220,6 +229,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let folder = Inbox::open(folder, metrics.registry())?;
         let every = Duration::from_millis(config.drop_look_ms.into());
         tasks.spawn(Arc::clone(&inbox).watch(folder, every, stopping.clone()));
+    }
+    if let Some(second) = second {
+        tasks.spawn(Arc::clone(&second).run(stopping.clone()));
+        if let Some(folder) = config.notices.as_ref().and_then(|settings| settings.bounce_dir.as_deref()) {
+            let folder = notices::drop::open(folder)?;
+            tasks.spawn(notices::drop::watch(second, folder, stopped(stopping.clone())));
+        }
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
@@ -383,6 +399,33 @@ async fn watch_readiness(walls: Walls, metrics: Arc<Metrics>, stopping: watch::R
             _ = turn.tick() => metrics.ready.enforcers_in_step.store(walls.in_step(), Ordering::Release),
         }
     }
+}
+
+/// Notices, where they are configured. Settings were checked; files and texts are read here.
+async fn second_channel(
+    config: &Config,
+    key: Option<&LinkKey>,
+    engine: &EngineHandle,
+    reader: &Arc<dyn Reader>,
+    clock: &Arc<dyn Clock>,
+    wake: Arc<tokio::sync::Notify>,
+    registry: &prometheus::Registry,
+) -> anyhow::Result<Option<Arc<Notices>>> {
+    let (Some(settings), Some(portal), Some(key)) = (&config.notices, &config.portal, key) else { return Ok(None) };
+    let texts = config.policies.join("texts");
+    let parts = notices::Parts {
+        settings: settings.clone(),
+        pages: portal.pages.clone(),
+        texts: texts.is_dir().then_some(texts.as_path()),
+        data_dir: &config.data_dir,
+        key: key.clone(),
+        engine: engine.clone(),
+        reader: Arc::clone(reader),
+        clock: Arc::clone(clock),
+        wake,
+        registry,
+    };
+    Notices::open(parts).await.context("notices").map(Some)
 }
 
 fn staff_desk(

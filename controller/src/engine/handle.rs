@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, LineNo, Seq, SubscriberId};
-pub use pratique_core::lines::Contract;
+pub use pratique_core::lines::{Contact, Contract, Told};
 use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
 use pratique_core::sighting::Sighting;
@@ -96,6 +96,8 @@ pub struct SessionChange {
     pub to: Option<Timestamp>,
     /// Contract facts, where the list carries them.
     pub contract: Option<Contract>,
+    /// Where the subscriber is reached, where the list carries that.
+    pub contact: Contact,
 }
 
 /// What became of session changes.

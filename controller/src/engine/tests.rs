@@ -227,6 +227,7 @@ impl Bench {
             from: Timestamp::from_secs(NOON - 86_400),
             to: None,
             contract: None,
+            contact: pratique_core::lines::Contact::default(),
         };
         self.handle.sessions(vec![change]).await.unwrap();
     }
@@ -466,6 +467,7 @@ async fn the_old_address_is_free_before_its_next_holder_is_hurt() {
         from: Timestamp::from_secs(from),
         to: to.map(Timestamp::from_secs),
         contract: None,
+        contact: pratique_core::lines::Contact::default(),
     };
     let changes = vec![
         at("line-1", "192.0.2.1", NOON - 86_400, Some(NOON)),

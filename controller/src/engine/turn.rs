@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use pratique_core::command::Command;
 use pratique_core::event::{Actor, Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, Feed, LineNo, Seq, SightingNo, TextRef};
-use pratique_core::lines::Lines;
+use pratique_core::lines::{Contact, Lines};
 use pratique_core::policy::Policy;
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
@@ -177,6 +177,9 @@ impl Turn {
             let (line, changed) = world.lines.note(&change.subscriber, change.contract.as_ref());
             if changed {
                 self.batch.lines.extend(record_of(&world.lines, line));
+            }
+            if change.contact != Contact::default() {
+                self.batch.contacts.push((line, change.contact.clone()));
             }
             let nas = self.nas(numbers, &change.nas);
             let to = change.to.unwrap_or(Timestamp::MAX);

@@ -293,5 +293,7 @@ pub(super) fn line(world: &World, subscriber: &SubscriberId, now: Timestamp) -> 
         clause: contract.clause,
         opted_out: contract.opted_out,
         language: contract.language,
+        email: None,
+        phone: None,
     })
 }

@@ -34,6 +34,7 @@ use crate::engine::handle::{
     Done, EngineError, EngineHandle, Intake, IntakeReport, SessionChange, SessionReport, Wish,
 };
 use crate::metrics::Metrics;
+use crate::notices::{NotNoted, Noted, Notices};
 use crate::store::{Delivery, DeliveryState, Reader, StoreError};
 
 /// What the office has to know of an enforcer.
@@ -55,6 +56,8 @@ pub struct EngineOffice {
     pub wall: Arc<dyn Wall>,
     /// The captive resolver, where this node has one.
     pub dns: Option<pratique_dns::Resolver>,
+    /// Notices, where this node sends them.
+    pub notices: Option<Arc<Notices>>,
     /// The portal, where this node has one.
     pub portal: Option<Arc<pratique_portal::Portal>>,
     /// Counters.
@@ -185,7 +188,11 @@ impl Office for EngineOffice {
 
     async fn line(&self, subscriber: &SubscriberId) -> Result<Option<LineDossier>, EngineError> {
         let subscriber = subscriber.clone();
-        self.engine.read(move |world, now| cases::line(world, &subscriber, now)).await
+        let found = self.engine.read(move |world, now| cases::line(world, &subscriber, now)).await?;
+        let Some(mut line) = found else { return Ok(None) };
+        let contact = self.reader.contact(line.line).await.map_err(unreadable)?;
+        (line.email, line.phone) = (contact.email, contact.phone);
+        Ok(Some(line))
     }
 
     async fn purge(&self, subscriber: &SubscriberId, by: Actor) -> Result<Option<Purged>, EngineError> {
@@ -202,6 +209,13 @@ impl Office for EngineOffice {
         }
         let rows = self.engine.purge(line, by).await?;
         Ok(Some(Purged { rows }))
+    }
+
+    async fn bounce(&self, raw: Vec<u8>) -> Result<Noted, NotNoted> {
+        match &self.notices {
+            Some(notices) => notices.bounced(&raw).await,
+            None => Err(NotNoted::Refused("this node sends no notices (section notices of its configuration)".into())),
+        }
     }
 
     async fn release_all(&self, by: Actor, reason: String) -> Result<ReleasedAll, EngineError> {

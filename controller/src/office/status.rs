@@ -24,6 +24,7 @@ pub(super) async fn status(office: &EngineOffice) -> Status {
     status.store = store(office);
     status.portal_certificate = office.portal.as_ref().and_then(|portal| portal.certificate());
     status.dns = office.dns.as_ref().map(pratique_dns::Resolver::health);
+    status.notices = office.notices.as_ref().map(|notices| notices.health());
     status.policy_problem = office.policy_problem.load_full().map(|p| p.to_string());
     match office.reader.deliveries_in(DeliveryState::Held, super::held::LOOKED_AT).await {
         Ok(held) => status.held_deliveries = held.len() as u64,

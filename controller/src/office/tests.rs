@@ -48,6 +48,7 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
         wall: Arc::new(Nobody),
         metrics,
         dns: None,
+        notices: None,
         portal: None,
         held: folder.path().join("held"),
         deciding: tokio::sync::Mutex::default(),
@@ -66,6 +67,7 @@ fn holds(n: u8, now: Timestamp, to: Option<Timestamp>) -> SessionChange {
         from: now.minus(Span::from_days(1)),
         to,
         contract: None,
+        contact: pratique_core::lines::Contact::default(),
     }
 }
 

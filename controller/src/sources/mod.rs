@@ -11,6 +11,7 @@
 //! [`readers`] makes the engine's intake of them. [`export`] is the way back out.
 
 pub mod admit;
+pub mod contact;
 pub mod drop_dir;
 pub mod export;
 pub mod file_name;

@@ -1,11 +1,13 @@
 //! Who held what, as CSV by header name:
 //!
 //! ```text
-//! subscriber,address,port_from,port_to,from,to,nas,clause,opted_out,language
-//! C-1001,198.51.100.7,,,2026-02-15 08:00:00,,bng1,2025-03,no,de
-//! C-1002,203.0.113.9,1024,2047,2026-02-15 08:00:00,2026-02-15 20:00:00,cgn1,,,
-//! C-1001,2001:db8:1::/56,,,2026-02-15 08:00:00,,bng1,,,
+//! subscriber,address,port_from,port_to,from,to,nas,clause,opted_out,language,email,phone
+//! C-1001,198.51.100.7,,,2026-02-15 08:00:00,,bng1,2025-03,no,de,jo@mail.example,+31 20 555 0100
+//! C-1002,203.0.113.9,1024,2047,2026-02-15 08:00:00,2026-02-15 20:00:00,cgn1,,,,,
+//! C-1001,2001:db8:1::/56,,,2026-02-15 08:00:00,,bng1,,,,,
 //! ```
+//!
+//! Where notices go (`email`, `phone`) stays as it is known where a cell is empty; `-` says that there is none any more.
 //!
 //! A mapping that is half right names the wrong people, so the list is taken whole or not at all, with every wrong line
 //! named (up to [`MAX_ERRORS`]).
@@ -22,16 +24,29 @@ use pratique_core::time::{Span, Timestamp};
 use smol_str::SmolStr;
 
 use super::stream::{Stream, feed_error};
-use super::{FeedError, MAX_ROWS, printable};
-use crate::engine::handle::{Contract, SessionChange};
+use super::{FeedError, MAX_ROWS, contact, printable};
+use crate::engine::handle::{Contact, Contract, SessionChange, Told};
 use crate::policy_files::nearest;
 
 /// So many wrong lines are named.
 pub const MAX_ERRORS: usize = 50;
 
 /// Columns of a session list; `prefix` may stand for `address`. The first three are needed.
-const COLUMNS: [&str; 11] =
-    ["subscriber", "from", "address", "prefix", "port_from", "port_to", "to", "nas", "clause", "opted_out", "language"];
+const COLUMNS: [&str; 13] = [
+    "subscriber",
+    "from",
+    "address",
+    "prefix",
+    "port_from",
+    "port_to",
+    "to",
+    "nas",
+    "clause",
+    "opted_out",
+    "language",
+    "email",
+    "phone",
+];
 
 /// An IPv4 network in a list becomes one session per address; more than a /24 is not one line's.
 const WIDEST_V4: u8 = 24;
@@ -213,16 +228,35 @@ impl Columns {
             return Err("to is not later than from; leave it empty while the session lasts".into());
         }
         let contract = self.contract(record)?;
+        let contact = Contact {
+            email: self.told(record, "email", contact::email)?,
+            phone: self.told(record, "phone", contact::phone)?,
+        };
         let nas = self.name(record, "nas")?;
         let mut add = |holding| {
             let subscriber = SubscriberId(subscriber.clone());
-            changes.push(SessionChange { subscriber, holding, nas: nas.clone(), from, to, contract: contract.clone() });
+            let (nas, contract, contact) = (nas.clone(), contract.clone(), contact.clone());
+            changes.push(SessionChange { subscriber, holding, nas, from, to, contract, contact });
         };
         match self.held(record)? {
             Held::One(holding) => add(holding),
             Held::V4(net) => net.iter().for_each(|a| add(Holding::V4(a))),
         }
         Ok(())
+    }
+
+    /// What a column of contact data says. The cell itself is not repeated in an error: errors end up in logs.
+    fn told(
+        &self,
+        record: &ByteRecord,
+        name: &str,
+        check: impl Fn(&str) -> Result<SmolStr, &'static str>,
+    ) -> Result<Told, String> {
+        match self.cell(record, name)? {
+            "" => Ok(Told::Nothing),
+            "-" => Ok(Told::Gone),
+            text => check(text).map(Told::This).map_err(|why| format!("{name} {why}")),
+        }
     }
 
     fn held(&self, record: &ByteRecord) -> Result<Held, String> {
@@ -380,6 +414,22 @@ mod tests {
         assert_eq!(changes[0].contract, Some(contract));
         let text = "subscriber,address,from\nA1,198.51.100.7,2026-02-15 08:00:00\n";
         assert_eq!(read(text.as_bytes(), now(), |_, _| ()).unwrap()[0].contract, None);
+    }
+
+    #[test]
+    fn where_notices_go_is_read_and_an_empty_cell_leaves_it_alone() {
+        let text = "subscriber,address,from,email,phone\n\
+                    A1,198.51.100.7,2026-02-15 08:00:00,jo@mail.example,+31 20 555 0100\n\
+                    A1,198.51.100.8,2026-02-15 08:00:00,,\nA2,198.51.100.9,2026-02-15 08:00:00,-,\n";
+        let told = read(text.as_bytes(), now(), |_, _| ()).unwrap().into_iter().map(|c| c.contact).collect::<Vec<_>>();
+        let jo = Contact { email: Told::This("jo@mail.example".into()), phone: Told::This("+31 20 555 0100".into()) };
+        assert_eq!(told, [jo, Contact::default(), Contact { email: Told::Gone, phone: Told::Nothing }]);
+        let wrong = "subscriber,address,from,email,phone\nA1,198.51.100.7,2026-02-15 08:00:00,jo(at)mail,\n\
+                     A1,198.51.100.7,2026-02-15 08:00:00,,call me\n";
+        let said = read(wrong.as_bytes(), now(), |_, _| ()).unwrap_err().to_string();
+        assert!(said.starts_with("line 2: email is no address: write one as jo@mail.example, or - for none"), "{said}");
+        assert!(said.contains("line 3: phone is no number"), "{said}");
+        assert!(!said.contains("(at)"), "an address never gets into an error: {said}");
     }
 
     #[test]

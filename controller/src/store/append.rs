@@ -3,6 +3,7 @@
 use pratique_core::chain::{Anchor, Chain};
 use pratique_core::event::{Body, CaseEvent};
 use pratique_core::ids::Seq;
+use pratique_core::lines::Told;
 use pratique_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
@@ -20,6 +21,11 @@ const TOLD_AGAIN: &str = "UPDATE sighting SET also_from = json_insert(coalesce(a
 /// A line told again keeps what only the store knows of it.
 const KNOWN_LINE: &str = "ON CONFLICT(line) DO UPDATE SET subscriber = excluded.subscriber, clause = excluded.clause, \
     opted_out = excluded.opted_out, language = excluded.language";
+
+/// What is told replaces what is known; what is not told stays. Nothing is written where nothing changes.
+const CONTACT: &str = "INSERT INTO contact (line, email, phone) VALUES (?1, ?3, ?5) \
+    ON CONFLICT(line) DO UPDATE SET email = iif(?2, ?3, email), phone = iif(?4, ?5, phone) \
+    WHERE (?2 AND email IS NOT ?3) OR (?4 AND phone IS NOT ?5)";
 
 /// A sighting that waited below a threshold is evidence now.
 const MATURED: &str = "UPDATE sighting SET case_id = ?2, outcome = 'evidence' WHERE number = ?1 AND case_id IS NULL";
@@ -70,6 +76,17 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
         ("INSERT OR REPLACE INTO delivery", rows::DELIVERY, ""),
     ];
     insert(&mut tx, tables[0], &batch.lines, rows::bind_line).await?;
+    for (line, contact) in &batch.contacts {
+        let (email, phone) = (told(&contact.email), told(&contact.phone));
+        sqlx::query(CONTACT)
+            .bind(line.0)
+            .bind(email.0)
+            .bind(email.1)
+            .bind(phone.0)
+            .bind(phone.1)
+            .execute(&mut *tx)
+            .await?;
+    }
     insert(&mut tx, ("INSERT OR REPLACE INTO nas", "nas, name", ""), &batch.nases, |v, (nas, name)| {
         v.add(*nas)?;
         v.add(name.as_str())
@@ -92,6 +109,15 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     insert(&mut tx, tables[3], &batch.deliveries, rows::bind_delivery).await?;
     tx.commit().await.map_err(|e| Failed { error: e.into(), in_doubt: (after != before).then_some(after) })?;
     Ok(after)
+}
+
+/// Whether something is told, and what; none for "there is none any more".
+fn told(told: &Told) -> (bool, Option<&str>) {
+    match told {
+        Told::Nothing => (false, None),
+        Told::Gone => (true, None),
+        Told::This(text) => (true, Some(text.as_str())),
+    }
 }
 
 struct EventRow {

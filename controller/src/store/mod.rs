@@ -36,6 +36,7 @@ pub use position::read as read_position;
 pub use pratique_core::chain::{Anchor, BadEntry};
 use pratique_core::event::{Body, CaseEvent, Event, ProposedBecause};
 use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, SubscriberId, TextRef};
+use pratique_core::lines::Contact;
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
@@ -51,6 +52,8 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// Lines seen for the first time, or whose record changed.
     pub lines: Vec<LineRecord>,
+    /// Where subscribers are reached beside the page, as far as a list says it.
+    pub contacts: Vec<(LineNo, Contact)>,
     /// NAS names seen for the first time.
     pub nases: Vec<(u16, SmolStr)>,
     /// Sessions begun, changed or ended; the key is (line, holding, from).
@@ -72,6 +75,7 @@ impl Batch {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty()
             && self.lines.is_empty()
+            && self.contacts.is_empty()
             && self.nases.is_empty()
             && self.sessions.is_empty()
             && self.sightings.is_empty()
@@ -99,6 +103,7 @@ impl Batch {
                     | CaseEvent::Proposed { .. }
                     | CaseEvent::EvidenceAdded { .. }
                     | CaseEvent::Approved { .. }
+                    | CaseEvent::Notice { .. }
                     | CaseEvent::Quarantined { .. } => false,
                     CaseEvent::Dismissed { .. }
                     | CaseEvent::Retracted { .. }
@@ -131,6 +136,22 @@ pub struct LineRecord {
     pub opted_out: bool,
     /// Language of pages and notices, as a BCP 47 tag.
     pub language: Option<SmolStr>,
+}
+
+/// Where a subscriber is reached, as known. Personal data; not for any log.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct KnownContact {
+    /// E-mail address.
+    pub email: Option<SmolStr>,
+    /// Telephone number.
+    pub phone: Option<SmolStr>,
+}
+
+impl std::fmt::Debug for KnownContact {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let known = |what: &Option<SmolStr>| if what.is_some() { "known" } else { "none" };
+        f.debug_struct("KnownContact").field("email", &known(&self.email)).field("phone", &known(&self.phone)).finish()
+    }
 }
 
 /// A sighting and what became of it.
@@ -323,7 +344,7 @@ pub trait Store: Send + 'static {
     /// where `from` says. Never touches the log.
     fn expire(&mut self, before: &Expiry, from: Mark) -> impl Future<Output = Result<Expired, StoreError>> + Send;
 
-    /// Erases what is known of one line: its record, sessions, sightings and texts.
+    /// Erases what is known of one line: its record, contact, sessions, sightings and texts.
     fn purge(&mut self, line: LineNo) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Copies the whole database, consistent and compact, into a new file, while everything goes on.
@@ -394,6 +415,8 @@ pub trait Reader: Send + Sync {
     async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError>;
     /// Deliveries in a state, the oldest first.
     async fn deliveries_in(&self, state: DeliveryState, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    /// Where the subscriber of a line is reached.
+    async fn contact(&self, line: LineNo) -> Result<KnownContact, StoreError>;
     /// How the store is.
     fn health(&self) -> Health;
 }

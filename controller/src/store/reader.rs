@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use pratique_core::ids::{CaseId, Seq, SightingNo, TextRef};
+use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, TextRef};
+use smol_str::SmolStr;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::reserve::Reserve;
 use super::rows::{self, Columns, Values, integer};
-use super::{Delivery, DeliveryState, Health, Reader, Record, StoreError, StoredSighting};
+use super::{Delivery, DeliveryState, Health, KnownContact, Reader, Record, StoreError, StoredSighting};
 
 /// Values asked for at once; SQLite takes 32,766.
 const CHUNK: usize = 500;
@@ -142,6 +143,17 @@ impl Reader for SqliteReader {
         values.add(state.as_str())?;
         values.add(i64::from(limit.min(MOST)))?;
         self.rows(sql, values, rows::delivery).await
+    }
+
+    async fn contact(&self, line: LineNo) -> Result<KnownContact, StoreError> {
+        let sql = "SELECT email, phone FROM contact WHERE line = ?";
+        let known = |row: &SqliteRow| {
+            let mut r = Columns::of(row, "contact");
+            let email = r.next::<Option<&str>>()?.map(SmolStr::new);
+            Ok(KnownContact { email, phone: r.next::<Option<&str>>()?.map(SmolStr::new) })
+        };
+        let found = self.rows(sql.to_owned(), values(&[line.0.into()])?, known).await?.pop();
+        Ok(found.unwrap_or_default())
     }
 
     fn health(&self) -> Health {

@@ -75,6 +75,10 @@ UPDATE sighting SET case_id = used.case_id, outcome = 'evidence'
   WHERE sighting.number = used.number AND sighting.case_id IS NULL;
 -- Deliveries that wait or were never completed.
 CREATE INDEX delivery_state ON delivery(state, number);
+", "
+-- Where subscribers are reached beside the page. Goes with its line.
+CREATE TABLE contact (line INTEGER PRIMARY KEY, email TEXT, phone TEXT) STRICT;
+CREATE TRIGGER contact_gone AFTER DELETE ON line BEGIN DELETE FROM contact WHERE line = old.line; END;
 "];
 
 /// Brings the database to the newest version, each step in a transaction of its own.

@@ -7,6 +7,7 @@ mod decisions;
 mod garden;
 mod import;
 mod lifetime;
+mod notices;
 mod retraction;
 
 use std::net::TcpListener;

@@ -89,6 +89,7 @@ impl Readers for Plain {
                 from: NOW,
                 to: None,
                 contract: None,
+                contact: pratique_core::lines::Contact::default(),
             })
         };
         text.lines().enumerate().map(row).collect()

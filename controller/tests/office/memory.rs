@@ -9,6 +9,7 @@ use pratique::api::dossier::*;
 use pratique::api::office::{CaseQuery, Office, visible};
 use pratique::api::retractions::Observation;
 use pratique::engine::handle::*;
+use pratique::notices::{NotNoted, Noted};
 use pratique::store::{Delivery, DeliveryState};
 use pratique_core::command::{Command, Missing, Refusal};
 use pratique_core::event::{Actor, EvidenceRef, Release};
@@ -395,6 +396,7 @@ impl Office for Memory {
         let world = self.world();
         let count = |s: StateName| world.cases.iter().filter(|k| k.case.state.name() == s).count() as u64;
         Status {
+            notices: None,
             version: "0.1.0".into(),
             now: NOW.into(),
             started_at: NOW.minus(Span::from_days(2)).into(),
@@ -503,9 +505,18 @@ impl Office for Memory {
         Ok(observations.iter().map(of).collect())
     }
 
+    async fn bounce(&self, raw: Vec<u8>) -> Result<Noted, NotNoted> {
+        match pratique::notices::bounce::read(&raw) {
+            Ok(report) => Ok(Noted::Bounced(report.stamp.case)),
+            Err(why) => Err(NotNoted::Refused(why.to_string())),
+        }
+    }
+
     async fn line(&self, subscriber: &SubscriberId) -> Result<Option<LineDossier>, EngineError> {
         let world = self.world();
         Ok(world.cases.iter().find(|k| k.subscriber == *subscriber).map(|k| LineDossier {
+            email: None,
+            phone: None,
             subscriber: k.subscriber.clone(),
             line: k.case.line,
             holdings: k.dossier(None).holdings,

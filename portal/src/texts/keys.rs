@@ -273,4 +273,98 @@ keys! {
     PLAIN_HELD = "plain-held";
     /// The same, when nothing is wrong.
     PLAIN_FREE = "plain-free";
+
+    /// Subject of a mail.
+    NOTICE_SUBJECT = "notice-subject" ["title", "case"];
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_WARNING = "notice-title-warning";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_QUARANTINED = "notice-title-quarantined";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_CHECK_CLEAN = "notice-title-check-clean";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_CHECK_VULNERABLE = "notice-title-check-vulnerable";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_CHECK_INCONCLUSIVE = "notice-title-check-inconclusive";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_RELEASED_PROVEN = "notice-title-released-proven";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_RELEASED_TRUST = "notice-title-released-trust";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_RELEASED_STAFF = "notice-title-released-staff";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_RELEASED_EXPIRED = "notice-title-released-expired";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_RELEASED_RETRACTED = "notice-title-released-retracted";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_RELAPSE = "notice-title-relapse";
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_TEST = "notice-title-test";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_WARNING = "notice-lead-warning";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_QUARANTINED = "notice-lead-quarantined";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_CHECK_CLEAN = "notice-lead-check-clean";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_CHECK_VULNERABLE = "notice-lead-check-vulnerable";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_CHECK_INCONCLUSIVE = "notice-lead-check-inconclusive";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_RELEASED_PROVEN = "notice-lead-released-proven";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_RELEASED_TRUST = "notice-lead-released-trust";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_RELEASED_STAFF = "notice-lead-released-staff";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_RELEASED_EXPIRED = "notice-lead-released-expired";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_RELEASED_RETRACTED = "notice-lead-released-retracted";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_RELAPSE = "notice-lead-relapse";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_TEST = "notice-lead-test";
+    /// In front.
+    NOTICE_GREETING = "notice-greeting";
+    /// Time for the steps.
+    NOTICE_WARNED_UNTIL = "notice-warned-until" ["day"];
+    /// The end of a quarantine.
+    NOTICE_HELD_UNTIL = "notice-held-until" ["day"];
+    /// Heading of what was seen.
+    NOTICE_CAUSE_HEADING = "notice-cause-heading";
+    /// That the page has the steps, too.
+    NOTICE_STEPS_ELSEWHERE = "notice-steps-elsewhere";
+    /// What to watch after a release.
+    NOTICE_WATCH = "notice-watch";
+    /// Heading of how to know that it is genuine.
+    NOTICE_GENUINE_HEADING = "notice-genuine-heading";
+    /// In front of the signed link.
+    NOTICE_GENUINE_LINK = "notice-genuine-link" ["day"];
+    /// The provider's own site.
+    NOTICE_GENUINE_SITE = "notice-genuine-site";
+    /// The telephone, with a hint where to find the number.
+    NOTICE_GENUINE_PHONE_HINT = "notice-genuine-phone-hint";
+    /// The telephone, without.
+    NOTICE_GENUINE_PHONE = "notice-genuine-phone";
+    /// What is never asked.
+    NOTICE_GENUINE_NEVER = "notice-genuine-never";
+    /// Nobody reads answers.
+    NOTICE_AUTOMATIC = "notice-automatic";
+
+    /// Title of the page behind a signed link.
+    LINK_TITLE = "link-title";
+    /// Its headline.
+    LINK_HEADLINE = "link-headline";
+    /// What was sent when.
+    LINK_SENT = "link-sent" ["case", "time"];
+    /// Why it does not say more.
+    LINK_WHAT = "link-what";
+    /// In front of the address of the line's own page.
+    LINK_HOME = "link-home";
+    /// Title behind a link that does not hold.
+    LINK_WRONG_TITLE = "link-wrong-title";
+    /// Its headline.
+    LINK_WRONG_HEADLINE = "link-wrong-headline";
+    /// What that means.
+    LINK_WRONG = "link-wrong";
 }

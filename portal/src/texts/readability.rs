@@ -4,11 +4,30 @@ use super::tests::{causes, written};
 use super::*;
 
 /// Texts that are no sentences: times, labels and names.
-const LABELS: [&str; 10] =
-    ["day", "time", "minutes", "language", "probe", "finding", "works", "case-label", "device-", "page-title"];
+const LABELS: [&str; 13] = [
+    "day",
+    "time",
+    "minutes",
+    "language",
+    "probe",
+    "finding",
+    "works",
+    "case-label",
+    "device-",
+    "page-title",
+    "notice-subject",
+    "notice-title",
+    "notice-greeting",
+];
 
 /// Words, below which a text is too short to be measured by itself. The formulas are made for a hundred.
 const SHORT: usize = 60;
+
+/// Words, below which a single text says nothing about how plain it is: one long name would decide.
+const FEW: usize = 10;
+
+/// Flesch-Kincaid grade that no single text reaches. The highest of ours has 9.9, from names of menus that are not ours to choose.
+const ONE_TEXT: f64 = 11.0;
 
 /// Running text as a person reads it: each cause with its steps, for every kind of device, and the rest of the pages by what
 /// the keys begin with. What is short is put together.
@@ -55,13 +74,20 @@ fn pieces(tag: &str) -> Vec<(String, String)> {
 
 #[test]
 fn english_is_plain_enough_for_twelve_years() {
-    // Flesch-Kincaid grade (Kincaid et al. 1975); grade 6 is age 11 to 12. Foreign words that people have to find in menus
-    // stay as they are; they make a grade of slack.
+    // Grade 6 is age 11 to 12.
     for (piece, text) in pieces("en") {
-        let read = Read::of(&text, "aeiouy");
-        let silent = text.split_whitespace().filter(|word| is_silent(word)).count() as f64;
-        let grade = 0.39 * read.words / read.sentences + 11.8 * (read.syllables - silent) / read.words - 15.59;
-        assert!(grade < 7.0, "{piece}: grade {grade:.1}");
+        let grade = grade(&text);
+        assert!(grade < 6.0, "{piece}: grade {grade:.1}");
+    }
+}
+
+#[test]
+fn no_single_english_text_hides_among_plain_ones() {
+    // The formula is made for longer texts and jumps about on short ones, so the bound is loose: it finds the sentence of an
+    // office, which a piece of many plain sentences would outweigh.
+    for (name, text) in single_texts("en") {
+        let grade = grade(&text);
+        assert!(grade < ONE_TEXT, "{name}: grade {grade:.1}: {text}");
     }
 }
 
@@ -89,6 +115,28 @@ fn japanese_sentences_are_short() {
             assert!(length <= 60, "{piece}: {length}: {sentence}");
         }
     }
+}
+
+/// Each text by itself, without labels and what has too few words to say anything of.
+fn single_texts(tag: &str) -> Vec<(String, String)> {
+    let texts = Texts::load(None).unwrap();
+    let settings = Settings::example("http://help.example.net/".parse().unwrap());
+    let voice = Voice::new(texts.language(tag).unwrap(), &settings);
+    let names = written(ENGLISH).into_keys().filter(|name| !name.starts_with('-'));
+    let names = names.filter(|name| !LABELS.iter().any(|label| name.starts_with(label)));
+    let text = |name: String| {
+        let args: Vec<_> = args_of(&name).unwrap().iter().map(|arg| (*arg, FluentValue::from(2))).collect();
+        let text = voice.named(&name, &args).unwrap();
+        (text.split_whitespace().count() >= FEW).then_some((name, text))
+    };
+    names.filter_map(text).collect()
+}
+
+/// Flesch-Kincaid grade (Kincaid et al. 1975).
+fn grade(text: &str) -> f64 {
+    let read = Read::of(text, "aeiouy");
+    let silent = text.split_whitespace().filter(|word| is_silent(word)).count() as f64;
+    0.39 * read.words / read.sentences + 11.8 * (read.syllables - silent) / read.words - 15.59
 }
 
 /// Counts that readability formulas need.

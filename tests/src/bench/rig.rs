@@ -172,6 +172,7 @@ pub fn session(address: Ipv4Addr, now: Timestamp) -> SessionChange {
         from: now.minus(Span::from_days(1)),
         to: None,
         contract: None,
+        contact: pratique_core::lines::Contact::default(),
     }
 }
 

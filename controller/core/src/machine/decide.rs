@@ -110,6 +110,11 @@ impl Cases {
                 let case = self.at_version(*case, None)?;
                 Ok(vec![event(case, now, CaseEvent::Noted { by: by.clone(), text: *text })])
             }
+            Command::RecordNotice { case, of, kind, channel, outcome } => {
+                let case = self.at_version(*case, None)?;
+                let (of, kind, channel, outcome) = (*of, *kind, *channel, outcome.clone());
+                Ok(vec![event(case, now, CaseEvent::Notice { of, kind, channel, outcome })])
+            }
             Command::FeedDelivered { feed, covers_until } => Ok(self.feed_delivered(feed, *covers_until, around, now)),
             Command::LoadPolicy { digest } => Ok(if self.policy == Some(*digest) {
                 Vec::new()

@@ -189,13 +189,14 @@ impl Cases {
         let Some(case) = cases.get_mut(&id).map(Arc::make_mut) else { return };
         let before = case.state.name();
         // Blocked attacks go on for as long as the device is infected and change nothing that a person decides on: counted
-        // in, every page and every form would be stale before its button is pressed.
-        if !matches!(what, CaseEvent::WallTraffic { .. } | CaseEvent::ThreatsQueried { .. }) {
+        // in, every page and every form would be stale before its button is pressed. The same holds for notices.
+        if !matches!(what, CaseEvent::WallTraffic { .. } | CaseEvent::ThreatsQueried { .. } | CaseEvent::Notice { .. })
+        {
             case.version = case.version.saturating_add(1);
         }
         case.changed_at = at;
         match what {
-            CaseEvent::Opened { .. } | CaseEvent::Noted { .. } => {}
+            CaseEvent::Opened { .. } | CaseEvent::Noted { .. } | CaseEvent::Notice { .. } => {}
             CaseEvent::Warned { until } => case.state = State::Warned { since: at, until: *until },
             CaseEvent::Proposed { rule, because } => {
                 if *because == crate::event::ProposedBecause::Relapse {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::World;
 use crate::allow::AllowList;
 use crate::ids::{CauseKey, LineNo};
-use crate::state::{Case, State};
+use crate::state::{Case, State, Trouble};
 use crate::time::Timestamp;
 use crate::view::{CaseCard, CauseCard, CheckCard, Resident};
 
@@ -23,31 +23,15 @@ impl World {
     /// What the page of a case says; none if its line is not in quarantine.
     pub fn card(&self, case: &Case, now: Timestamp) -> Option<CaseCard> {
         let State::Quarantined { since, until } = case.state else { return None };
-        let causes = case.troubles.iter().map(|t| CauseCard {
-            cause: t.cause.clone(),
-            first_seen: t.first_seen,
-            last_seen: t.last_seen,
-            count: t.count,
-            device: t.device.clone(),
-        });
-        let last_check = case.last_rescan.as_ref().map(|rescan| CheckCard {
-            at: rescan.finished_at,
-            verdict: rescan.verdict(),
-            found: rescan
-                .results
-                .iter()
-                .map(|r| (smol_str::format_smolstr!("{}", r.probe), r.verdict, r.found.clone()))
-                .collect(),
-        });
         Some(CaseCard {
             case: case.id,
             version: case.version,
             since,
             until,
-            causes: causes.collect(),
+            causes: causes(case),
             fix_reported_at: case.fix_reported_at,
             checking_since: case.rescan_pending.map(|(_, since)| since),
-            last_check,
+            last_check: last_check(case),
             missing: self.cases.missing(case, self, now),
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
             trust: self.cases.trust(case, self, now),
@@ -66,4 +50,23 @@ impl World {
         self.allow.insert(causes, Arc::clone(&list));
         list
     }
+}
+
+/// What was seen, for pages and notices.
+pub fn causes(case: &Case) -> Vec<CauseCard> {
+    let cause = |t: &Trouble| CauseCard {
+        cause: t.cause.clone(),
+        first_seen: t.first_seen,
+        last_seen: t.last_seen,
+        count: t.count,
+        device: t.device.clone(),
+    };
+    case.troubles.iter().map(cause).collect()
+}
+
+/// What the last check found, for pages and notices.
+pub fn last_check(case: &Case) -> Option<CheckCard> {
+    let rescan = case.last_rescan.as_ref()?;
+    let found = rescan.results.iter().map(|r| (smol_str::format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
+    Some(CheckCard { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() })
 }

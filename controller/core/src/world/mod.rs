@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
+pub use self::card::{causes, last_check};
 pub use self::intake::{Outcome, Sighted};
 pub use self::settle::Settled;
 use crate::allow::AllowList;
@@ -100,8 +101,9 @@ impl World {
             self.unsettled.insert(*line);
         }
         if let Some(case) = self.cases.apply(event, &policy) {
-            // A note changes neither page nor plan.
-            let silent = matches!(&event.body, Body::Case { what: CaseEvent::Noted { .. }, .. });
+            // A note changes neither page nor plan, and neither does a notice.
+            let silent =
+                matches!(&event.body, Body::Case { what: CaseEvent::Noted { .. } | CaseEvent::Notice { .. }, .. });
             if let Some(case) = self.cases.get(case).filter(|_| !silent) {
                 self.unsettled.insert(case.line);
                 if case.is_enforced() {

@@ -79,6 +79,7 @@ async fn retention_forgets_sessions_and_lines_in_store_and_memory_alike() {
         from: Timestamp::from_secs(NOON - 86_400),
         to: Some(Timestamp::from_secs(NOON - 3_600)),
         contract: None,
+        contact: pratique_core::lines::Contact::default(),
     };
     b.handle.sessions(vec![gone]).await.unwrap();
     let known = async |b: &Bench| {

@@ -133,3 +133,23 @@ async fn a_line_goes_when_nothing_has_named_it_for_as_long_as_lines_are_kept() {
     assert_eq!(expire(&mut store, later).await.lines, [], "its last session ended at 50");
     assert!(verify(&place.db(), None).await.is_ok());
 }
+
+#[tokio::test]
+async fn where_notices_go_is_kept_as_told_and_goes_with_its_line() {
+    use pratique_core::lines::{Contact, Told};
+    let (place, mut store, last) = Place::with_cases(1).await;
+    let this = |text: &str| Told::This(text.into());
+    let told = |email: Told, phone: Told| Batch {
+        lines: vec![line(1)],
+        contacts: vec![(LineNo(1), Contact { email, phone })],
+        ..Batch::default()
+    };
+    store.append(last, told(this("jo@mail.example"), this("112"))).await.unwrap();
+    store.append(last, told(Told::Nothing, Told::Gone)).await.unwrap();
+    let known = store.reader().contact(LineNo(1)).await.unwrap();
+    assert_eq!((known.email.as_deref(), known.phone.as_deref()), (Some("jo@mail.example"), None));
+    assert!(!format!("{known:?}").contains("jo"), "not even by accident in a log");
+    store.purge(LineNo(1)).await.unwrap();
+    assert!(store.reader().contact(LineNo(1)).await.unwrap() == crate::store::KnownContact::default());
+    assert!(!on_disk(&place, "jo@mail.example"), "erased means overwritten");
+}

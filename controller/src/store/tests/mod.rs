@@ -174,6 +174,7 @@ fn story(case: u64) -> Batch {
             case_event(case, 3, CaseEvent::Closed { why: Closed::QuietAfterRelease }),
         ],
         lines: vec![line(number)],
+        contacts: Vec::new(),
         nases: vec![(1, "bng-1".into())],
         sessions: vec![session(number, Timestamp::MAX)],
         sightings: vec![sighting(case, Some(case))],

@@ -1,0 +1,510 @@
+//! The loop: follows the log, sends what is due, and tells the log what became of it. Nothing waits for it: the engine only
+//! wakes it, and what it cannot do now stands in the log and in the outbox until it can.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use pratique_core::command::Command;
+use pratique_core::event::{Body, CaseEvent};
+use pratique_core::ids::{CaseId, LineNo, SubscriberId};
+use pratique_core::notice::{Channel, NotSent, NoticeKind, NoticeOutcome};
+use pratique_core::state::{Case, State, StateName};
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::world::{World, causes, last_check};
+use pratique_portal::{About, Facts, Letters, LinkKey};
+use smol_str::SmolStr;
+use tokio::sync::{Mutex, Notify, watch};
+use tracing::{debug, info, warn};
+
+use super::bounce::{self, NoBounce};
+use super::channel::{Stamp, Trouble};
+use super::mail::Mailer;
+use super::meters::{Health, Meters};
+use super::outbox::{Heard, KEPT, Notice, Outbox};
+use super::pace::{Bucket, next_try};
+use super::settings::Settings;
+use super::webhook::{Post, Recipient, Webhook};
+use crate::clock::Clock;
+use crate::engine::handle::{EngineError, EngineHandle};
+use crate::store::{Reader, Record, StoreError};
+
+/// Sent at once; a relay takes some connections from one client, and a slow one keeps the rest waiting no longer than its time.
+const AT_ONCE: u32 = 4;
+
+/// Log entries looked at in one go.
+const PIECE: u32 = 500;
+
+/// While so many wait the log is not followed further: it keeps what is to come.
+const MOST_WAITING: u64 = 10_000;
+
+/// Looked at least this often, also when nothing woke it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// After the engine, the store or the outbox did not do what was asked.
+const REST: Duration = Duration::from_secs(5);
+
+/// What ended long ago is forgotten this often.
+const FORGET_EVERY: Span = Span::from_hours(1);
+
+/// What is told is bounded per turn.
+const TOLD_AT_ONCE: u32 = 100;
+
+/// A day of a line's limit.
+const DAY: Span = Span::from_hours(24);
+
+/// Everything notices need.
+pub struct Notices {
+    settings: Settings,
+    letters: Letters,
+    key: LinkKey,
+    mailer: Option<Mailer>,
+    webhook: Option<Webhook>,
+    engine: EngineHandle,
+    reader: Arc<dyn Reader>,
+    clock: Arc<dyn Clock>,
+    outbox: Mutex<Outbox>,
+    wake: Arc<Notify>,
+    meters: Meters,
+}
+
+/// Where the parts come from.
+pub struct Parts<'a> {
+    /// Section `notices`.
+    pub settings: Settings,
+    /// What the provider says of itself.
+    pub pages: pratique_portal::Settings,
+    /// The provider's own texts.
+    pub texts: Option<&'a Path>,
+    /// Where key and outbox lie.
+    pub data_dir: &'a Path,
+    /// The key of links.
+    pub key: LinkKey,
+    /// Where outcomes go.
+    pub engine: EngineHandle,
+    /// The log.
+    pub reader: Arc<dyn Reader>,
+    /// The engine's time.
+    pub clock: Arc<dyn Clock>,
+    /// Rings when the log has grown.
+    pub wake: Arc<Notify>,
+    /// Where counters go.
+    pub registry: &'a prometheus::Registry,
+}
+
+/// What a report about a mail came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// The case shows that the notice came back.
+    Bounced(CaseId),
+    /// A delay, or a success: nothing to note.
+    Temporary,
+    /// Noted before.
+    Repeated,
+}
+
+/// Why a report about a mail was not noted.
+#[derive(Debug, thiserror::Error)]
+pub enum NotNoted {
+    /// It is none of ours.
+    #[error("{0}")]
+    Refused(String),
+    /// Not now.
+    #[error("not stored, try again: {0}")]
+    Later(#[from] StoreError),
+}
+
+/// What the world says of a notice that is due.
+struct Addressee {
+    state: StateName,
+    /// None when nothing may be sent: purged, or opted out.
+    subscriber: Option<SubscriberId>,
+    language: Option<SmolStr>,
+    facts: Facts,
+}
+
+/// What becomes of a notice that is due.
+enum Next {
+    End(NoticeOutcome),
+    /// In silence.
+    Drop,
+    Again,
+}
+
+impl Notices {
+    /// Ready to run.
+    ///
+    /// # Errors
+    /// What is wrong with settings, files or texts, in words with the remedy.
+    pub async fn open(parts: Parts<'_>) -> anyhow::Result<Arc<Self>> {
+        let Parts { settings, pages, texts, data_dir, key, engine, reader, clock, wake, registry } = parts;
+        let letters = Letters::new(pages, texts, key.clone(), settings.link_valid)?;
+        let mailer = settings.mail.as_ref().map(|mail| Mailer::new(mail, letters.provider())).transpose();
+        let webhook = settings.webhook.as_ref().map(Webhook::new).transpose();
+        let outbox = Outbox::open(data_dir).await?;
+        Ok(Arc::new(Self {
+            mailer: mailer.map_err(anyhow::Error::msg)?,
+            webhook: webhook.map_err(anyhow::Error::msg)?,
+            outbox: Mutex::new(outbox),
+            meters: Meters::new(registry)?,
+            settings,
+            letters,
+            key,
+            engine,
+            reader,
+            clock,
+            wake,
+        }))
+    }
+
+    /// How notices are.
+    pub fn health(&self) -> Health {
+        self.meters.health(self.clock.now())
+    }
+
+    /// Until told to stop. What is being sent then may end.
+    pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
+        let mut bucket = Bucket::new(self.settings.rates.per_minute);
+        let mut forget_at = self.clock.now();
+        let mut begun = false;
+        loop {
+            let sleep = match self.turn(&mut bucket, &mut forget_at, &mut begun).await {
+                Ok(sleep) => {
+                    self.outbox_works(Ok(()), self.clock.now()).await;
+                    sleep
+                }
+                Err(Stuck::Engine(error)) => {
+                    debug!(%error, "the engine cannot take what became of notices; tried again");
+                    REST
+                }
+                Err(Stuck::Store(error)) => {
+                    self.outbox_works(Err(error), self.clock.now()).await;
+                    REST
+                }
+            };
+            tokio::select! {
+                // The sender gone is a stop, too.
+                _stopped = stopping.wait_for(|stop| *stop) => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(sleep.min(LONGEST_SLEEP)) => {}
+            }
+        }
+    }
+
+    async fn outbox_works(&self, state: Result<(), StoreError>, now: Timestamp) {
+        let state = match state {
+            Ok(()) => self.outbox.lock().await.waiting().await,
+            Err(error) => Err(error),
+        };
+        let failed = state.as_ref().err().map(ToString::to_string);
+        if self.meters.outbox(state.map_err(|e| e.to_string()), now) {
+            match failed {
+                Some(error) => warn!(%error, "notices wait: their outbox or the log cannot be read or written"),
+                None => info!("notices go out again"),
+            }
+        }
+    }
+
+    /// One turn; how long to sleep after it.
+    async fn turn(&self, bucket: &mut Bucket, forget_at: &mut Timestamp, begun: &mut bool) -> Result<Duration, Stuck> {
+        if !*begun {
+            self.begin().await?;
+            *begun = true;
+        }
+        let all_heard = self.follow().await?;
+        self.tell().await?;
+        let now = self.clock.now();
+        if now >= *forget_at {
+            *forget_at = now.plus(FORGET_EVERY);
+            let forgotten = self.outbox.lock().await.forget(now.minus(KEPT)).await?;
+            debug!(forgotten, "notices that ended long ago were forgotten");
+        }
+        let due = self.outbox.lock().await.due(now, AT_ONCE).await?;
+        let mut may_go = Vec::new();
+        let mut pause = None;
+        for notice in due {
+            match bucket.take(now) {
+                Ok(()) => may_go.push(notice),
+                Err(wait) => {
+                    pause = Some(wait.to_std());
+                    break;
+                }
+            }
+        }
+        let went = !may_go.is_empty();
+        for done in join_all(may_go.iter().map(|notice| self.send(notice))).await {
+            done?;
+        }
+        self.tell().await?;
+        if let Some(pause) = pause {
+            return Ok(pause);
+        }
+        if went || !all_heard {
+            return Ok(Duration::ZERO);
+        }
+        let next = self.outbox.lock().await.next_due().await?;
+        Ok(next.map_or(LONGEST_SLEEP, |at| at.since(self.clock.now()).to_std()))
+    }
+
+    /// A new outbox begins where the log ends: nobody is told of what was before notices were switched on. A log that ends
+    /// before the outbox's position is an old backup.
+    async fn begin(&self) -> Result<(), Stuck> {
+        let end = self.engine.read(|world, _| world.generation()).await?;
+        let mut outbox = self.outbox.lock().await;
+        match outbox.position().await? {
+            Some(position) if position <= end => {}
+            position => {
+                info!(%end, known = ?position.map(|seq| seq.0), "notices begin with what happens from here on");
+                outbox.begin_at(end).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what the log has to say; false if there is more of it.
+    async fn follow(&self) -> Result<bool, Stuck> {
+        let position = {
+            let mut outbox = self.outbox.lock().await;
+            if outbox.waiting().await?.notices >= MOST_WAITING {
+                return Ok(true);
+            }
+            outbox.position().await?.unwrap_or_default()
+        };
+        let records = self.reader.events_after(position, PIECE).await?;
+        let Some(last) = records.last().map(|record| record.seq) else { return Ok(true) };
+        let whose = self.lines(&records).await?;
+        let heard: Vec<Heard> = records.iter().filter_map(|record| self.heard(record, &whose)).collect();
+        let purged = heard.iter().any(|heard| matches!(heard, Heard::Purged(_)));
+        let mut outbox = self.outbox.lock().await;
+        outbox.hear(&heard, last).await?;
+        if purged {
+            outbox.scrub().await?;
+        }
+        Ok(records.len() < PIECE as usize)
+    }
+
+    /// The lines of the cases that want a notice.
+    async fn lines(&self, records: &[Record]) -> Result<BTreeMap<CaseId, LineNo>, Stuck> {
+        let wanted = records.iter().filter_map(|record| wanted(record).map(|(case, _)| case));
+        let cases: Vec<CaseId> = wanted.collect();
+        if cases.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let look = move |world: &World, _| {
+            let line = |case: CaseId| Some((case, world.cases().get(case)?.line));
+            cases.into_iter().filter_map(line).collect()
+        };
+        Ok(self.engine.read(look).await?)
+    }
+
+    fn heard(&self, record: &Record, whose: &BTreeMap<CaseId, LineNo>) -> Option<Heard> {
+        if let Some((case, kind)) = wanted(record) {
+            // A case that memory has forgotten ended long ago.
+            let line = *whose.get(&case)?;
+            let (of, asked_at) = (record.seq, record.event.at);
+            let notice = |channel| Notice { of, channel, case, line, kind, asked_at, tries: 0, outcome: None };
+            return Some(Heard::Wanted(self.settings.channels(kind).map(notice).collect()));
+        }
+        match &record.event.body {
+            Body::Case { what: CaseEvent::Notice { of, channel, outcome, .. }, .. } => {
+                Some(Heard::Told(*of, *channel, outcome.clone()))
+            }
+            Body::Purged { line: Some(line), .. } => Some(Heard::Purged(*line)),
+            _ => None,
+        }
+    }
+
+    /// Has the log say what became of notices.
+    async fn tell(&self) -> Result<(), Stuck> {
+        let untold = self.outbox.lock().await.untold(TOLD_AT_ONCE).await?;
+        for notice in untold {
+            let Some(outcome) = notice.outcome.clone() else { continue };
+            let Notice { case, of, kind, channel, .. } = notice;
+            match self.engine.command(Command::RecordNotice { case, of, kind, channel, outcome }).await {
+                // Refused: the case is forgotten.
+                Ok(_) | Err(EngineError::Refused(_)) => self.outbox.lock().await.told(&notice).await?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tries to send one, and keeps what became of it.
+    async fn send(&self, notice: &Notice) -> Result<(), Stuck> {
+        let next = self.try_to_send(notice).await?;
+        let now = self.clock.now();
+        let mut outbox = self.outbox.lock().await;
+        match next {
+            Next::End(outcome) => {
+                self.meters.ended(notice.channel, notice.kind, &outcome);
+                outbox.end(notice, &outcome, false, now).await?;
+            }
+            Next::Drop => {
+                let outcome = NoticeOutcome::Failed { why: NotSent::NoAddress };
+                outbox.end(notice, &outcome, true, now).await?;
+            }
+            Next::Again => {
+                self.meters.later(notice.channel, notice.kind);
+                outbox.again(notice, next_try(notice.tries, &self.settings.retry, now)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_to_send(&self, notice: &Notice) -> Result<Next, Stuck> {
+        let failed = |why| Ok(Next::End(NoticeOutcome::Failed { why }));
+        let (case, kind) = (notice.case, notice.kind);
+        let found = self.engine.read(move |world, now| addressee(world, case, kind, now)).await?;
+        let Some(addressee) = found else { return Ok(Next::Drop) };
+        let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
+        if !kind.holds_in(addressee.state) {
+            return failed(NotSent::Overtaken);
+        }
+        let now = addressee.facts.sent;
+        if now.since(notice.asked_at) > self.settings.retry.give_up_after {
+            return failed(NotSent::GaveUp);
+        }
+        let contact = self.reader.contact(notice.line).await?;
+        let limit = self.settings.rates.per_line / if kind.is_check() { 2 } else { 1 };
+        let sent = self.outbox.lock().await.sent_since(notice.line, notice.channel, now.minus(DAY)).await?;
+        if sent >= limit {
+            return failed(NotSent::Limited);
+        }
+        let letter = self.letters.write(&addressee.facts, addressee.language.as_deref());
+        let stamp = Stamp::new(&self.key, case, notice.of);
+        let done = match (notice.channel, &self.mailer, &self.webhook) {
+            (Channel::Mail, Some(mailer), _) => {
+                let Some(to) = &contact.email else { return failed(NotSent::NoAddress) };
+                mailer.send(to, &letter, &stamp, now).await
+            }
+            (Channel::Webhook, _, Some(webhook)) => {
+                let to = Recipient {
+                    subscriber: Some(subscriber.as_str()),
+                    phone: contact.phone.as_deref(),
+                    email: contact.email.as_deref(),
+                };
+                let post = Post::new(case, kind.as_str(), to, &letter);
+                webhook.send(&post, &stamp, now).await
+            }
+            // Switched off since it was asked for.
+            (Channel::Mail, None, _) | (Channel::Webhook, _, None) => return failed(NotSent::GaveUp),
+        };
+        Ok(self.judged(notice, done, now))
+    }
+
+    fn judged(&self, notice: &Notice, done: Result<(), Trouble>, now: Timestamp) -> Next {
+        let Notice { case, channel, kind, .. } = *notice;
+        let reached = !matches!(done, Err(Trouble::Later(_)));
+        if self.meters.works(channel, (!reached).then_some(now)) {
+            if reached {
+                info!(%channel, "notices are taken again");
+            } else {
+                let said = if let Err(Trouble::Later(said)) = &done { said.as_str() } else { "" };
+                warn!(%channel, said, "a notice was not taken; it is tried again");
+            }
+        }
+        match done {
+            Ok(()) => Next::End(NoticeOutcome::Sent),
+            Err(Trouble::Later(said)) => {
+                debug!(%case, %channel, %kind, said, "tried again later");
+                Next::Again
+            }
+            Err(Trouble::Refused { code, said }) => {
+                debug!(%case, %channel, %kind, code, said, "refused for good");
+                Next::End(NoticeOutcome::Failed { why: NotSent::Refused { code } })
+            }
+            Err(Trouble::Unwritable(said)) => {
+                debug!(%case, %channel, %kind, said, "cannot be written");
+                Next::End(NoticeOutcome::Failed { why: NotSent::Unwritable })
+            }
+        }
+    }
+
+    /// Takes in a mail that came back.
+    ///
+    /// # Errors
+    /// Why it was not noted.
+    pub async fn bounced(&self, raw: &[u8]) -> Result<Noted, NotNoted> {
+        let noted = self.note(raw).await;
+        self.meters.bounce(match &noted {
+            Ok(Noted::Bounced(_)) => "noted",
+            Ok(Noted::Temporary) => "temporary",
+            Ok(Noted::Repeated) => "repeated",
+            Err(_) => "refused",
+        });
+        noted
+    }
+
+    async fn note(&self, raw: &[u8]) -> Result<Noted, NotNoted> {
+        let refused = |why: &dyn std::fmt::Display| NotNoted::Refused(why.to_string());
+        let report = bounce::read(raw).map_err(|e| refused(&e))?;
+        if !report.stamp.is_genuine(&self.key) {
+            return Err(refused(&NoBounce::NotOurs));
+        }
+        if !report.permanent {
+            return Ok(Noted::Temporary);
+        }
+        let (case, of) = (report.stamp.case, report.stamp.of);
+        let outcome = NoticeOutcome::Bounced { status: report.status };
+        let mut outbox = self.outbox.lock().await;
+        if outbox.bounced(case, of, &outcome).await? {
+            self.wake.notify_one();
+            return Ok(Noted::Bounced(case));
+        }
+        match outbox.is_known(case, of).await? {
+            true => Ok(Noted::Repeated),
+            false => Err(refused(&"the notice it speaks of is forgotten")),
+        }
+    }
+}
+
+/// Why a turn could not be ended.
+enum Stuck {
+    Engine(EngineError),
+    Store(StoreError),
+}
+
+impl From<EngineError> for Stuck {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<StoreError> for Stuck {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn wanted(record: &Record) -> Option<(CaseId, NoticeKind)> {
+    match &record.event.body {
+        Body::Case { case, what } => Some((*case, NoticeKind::asked_by(what)?)),
+        _ => None,
+    }
+}
+
+/// None if the case is forgotten.
+fn addressee(world: &World, case: CaseId, kind: NoticeKind, now: Timestamp) -> Option<Addressee> {
+    let case: &Case = world.cases().get(case)?;
+    let line = world.lines.get(case.line)?;
+    let until = match case.state {
+        State::Warned { until, .. } | State::Quarantined { until, .. } => Some(until),
+        State::Proposed { .. } | State::Watching { .. } | State::Closed { .. } => None,
+    };
+    let facts = Facts {
+        case: case.id,
+        about: About::Case(kind),
+        sent: now,
+        until,
+        causes: causes(case),
+        check: last_check(case),
+    };
+    Some(Addressee {
+        state: case.state.name(),
+        subscriber: line.subscriber.clone().filter(|_| !line.contract.opted_out),
+        language: line.contract.language.clone(),
+        facts,
+    })
+}

@@ -1,0 +1,388 @@
+//! Notices as they run: a real mail server with STARTTLS and a certificate by an authority of our own receives them.
+
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+
+use mail_parser::{Message, MessageParser, MimeHeaders as _};
+use nix::sys::signal::Signal;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+
+use super::{Node, ago, pratique, said, until};
+use pratique_core::time::Span;
+
+/// The mail server; ends with its test.
+struct Server {
+    process: Child,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _gone = self.process.kill();
+        let _ended = self.process.wait();
+    }
+}
+
+/// A node that sends notices to a server at this port, which may not be there yet.
+struct Post {
+    node: Node,
+    smtp: u16,
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+impl Post {
+    fn start(rates: &str) -> Self {
+        let mut node = Node::start();
+        node.signal(Signal::SIGTERM);
+        assert_eq!(node.ended(), Some(0));
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let own = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+        node.file("roots.pem", &authority.pem());
+        node.file("mail.pem", &own.pem());
+        node.file("mail-key.pem", &key.serialize_pem());
+        std::fs::create_dir(node.path("mails")).unwrap();
+        std::fs::create_dir(node.path("bounces")).unwrap();
+        let (smtp, portal) = (free_port(), free_port());
+        let sections = format!(
+            "portal:\n  listen: ['127.0.0.1:{portal}']\n  pages: {{portal_url: 'http://127.0.0.1:{portal}/', provider: \
+             {{name: Example Net, phone: 0800 0100, site: example.net/help}}}}\nnotices:\n  mail: {{host: localhost, port: \
+             {smtp}, roots: roots.pem, from: help@isp.example, bounces: bounces@isp.example}}\n  retry: {{first: 1s, most: \
+             1s, give_up_after: 1h}}\n  bounce_dir: bounces\n{rates}api:"
+        );
+        node.edit("pratique.yaml", "api:", &sections);
+        node.run();
+        Self { node, smtp }
+    }
+
+    fn server(&self, tls: bool) -> Server {
+        let mut command = Command::new("/usr/bin/python3");
+        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemon/smtpd.py"));
+        command.arg(self.node.path("mails")).arg(self.smtp.to_string());
+        if tls {
+            command.arg(self.node.path("mail.pem")).arg(self.node.path("mail-key.pem"));
+        }
+        let mut server = Server { process: command.spawn().unwrap() };
+        let port = self.smtp;
+        until("the mail server listens (Debian: python3-aiosmtpd)", || {
+            assert!(server.process.try_wait().unwrap().is_none(), "the mail server ended: is python3-aiosmtpd there?");
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        server
+    }
+
+    /// Gives lines an address and a language.
+    fn contacts(&self, rows: &[(u8, &str, &str)]) {
+        let at = ago(Span::from_days(1));
+        let row = |(i, email, language): &(u8, &str, &str)| {
+            format!("C-{i},198.51.100.{i},{at},{email},+31 20 555 010{i},{language}\n")
+        };
+        let rows: String = rows.iter().map(row).collect();
+        let list = self.node.file("contacts.csv", &format!("subscriber,address,from,email,phone,language\n{rows}"));
+        self.node.ok(&["sessions", "import", &list]);
+    }
+
+    fn quarantine(&self, line: u8) -> u64 {
+        let case = self.node.infect(&[line])[0];
+        assert_eq!(self.node.approve(&self.node.anna, case).0, 200);
+        case
+    }
+
+    fn mails(&self) -> Vec<Value> {
+        let mut files: Vec<_> =
+            std::fs::read_dir(self.node.path("mails")).unwrap().map(|e| e.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|e| e == "json"));
+        files.sort();
+        files.iter().map(|file| serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()).collect()
+    }
+
+    /// The mail to somebody, as soon as it is there.
+    fn mail_to(&self, to: &str) -> Value {
+        let of = |mails: Vec<Value>| mails.into_iter().find(|mail| mail["to"] == json!([to]));
+        until(&format!("a mail to {to}"), || of(self.mails()).is_some());
+        of(self.mails()).unwrap()
+    }
+
+    /// Waits for a line of the case's story.
+    fn told(&self, case: u64, kind: &str) -> String {
+        let line = || {
+            let story = self.node.case(case)["story"].clone();
+            let lines = story.as_array().unwrap().clone();
+            lines.into_iter().find(|line| line["kind"] == kind).map(|line| line["what"].as_str().unwrap().to_owned())
+        };
+        until(&format!("{kind} on case {case}"), || line().is_some());
+        line().unwrap()
+    }
+}
+
+fn parsed(raw: &str) -> Message<'_> {
+    MessageParser::default().parse(raw).unwrap()
+}
+
+#[test]
+fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it() {
+    let post = Post::start("");
+    let _server = post.server(true);
+    let lines = [(1, "jo@mail.example", "en"), (2, "truus@mail.example", "nl-NL"), (3, "hanako@mail.example", "ja")];
+    post.contacts(&lines);
+    let words = [
+        ("your internet is on hold", "Pull its power plug", "Open any website at home"),
+        ("uw internet staat even stil", "stekker", "Open thuis een website"),
+        ("インターネットを一時的に止めています", "電源", "ご自宅"),
+    ];
+    for ((line, to, language), (subject, step, says)) in lines.iter().zip(words) {
+        let case = post.quarantine(*line);
+        assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by e-mail", "{language}");
+        let mail = post.mail_to(to);
+        assert_eq!(mail["tls"], true, "never in the clear");
+        let sender = mail["from"].as_str().unwrap();
+        assert!(sender.starts_with(&format!("bounces+{case}-")) && sender.ends_with("@isp.example"), "{sender}");
+        let message = parsed(mail["raw"].as_str().unwrap());
+        let title = message.subject().unwrap();
+        assert!(
+            title.contains("Example Net") && title.contains(subject) && title.contains(&case.to_string()),
+            "{title}"
+        );
+        assert_eq!(message.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
+        assert!(message.date().is_some() && message.message_id().unwrap().starts_with(&format!("pratique-{case}-")));
+        assert!(message.content_type().unwrap().subtype() == Some("alternative") && message.attachment_count() == 0);
+        let (text, html) = (message.body_text(0).unwrap(), message.body_html(0).unwrap());
+        for (form, mark) in [(&text, "http://127.0.0.1:"), (&html, "<ol>")] {
+            for part in [mark, step, says, "example.net/help", &case.to_string()] {
+                assert!(form.contains(part), "{language} lacks {part}: {form}");
+            }
+        }
+        // The link is confirmed by this node's portal, also to a stranger.
+        let link = text.lines().find(|l| l.contains("/notice/")).unwrap().trim();
+        let page = super::agent().get(link).header("accept", "text/html").call().unwrap().into_body();
+        let page = page.into_with_config().read_to_string().unwrap();
+        assert!(page.contains(&case.to_string()) && !page.to_lowercase().contains("mirai"), "{page}");
+    }
+    let log = std::fs::read_to_string(post.node.path("log")).unwrap();
+    assert!(!log.contains("mail.example"), "no address in a log: {log}");
+    let told = post.node.ok(&["case", "show", "1"]);
+    assert!(told.contains("Notice quarantined sent by e-mail"), "{told}");
+}
+
+#[test]
+fn who_is_refused_who_comes_again_and_who_has_no_address_shows_on_the_case() {
+    let post = Post::start("");
+    let _server = post.server(true);
+    post.contacts(&[(1, "no@mail.example", "en"), (2, "later@mail.example", "en")]);
+    let (refused, later, nobody) = (post.quarantine(1), post.quarantine(2), post.quarantine(3));
+    let said = post.told(refused, "notice-failed");
+    assert_eq!(said, "Notice quarantined by e-mail did not leave: refused for good with code 550");
+    assert_eq!(post.told(later, "notice-sent"), "Notice quarantined sent by e-mail");
+    let said = post.told(nobody, "notice-failed");
+    assert_eq!(said, "Notice quarantined by e-mail did not leave: no address is known");
+    assert_eq!(post.mails().len(), 1);
+}
+
+#[test]
+fn a_notice_waits_for_the_server_across_a_crash_and_is_sent_once() {
+    let mut post = Post::start("");
+    post.contacts(&[(1, "jo@mail.example", "en")]);
+    let case = post.quarantine(1);
+    let failing = |post: &Post| post.node.get("/status")["notices"]["failing"].clone();
+    until("the trouble shows", || failing(&post) != json!([]));
+    assert_eq!(post.node.case(case)["state"], "quarantined", "nothing waits for a notice");
+    post.node.signal(Signal::SIGKILL);
+    post.node.ended();
+    post.node.run();
+    let _server = post.server(true);
+    assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by e-mail");
+    for signal in [Signal::SIGKILL, Signal::SIGTERM] {
+        post.node.signal(signal);
+        post.node.ended();
+        post.node.run();
+    }
+    // What follows shows that all before has been looked at.
+    let (version, path) = (post.node.case(case)["version"].clone(), format!("/cases/{case}/release"));
+    let (status, answer) = post.node.post(&post.node.anna, &path, &json!({"version": version, "reason": "fixed"}));
+    assert_eq!(status, 200, "{answer}");
+    until("two mails", || post.mails().len() == 2);
+    let story = post.node.case(case)["story"].to_string();
+    assert_eq!(story.matches("notice-sent").count(), 2, "{story}");
+    assert!(parsed(post.mails()[1]["raw"].as_str().unwrap()).subject().unwrap().contains("you are back online"));
+}
+
+#[test]
+fn without_tls_nothing_is_sent_and_the_reason_shows() {
+    let post = Post::start("");
+    let _server = post.server(false);
+    post.contacts(&[(1, "jo@mail.example", "en")]);
+    post.quarantine(1);
+    until("the trouble shows", || {
+        let status = post.node.ok(&["status"]);
+        status.contains("Notices by mail have not been taken since")
+    });
+    assert_eq!(post.mails(), Vec::<Value>::new());
+    let log = std::fs::read_to_string(post.node.path("log")).unwrap();
+    assert!(log.to_lowercase().contains("starttls"), "the log says why: {log}");
+}
+
+/// As a mail server reports that a mail cannot be delivered.
+fn report(to: &str, status: &str) -> String {
+    format!(
+        "From: MAILER-DAEMON@isp.example\r\nTo: {to}\r\nSubject: Undelivered\r\nMIME-Version: 1.0\r\nContent-Type: \
+         multipart/report; report-type=delivery-status; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\nNo.\r\n--b\r\n\
+         Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; isp.example\r\n\r\nFinal-Recipient: rfc822; \
+         x@y.example\r\nAction: failed\r\nStatus: {status}\r\n\r\n--b--\r\n"
+    )
+}
+
+#[test]
+fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
+    let post = Post::start("");
+    let _server = post.server(true);
+    post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
+    let (first, second) = (post.quarantine(1), post.quarantine(2));
+    post.told(first, "notice-sent");
+    post.told(second, "notice-sent");
+    let bounced = |to: &str| post.mail_to(to)["from"].as_str().unwrap().to_owned();
+    let send = |raw: &str| {
+        let request =
+            super::agent().post(post.node.url("/bounces")).header("authorization", post.node.bearer(&post.node.anna));
+        let mut answer = request.send(raw).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let raw = report(&bounced("jo@mail.example"), "5.1.1");
+    assert_eq!(send(&raw), (200, json!({"case": first, "repeated": false})));
+    assert_eq!(send(&raw), (200, json!({"case": null, "repeated": true})));
+    assert_eq!(post.told(first, "notice-bounced"), "Notice quarantined by e-mail came back: status 5.1.1");
+    let forged = raw.replace(&format!("bounces+{first}-"), &format!("bounces+{second}-"));
+    assert_eq!(send(&forged).0, 422);
+    let (status, said) = send("I am on holiday.");
+    assert_eq!((status, said["code"].as_str()), (422, Some("no-bounce")), "{said}");
+    // The same by the directory.
+    std::fs::write(post.node.path("bounces/1.mail"), report(&bounced("ed@mail.example"), "5.2.1")).unwrap();
+    assert_eq!(post.told(second, "notice-bounced"), "Notice quarantined by e-mail came back: status 5.2.1");
+    until("the file lies in done", || post.node.path("bounces/done/1.mail").exists());
+    let story = post.node.case(first)["story"].to_string();
+    assert_eq!(story.matches("notice-bounced").count(), 1, "{story}");
+}
+
+#[test]
+fn who_opted_out_or_is_erased_hears_nothing() {
+    let post = Post::start("");
+    let _server = post.server(true);
+    post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
+    let line = post.node.get("/lines/C-1");
+    assert_eq!((line["email"].as_str(), line["phone"].as_str()), (Some("jo@mail.example"), Some("+31 20 555 0101")));
+    let erased = post.node.cli(&["line", "purge", "C-1"]);
+    assert!(erased.status.success(), "{}", said(&erased));
+    let at = ago(Span::from_days(1));
+    let list = post.node.file(
+        "again.csv",
+        &format!("subscriber,address,from,opted_out\nC-1,198.51.100.1,{at},no\nC-2,198.51.100.2,{at},yes\n"),
+    );
+    post.node.ok(&["sessions", "import", &list]);
+    let case = post.node.infect(&[1])[0];
+    assert_eq!(post.node.approve(&post.node.anna, case).0, 200);
+    assert!(post.told(case, "notice-failed").ends_with("no address is known"), "the address went with the line");
+    post.node.infect(&[2]);
+    assert_eq!(post.mails(), Vec::<Value>::new());
+}
+
+#[test]
+fn a_line_has_its_most_for_a_day() {
+    let post = Post::start("  rates: {per_line: 2}\n");
+    let _server = post.server(true);
+    post.contacts(&[(1, "jo@mail.example", "en")]);
+    let case = post.quarantine(1);
+    post.told(case, "notice-sent");
+    let sighting = post.node.case(case)["troubles"][0]["evidence"][0]["number"].clone();
+    let wanted = json!({"sightings": [sighting], "reason": "a honeypot of our own"});
+    assert_eq!(post.node.post(&post.node.anna, "/retract", &wanted).0, 200);
+    until("two mails", || post.mails().len() == 2);
+    assert!(parsed(post.mails()[1]["raw"].as_str().unwrap()).body_text(0).unwrap().contains("by mistake"));
+    // A third on this day, of another case.
+    let list = post.node.file("again.txt", &format!("198.51.100.1:23/tcp, {}\n", ago(Span::from_mins(30))));
+    let done = post.node.ok(&["import", "--json", "--type", "list:mirai", &list]);
+    let done: Value = serde_json::from_str(&done).unwrap();
+    let next = done["report"]["opened"][0].as_u64().unwrap();
+    assert_eq!(post.node.approve(&post.node.anna, next).0, 200);
+    let said = post.told(next, "notice-failed");
+    assert_eq!(said, "Notice quarantined by e-mail did not leave: the line has had its most for a day");
+    assert_eq!(post.mails().len(), 2);
+}
+
+/// The provider's own program: a real HTTP server, which says what it got.
+fn hook(post: &Post, answers: &Value) -> (Server, u16) {
+    let how =
+        json!({"certificate": post.node.path("mail.pem"), "key": post.node.path("mail-key.pem"), "answers": answers});
+    let mut command = Command::new("/usr/bin/python3");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/channels/httpd.py")).arg(how.to_string());
+    let out = std::fs::File::create(post.node.path("hook")).unwrap();
+    let server = Server { process: command.stdout(out).spawn().unwrap() };
+    let port = || std::fs::read_to_string(post.node.path("hook")).unwrap().lines().next().and_then(|l| l.parse().ok());
+    until("the program of the provider listens", || port().is_some());
+    (server, port().unwrap())
+}
+
+#[test]
+fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it() {
+    let mut post = Post::start("");
+    let (_hook, port) = hook(&post, &json!([500, 204]));
+    post.node.signal(Signal::SIGTERM);
+    post.node.ended();
+    post.node.file("secret", "open sesame\n");
+    let secret = post.node.path("secret");
+    std::fs::set_permissions(secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let section = format!(
+        "  kinds: {{mail: [], webhook: [quarantined, released-staff]}}\n  webhook: {{url: 'https://localhost:{port}/', \
+         secret_file: secret, roots: roots.pem}}\n  bounce_dir:"
+    );
+    post.node.edit("pratique.yaml", "  bounce_dir:", &section);
+    post.node.run();
+    post.contacts(&[(1, "jo@mail.example", "nl")]);
+    let case = post.quarantine(1);
+    assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by the webhook");
+    let got = std::fs::read_to_string(post.node.path("hook")).unwrap();
+    let got: Vec<Value> = got.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(got.len(), 2, "500, then 204: {got:?}");
+    assert_eq!(got[0]["headers"]["idempotency-key"], got[1]["headers"]["idempotency-key"]);
+    let body: Value = serde_json::from_str(got[1]["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&body["case"], &body["kind"], &body["language"]), (&json!(case), &json!("quarantined"), &json!("nl")));
+    assert_eq!((&body["subscriber"], &body["phone"]), (&json!("C-1"), &json!("+31 20 555 0101")));
+    assert!(body["short"].as_str().unwrap().contains("stilgezet"), "{body}");
+    assert!(!post.node.case(case)["story"].to_string().contains("by e-mail"), "no mail was asked for");
+}
+
+#[test]
+fn a_test_notice_tells_whether_mail_server_and_files_are_sound() {
+    let post = Post::start("");
+    let config = post.node.path("pratique.yaml").display().to_string();
+    let test = |more: &[&str]| {
+        let done = pratique(&[&["notices", "test", "--config", &config], more].concat());
+        (done.status.code(), said(&done))
+    };
+    let (code, told) = test(&["--to", "jo@mail.example"]);
+    assert!(code == Some(1) && told.contains("cannot be reached"), "{told}");
+    let _server = post.server(true);
+    let (code, told) = test(&["--to", "jo@mail.example", "--language", "nl"]);
+    assert!(code == Some(0) && told.contains("has taken a test notice to jo@mail.example"), "{told}");
+    let mail = post.mail_to("jo@mail.example");
+    assert!(parsed(mail["raw"].as_str().unwrap()).subject().unwrap().contains("dit is een test"), "{mail}");
+    for (wrong, why) in [
+        (&["--to", "jo"][..], "is no address"),
+        (&["--to", "jo@mail.example", "--language", "tlh"], "there are no texts for `tlh`"),
+        (&["--phone", "0800 123"], "notices.webhook is not configured"),
+        (&[], "--to"),
+    ] {
+        let (code, told) = test(wrong);
+        assert!(code == Some(2) && told.contains(why), "{wrong:?}: {told}");
+    }
+    let check = || said(&pratique(&["check-config", "--config", &config]));
+    assert!(check().contains("networks"), "{}", check());
+    post.node.edit("pratique.yaml", "roots: roots.pem", "roots: nowhere.pem");
+    assert!(check().contains("notices.mail.roots: ") && check().contains("nowhere.pem: cannot be read"), "{}", check());
+    post.node.edit("pratique.yaml", "roots: nowhere.pem", "rots: roots.pem");
+    assert!(check().contains("did you mean `roots`?"), "{}", check());
+}

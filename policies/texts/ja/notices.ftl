@@ -1,0 +1,54 @@
+### Notices by e-mail, SMS and letter, in Japanese. How to write: see the English files.
+
+notice-subject = 【{ $provider }】{ $title }（受付番号{ $case }）
+
+notice-title-warning = お客様の回線の機器に手当てが必要です
+notice-title-quarantined = インターネットを一時的に止めています
+notice-title-check-clean = 確認の結果、開いているものはありませんでした
+notice-title-check-vulnerable = まだ問題が残っています
+notice-title-check-inconclusive = 回線の様子が十分に分かりませんでした
+notice-title-released-proven = インターネットを再開しました
+notice-title-released-trust = インターネットを再開しました
+notice-title-released-staff = インターネットを再開しました
+notice-title-released-expired = インターネットを再開しました
+notice-title-released-retracted = インターネットを再開しました
+notice-title-relapse = 同じ問題がまた起きました
+notice-title-test = 送信テストです
+
+notice-lead-warning = お客様の回線につながっている機器に、手当てが必要です。悪用されているか、悪用されるおそれがあります。インターネットは今も使えます。お早めに手順を行ってください。お客様が悪いわけではありません。
+notice-lead-quarantined = 機器がこれ以上悪用されないように、インターネットを一時的に止めました。お客様が悪いわけではありません。手順に沿って、ご自分で直すことができます。ご自宅でどれかのサイトを開くと、手順が表示されます。
+notice-lead-check-clean = ご依頼のとおり、回線を確認しました。開いているものはありませんでした。ありがとうございます。問題の種類によっては、1日か2日お待ちいただきます。そのあと、インターネットは自動で元に戻ります。
+notice-lead-check-vulnerable = ご依頼のとおり、回線を確認しました。まだ問題が残っています。もう一度、手順を行ってください。お困りのときは、お電話ください。
+notice-lead-check-inconclusive = ご依頼のとおり、回線を確認しました。しかし、様子が十分に分かりませんでした。ルーターの電源は入っていますか？2分待ってから、もう一度確認をお申し込みください。お電話でもお手伝いします。
+notice-lead-released-proven = ありがとうございました。回線の問題は解決し、インターネットがまた使えます。
+notice-lead-released-trust = すべての手順が終わったとのこと、ありがとうございます。インターネットを再開しました。しばらくの間、見守ります。問題がまた起きたときは、もう一度止めることになります。
+notice-lead-released-staff = 担当者がインターネットを再開しました。いつもどおりお使いいただけます。
+notice-lead-released-expired = 止めておける期間が終わり、インターネットを再開しました。問題はまだ残っているかもしれません。手順を行ってください。
+notice-lead-released-retracted = インターネットを止めたのは、当社の誤りでした。申し訳ございません。インターネットはまた使えます。していただくことはありません。
+notice-lead-relapse = お客様の回線で、同じ問題がまた見つかりました。手順が一つ抜けていたか、ほかにも機器があるのかもしれません。今回は、すべての機器について、すべての手順を行ってください。インターネットを一時的に止めることがあります。
+notice-lead-test = { $provider }からのお知らせの送信テストです。回線に問題はありません。していただくことはありません。
+
+notice-greeting = いつもご利用いただき、ありがとうございます。
+notice-warned-until = { $day }までに手順を行ってください。そのあとも問題が続くときは、インターネットを一時的に止めることがあります。
+notice-held-until = どのような場合でも、遅くとも{ $day }にはまた使えるようになります。
+notice-cause-heading = 見つかったこと
+notice-steps-elsewhere = この手順は、お客様専用のページにもあります。ご自宅でインターネットを使うと、自動で表示されます。
+notice-watch = 閉じたものは、閉じたままにしてください。新しいパスワードを使い続け、機器はいつも新しい状態に更新してください。
+
+notice-genuine-heading = このメールが本物かどうかを確かめる方法
+notice-genuine-link = 次のページで、当社がお知らせを送ったことを確かめられます。{ $day }まで見ることができます。
+notice-genuine-site = または、ご自分で { $site } と入力してください。当社のお知らせについての説明があります。
+notice-genuine-phone-hint = または、お電話ください。番号はこのメールからではなく、次のところで確かめてください：{ $hint }
+notice-genuine-phone = または、お電話ください。番号はこのメールからではなく、当社からの手紙や請求書で確かめてください。
+notice-genuine-never = お金やパスワード、銀行の情報をお聞きすることはありません。このメールに添付はありません。何かを入れていただく必要もありません。
+notice-automatic = このメールは自動で送られています。ご返信は読むことができませんので、お電話ください。
+
+link-title = このお知らせは本物です – { $provider }
+link-headline = { $provider }からのお知らせです
+link-sent = 受付番号{ $case }について、{ $time }にお知らせを送りました。
+link-what = どなたがこのページを開いたか分からないため、内容はここでは示しません。お知らせそのものをご覧ください。
+link-home = お知らせの回線で、ご自宅からご覧ですか？お客様専用のページで、今の様子が分かります：
+
+link-wrong-title = このリンクは確認できません – { $provider }
+link-wrong-headline = このリンクは使えません
+link-wrong = リンクの期限が切れているか、当社が作ったものではありません。回線に問題があるという意味ではありません。お知らせについては、お電話ください。

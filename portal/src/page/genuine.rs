@@ -1,0 +1,66 @@
+//! The page behind the link of a notice: that it is genuine, when it was sent and about which case; never what was found, for
+//! anybody may have the link.
+
+use askama::Template;
+use http::StatusCode;
+use pratique_core::time::Timestamp;
+
+use super::language::Switch;
+use super::{Dress, Pages, Wish, rendered};
+use crate::answer::{self, Answer};
+use crate::link::{LINK_PATH, LinkKey};
+use crate::texts::keys;
+use crate::texts::{Language, Voice};
+use crate::visit;
+
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkPage<'a> {
+    v: Voice<'a>,
+    dress: &'a Dress,
+    provider: &'a str,
+    portal: &'a str,
+    switches: Vec<Switch>,
+    /// When it was sent and about which case; none for a link that says nothing.
+    genuine: Option<String>,
+    call: String,
+    genuine_ways: [String; 2],
+}
+
+impl Pages {
+    /// Says whether a notice is genuine. Nothing of a link that is not stands in the answer.
+    pub(crate) fn genuine(&self, key: Option<&LinkKey>, token: &str, now: Timestamp, wish: &Wish<'_>) -> Answer {
+        let v = self.voice(wish);
+        let link = key.and_then(|key| key.read(token, now).ok());
+        let genuine = link.map(|link| {
+            let time = self.time(v, link.sent).unwrap_or_default();
+            v.with(keys::LINK_SENT, &[("case", link.case.0.into()), ("time", time.into())])
+        });
+        let switch = |language: &Language| Switch {
+            tag: language.tag().to_owned(),
+            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
+            // A genuine token is written in one way only: what stands here is ours.
+            address: visit::address(&format!("{LINK_PATH}{token}"), [visit::language(Some(language.tag()))]),
+            current: language.tag() == v.language().tag(),
+        };
+        let hint = self.settings.provider.contract_hint.is_some();
+        let page = LinkPage {
+            v,
+            dress: &self.dress,
+            provider: &self.settings.provider.name,
+            portal: self.settings.portal_url.as_str(),
+            switches: if link.is_some() { self.texts.languages().map(switch).collect() } else { Vec::new() },
+            genuine,
+            call: link.map_or_else(|| v.say(keys::FREE_CALL), |link| v.say1(keys::CALL_TEXT, "case", link.case.0)),
+            genuine_ways: [
+                v.say(keys::NOTICE_GENUINE_SITE),
+                v.say(if hint { keys::NOTICE_GENUINE_PHONE_HINT } else { keys::NOTICE_GENUINE_PHONE }),
+            ],
+        };
+        let mut answer = answer::page(rendered(&page), v.language().tag(), &self.csp);
+        if link.is_none() {
+            *answer.status_mut() = StatusCode::NOT_FOUND;
+        }
+        answer
+    }
+}
