@@ -14,7 +14,7 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident, Trust};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident, Round, Trust};
 use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -44,17 +44,17 @@ fn change(view: &GardenView, change: impl FnOnce(&mut CaseCard)) -> Result<(), D
 }
 
 impl Card {
-    fn is(&self, version: u32) -> Result<(), DeskError> {
+    fn is(&self, round: Round) -> Result<(), DeskError> {
         let resident = self.view.resident(HOME.into()).ok_or(DeskError::AlreadyDone)?;
-        if resident.card.version == version { Ok(()) } else { Err(DeskError::AlreadyDone) }
+        if resident.card.round() == round { Ok(()) } else { Err(DeskError::AlreadyDone) }
     }
 }
 
 #[async_trait]
 impl Desk for Card {
-    async fn report_fixed(&self, _: CaseId, version: u32) -> Result<(), DeskError> {
+    async fn report_fixed(&self, _: CaseId, round: Round) -> Result<(), DeskError> {
         let _one_at_a_time = self.lock.lock().map_err(|_| DeskError::Unavailable)?;
-        self.is(version)?;
+        self.is(round)?;
         change(&self.view, |card| card.checking_since = Some(card.since))?;
         let view = self.view.clone();
         tokio::spawn(async move {
@@ -67,9 +67,9 @@ impl Desk for Card {
         Ok(())
     }
 
-    async fn self_release(&self, _: CaseId, version: u32) -> Result<(), DeskError> {
+    async fn self_release(&self, _: CaseId, round: Round) -> Result<(), DeskError> {
         let _one_at_a_time = self.lock.lock().map_err(|_| DeskError::Unavailable)?;
-        self.is(version)?;
+        self.is(round)?;
         self.view.remove(Element::V4(HOME));
         Ok(())
     }

@@ -12,7 +12,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN}
 use http::{Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::ids::CaseId;
-use pratique_core::view::CaseCard;
+use pratique_core::view::{CaseCard, Round};
 
 use crate::answer::{self, Answer};
 use crate::front::{Front, header};
@@ -143,8 +143,8 @@ impl Front {
             Button::Step => return self.tick(&form, card),
             Button::Fixed if card.checking_since.is_some() => return Came::Of(card.case, Note::Again),
             _ if form.round != Some(card.round()) => return Came::Of(card.case, Note::Again),
-            Button::Fixed => self.desk.report_fixed(card.case, card.version),
-            Button::Leave => self.desk.self_release(card.case, card.version),
+            Button::Fixed => self.desk.report_fixed(card.case, card.round()),
+            Button::Leave => self.desk.self_release(card.case, card.round()),
         };
         let Ok(_seat) = self.in_flight.try_acquire() else { return Came::Of(card.case, Note::Unavailable) };
         let answered = tokio::time::timeout(self.pages.settings().limits.desk_timeout.to_std(), command).await;
@@ -209,7 +209,7 @@ impl Came {
 struct Pressed<'a> {
     case: CaseId,
     /// Steps have none.
-    round: Option<u64>,
+    round: Option<Round>,
     token: &'a str,
     /// Which step, and whether it is done.
     step: Option<(StepId, bool)>,
@@ -222,7 +222,7 @@ impl<'a> Pressed<'a> {
         for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             let first_time = match name {
                 "case" => case.replace(value.parse().ok()?).is_none(),
-                "round" => round.replace(value.parse().ok()?).is_none(),
+                "round" => round.replace(Round(value.parse().ok()?)).is_none(),
                 "token" => token.replace(value).is_none(),
                 "done" | "undo" => step.replace((value.parse().ok()?, name == "done")).is_none(),
                 _ => true,
@@ -280,7 +280,7 @@ mod tests {
     #[test]
     fn a_form_is_read_whole_or_not_at_all() {
         let form = Pressed::parse(b"case=7&round=3&token=abc").unwrap();
-        assert_eq!((form.case, form.round, form.token, form.step), (CaseId(7), Some(3), "abc", None));
+        assert_eq!((form.case, form.round, form.token, form.step), (CaseId(7), Some(Round(3)), "abc", None));
         let form = Pressed::parse(b"case=7&token=abc&undo=mirai-3").unwrap();
         assert_eq!((form.round, form.step), (None, Some(("mirai-3".parse().unwrap(), false))));
         for bad in [

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use pratique_core::command::Missing;
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, GardenView};
+use pratique_core::view::{CaseCard, GardenView, Round};
 use tokio::net::TcpListener;
 
 mod actions;
@@ -59,17 +59,19 @@ pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
 /// Where the buttons of a page lead: the controller's engine.
 #[async_trait]
 pub trait Desk: Send + Sync + 'static {
-    /// The subscriber says that the steps are done and wants a check. `version` is the case's when the button was pressed.
+    /// The subscriber says that the steps are done and wants a check. `round` is that of the page
+    /// with the button.
     ///
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
-    async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
+    async fn report_fixed(&self, case: CaseId, round: Round) -> Result<(), DeskError>;
 
-    /// The subscriber leaves the garden on trust. `version` is the case's when the button was pressed.
+    /// The subscriber leaves the garden on trust. `round` is that of the page
+    /// with the button.
     ///
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
-    async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError>;
+    async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError>;
 
     /// The steps ticked so far. From memory: every page asks.
     fn ticked(&self, case: CaseId) -> Ticked;

@@ -12,7 +12,7 @@ use pratique_core::command::Missing;
 use pratique_core::ids::CauseKey;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, Trust};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, Round, Trust};
 use sha2::{Digest as _, Sha256};
 
 use crate::actions::{Button, Note};
@@ -60,7 +60,7 @@ pub(crate) struct Pages {
 #[derive(Debug)]
 pub(crate) struct Form {
     pub(crate) case: u64,
-    pub(crate) round: u64,
+    pub(crate) round: Round,
     pub(crate) token: String,
 }
 

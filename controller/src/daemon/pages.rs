@@ -5,6 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::CaseId;
+use pratique_core::view::Round;
+use pratique_core::world::round as round_of;
 use pratique_portal::{Desk, DeskError, StepId, Ticked};
 
 use super::ticks::Ticks;
@@ -20,12 +22,12 @@ pub struct PortalDesk {
 
 #[async_trait]
 impl Desk for PortalDesk {
-    async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
-        self.press(case, version, Command::ReportFixed { case }).await
+    async fn report_fixed(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
+        self.press(case, round, Command::ReportFixed { case }).await
     }
 
-    async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
-        self.press(case, version, Command::SelfRelease { case }).await
+    async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
+        self.press(case, round, Command::SelfRelease { case }).await
     }
 
     fn ticked(&self, case: CaseId) -> Ticked {
@@ -39,11 +41,12 @@ impl Desk for PortalDesk {
 }
 
 impl PortalDesk {
-    /// A button counts for the page it stands on: a double click and a replayed form find the case already further.
-    async fn press(&self, case: CaseId, version: u32, command: Command) -> Result<(), DeskError> {
-        let now = self.engine.read(move |world, _| world.cases().get(case).map(|c| c.version)).await;
+    /// A button counts in the round its page showed: a double click and a replayed form find the case already further. The
+    /// engine's case is asked, not the view's, which may be a moment behind.
+    async fn press(&self, case: CaseId, round: Round, command: Command) -> Result<(), DeskError> {
+        let now = self.engine.read(move |world, _| world.cases().get(case).and_then(round_of)).await;
         match now {
-            Ok(Some(now)) if now == version => {}
+            Ok(Some(now)) if now == round => {}
             Ok(_) => return Err(DeskError::AlreadyDone),
             Err(_) => return Err(DeskError::Unavailable),
         }

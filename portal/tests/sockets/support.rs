@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
-use pratique_core::view::{CaseCard, GardenView, Resident};
+use pratique_core::view::{CaseCard, GardenView, Resident, Round};
 use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -25,7 +25,7 @@ pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 1, 2);
 /// What browsers say they accept.
 pub const HTML: &str = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
 
-/// Does what a real desk does: one effect per version; or always the same refusal.
+/// Does what a real desk does: one effect per round; or always the same refusal.
 pub struct Book {
     pub view: Arc<GardenView>,
     pub effects: AtomicUsize,
@@ -35,13 +35,13 @@ pub struct Book {
 }
 
 impl Book {
-    fn enter(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
+    fn enter(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
         let refuse = self.refuse.lock().unwrap();
         if let Some(refusal) = *refuse {
             return Err(refusal);
         }
         let resident = self.view.resident(HOME.into()).ok_or(DeskError::AlreadyDone)?;
-        if resident.case != case || resident.card.version != version {
+        if resident.case != case || resident.card.round() != round {
             return Err(DeskError::AlreadyDone);
         }
         self.effects.fetch_add(1, Ordering::SeqCst);
@@ -56,15 +56,15 @@ impl Book {
 
 #[async_trait]
 impl Desk for Book {
-    async fn report_fixed(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
+    async fn report_fixed(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
         if self.hang {
             std::future::pending::<()>().await;
         }
-        self.enter(case, version)
+        self.enter(case, round)
     }
 
-    async fn self_release(&self, case: CaseId, version: u32) -> Result<(), DeskError> {
-        self.enter(case, version)?;
+    async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
+        self.enter(case, round)?;
         self.view.remove(Element::V4(HOME));
         Ok(())
     }

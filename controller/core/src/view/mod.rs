@@ -75,13 +75,23 @@ pub struct CaseCard {
 }
 
 impl CaseCard {
-    /// Which round of fixing and checking this is; a button counts in the round its page showed. Evidence that comes in
-    /// between changes the version, but not what the subscriber meant.
-    pub fn round(&self) -> u64 {
-        let last = self.last_check.as_ref().map(|check| check.at);
+    /// Which round of fixing and checking this is.
+    pub fn round(&self) -> Round {
+        Round::of(self.since, self.fix_reported_at, self.last_check.as_ref().map(|check| check.at))
+    }
+}
+
+/// A round of fixing and checking: a button counts in the round its page showed. Evidence that comes in between changes
+/// the version of a case, but not what the subscriber meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Round(pub u64);
+
+impl Round {
+    /// The round after these moments: quarantine, word that it is fixed, and check.
+    pub(crate) fn of(since: Timestamp, fix_reported_at: Option<Timestamp>, checked_at: Option<Timestamp>) -> Self {
         let mut hasher = rustc_hash::FxHasher::default();
-        (self.since, self.fix_reported_at, last).hash(&mut hasher);
-        hasher.finish()
+        (since, fix_reported_at, checked_at).hash(&mut hasher);
+        Self(hasher.finish())
     }
 }
 
@@ -324,7 +334,7 @@ mod tests {
             with(&|c| c.last_check = Some(check.clone())),
             with(&|c| c.since = now),
         ];
-        assert_eq!(rounds.iter().collect::<std::collections::BTreeSet<_>>().len(), rounds.len());
+        assert_eq!(rounds.iter().collect::<std::collections::HashSet<_>>().len(), rounds.len());
         assert_eq!(with(&|c| (c.version, c.causes[0].count, c.missing) = (9, 9, None)), card.round());
     }
 

@@ -7,7 +7,7 @@ use crate::allow::AllowList;
 use crate::ids::{CauseKey, LineNo};
 use crate::state::{Case, State, Trouble};
 use crate::time::Timestamp;
-use crate::view::{CaseCard, CauseCard, CheckCard, Resident};
+use crate::view::{CaseCard, CauseCard, CheckCard, Resident, Round};
 
 impl World {
     /// The resident behind a line; none if it is not in quarantine.
@@ -50,6 +50,12 @@ impl World {
         self.allow.insert(causes, Arc::clone(&list));
         list
     }
+}
+
+/// Which round of fixing and checking a case is in; none if its line is not in quarantine.
+pub fn round(case: &Case) -> Option<Round> {
+    let State::Quarantined { since, .. } = case.state else { return None };
+    Some(Round::of(since, case.fix_reported_at, case.last_rescan.as_ref().map(|rescan| rescan.finished_at)))
 }
 
 /// What was seen, for pages and notices.
