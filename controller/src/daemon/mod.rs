@@ -7,10 +7,12 @@
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
 //! * [`pages`], [`ticks`]: the portal's buttons, and the steps that people ticked; [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: files of resolver and portal
+//! * [`files`]: how many may be open
 //! * [`emergency`]: `release --all` with everything else down
 
 mod certificate;
 pub mod emergency;
+mod files;
 mod follow;
 mod inbox;
 mod pages;
@@ -83,6 +85,7 @@ pub fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
+    files::lift_limit(&config);
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry())?);
     let started_at = clock.now();
