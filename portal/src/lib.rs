@@ -53,6 +53,7 @@ pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};
 pub use pratique_tls::{CertificateHealth, PairFiles};
+pub use server::listen;
 pub use settings::{Limits, PortalUrl, Provider, Settings};
 pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
 

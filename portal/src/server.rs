@@ -7,7 +7,8 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,7 +18,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -34,6 +35,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Heads with more fields than this are no browser's.
 const MAX_HEADER_FIELDS: usize = 64;
+
+/// Connections that wait to be taken, if the system allows as many (`net.core.somaxconn`, by default 4,096): one that finds
+/// the queue full is lost without a word and tries again a second later. In a storm 1,024 come within a tenth of a second.
+const WAITING: u32 = 4_096;
+
+/// Listens for [`Portal::serve`](crate::Portal::serve). To be called within a runtime.
+///
+/// # Errors
+/// When the address is not ours, or taken.
+pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A restart must not wait for connections that have ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
+}
 
 pub(crate) async fn serve(
     front: &Arc<Front>,

@@ -108,8 +108,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => None,
     };
     let portal = config.portal.as_ref();
-    let portal_sockets = bind_portal("portal.listen", portal.map(|p| &p.listen)).await?;
-    let portal_tls_sockets = bind_portal("portal.listen_tls", portal.map(|p| &p.listen_tls)).await?;
+    let portal_sockets = bind_portal("portal.listen", portal.map(|p| &p.listen))?;
+    let portal_tls_sockets = bind_portal("portal.listen_tls", portal.map(|p| &p.listen_tls))?;
     let control = Control::start(&config.control).await?;
 
     let store_metrics = StoreMetrics::new()?;
@@ -264,10 +264,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-async fn bind_portal(key: &str, addresses: Option<&Vec<SocketAddr>>) -> anyhow::Result<Vec<TcpListener>> {
+fn bind_portal(key: &str, addresses: Option<&Vec<SocketAddr>>) -> anyhow::Result<Vec<TcpListener>> {
     let mut all = Vec::new();
     for address in addresses.into_iter().flatten() {
-        let bound = TcpListener::bind(address).await;
+        let bound = pratique_portal::listen(*address);
         all.push(bound.with_context(|| format!("{key}: cannot listen on {address}"))?);
     }
     Ok(all)

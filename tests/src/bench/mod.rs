@@ -6,6 +6,8 @@ pub mod dns;
 pub mod enforce;
 pub mod intake;
 pub mod memory;
+pub mod peer;
+pub mod portal;
 pub mod restart;
 pub mod rig;
 pub mod steering;
@@ -33,6 +35,21 @@ pub struct Row {
     pub holds: Option<bool>,
 }
 
+impl Row {
+    /// A value without a peer, and the most it may be.
+    pub fn bound(name: impl Into<String>, value: f64, unit: &'static str, most: Option<f64>) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            unit,
+            peer: None,
+            ratio: None,
+            target: most.map_or_else(String::new, |most| format!("≤ {most} {unit}").trim_end().into()),
+            holds: most.map(|most| value <= most),
+        }
+    }
+}
+
 /// The middle value; the mean of the two middle ones for an even count. Zero for none.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
@@ -42,6 +59,13 @@ pub fn median(mut values: Vec<f64>) -> f64 {
         (1, Some(middle)) => *middle,
         (_, Some(upper)) => values.get(half.wrapping_sub(1)).map_or(*upper, |lower| f64::midpoint(*lower, *upper)),
     }
+}
+
+/// The value that so many in a hundred do not exceed. Infinite for none.
+pub fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let at = (values.len() * percent).div_ceil(100).saturating_sub(1);
+    values.get(at).copied().unwrap_or(f64::INFINITY)
 }
 
 #[cfg(test)]

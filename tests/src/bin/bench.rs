@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use pratique::lab::net::{Rights, enter};
-use pratique_tests::bench::{Part, dns, enforce, intake, memory, restart, steering, store};
+use pratique_tests::bench::{Part, dns, enforce, intake, memory, portal, restart, steering, store};
 use serde_json::Value;
 
 /// Measures pratique, beside its peers where it has any.
@@ -33,7 +33,7 @@ const LOOP: [Part; 6] = [
 ];
 
 /// The subjects, each with a table of its own.
-const SUBJECTS: [(&str, &[Part]); 2] = [("loop", &LOOP), ("dns", &dns::PARTS)];
+const SUBJECTS: [(&str, &[Part]); 3] = [("loop", &LOOP), ("dns", &dns::PARTS), ("portal", &portal::PARTS)];
 
 fn main() -> Result<ExitCode> {
     let wanted = Wanted::parse();

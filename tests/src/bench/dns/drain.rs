@@ -18,8 +18,9 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, socko
 use nix::sys::time::TimeSpec;
 
 use super::load::Source;
-use super::peers::{Peer, question};
+use super::peers::question;
 use super::server::resident;
+use crate::bench::peer::Peer;
 
 /// Questions for each worker: what its receive buffer of 4 MiB holds, with room for an uneven spread.
 const QUESTIONS: u32 = 8_000;

@@ -22,8 +22,9 @@ pub mod server;
 mod under_load;
 
 use self::load::Source;
-use self::peers::{Peer, dnsperf, upstream};
+use self::peers::{dnsperf, start, upstream};
 use self::server::{ALLOWED, resident};
+use super::peer::{Peer, config, words};
 use super::rig::MANY;
 use super::{Part, Row, median};
 
@@ -68,10 +69,10 @@ fn captive(dir: &TempDir) -> Result<Vec<Row>> {
     let batched = dnsdist("dnsdist-batches.conf", "5303", "setUDPMultipleMessagesVectorSize(64)")?;
     let servers = [
         ours(5_304, MANY, 1, &[])?,
-        Peer::start("0", 5_301, &words(&["unbound", "-d", "-c", &unbound]))?,
-        Peer::start("0", 5_302, &words(&["dnsdist", "--supervised", "--disable-syslog", "-C", &plain]))?,
-        Peer::start("0", 5_303, &words(&["dnsdist", "--supervised", "--disable-syslog", "-C", &batched]))?,
-        Peer::start("0", 5_305, &words(&[&program()?, "--listen", "127.0.0.1:5305", "--echo"]))?,
+        start("0", 5_301, &words(&["unbound", "-d", "-c", &unbound]))?,
+        start("0", 5_302, &words(&["dnsdist", "--supervised", "--disable-syslog", "-C", &plain]))?,
+        start("0", 5_303, &words(&["dnsdist", "--supervised", "--disable-syslog", "-C", &batched]))?,
+        start("0", 5_305, &words(&[&program()?, "--listen", "127.0.0.1:5305", "--echo"]))?,
     ];
     let names = names(dir, "captive", "bank.example")?;
     let [mine, unbound, dnsdist, batched, echo] = in_turn(&servers, |server| dnsperf(server, &names, "1"))?;
@@ -92,7 +93,7 @@ fn allowed(dir: &TempDir) -> Result<Vec<Row>> {
     let config = config(dir, "unbound-cache.conf", include_str!("unbound-cache.conf"), &values)?;
     let servers = [
         ours(5_307, MANY, 1, &["--upstream", "127.0.0.1:5300"])?,
-        Peer::start("0", 5_306, &words(&["unbound", "-d", "-c", &config]))?,
+        start("0", 5_306, &words(&["unbound", "-d", "-c", &config]))?,
     ];
     let names = names(dir, "allowed", ALLOWED)?;
     // Into both caches first.
@@ -106,7 +107,7 @@ fn allowed(dir: &TempDir) -> Result<Vec<Row>> {
 /// one. So these are compared with the echo asked from as many.
 fn sizes() -> Result<Vec<Row>> {
     let echo = words(&[&program()?, "--listen", "127.0.0.1:5314", "--echo"]);
-    let servers = [ours(5_308, MILLION, 1, &[])?, ours(5_309, 1, 1, &[])?, Peer::start("0", 5_314, &echo)?];
+    let servers = [ours(5_308, MILLION, 1, &[])?, ours(5_309, 1, 1, &[])?, start("0", 5_314, &echo)?];
     let [million, one, _] = in_turn(&servers, |server| asked_by(1, server))?;
     let [million_all, _, echo_all] = in_turn(&servers, |server| asked_by(MILLION, server))?;
     Ok(vec![
@@ -180,24 +181,12 @@ fn ours(port: u16, residents: u32, workers: u32, more: &[&str]) -> Result<Peer> 
     let (listen, residents) = (format!("127.0.0.1:{port}"), residents.to_string());
     let (cores, workers) = (if workers == 1 { "0" } else { "0,1" }, workers.to_string());
     let command = [&program()?, "--listen", &listen, "--residents", &residents, "--workers", &workers];
-    Peer::start(cores, port, &words(&[&command[..], more].concat()))
+    start(cores, port, &words(&[&command[..], more].concat()))
 }
 
 /// Our server stands beside the bench.
 fn program() -> Result<String> {
     let path = std::env::current_exe()?.with_file_name("dns_server");
-    Ok(path.to_str().context("a path that is text")?.to_owned())
-}
-
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
-fn config(dir: &TempDir, name: &str, template: &str, values: &[(&str, &str)]) -> Result<String> {
-    let path = dir.path().join(name);
-    let place = dir.path().to_str().context("a path that is text")?;
-    let text = values.iter().fold(template.replace("@DIR@", place), |text, (key, value)| text.replace(key, value));
-    fs::write(&path, text)?;
     Ok(path.to_str().context("a path that is text")?.to_owned())
 }
 

@@ -1,106 +1,29 @@
-//! The servers as processes on one core, and dnsperf on the other. What a server's processor time is, is what the kernel
-//! says of its threads.
+//! The servers on one core, and dnsperf on the other.
 
-use std::fs;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use anyhow::{Context as _, Result};
 
 use super::server::resident;
+use crate::bench::peer::Peer;
 
-/// dnsdist reads 100,000 masks in some seconds, and ours makes a million residents.
-const START_TIME: Duration = Duration::from_secs(60);
 /// How long dnsperf asks in one round.
 const ROUND_SECONDS: u32 = 2;
 
-/// One server.
-pub struct Peer {
-    child: Child,
-    /// Where it listens.
-    pub address: SocketAddr,
-}
-
-impl Peer {
-    /// Starts a program, and waits until it answers a resident. `cores` is a list as `taskset` reads it.
-    ///
-    /// # Errors
-    /// When it cannot be started or does not answer.
-    pub fn start(cores: &str, port: u16, command: &[String]) -> Result<Self> {
-        let child = Command::new("taskset")
-            .args(["-c", cores])
-            .args(command)
-            // Ours ends when this is closed.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .context("taskset")?;
-        let mut peer = Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) };
-        let socket = UdpSocket::bind((resident(0), 0))?;
-        socket.connect(peer.address)?;
-        socket.set_read_timeout(Some(Duration::from_millis(100)))?;
-        let given_up = Instant::now() + START_TIME;
-        while Instant::now() < given_up {
-            // Nobody listening yet shows as an error of either call.
-            if socket.send(&question(0)).is_ok() && socket.recv(&mut [0; 512]).is_ok() {
-                return Ok(peer);
-            }
-            if let Some(status) = peer.child.try_wait()? {
-                bail!("{command:?} ended: {status}");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("{command:?} does not answer");
-    }
-
-    /// Sends it a signal.
-    ///
-    /// # Errors
-    /// When it is gone.
-    pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).context("a process id")?;
-        kill(Pid::from_raw(pid), signal).context("a server that should run")
-    }
-
-    /// Processor time used up to now, in nanoseconds.
-    ///
-    /// # Errors
-    /// When /proc does not say.
-    pub fn used(&self) -> Result<f64> {
-        let mut sum = 0.0;
-        for task in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
-            let text = match fs::read_to_string(task?.path().join("schedstat")) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                text => text?,
-            };
-            sum += text.split(' ').next().context("schedstat")?.parse::<f64>()?;
-        }
-        Ok(sum)
-    }
-
-    /// Nanoseconds of processor time for each question that `load` had answered.
-    ///
-    /// # Errors
-    /// When nothing was answered.
-    pub fn cost(&self, load: impl FnOnce(SocketAddr) -> Result<f64>) -> Result<f64> {
-        let before = self.used()?;
-        let answered = load(self.address)?;
-        ensure!(answered > 0.0, "nothing was answered");
-        Ok((self.used()? - before) / answered)
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It may have ended on its own.
-        let _ended = self.child.kill().and_then(|()| self.child.wait()).is_err();
-    }
+/// Starts a server, and waits until it answers a resident. `cores` is a list as `taskset` reads it.
+///
+/// # Errors
+/// When it cannot be started or does not answer.
+pub fn start(cores: &str, port: u16, command: &[String]) -> Result<Peer> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let socket = UdpSocket::bind((resident(0), 0))?;
+    socket.connect(address)?;
+    socket.set_read_timeout(Some(Duration::from_millis(100)))?;
+    // Nobody listening yet shows as an error of either call.
+    Peer::start(cores, address, command, || socket.send(&question(0)).is_ok() && socket.recv(&mut [0; 512]).is_ok())
 }
 
 /// Asks from one resident's address for a round; how many questions were answered.

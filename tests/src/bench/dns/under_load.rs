@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use nix::sched::{CpuSet, sched_setaffinity};
-use nix::unistd::Pid;
 use pratique_core::view::GardenView;
 
 use super::MILLION;
 use super::load::Source;
 use super::peers::question;
 use super::server::{PORTAL, Residents, Served, Wanted, resident};
-use crate::bench::{Row, median};
+use crate::bench::peer::stay_on;
+use crate::bench::{Row, median, percentile};
 
 /// What one floods with, questions a second.
 const FLOOD_RATE: f64 = 500_000.0;
@@ -54,8 +53,8 @@ fn flood() -> Result<Vec<Row>> {
     let (alone, p99) = (p99(alone), p99(other));
     let name = |what: &str| format!("{what} of one at 100/s while another floods with {rate:.0}/s");
     Ok(vec![
-        Row { peer: Some(alone), ratio: Some(p99 / alone), ..row(name("p99"), p99, "ms", Some(5.0)) },
-        row(name("lost"), lost, "", Some(0.0)),
+        Row { peer: Some(alone), ratio: Some(p99 / alone), ..Row::bound(name("p99"), p99, "ms", Some(5.0)) },
+        Row::bound(name("lost"), lost, "", Some(0.0)),
     ])
 }
 
@@ -152,8 +151,8 @@ fn changes() -> Result<Vec<Row>> {
     served.stop()?;
     let (quiet, busy) = (median(quiet), median(busy));
     Ok(vec![
-        row("resident comes or goes at 1,000,000 → visible, p99".into(), percentile(seen, 99), "ms", Some(10.0)),
-        row("one change of the view at 1,000,000, p99".into(), percentile(written, 99), "ms", Some(1.0)),
+        Row::bound("resident comes or goes at 1,000,000 → visible, p99", percentile(seen, 99), "ms", Some(10.0)),
+        Row::bound("one change of the view at 1,000,000, p99", percentile(written, 99), "ms", Some(1.0)),
         Row {
             name: "p99 of an answer while residents come and go, beside when they do not".into(),
             value: busy,
@@ -210,28 +209,4 @@ fn serve(listen: SocketAddr, residents: u32, rate: Option<u32>) -> Result<Served
     ask(&socket, 0)?.or(ask(&socket, 1)?).context("the resolver does not answer")?;
     stay_on(1)?;
     Ok(served)
-}
-
-fn stay_on(core: usize) -> Result<()> {
-    let mut cores = CpuSet::new();
-    cores.set(core)?;
-    Ok(sched_setaffinity(Pid::from_raw(0), &cores)?)
-}
-
-fn row(name: String, value: f64, unit: &'static str, most: Option<f64>) -> Row {
-    Row {
-        name,
-        value,
-        unit,
-        peer: None,
-        ratio: None,
-        target: most.map_or_else(String::new, |most| format!("≤ {most} {unit}").trim_end().into()),
-        holds: most.map(|most| value <= most),
-    }
-}
-
-fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let index = (values.len() * percent).div_ceil(100).saturating_sub(1);
-    values.get(index).copied().unwrap_or(f64::INFINITY)
 }
