@@ -26,9 +26,10 @@ use http::header::{
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, GardenView};
+use pratique_core::view::GardenView;
 use tokio::sync::Semaphore;
 
+use crate::Desk;
 use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
@@ -40,7 +41,6 @@ use crate::probes::{self, Online};
 use crate::settings::PortalUrl;
 use crate::token::Seal;
 use crate::visit::{self, Visit};
-use crate::{Desk, Ticked};
 
 /// Where the page's news come from.
 pub(crate) const LIVE_PATH: &str = "/live";
@@ -298,11 +298,6 @@ impl Front {
             true => self.secure.as_ref().or(Some(portal)),
             false => (settings.api_url.is_none() || !portal.is_https()).then_some(portal),
         }
-    }
-
-    /// A case's page with dead buttons.
-    pub(crate) fn preview(&self, card: &CaseCard) -> String {
-        self.pages.case_html(card, &Ticked::new(), None, None, &Wish::default())
     }
 }
 

@@ -13,6 +13,7 @@
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
 //! * [`live`]: the page's news, as they come
 //! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
+//! * [`preview`]: the pages with other words and colours, for the console
 //! * [`visit`]: what the address of a page carries
 //! * [`answer`]: headers and bodies
 //! * [`metrics`]: what the NOC graphs
@@ -26,7 +27,7 @@ use async_trait::async_trait;
 use pratique_core::command::Missing;
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, GardenView, Round};
+use pratique_core::view::{GardenView, Round};
 use tokio::net::TcpListener;
 
 mod actions;
@@ -39,6 +40,7 @@ mod live;
 mod look;
 mod metrics;
 mod page;
+mod preview;
 mod probes;
 mod server;
 pub mod settings;
@@ -53,6 +55,7 @@ pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};
 pub use pratique_tls::{CertificateHealth, PairFiles};
+pub use preview::{Preview, Scene, Shown, Trial};
 pub use server::listen;
 pub use settings::{Limits, PortalUrl, Provider, Settings};
 pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
@@ -143,7 +146,7 @@ impl Portal {
         registry: &prometheus::Registry,
     ) -> Result<Self, PortalError> {
         let texts = texts::Texts::load(texts_dir)?;
-        let pages = page::Pages::new(settings, texts)?;
+        let pages = page::Pages::new(settings, Arc::new(texts))?;
         let metrics = metrics::Metrics::register(registry)?;
         let seal = token::Seal::random().map_err(PortalError::Random)?;
         let seats = Arc::new(server::Seats::new(pages.settings().limits));
@@ -188,9 +191,8 @@ impl Portal {
         let _the_first_stays = self.front.links.set(key);
     }
 
-    /// The page of a case as its subscriber sees it, in the default language, with buttons that do nothing: for the
-    /// console.
-    pub fn preview(&self, card: &CaseCard) -> String {
-        self.front.preview(card)
+    /// The pages with other words and colours, for the console.
+    pub fn preview(&self) -> Preview {
+        Preview::new(self.front.clone())
     }
 }

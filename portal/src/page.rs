@@ -1,6 +1,8 @@
 //! The resident's page and the page for everybody else: what a case card becomes in words. The templates place the words,
 //! the text files hold them; here stands which of them are said when.
 
+use std::sync::Arc;
+
 use askama::Template;
 use bytes::Bytes;
 use fluent_bundle::FluentValue;
@@ -48,7 +50,7 @@ const MAX_DEVICE: usize = 60;
 /// Everything needed to write a page.
 pub(crate) struct Pages {
     settings: Settings,
-    texts: Texts,
+    texts: Arc<Texts>,
     zone: TimeZone,
     dress: Dress,
     csp: HeaderValue,
@@ -169,7 +171,7 @@ pub(crate) enum Free {
 }
 
 impl Pages {
-    pub(crate) fn new(settings: Settings, texts: Texts) -> Result<Self, PortalError> {
+    pub(crate) fn new(settings: Settings, texts: Arc<Texts>) -> Result<Self, PortalError> {
         let zone = settings.check()?;
         let Some(language) = texts.language(&settings.language) else {
             let known: Vec<_> = texts.languages().map(Language::tag).collect();
@@ -184,12 +186,11 @@ impl Pages {
             }
         }
         let dress = settings.look.dress()?;
-        let hash = |text: &str| base64(&Sha256::digest(text.as_bytes()));
         let csp = format!(
             "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; img-src data:; \
              form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
             hash(&dress.css),
-            hash(SCRIPT)
+            hash(SCRIPT),
         );
         let csp = HeaderValue::try_from(csp).map_err(|e| SettingsError::new("portal_url", e.to_string()))?;
         let voice = Voice::new(language, &settings);
@@ -200,6 +201,19 @@ impl Pages {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    pub(crate) fn texts(&self) -> &Arc<Texts> {
+        &self.texts
+    }
+
+    /// With which policy a page is sent that is only looked at, from within the console.
+    pub(crate) fn preview_policy(&self) -> String {
+        format!(
+            "default-src 'none'; style-src 'sha256-{}'; img-src data:; form-action 'none'; base-uri 'none'; \
+             frame-ancestors 'self'",
+            hash(&self.dress.css)
+        )
     }
 
     /// One of the portal's addresses, with query and fragment made here.
@@ -221,6 +235,12 @@ impl Pages {
 
     /// "Nothing is wrong."
     pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
+        let tag = self.voice(wish).language().tag();
+        answer::page(self.free_html(wish, why), tag, &self.csp)
+    }
+
+    /// The same, as text.
+    pub(crate) fn free_html(&self, wish: &Wish<'_>, why: Free) -> String {
         let v = self.voice(wish);
         // In place of another site there is no address of ours to switch at.
         let switches = match &why {
@@ -228,8 +248,7 @@ impl Pages {
             Free::Asked => self.switches(v, None),
             Free::Released(was) => self.switches(v, Some(was)),
         };
-        let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why };
-        answer::page(rendered(&page), v.language().tag(), &self.csp)
+        rendered(&FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why })
     }
 
     /// A resident's page.
@@ -484,6 +503,11 @@ fn rendered(page: &impl Template) -> String {
         tracing::error!(%error, "a page could not be written");
         String::new()
     })
+}
+
+/// A source of a Content Security Policy without its algorithm.
+fn hash(text: &str) -> String {
+    base64(&Sha256::digest(text.as_bytes()))
 }
 
 /// RFC 4648 section 4, for the hashes in the policy header and the logo.

@@ -81,7 +81,8 @@ async fn counted_and_sealed(State(desk): State<Desk>, request: Request, next: Ne
         (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=()"),
     ];
     for (name, value) in sealed {
-        answer.headers_mut().insert(name, HeaderValue::from_static(value));
+        // The page that tries the portal's pages says itself what it frames, and where they may be framed.
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     // Cases are personal data: no cache keeps them. The style sheet sets its own.
     answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -50,6 +50,8 @@ pub struct Desk {
     pub meters: Arc<meters::Meters>,
     /// The time.
     pub now: Arc<dyn Fn() -> pratique_core::time::Timestamp + Send + Sync>,
+    /// The subscribers' pages, to try them; none where this node has no portal.
+    pub preview: Option<pratique_portal::Preview>,
     /// Names and limits of the listener.
     pub settings: Arc<Settings>,
 }

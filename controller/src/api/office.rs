@@ -39,6 +39,9 @@ pub trait Office: Send + Sync + 'static {
     /// How everything is. Never fails: what cannot be read is said in it.
     async fn status(&self) -> Status;
 
+    /// The causes that the policy in force knows, in order; none if the engine cannot say.
+    async fn causes(&self) -> Vec<String>;
+
     /// Desired against actual enforcement.
     async fn plan(&self) -> Result<PlanReport, EngineError>;
 

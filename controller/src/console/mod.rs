@@ -1,8 +1,10 @@
-//! Staff, by browser: pages rendered on the server, no script, nothing from elsewhere. On the listener of the API, after
+//! Staff, by browser: pages rendered on the server, nothing from elsewhere, no script but the one that shows a preview again
+//! while somebody types. On the listener of the API, after
 //! the same guards.
 //!
 //! * [`sessions`]: log-ins; [`visitor`]: who looks, and the check that a form is ours
 //! * [`pages`]: what is looked at; [`forms`]: what is done, through the same [`crate::api::cases::act`] as the API
+//! * [`portal`]: the subscribers' pages, tried before they are configured
 //! * [`words`]: times, states and strangers' text for people; `templates/` holds the pages
 
 use askama::Template;
@@ -17,6 +19,7 @@ use crate::api::problem::Problem;
 
 pub mod forms;
 pub mod pages;
+pub mod portal;
 pub mod sessions;
 pub mod visitor;
 pub mod words;
@@ -45,6 +48,10 @@ pub fn routes() -> Router<Desk> {
         .route("/deliveries/{delivery}/refuse", post(forms::refuse))
         .route("/unattributed", get(pages::unattributed))
         .route("/health", get(pages::health))
+        .route("/portal", get(portal::page))
+        .route("/portal/preview", get(portal::shown))
+        .route("/portal/yaml", get(portal::written))
+        .route("/portal.js", get(portal::script))
         .route("/halt", post(forms::halt))
         .route("/resume", post(forms::resume))
         .fallback(pages::nothing_here)

@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
 use pratique_core::state::StateName;
+use serde::Serialize;
 
 use super::visitor::Visitor;
 use crate::api::Desk;
@@ -47,6 +48,8 @@ pub struct Frame {
     pub quarantined: u64,
     /// Held deliveries.
     pub held: u64,
+    /// This node has a portal whose pages can be tried.
+    pub portal: bool,
     /// Something is wrong; see the health page.
     pub unwell: bool,
     /// What the last action did.
@@ -82,6 +85,7 @@ impl Frame {
             proposed: count(StateName::Proposed).await?,
             quarantined: count(StateName::Quarantined).await?,
             held: status.held_deliveries,
+            portal: desk.preview.is_some(),
             unwell: !troubles(&status).is_empty() || desk.auth.problem().is_some(),
             notice: desk.sessions.take_notice(&visitor.cookie),
             refusal: None,
@@ -232,8 +236,8 @@ async fn list(desk: &Desk, visitor: &Visitor, filter: Filter, residents: bool) -
     render(status, &Cases { frame, filter, page, next, residents })
 }
 
-fn query_string(path: &str, filter: &Filter) -> Option<String> {
-    let fields = serde_json::to_value(filter).ok()?;
+pub(super) fn query_string(path: &str, fields: &impl Serialize) -> Option<String> {
+    let fields = serde_json::to_value(fields).ok()?;
     let mut said = Vec::new();
     for (name, value) in fields.as_object()? {
         let text = match value {

@@ -217,7 +217,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tasks.spawn(async move { resolver.serve(udp, tcp, stopped(stopping)).await });
     }
     tasks.spawn(certificates.clone().watch(Arc::clone(&clock), stopping.clone()));
-    if let Some(portal) = portal {
+    if let Some(portal) = portal.clone() {
         tasks.spawn(ticks::forget(ticks, handle.clone(), stopping.clone()));
         let (secured, until) = (Arc::clone(&portal), stopping.clone());
         tasks.spawn(async move { secured.serve_tls(portal_tls_sockets, stopped(until)).await });
@@ -225,7 +225,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         tasks.spawn(async move { portal.serve(portal_sockets, stopped(stopping)).await });
     }
     let office_task = {
-        let (router, meters) = staff_desk(&config, &office, &inbox, &metrics, &clock)?;
+        let (router, meters) = staff_desk(&config, &office, &inbox, &metrics, &clock, portal.as_deref())?;
         tokio::spawn(api::serve::serve(listener, router, meters, stopping.clone()))
     };
     if let Some(folder) = &config.drop_dir {
@@ -437,6 +437,7 @@ fn staff_desk(
     inbox: &Arc<Inbox>,
     metrics: &Arc<Metrics>,
     clock: &Arc<dyn Clock>,
+    portal: Option<&Portal>,
 ) -> anyhow::Result<(axum::Router, api::meters::Meters)> {
     let spool: PathBuf = config.data_dir.join("spool");
     std::fs::create_dir_all(&spool).with_context(|| format!("{} cannot be made", spool.display()))?;
@@ -450,6 +451,7 @@ fn staff_desk(
         metrics: Arc::clone(metrics),
         meters: Arc::new(meters.clone()),
         now: Arc::new(move || now.now()),
+        preview: portal.map(Portal::preview),
         settings: Arc::new(api::Settings {
             hosts: config.api.hosts.clone(),
             tls: config.api.tls,

@@ -139,6 +139,12 @@ impl Office for EngineOffice {
         status::status(self).await
     }
 
+    async fn causes(&self) -> Vec<String> {
+        let keys =
+            self.engine.read(|world, _| world.policy().playbooks.keys().map(ToString::to_string).collect()).await;
+        keys.unwrap_or_default()
+    }
+
     async fn plan(&self) -> Result<PlanReport, EngineError> {
         let observed = self.wall.observe().await;
         let name = self.wall.status().name;

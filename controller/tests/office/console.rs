@@ -204,3 +204,50 @@ fn the_cookie_is_out_of_reach_of_scripts_and_other_sites_and_of_plain_http_behin
         assert_ne!(house.send("POST", "/login", &[("content-type", "application/json")], &form).status, 303);
     }
 }
+
+#[test]
+fn the_subscribers_pages_are_tried_before_they_are_configured() {
+    let house = House::open(0);
+    let token = house.token("vera", Role::Viewer);
+    let browser = Browser::log_in(&house, &token);
+    let page = browser.get("/portal");
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("aria-current=\"page\">Portal</a>"));
+    assert!(page.text.contains("<option selected>mirai</option>") && page.text.contains("value=\"Example Net\""));
+    assert!(page.header("content-security-policy").contains("frame-src 'self'"));
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    assert_eq!(browser.get("/portal.js").status, 200);
+    // What the frame asks for at first.
+    let first = page.text.split_once("src=\"/portal/preview").unwrap().1.split_once('"').unwrap().0;
+    let first = browser.get(&format!("/portal/preview{}", first.replace("&#38;", "&")));
+    assert!(
+        first.status == 200 && first.text.contains("Your internet is on hold") && first.text.contains("Example Net")
+    );
+
+    let trial = "scene=clean&cause=open-telnet&language=nl&name=Fjord%20%26%20Net&phone=0800&site=fjord.example/q\
+                 &colour=%237a1f5c&colour_dark=%23f0a8d8";
+    let shown = browser.get(&format!("/portal/preview?{trial}"));
+    assert_eq!((shown.status, shown.header("x-frame-options")), (200, "SAMEORIGIN"));
+    let policy = shown.header("content-security-policy");
+    assert!(policy.contains("frame-ancestors 'self'") && policy.contains("form-action 'none'"), "{policy}");
+    assert!(
+        shown.text.contains("lang=\"nl\"") && shown.text.contains("Fjord &#38; Net") && shown.text.contains("#7a1f5c")
+    );
+
+    let yaml = browser.get(&format!("/portal/yaml?{trial}")).text;
+    for line in ["portal:", "  pages:", "    provider:", "      name: Fjord &#38; Net", "    look:", "#7a1f5c"] {
+        assert!(yaml.contains(line), "{line}: {yaml}");
+    }
+    let pale = browser.get(&format!("/portal/preview?{}", trial.replace("%237a1f5c", "%23ffff00"))).text;
+    assert!(pale.contains("portal.look.colour") && pale.contains("take a darker one"), "{pale}");
+    assert_eq!(browser.get("/portal/preview?scene=nonsense").status, 400);
+}
+
+#[test]
+fn a_stranger_sees_no_preview() {
+    let house = House::open(0);
+    for path in ["/portal", "/portal/preview?name=x&phone=1&site=a", "/portal/yaml?name=x&phone=1&site=a"] {
+        let answer = house.send("GET", path, &[], "");
+        assert!(answer.status == 303 && !answer.text.contains("Example Net"), "{path}: {answer:?}");
+    }
+}

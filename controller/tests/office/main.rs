@@ -21,7 +21,10 @@ use pratique::api::{Desk, Settings, router, serve};
 use pratique::engine::handle::{Intake, SessionChange};
 use pratique::metrics::Metrics;
 use pratique::store::{Delivery, DeliveryState};
+use pratique_core::ids::CaseId;
 use pratique_core::session::Holding;
+use pratique_core::view::Round;
+use pratique_portal::{DeskError, Portal, StepId, Ticked};
 use serde_json::Value;
 
 /// A running office.
@@ -96,6 +99,29 @@ impl Readers for Plain {
     }
 }
 
+/// A portal whose pages can be tried, and whose buttons lead nowhere.
+fn preview() -> pratique_portal::Preview {
+    struct Nobody;
+    #[async_trait::async_trait]
+    impl pratique_portal::Desk for Nobody {
+        async fn report_fixed(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
+            Err(DeskError::Unavailable)
+        }
+        async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
+            Err(DeskError::Unavailable)
+        }
+        fn ticked(&self, _: CaseId) -> Ticked {
+            Ticked::default()
+        }
+        fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
+            Err(DeskError::Unavailable)
+        }
+    }
+    let settings = pratique_portal::Settings::example("http://help.isp.example/".parse().unwrap());
+    let registry = pratique::enforce::metrics::Registry::new();
+    Portal::new(settings, None, Arc::default(), Arc::new(Nobody), &registry).unwrap().preview()
+}
+
 impl House {
     pub fn open(proposed: u8) -> Self {
         Self::open_at(proposed, "127.0.0.1:0", false)
@@ -115,6 +141,7 @@ impl House {
             metrics: metrics.clone(),
             meters: Arc::new(meters.clone()),
             now: Arc::new(|| NOW),
+            preview: Some(preview()),
             settings: Arc::new(Settings {
                 hosts: vec!["noc.example".into()],
                 tls,

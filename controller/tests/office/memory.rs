@@ -392,6 +392,10 @@ impl Office for Memory {
         Ok(self.world().find(case)?.story.clone())
     }
 
+    async fn causes(&self) -> Vec<String> {
+        ["mirai", "open-telnet"].map(Into::into).into()
+    }
+
     async fn status(&self) -> Status {
         let world = self.world();
         let count = |s: StateName| world.cases.iter().filter(|k| k.case.state.name() == s).count() as u64;

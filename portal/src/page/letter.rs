@@ -1,6 +1,8 @@
 //! A notice in words: subject, plain text and HTML of a mail, and the few words of an SMS. It says what the page says, with the
 //! same texts; what strangers wrote (names of devices in reports) is left out, since mail programs make links of it.
 
+use std::sync::Arc;
+
 use askama::Template;
 use pratique_core::ids::CaseId;
 use pratique_core::notice::NoticeKind;
@@ -101,7 +103,7 @@ impl Letters {
         key: LinkKey,
         valid: Span,
     ) -> Result<Self, PortalError> {
-        Ok(Self { pages: Pages::new(settings, Texts::load(texts_dir)?)?, key, valid })
+        Ok(Self { pages: Pages::new(settings, Arc::new(Texts::load(texts_dir)?))?, key, valid })
     }
 
     /// The name customers know the provider by.

@@ -7,7 +7,7 @@ use super::*;
 
 fn pages() -> Pages {
     let settings = Settings::example("http://help.example.net/".parse().unwrap());
-    Pages::new(settings, Texts::load(None).unwrap()).unwrap()
+    Pages::new(settings, Arc::new(Texts::load(None).unwrap())).unwrap()
 }
 
 fn card() -> CaseCard {

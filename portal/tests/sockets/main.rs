@@ -5,6 +5,7 @@
 
 mod attacks;
 mod notice_links;
+mod preview;
 mod probes;
 mod resident;
 mod secure;

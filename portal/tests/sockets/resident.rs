@@ -406,17 +406,6 @@ async fn a_free_line_learns_that_nothing_is_wrong_wherever_it_asks() {
 }
 
 #[tokio::test]
-async fn the_preview_of_the_console_is_the_page_with_dead_buttons() {
-    let portal = start().await;
-    let mut card = card(4711, "mirai");
-    card.self_release = true;
-    let preview = portal.portal.preview(&card);
-    assert!(preview.contains("4711") && preview.contains("A device was taken over"));
-    assert_eq!(preview.matches("<button").count(), preview.matches(" disabled").count());
-    assert!(!preview.contains("name=\"token\""));
-}
-
-#[tokio::test]
 async fn a_stop_ends_open_connections_and_takes_no_new_ones() {
     let mut portal = start().await;
     let mut idle = portal.connect(HOME).await;
