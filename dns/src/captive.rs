@@ -152,9 +152,9 @@ pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, garden
     if CAPTIVE_PROBE_NAMES.contains(&name.as_str()) {
         return at_portal(question.kind, garden, Why::Probe);
     }
-    match (resident.allow.ports_for(name), question.kind) {
+    match (resident.garden.allow.ports_for(name), question.kind) {
         (Some(ports), Kind::Address(family)) => {
-            Decision::Resolve { name, family, ports, exact: resident.allow.has_exact(name) }
+            Decision::Resolve { name, family, ports, exact: resident.garden.allow.has_exact(name) }
         }
         (Some(_), Kind::Any) => Decision::AnyHint(Why::Allowed),
         // HTTPS and SVCB carry addresses and keys past the wall, TXT and NULL carry tunnels: addresses are enough to

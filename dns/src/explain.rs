@@ -100,7 +100,7 @@ impl Resolver {
             }
             Decision::Resolve { name, family, ports, .. } => (self.opening(name, family, ports).await, Why::Allowed),
         };
-        let entry = question.name.plain().and_then(|name| resident.allow.entry_for(name));
+        let entry = question.name.plain().and_then(|name| resident.garden.allow.entry_for(name));
         Ok(Explanation { gets, why, entry: entry.map(|(entry, _)| entry.to_string()) })
     }
 

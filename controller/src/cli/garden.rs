@@ -13,7 +13,7 @@ use pratique_core::playbook::PortSpec;
 use pratique_core::policy::Policy;
 use pratique_core::state::StateName;
 use pratique_core::time::Span;
-use pratique_core::view::{CaseCard, GardenView, Resident};
+use pratique_core::view::{self, CaseCard, GardenView, Resident};
 use pratique_dns::explain::Gets;
 use pratique_dns::{Explanation, OpenError, Resolver, WallOpener};
 use serde::Serialize;
@@ -129,7 +129,7 @@ impl Test {
             list.entry_for(&name).map(|(entry, _)| Listed { cause: cause.clone(), entry: entry.to_string() })
         });
         let listed_for = listed_for.collect();
-        let resident = resident(policy.allow_list(&causes));
+        let resident = resident(view::Garden::new(causes.iter().cloned(), policy.allow_list(&causes)));
         let resolver = Resolver::new(settings, Arc::new(GardenView::default()), Arc::new(NoWall), &Default::default())
             .map_err(|e| Failure::Refused(e.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -226,8 +226,8 @@ impl fmt::Display for Told {
     }
 }
 
-/// Somebody with this list, for whom nothing else matters.
-fn resident(allow: AllowList) -> Resident {
+/// Somebody in this garden, for whom nothing else matters.
+fn resident(garden: view::Garden) -> Resident {
     let now = now();
     let card = CaseCard {
         case: CaseId(0),
@@ -244,7 +244,7 @@ fn resident(allow: AllowList) -> Resident {
         relapses: 0,
         language: None,
     };
-    Resident { case: card.case, line: LineNo(0), allow: Arc::new(allow), card }
+    Resident { case: card.case, line: LineNo(0), garden: Arc::new(garden), card }
 }
 
 /// Nothing is opened for an explanation.

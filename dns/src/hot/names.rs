@@ -66,7 +66,7 @@ fn listed<'g>(
     view: &GardenView,
 ) -> Option<&'g Listed> {
     if !gardens.contains_key(&garden) {
-        let made = Listed::new(always, view.allow_list(garden)?.as_ref());
+        let made = Listed::new(always, &view.garden(garden)?.allow);
         if gardens.len() >= GARDENS {
             gardens.clear();
         }
