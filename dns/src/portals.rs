@@ -1,6 +1,7 @@
 //! Where the portal is, for each resident: at the addresses that the settings give to its causes, else at the node's. PURE;
 //! asked by [`crate::captive`] for one question, and by `hot` once for each garden.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use pratique_core::ids::CauseKey;
@@ -31,6 +32,14 @@ impl Addresses {
     /// This is one of them.
     pub fn has(self, address: IpAddr) -> bool {
         [Family::V4, Family::V6].into_iter().any(|family| self.of(family) == Some(address))
+    }
+}
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let both: Vec<_> = [Family::V4, Family::V6].into_iter().filter_map(|family| self.of(family)).collect();
+        let both: Vec<_> = both.iter().map(ToString::to_string).collect();
+        f.write_str(&both.join(" and "))
     }
 }
 
@@ -67,6 +76,17 @@ impl Portals {
     pub fn decisive<'c>(&self, causes: &'c [CauseKey]) -> Option<&'c CauseKey> {
         self.gardens.iter().find_map(|(of, _)| causes.iter().find(|cause| of.contains(cause)))
     }
+
+    /// Whose portal an address is: the causes of all gardens that are told it. None for an address that nobody is told; empty
+    /// for one of the node's.
+    pub fn whose(&self, address: IpAddr) -> Option<Vec<&CauseKey>> {
+        if self.node.has(address) {
+            return Some(Vec::new());
+        }
+        let told = self.gardens.iter().filter(|(_, addresses)| addresses.has(address));
+        let causes: Vec<_> = told.flat_map(|(causes, _)| causes).collect();
+        (!causes.is_empty()).then_some(causes)
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +118,13 @@ mod tests {
             assert_eq!(portals.of(&causes), wanted, "{causes:?}");
             assert_eq!(portals.decisive(&causes).map(CauseKey::as_str), decisive, "{causes:?}");
         }
+        let whose = |address: &str| {
+            let whose = portals.whose(address.parse().unwrap());
+            whose.map(|causes| causes.into_iter().map(CauseKey::as_str).collect::<Vec<_>>().join(" "))
+        };
+        assert_eq!(whose("192.0.2.81").as_deref(), Some("nas mirai"));
+        assert_eq!(whose("2001:db8::82").as_deref(), Some("door"));
+        assert_eq!((whose("192.0.2.80").as_deref(), whose("192.0.2.99")), (Some(""), None));
+        assert_eq!(portals.node.to_string(), "192.0.2.80 and 2001:db8::80");
     }
 }
