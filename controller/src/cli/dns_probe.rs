@@ -77,8 +77,13 @@ impl DnsProbe {
     /// # Errors
     /// When a name, type or address cannot be read, or nobody answered anything.
     pub fn run(self) -> Result<(), Failure> {
-        let wanted = self.server.is_none() || self.names.is_empty() || self.node.config.is_some();
-        let dns = wanted.then(|| self.node.load().ok()).flatten().and_then(|c| c.dns);
+        // One that was named is to be read; without one the resolver can be asked all the same.
+        let config = match &self.node.config {
+            Some(_) => Some(self.node.load()?),
+            None if self.server.is_none() || self.names.is_empty() => self.node.load().ok(),
+            None => None,
+        };
+        let dns = config.and_then(|c| c.dns);
         let server = self.server(dns.as_ref())?;
         let portals = dns.as_ref().map(Portals::new);
         let portal = dns.map(|d| d.portal_host.to_string());

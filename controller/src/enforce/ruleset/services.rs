@@ -198,6 +198,16 @@ mod tests {
     }
 
     #[test]
+    fn a_further_portal_of_a_version_without_a_first_one_is_open_and_nothing_is_led_there() {
+        let config = WallConfig { portal6: None, ..config() };
+        assert_eq!(portal_rules(&config, "steer6"), "ip6 daddr @portals6 tcp dport 80 return\n");
+        assert_eq!(
+            portal_rules(&config, "out6"),
+            "ip6 daddr @portals6 tcp dport 80 accept\nip6 daddr @portals6 tcp dport 443 accept\n"
+        );
+    }
+
+    #[test]
     fn without_further_portals_the_rules_are_what_they_were_and_their_order_is_not_another_version() {
         let none = WallConfig { portals: Vec::new(), ..config() };
         let text = crate::enforce::ruleset::text::render(&Wall::new(&none), "");
