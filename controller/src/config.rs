@@ -3,6 +3,8 @@
 //!
 //! The commented example that `pratique init` writes ([`EXAMPLE`]) shows every field with the reason for its default.
 
+mod gardens;
+mod place;
 mod portal;
 
 use std::fmt;
@@ -12,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::place::place_of;
 pub use self::portal::Portal;
 use crate::enforce::config::WallConfig;
 use crate::policy_files::nearest;
@@ -26,6 +29,9 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// Where it was read; none for one that was made otherwise.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// The store, the spool of uploads and the held deliveries. Relative paths start at the file's own folder.
     pub data_dir: PathBuf,
     /// Folder with policy.yaml, playbooks, protected lines, allow-lists and texts.
@@ -103,6 +109,7 @@ pub enum LogFormat {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            file: None,
             data_dir: "data".into(),
             policies: "policies".into(),
             enforcer: EnforcerKind::default(),
@@ -171,6 +178,7 @@ impl Config {
     pub fn check(path: &Path) -> Result<Self, Vec<ConfigError>> {
         let text = read_text(path).map_err(|e| vec![e])?;
         let mut config: Self = parse_yaml(path, &text).map_err(|e| vec![e])?;
+        config.file = Some(path.into());
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         for own in [&mut config.data_dir, &mut config.policies, &mut config.tokens] {
             *own = base.join(&*own);
@@ -240,12 +248,13 @@ impl Config {
             );
         }
         found.extend(self.walled_off_resolver());
+        found.extend(self.walled_off_portals());
         if !(100..=3_600_000).contains(&self.drop_look_ms) {
             found.push("drop_look_ms must lie between 100 (a tenth of a second) and 3600000 (an hour)".into());
         }
         found.extend(self.wall.problems());
         found.extend(self.scan.problems());
-        found.extend(self.dns.iter().flat_map(pratique_dns::Settings::problems).map(|p| format!("dns: {p}")));
+        found.extend(self.dns.iter().flat_map(pratique_dns::Settings::problems).map(|p| format!("dns.{p}")));
         found.extend(self.portal.iter().flat_map(Portal::problems));
         let nft = self.enforcer == EnforcerKind::Nft;
         found.extend(self.portal.iter().filter(|_| nft).filter_map(|p| p.walled_off(&self.wall)));
@@ -277,32 +286,6 @@ impl Config {
             shut.ip()
         ))
     }
-}
-
-/// Line and column of the key with which a problem begins, as `api.listen is …`; of its section, where the key is not
-/// there.
-fn place_of(text: &str, problem: &str) -> Option<(usize, usize)> {
-    let dotted = problem.split([' ', ':']).next()?;
-    let mut lines = text.lines().enumerate();
-    let (mut found, mut within) = (None, None);
-    for key in dotted.split('.') {
-        let at = lines.by_ref().find_map(|(i, line)| {
-            let bare = line.trim_start();
-            let indent = line.len() - bare.len();
-            if bare.is_empty() || bare.starts_with('#') {
-                return None;
-            }
-            // The section is over, or the key stands deeper than at the top.
-            let inside = within.map_or(indent == 0, |outer| indent > outer);
-            match bare.strip_prefix(key).is_some_and(|rest| rest.starts_with(':')) {
-                true if inside => Some(Some((i + 1, indent))),
-                _ => (!inside && within.is_some()).then_some(None),
-            }
-        });
-        let Some((line, indent)) = at.flatten() else { break };
-        (found, within) = (Some((line, indent + 1)), Some(indent));
-    }
-    found
 }
 
 /// Reads a small text file.

@@ -46,7 +46,7 @@ impl Resolver {
         // Meanwhile the line may have been freed, or the address given to another.
         let resident = self.0.view.resident(later.client).filter(|r| r.case == allowed.resident.case);
         let (ports, resident) =
-            match (captive::decide(&later.request.question, resident.as_deref(), &self.0.garden), &resident) {
+            match (captive::decide(&later.request.question, resident.as_deref(), &self.0.portals), &resident) {
                 (Decision::Resolve { ports, .. }, Some(resident)) => (ports, resident),
                 (changed, _) => return own(self.local(changed)),
             };

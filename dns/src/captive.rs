@@ -1,4 +1,4 @@
-//! What a client gets for its question. PURE: a question, who asks, the garden; no clock, no socket, no hickory.
+//! What a client gets for its question. PURE: a question, who asks, where the portal is; no clock, no socket, no hickory.
 //!
 //! ```text
 //! question ─▶ stranger? ─▶ class, type ─▶ canary? ─▶ portal's name? ─▶ probe? ─▶ allow-listed? ─▶ everything else
@@ -9,12 +9,13 @@
 //! `hot` decides the most frequent case, everything else's A and AAAA and "no data", without calling [`decide`], and must
 //! agree with it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use pratique_core::playbook::{CAPTIVE_PROBE_NAMES, PortSpec};
 use pratique_core::view::Resident;
 use smol_str::SmolStr;
 
+use crate::portals::Portals;
 use crate::question::{Family, Kind, Question};
 
 /// Names that browsers and phones ask to learn whether they may bring their own resolver or relay. "No such name" says
@@ -28,21 +29,10 @@ const CANARY_NODATA: &str = "resolver.arpa";
 pub(crate) const CANARIES: [&str; 4] =
     [CANARIES_NXDOMAIN[0], CANARIES_NXDOMAIN[1], CANARIES_NXDOMAIN[2], CANARY_NODATA];
 
-/// Where the portal lives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Garden {
-    /// The portal's own host name, lower case without trailing dot.
-    pub portal_host: SmolStr,
-    /// The portal's IPv4 address.
-    pub portal4: Option<Ipv4Addr>,
-    /// The portal's IPv6 address.
-    pub portal6: Option<Ipv6Addr>,
-}
-
 /// What to do with a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision<'a> {
-    /// The portal's address.
+    /// The portal's address for who asks.
     Portal(IpAddr, Why),
     /// The name exists, this type does not (RFC 2308 section 2.2).
     NoData(Why),
@@ -126,7 +116,7 @@ impl Why {
 }
 
 /// Decides. `resident` is who asks, none for everybody else.
-pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, garden: &Garden) -> Decision<'a> {
+pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, portals: &Portals) -> Decision<'a> {
     let Some(resident) = resident else {
         return Decision::Refuse(Why::Stranger);
     };
@@ -137,7 +127,7 @@ pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, garden
         return Decision::Refuse(Why::MetaType);
     }
     let Some(name) = question.name.plain() else {
-        return at_portal(question.kind, garden, Why::Captive);
+        return at_portal(question.kind, resident, portals, Why::Captive);
     };
     if CANARIES_NXDOMAIN.iter().any(|canary| is_at_or_below(name, canary)) {
         return Decision::NxDomain(Why::Canary);
@@ -145,29 +135,28 @@ pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, garden
     if is_at_or_below(name, CANARY_NODATA) {
         return Decision::NoData(Why::Canary);
     }
-    if *name == garden.portal_host {
-        return at_portal(question.kind, garden, Why::PortalName);
+    if *name == portals.host {
+        return at_portal(question.kind, resident, portals, Why::PortalName);
     }
     // Before the allow-list: a probe that got through would hide the portal from the device.
     if CAPTIVE_PROBE_NAMES.contains(&name.as_str()) {
-        return at_portal(question.kind, garden, Why::Probe);
+        return at_portal(question.kind, resident, portals, Why::Probe);
     }
-    match (resident.allow.ports_for(name), question.kind) {
+    match (resident.garden.allow.ports_for(name), question.kind) {
         (Some(ports), Kind::Address(family)) => {
-            Decision::Resolve { name, family, ports, exact: resident.allow.has_exact(name) }
+            Decision::Resolve { name, family, ports, exact: resident.garden.allow.has_exact(name) }
         }
         (Some(_), Kind::Any) => Decision::AnyHint(Why::Allowed),
         // HTTPS and SVCB carry addresses and keys past the wall, TXT and NULL carry tunnels: addresses are enough to
         // reach a site.
         (Some(_), Kind::Other(_) | Kind::Meta(_)) => Decision::NoData(Why::Allowed),
-        (None, kind) => at_portal(kind, garden, Why::Captive),
+        (None, kind) => at_portal(kind, resident, portals, Why::Captive),
     }
 }
 
-fn at_portal<'a>(kind: Kind, garden: &Garden, why: Why) -> Decision<'a> {
+fn at_portal<'a>(kind: Kind, resident: &Resident, portals: &Portals, why: Why) -> Decision<'a> {
     let address = match kind {
-        Kind::Address(Family::V4) => garden.portal4.map(IpAddr::V4),
-        Kind::Address(Family::V6) => garden.portal6.map(IpAddr::V6),
+        Kind::Address(family) => portals.of(&resident.garden.causes).of(family),
         Kind::Any => return Decision::AnyHint(why),
         Kind::Meta(_) | Kind::Other(_) => None,
     };
@@ -187,13 +176,15 @@ mod tests {
     use pratique_core::sighting::Transport;
 
     use super::*;
+    use crate::portals::Addresses;
     use crate::question::Asked;
 
-    fn garden() -> Garden {
-        Garden {
-            portal_host: "portal.isp.example".into(),
-            portal4: Some("192.0.2.80".parse().unwrap()),
-            portal6: Some("2001:db8::80".parse().unwrap()),
+    fn portals() -> Portals {
+        let of = |v4: &str, v6: &str| Addresses { portal4: v4.parse().ok(), portal6: v6.parse().ok() };
+        Portals {
+            host: "portal.isp.example".into(),
+            node: of("192.0.2.80", "2001:db8::80"),
+            gardens: vec![(vec!["nas-ransomware".into()], of("192.0.2.81", ""))],
         }
     }
 
@@ -214,7 +205,7 @@ mod tests {
 
     #[test]
     fn decisions_by_name_and_type() {
-        let (garden, resident) = (garden(), resident());
+        let (portals, resident) = (portals(), resident());
         let mut table = String::new();
         let names = [
             "www.bank.example",
@@ -234,7 +225,7 @@ mod tests {
         ];
         for name in names {
             let line: Vec<String> = [1, 28, 65, 16, 255, 252]
-                .map(|code| match decide(&question(name, code), Some(&resident), &garden) {
+                .map(|code| match decide(&question(name, code), Some(&resident), &portals) {
                     Decision::Portal(a, why) => format!("{a} {why:?}"),
                     Decision::Resolve { exact, .. } => format!("Resolve exact={exact}"),
                     other => format!("{other:?}"),
@@ -262,18 +253,36 @@ mod tests {
 
     #[test]
     fn strangers_and_other_classes_are_refused() {
-        let (garden, resident) = (garden(), resident());
+        let (portals, resident) = (portals(), resident());
         let ask = question("portal.isp.example", 1);
-        assert_eq!(decide(&ask, None, &garden), Decision::Refuse(Why::Stranger));
+        assert_eq!(decide(&ask, None, &portals), Decision::Refuse(Why::Stranger));
         let chaos = Question { internet: false, ..question("version.bind", 16) };
-        assert_eq!(decide(&chaos, Some(&resident), &garden), Decision::Refuse(Why::Class));
+        assert_eq!(decide(&chaos, Some(&resident), &portals), Decision::Refuse(Why::Class));
     }
 
     #[test]
     fn a_family_the_portal_lacks_is_no_data() {
-        let only4 = Garden { portal6: None, ..garden() };
         let ask = question("www.bank.example", 28);
+        let mut only4 = portals();
+        only4.node.portal6 = None;
         assert_eq!(decide(&ask, Some(&resident()), &only4), Decision::NoData(Why::Captive));
+    }
+
+    #[test]
+    fn every_answer_that_names_the_portal_names_that_of_the_residents_causes() {
+        let portals = portals();
+        let resident = Resident::for_test(8, "nas-ransomware", AllowList::default());
+        for (name, why) in [
+            ("www.bank.example", Why::Captive),
+            ("portal.isp.example", Why::PortalName),
+            ("captive.apple.com", Why::Probe),
+            ("", Why::Captive),
+        ] {
+            let got = [1, 28, 12].map(|code| format!("{:?}", decide(&question(name, code), Some(&resident), &portals)));
+            let none = format!("{:?}", Decision::NoData(why));
+            let portal = format!("{:?}", Decision::Portal("192.0.2.81".parse().unwrap(), why));
+            assert_eq!(got, [portal, none.clone(), none], "{name}");
+        }
     }
 
     proptest::proptest! {
@@ -284,7 +293,8 @@ mod tests {
         ) {
             let name = labels.join(".");
             let (ask, resident) = (question(&name, code), resident());
-            let decision = decide(&ask, Some(&resident), &garden());
+            let portals = portals();
+            let decision = decide(&ask, Some(&resident), &portals);
             let listed = name == "time.isp.example" || name.ends_with(".vendor.example");
             let resolved = matches!(decision, Decision::Resolve { .. });
             proptest::prop_assert_eq!(resolved, listed && (code == 1 || code == 28));

@@ -29,7 +29,7 @@ pub struct Explanation {
 /// What a resident would get.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gets {
-    /// The portal's address.
+    /// The portal's address for this resident.
     Portal(IpAddr),
     /// An empty answer.
     NoData,
@@ -89,7 +89,7 @@ impl Resolver {
         if question.name.plain().is_none() {
             return Err(ExplainError::Name(short(name)));
         }
-        let (gets, why) = match decide(&question, Some(resident), &self.0.garden) {
+        let (gets, why) = match decide(&question, Some(resident), &self.0.portals) {
             Decision::Portal(address, why) => (Gets::Portal(address), why),
             Decision::NoData(why) => (Gets::NoData, why),
             Decision::NxDomain(why) => (Gets::NxDomain, why),
@@ -100,7 +100,7 @@ impl Resolver {
             }
             Decision::Resolve { name, family, ports, .. } => (self.opening(name, family, ports).await, Why::Allowed),
         };
-        let entry = question.name.plain().and_then(|name| resident.allow.entry_for(name));
+        let entry = question.name.plain().and_then(|name| resident.garden.allow.entry_for(name));
         Ok(Explanation { gets, why, entry: entry.map(|(entry, _)| entry.to_string()) })
     }
 

@@ -16,11 +16,12 @@ use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use crate::captive::{self, Decision, Garden, Why};
+use crate::captive::{self, Decision, Why};
 use crate::cookie::Baker;
 use crate::hot::Listed;
 use crate::limits::{Connections, InFlight, Lines};
 use crate::metrics::Metrics;
+use crate::portals::Portals;
 use crate::question::{Asked, Family};
 use crate::rates::Rates;
 use crate::settings::Settings;
@@ -57,7 +58,7 @@ pub enum SetupError {
 
 pub(crate) struct Inner {
     pub(crate) settings: Settings,
-    pub(crate) garden: Garden,
+    pub(crate) portals: Portals,
     pub(crate) upstream: Upstream,
     pub(crate) metrics: Metrics,
     pub(crate) connections: Arc<Connections>,
@@ -133,11 +134,7 @@ impl Resolver {
             TlsError::Tls(error) => SetupError::Tls(error.to_string()),
         })?;
         Ok(Self(Arc::new(Inner {
-            garden: Garden {
-                portal_host: settings.portal_host.clone(),
-                portal4: settings.portal4,
-                portal6: settings.portal6,
-            },
+            portals: Portals::new(&settings),
             upstream: Upstream::new(&settings)?,
             metrics: Metrics::new(registry)?,
             connections: Arc::new(Connections::new(limits)),
@@ -236,7 +233,7 @@ impl Resolver {
         if resident.is_none() && self.0.rates.forwards(client) {
             return self.forward(request, client, transport, arrived);
         }
-        let decision = captive::decide(&request.question, resident.as_deref(), &self.0.garden);
+        let decision = captive::decide(&request.question, resident.as_deref(), &self.0.portals);
         if let (Why::Captive, Some(resident), Some(name)) = (decision.why(), &resident, request.question.name.plain())
             && !self.0.threats.note(resident.case, name, arrived)
         {

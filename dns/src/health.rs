@@ -1,11 +1,13 @@
 //! How the resolver is, as the controller's API tells it: the same numbers that `metrics` exports, the threat lists and the
 //! certificate.
 
+use pratique_core::ids::CauseKey;
 use prometheus::IntCounterVec;
 use prometheus::core::Collector as _;
 use serde::{Deserialize, Serialize};
 
 use crate::handler::Resolver;
+use crate::portals::Addresses;
 use crate::threats::ListHealth;
 use crate::tls::CertificateHealth;
 
@@ -30,6 +32,20 @@ pub struct Health {
     pub threat_lists: Vec<ListHealth>,
     /// The certificate of encrypted DNS; none where that is off.
     pub certificate: Option<CertificateHealth>,
+    /// Where the portal is, as told to residents with these causes; the last one, without causes, is for all others. What is
+    /// in force: the settings are read at start.
+    #[serde(default)]
+    pub portals: Vec<Place>,
+}
+
+/// Where the portal is for some residents.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Their causes.
+    pub causes: Vec<CauseKey>,
+    /// The portal's addresses.
+    #[serde(flatten)]
+    pub at: Addresses,
 }
 
 impl Resolver {
@@ -47,7 +63,16 @@ impl Resolver {
             shielded: u64::try_from(metrics.shielded.get()).unwrap_or_default(),
             threat_lists: self.0.threats.health(),
             certificate: self.0.tls.as_ref().map(|tls| tls.health()),
+            portals: self.places(),
         }
+    }
+}
+
+impl Resolver {
+    fn places(&self) -> Vec<Place> {
+        let portals = &self.0.portals;
+        let gardens = portals.gardens.iter().map(|(causes, at)| Place { causes: causes.clone(), at: *at });
+        gardens.chain([Place { causes: Vec::new(), at: portals.node }]).collect()
     }
 }
 

@@ -6,7 +6,7 @@
 //! * `cookie`: the cookies of RFC 7873
 //! * `streams`: connections, over TCP and [`tls`] alike; `doh`: HTTP on some of them
 //! * `wire`: bytes to a request and back; hickory's types end here
-//! * [`question`], [`captive`]: PURE. A question, a resident, a garden: what to answer and why
+//! * [`question`], [`captive`], [`portals`]: PURE. A question, a resident, a garden: what to answer and why
 //! * `rates`, `strangers`, `limits`: how often one line may ask, and how much work it and one client may cause
 //! * `handler`: the steps above put together for one query
 //! * `reply`: padding and lifetime of what leaves encrypted
@@ -43,6 +43,7 @@ mod limits;
 mod metrics;
 pub mod networks;
 mod passed;
+pub mod portals;
 pub mod question;
 mod rates;
 mod reply;
@@ -59,7 +60,7 @@ mod wire;
 pub use endpoint::Endpoint;
 pub use explain::{ExplainError, Explanation};
 pub use handler::{Resolver, SetupError};
-pub use health::Health;
+pub use health::{Health, Place};
 pub use serve::{BindError, Datagrams, Encrypted, bind, bind_encrypted};
 pub use settings::Settings;
 pub use threats::{ListHealth, ThreatQueries};

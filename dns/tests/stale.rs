@@ -94,7 +94,7 @@ async fn a_stale_answer_that_the_wall_does_not_open_or_that_is_no_longer_listed_
     let nothing = pratique_core::view::Resident {
         case: pratique_core::ids::CaseId(1),
         line: pratique_core::ids::LineNo(1),
-        allow: Arc::default(),
+        garden: Arc::default(),
         card,
     };
     put(&lab.view, ANNA, Arc::new(nothing));

@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use pratique_core::allow::AllowList;
 use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
@@ -31,7 +30,7 @@ struct Card {
 }
 
 fn put(view: &GardenView, card: CaseCard) {
-    let resident = Resident { case: card.case, line: LineNo(1), allow: Arc::new(AllowList::default()), card };
+    let resident = Resident { case: card.case, line: LineNo(1), garden: Arc::default(), card };
     view.put(Element::V4(HOME), Arc::new(resident));
 }
 

@@ -134,7 +134,7 @@ mod tests {
         let mut card = Resident::for_test(7, "mirai", AllowList::default()).card.clone();
         change(&mut card);
         let mark = Mark::of(&card);
-        let resident = Resident { case: card.case, line: pratique_core::ids::LineNo(1), allow: Arc::default(), card };
+        let resident = Resident { case: card.case, line: pratique_core::ids::LineNo(1), garden: Arc::default(), card };
         view.put(Element::V4(HOME), Arc::new(resident));
         mark
     }

@@ -254,6 +254,15 @@ impl Desk {
         self.cases().into_iter().map(|(case, row)| (row.address, case)).collect()
     }
 
+    /// The same with this cause, by a plain list.
+    pub fn report_as(&self, cause: &str, addresses: &[IpAddr]) -> BTreeMap<IpAddr, u64> {
+        let seen = token::now().minus(pratique_core::time::Span::from_hours(1));
+        let list: String = addresses.iter().map(|address| format!("{address} {seen}\n")).collect();
+        self.hold(addresses.iter().map(|a| (a.to_string(), a.to_string())));
+        self.call("POST", &format!("/api/v1/reports?type=list:{cause}"), "text/csv", &list).expect("report");
+        self.cases().into_iter().map(|(case, row)| (row.address, case)).collect()
+    }
+
     /// Says which subscribers have held which addresses or prefixes since yesterday.
     pub fn hold(&self, sessions: impl IntoIterator<Item = (String, String)>) {
         let since = token::now().minus(pratique_core::time::Span::from_days(1));

@@ -19,6 +19,7 @@ fn full() -> WallConfig {
     WallConfig {
         portal4: Some("192.0.2.80".parse().unwrap()),
         portal6: Some("2001:db8:ffff::80".parse().unwrap()),
+        portals: ["192.0.2.81", "192.0.2.82", "2001:db8:ffff::81"].map(|a| a.parse().unwrap()).into(),
         dns4: Some("192.0.2.53:53".parse().unwrap()),
         dns6: Some("[2001:db8:ffff::53]:5353".parse().unwrap()),
         dns_tls_ports: vec![853, 443],

@@ -117,15 +117,17 @@ impl CheckConfig {
     /// Everything there is to read, with every problem; how a node that was named rescans.
     fn read(&self) -> (Vec<String>, Option<PolicySet>, Option<Settings>) {
         let mut problems = Vec::new();
-        let mut scan = None;
+        let mut node = None;
         let mut policies = self.policies.clone();
         // A folder of policies can be checked without a node; a node that was named is checked in any case.
         if self.policies.is_none() || self.node.config.is_some() {
             match Config::check(&self.node.path()) {
-                Ok(config) => {
+                Ok(mut config) => {
                     problems.extend(config.notices.iter().flat_map(crate::notices::Settings::unreadable));
-                    policies = policies.or(Some(config.policies));
-                    scan = Some(config.scan);
+                    let named = policies.unwrap_or(config.policies);
+                    config.policies = named.clone();
+                    policies = Some(named);
+                    node = Some(config);
                 }
                 Err(errors) => {
                     problems.extend(errors.iter().map(ToString::to_string));
@@ -137,7 +139,10 @@ impl CheckConfig {
         }
         let Some(dir) = policies else { return (problems, None, None) };
         let set = match policy_files::load_set(&dir) {
-            Ok(set) => Some(set),
+            Ok(set) => {
+                problems.extend(node.iter().flat_map(|config| config.misfits(&set.policy)).map(|p| p.to_string()));
+                Some(set)
+            }
             Err(errors) => {
                 problems.extend(errors.0.iter().map(ToString::to_string));
                 None
@@ -149,7 +154,7 @@ impl CheckConfig {
         {
             problems.push(error.to_string());
         }
-        (problems, set, scan)
+        (problems, set, node.map(|config| config.scan))
     }
 }
 

@@ -1,5 +1,6 @@
 //! `pratique dns-probe`: asks the captive resolver as a client would, over UDP and TCP, and says what the answer means. For
-//! the NOC: is it there, how quick is it, and what does this machine, or the line it stands on, get?
+//! the NOC: is it there, how quick is it, and what does this machine, or the line it stands on, get? A captive answer is
+//! compared with the portals of the node's configuration, where there is one.
 //!
 //! Without names it asks one of each kind that the resolver tells apart. No daemon and no token are needed.
 
@@ -11,6 +12,8 @@ use clap::Args;
 use hickory_proto::op::{Edns, Message, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name, RData, RecordType};
+use pratique_core::ids::CauseKey;
+use pratique_dns::portals::Portals;
 use serde::Serialize;
 
 use super::{Failure, Node, show};
@@ -74,9 +77,15 @@ impl DnsProbe {
     /// # Errors
     /// When a name, type or address cannot be read, or nobody answered anything.
     pub fn run(self) -> Result<(), Failure> {
-        let config = if self.server.is_none() || self.names.is_empty() { self.node.load().ok() } else { None };
+        // One that was named is to be read; without one the resolver can be asked all the same.
+        let config = match &self.node.config {
+            Some(_) => Some(self.node.load()?),
+            None if self.server.is_none() || self.names.is_empty() => self.node.load().ok(),
+            None => None,
+        };
         let dns = config.and_then(|c| c.dns);
         let server = self.server(dns.as_ref())?;
+        let portals = dns.as_ref().map(Portals::new);
         let portal = dns.map(|d| d.portal_host.to_string());
         let kind: RecordType = self.kind.to_ascii_uppercase().parse().map_err(|_| {
             Failure::Usage(format!("--type {}: is no DNS type; write A, AAAA, HTTPS, TXT, …", self.kind))
@@ -88,7 +97,7 @@ impl DnsProbe {
                 Failure::Usage(format!("`{name}` is no host name ({e}); write international names as xn--"))
             })?;
             asked.set_fqdn(true);
-            found.push(self.ask(server, name, &asked, kind));
+            found.push(self.ask(server, name, &asked, kind, portals.as_ref()));
         }
         if self.json {
             show::json(&found)?;
@@ -119,7 +128,7 @@ impl DnsProbe {
         })
     }
 
-    fn ask(&self, server: SocketAddr, name: &str, asked: &Name, kind: RecordType) -> Found {
+    fn ask(&self, server: SocketAddr, name: &str, asked: &Name, kind: RecordType, portals: Option<&Portals>) -> Found {
         let mut found = Found {
             name: name.to_owned(),
             kind: kind.to_string(),
@@ -150,6 +159,11 @@ impl DnsProbe {
         found.answers = reply.answers.iter().map(|r| format!("{} {} ttl {}", r.record_type(), r.data, r.ttl)).collect();
         found.extended = extended(&reply);
         found.meaning = meaning(&reply, found.extended.as_ref()).to_owned();
+        if found.meaning == PORTAL {
+            // Another server than the configuration's own may have other portals.
+            let ours = self.server.is_none() || self.node.config.is_some();
+            found.meaning.push_str(&portals.and_then(|portals| whose(&reply, portals, ours)).unwrap_or_default());
+        }
         found
     }
 
@@ -236,6 +250,23 @@ fn extended(reply: &Message) -> Option<(u16, String)> {
     Some((u16::from_be_bytes(*code), text))
 }
 
+const PORTAL: &str = "captive: the line is in the garden, this is the portal";
+
+/// Whose portal that is; none for the node's own, and where nothing can be said.
+fn whose(reply: &Message, portals: &Portals, ours: bool) -> Option<String> {
+    let address = reply.answers.iter().find_map(|r| r.data.ip_addr())?;
+    match portals.whose(address) {
+        Some(causes) if causes.is_empty() => None,
+        Some(causes) => {
+            let causes: Vec<_> = causes.into_iter().map(CauseKey::as_str).collect();
+            Some(format!(" for lines with {}", causes.join(", ")))
+        }
+        None => ours.then(|| {
+            " at an address that this configuration does not name: the daemon reads the section dns at its start only".into()
+        }),
+    }
+}
+
 /// The answer, as an engineer at night wants to hear it.
 fn meaning(reply: &Message, extended: Option<&(u16, String)>) -> &'static str {
     let forged = extended.is_some_and(|(code, _)| matches!(code, 4 | 15));
@@ -245,7 +276,7 @@ fn meaning(reply: &Message, extended: Option<&(u16, String)>) -> &'static str {
         ResponseCode::ServFail => "not answered: no upstream did, or the wall did not open; see `pratique status`",
         ResponseCode::NXDomain if forged => "the garden's own answer: this name must not exist there",
         ResponseCode::NXDomain => "the true answer: there is no such name",
-        ResponseCode::NoError if forged && addresses() => "captive: the line is in the garden, this is the portal",
+        ResponseCode::NoError if forged && addresses() => PORTAL,
         ResponseCode::NoError if forged => "captive: the line is in the garden, this type is empty there",
         ResponseCode::NoError if addresses() => "a true answer, or the portal's own name",
         ResponseCode::NoError => "the name exists and has nothing of this type",
@@ -305,23 +336,50 @@ mod tests {
     }
 
     fn asked(at: &str) -> Found {
-        let probe = probe(&["--server", at, "--wait", "500", "www.example.com"]);
-        probe.ask(at.parse().unwrap(), "www.example.com", &Name::from_ascii("www.example.com.").unwrap(), RecordType::A)
+        asked_with(at, &[], None)
+    }
+
+    fn asked_with(at: &str, more: &[&str], portals: Option<&Portals>) -> Found {
+        let probe = probe(&[&["--server", at, "--wait", "500", "www.example.com"], more].concat());
+        let name = Name::from_ascii("www.example.com.").unwrap();
+        probe.ask(at.parse().unwrap(), "www.example.com", &name, RecordType::A, portals)
+    }
+
+    fn captive(query: &Message) -> Vec<u8> {
+        let mut captive = reply(query, ResponseCode::NoError);
+        let portal = RData::A(hickory_proto::rr::rdata::A([192, 0, 2, 80].into()));
+        captive.add_answer(hickory_proto::rr::Record::from_rdata(query.queries[0].name().clone(), 10, portal));
+        let mut edns = Edns::new();
+        edns.options_mut().insert(EdnsOption::Unknown(EDE, b"\0\x04line in quarantine".to_vec()));
+        captive.set_edns(edns);
+        captive.to_vec().unwrap()
+    }
+
+    #[test]
+    fn a_captive_answer_says_whose_portal_it_is_where_the_configuration_knows() {
+        let mut settings = pratique_dns::Settings::new("help.isp.example", "192.0.2.80".parse().ok(), None);
+        let said = |settings: &pratique_dns::Settings, more: &[&str]| {
+            let at = resolver(|q| captive(&q));
+            asked_with(&at, more, Some(&Portals::new(settings))).meaning
+        };
+        assert_eq!(said(&settings, &[]), PORTAL);
+        settings.portal4 = "192.0.2.79".parse().ok();
+        assert_eq!(said(&settings, &[]), PORTAL, "another server than the configuration's own");
+        let with_config = said(&settings, &["--config", "pratique.yaml"]);
+        assert!(with_config.contains("this configuration does not name"), "{with_config}");
+        settings.gardens = vec![pratique_dns::settings::GardenPortal {
+            causes: vec!["infected-nas".into(), "mirai".into()],
+            portal4: "192.0.2.80".parse().ok(),
+            portal6: None,
+        }];
+        assert_eq!(said(&settings, &[]), format!("{PORTAL} for lines with infected-nas, mirai"));
     }
 
     #[test]
     fn a_refusal_a_captive_answer_and_nonsense_are_explained() {
         let at = resolver(|q| reply(&q, ResponseCode::Refused).to_vec().unwrap());
         assert!(asked(&at).to_string().contains("REFUSED") && asked(&at).meaning.starts_with("no"));
-        let at = resolver(|q| {
-            let mut captive = reply(&q, ResponseCode::NoError);
-            let portal = RData::A(hickory_proto::rr::rdata::A([192, 0, 2, 80].into()));
-            captive.add_answer(hickory_proto::rr::Record::from_rdata(q.queries[0].name().clone(), 10, portal));
-            let mut edns = Edns::new();
-            edns.options_mut().insert(EdnsOption::Unknown(EDE, b"\0\x04line in quarantine".to_vec()));
-            captive.set_edns(edns);
-            captive.to_vec().unwrap()
-        });
+        let at = resolver(|q| captive(&q));
         let said = asked(&at).to_string();
         let expected =
             "A 192.0.2.80 ttl 10, extended error 4 \"line in quarantine\", captive: the line is in the garden";

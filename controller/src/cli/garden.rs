@@ -1,6 +1,6 @@
 //! `pratique garden …`: what residents get, told before one of them calls. Reads the node's configuration and policies as
-//! they stand in the files, so a list can be tried before the daemon reads it; needs no daemon, except to learn the causes
-//! of a case. Opens nothing.
+//! they stand in the files, so a list or a portal can be tried before the daemon reads it; needs no daemon, except to learn
+//! the causes of a case. Opens nothing.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,8 +13,9 @@ use pratique_core::playbook::PortSpec;
 use pratique_core::policy::Policy;
 use pratique_core::state::StateName;
 use pratique_core::time::Span;
-use pratique_core::view::{CaseCard, GardenView, Resident};
+use pratique_core::view::{self, CaseCard, GardenView, Resident};
 use pratique_dns::explain::Gets;
+use pratique_dns::portals::Portals;
 use pratique_dns::{Explanation, OpenError, Resolver, WallOpener};
 use serde::Serialize;
 
@@ -58,6 +59,8 @@ struct Told {
     name: String,
     /// The resident's.
     causes: Vec<CauseKey>,
+    /// The cause whose portal in `dns.gardens` the resident is told; none where it is that of the node.
+    portal_of: Option<CauseKey>,
     /// The causes of all playbooks whose garden has the name, with the entry; what stands in `policy.yaml` is everybody's.
     listed_for: Vec<Listed>,
     answers: Vec<Answer>,
@@ -119,6 +122,10 @@ impl Test {
                 Failure::Usage(format!("{}\n`pratique check-config` shows all of it.", problems.join("\n")))
             })?
             .policy;
+        let misfits: Vec<_> = config.misfits(&policy).iter().map(ToString::to_string).collect();
+        if !misfits.is_empty() {
+            return Err(Failure::Usage(misfits.join("\n")));
+        }
         let (causes, mut notes) = self.causes(&policy)?;
         if settings.upstreams.is_empty() {
             notes.push("dns.upstreams is empty: every allow-listed name gets SERVFAIL".into());
@@ -129,7 +136,8 @@ impl Test {
             list.entry_for(&name).map(|(entry, _)| Listed { cause: cause.clone(), entry: entry.to_string() })
         });
         let listed_for = listed_for.collect();
-        let resident = resident(policy.allow_list(&causes));
+        let portal_of = Portals::new(&settings).decisive(&causes).cloned();
+        let resident = resident(view::Garden::new(causes.iter().cloned(), policy.allow_list(&causes)));
         let resolver = Resolver::new(settings, Arc::new(GardenView::default()), Arc::new(NoWall), &Default::default())
             .map_err(|e| Failure::Refused(e.to_string()))?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -139,7 +147,7 @@ impl Test {
             let explained = runtime.block_on(resolver.explain(&resident, &name, &kind));
             answers.push(Answer::of(kind, &explained.map_err(|e| Failure::Usage(e.to_string()))?));
         }
-        let told = Told { name, causes, listed_for, answers, notes };
+        let told = Told { name, causes, portal_of, listed_for, answers, notes };
         if self.json {
             return show::json(&told);
         }
@@ -214,6 +222,10 @@ impl fmt::Display for Told {
                 write!(f, "\n        by way of {}", answer.chain.join(" → "))?;
             }
         }
+        let at_portal = self.answers.iter().any(|answer| answer.gets == "portal");
+        if let Some(cause) = self.portal_of.as_ref().filter(|_| at_portal) {
+            write!(f, "\nThe portal is that of dns.gardens for {cause}.")?;
+        }
         for Listed { cause, entry } in &self.listed_for {
             if !self.causes.contains(cause) {
                 write!(f, "\nThe playbook of {cause} would allow it, as {entry}.")?;
@@ -226,8 +238,8 @@ impl fmt::Display for Told {
     }
 }
 
-/// Somebody with this list, for whom nothing else matters.
-fn resident(allow: AllowList) -> Resident {
+/// Somebody in this garden, for whom nothing else matters.
+fn resident(garden: view::Garden) -> Resident {
     let now = now();
     let card = CaseCard {
         case: CaseId(0),
@@ -244,7 +256,7 @@ fn resident(allow: AllowList) -> Resident {
         relapses: 0,
         language: None,
     };
-    Resident { case: card.case, line: LineNo(0), allow: Arc::new(allow), card }
+    Resident { case: card.case, line: LineNo(0), garden: Arc::new(garden), card }
 }
 
 /// Nothing is opened for an explanation.

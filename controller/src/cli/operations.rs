@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use pratique_core::ids::CauseKey;
 use serde_json::{Value, json};
 
 use super::case::typed;
@@ -192,6 +193,10 @@ impl StatusOf {
             let answered = dns.answers.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
             let capped = dns.capped.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
             println!("captive DNS: {} answers, {} over a cap", words::count(&answered), words::count(&capped));
+            for place in dns.portals.iter().filter(|place| !place.causes.is_empty()) {
+                let causes: Vec<_> = place.causes.iter().map(CauseKey::as_str).collect();
+                println!("portal for {}: {}", causes.join(", "), place.at);
+            }
         }
         println!("log at {}, running since {}", status.seq, show::at(&status.started_at));
         Ok(())

@@ -60,10 +60,7 @@ impl Portal {
 
     /// A port of the portal over TLS that this node's wall keeps shut, or leads elsewhere.
     pub(super) fn walled_off(&self, wall: &WallConfig) -> Option<String> {
-        let at_wall = |a: &&SocketAddr| match a {
-            SocketAddr::V4(a) => wall.portal4.is_some_and(|portal| portal == *a.ip()),
-            SocketAddr::V6(a) => wall.portal6.is_some_and(|portal| portal == *a.ip()),
-        };
+        let at_wall = |a: &&SocketAddr| wall.all_portals().any(|portal| portal == a.ip());
         let shut = self.listen_tls.iter().filter(at_wall).find(|a| a.port() != wall.https_port)?;
         Some(format!(
             "wall.https_port is {}, but portal.listen_tls listens on {} at {}: residents could not reach it; set the same port",
@@ -99,6 +96,13 @@ mod tests {
         assert!(said(&both, "", "").starts_with("portal.pages.api_url is missing"));
         assert!(said("", api, "").starts_with("portal.pages.api_url is https://help.isp.example"));
         assert!(said(&both, api, ", https_port: 8443").starts_with("wall.https_port is 8443, but portal.listen_tls"));
+        let further = listen.replace(".80:443'", ".80:443', '192.0.2.81:8443'") + tls;
+        assert_eq!(said(&further, api, ""), "", "not an address of this wall");
+        let shut = said(&further, api, ", portals: [192.0.2.81]");
+        assert!(
+            shut.starts_with("wall.https_port is 443, but portal.listen_tls listens on 8443 at 192.0.2.81"),
+            "{shut}"
+        );
         let twice = both.replace(":443", ":80");
         assert!(said(&twice, api, ", https_port: 80").contains("192.0.2.80:80, which is listened on already"));
         assert!(said(&both.replace("k.pem", "''"), api, "").starts_with("portal.tls.key is empty"));

@@ -89,7 +89,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let metrics = Arc::new(Metrics::new()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry())?);
     let started_at = clock.now();
-    let policies = policy_files::load_set(&config.policies)?;
+    let policies = load_policies(&config)?;
     if let Some(warning) = config.scan.warning(&policies.policy) {
         warn!("{warning}");
     }
@@ -330,8 +330,16 @@ async fn reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls: &W
     inbox.office().policy_problem.store(problem);
 }
 
+/// The policies on disk, if they are sound and the configuration fits them.
+fn load_policies(config: &Config) -> anyhow::Result<PolicySet> {
+    let policies = policy_files::load_set(&config.policies)?;
+    let misfits: Vec<String> = config.misfits(&policies.policy).iter().map(ToString::to_string).collect();
+    anyhow::ensure!(misfits.is_empty(), "{}", misfits.join("\n"));
+    Ok(policies)
+}
+
 async fn try_reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls: &Walls) -> anyhow::Result<()> {
-    let policies: PolicySet = policy_files::load_set(&config.policies)?;
+    let policies = load_policies(config)?;
     let policy = Arc::new(policies.policy.clone());
     // What a wall cannot be made of must not get half into force.
     walls.check(config, &policy)?;

@@ -20,6 +20,9 @@ pub struct WallConfig {
     pub portal4: Option<Ipv4Addr>,
     /// IPv6 address of the portal.
     pub portal6: Option<Ipv6Addr>,
+    /// Further addresses of the portal, those of `dns.gardens`. Open to residents as the two above are, on the same ports.
+    /// HTTP that goes to none of them is led to the two above. Default none.
+    pub portals: Vec<IpAddr>,
     /// IPv4 address and port of the captive resolver, for example `192.0.2.53:53`. Without it residents' DNS over IPv4 is
     /// refused.
     pub dns4: Option<SocketAddrV4>,
@@ -56,6 +59,7 @@ impl Default for WallConfig {
             table: "pratique".into(),
             portal4: None,
             portal6: None,
+            portals: Vec::new(),
             dns4: None,
             dns6: None,
             dns_tls_ports: Vec::new(),
@@ -96,6 +100,7 @@ impl WallConfig {
                 found.push(format!("wall.{key}: {a} cannot be reached from a home; use an address of the garden"));
             }
         }
+        found.extend(self.portals_problems());
         for (key, port) in [("http_port", self.http_port), ("https_port", self.https_port)] {
             if port == 0 {
                 found.push(format!("wall.{key}: 0 is no port; 80 and 443 are usual"));
@@ -113,11 +118,10 @@ impl WallConfig {
             found
                 .push("wall.dns_tls_ports: ports of which resolver? Name its address in wall.dns4 or wall.dns6".into());
         }
-        let shared = |dns: Option<IpAddr>, portal| dns.is_some() && dns == portal;
+        let dns = [self.dns4.map(|a| IpAddr::V4(*a.ip())), self.dns6.map(|a| IpAddr::V6(*a.ip()))];
         if self.dns_tls_ports.contains(&443)
             && self.https_port != 443
-            && (shared(self.dns4.map(|a| (*a.ip()).into()), self.portal4.map(IpAddr::V4))
-                || shared(self.dns6.map(|a| (*a.ip()).into()), self.portal6.map(IpAddr::V6)))
+            && dns.into_iter().flatten().any(|dns| self.all_portals().any(|portal| portal == dns))
         {
             found.push(format!(
                 "wall.dns_tls_ports: 443 at the portal's address is led to https_port {}; give the resolver an address or a \
@@ -148,9 +152,58 @@ impl WallConfig {
     }
 }
 
+impl WallConfig {
+    /// The portal's addresses, all that residents may reach it at.
+    pub fn all_portals(&self) -> impl Iterator<Item = IpAddr> {
+        let first = [self.portal4.map(IpAddr::V4), self.portal6.map(IpAddr::V6)];
+        first.into_iter().flatten().chain(self.portals.iter().copied())
+    }
+
+    fn portals_problems(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (n, a) in self.portals.iter().enumerate() {
+            let mut say = |what: &str| found.push(format!("wall.portals[{n}]: {a} {what}"));
+            let canonical = a.to_canonical();
+            if canonical.is_loopback() || canonical.is_unspecified() || canonical.is_multicast() {
+                say("cannot be reached from a home; use an address of the garden");
+            }
+            if self.portal4.is_some_and(|first| first == *a) || self.portal6.is_some_and(|first| first == *a) {
+                say("is wall.portal4 or wall.portal6 already; remove it here");
+            }
+            if self.portals.iter().take(n).any(|other| other == a) {
+                say("stands twice; remove one");
+            }
+        }
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn further_portals_are_reachable_and_named_once() {
+        let said = |portals: &[&str]| {
+            let portals = portals.iter().map(|a| a.parse().unwrap()).collect();
+            WallConfig { portals, portal4: "192.0.2.80".parse().ok(), ..WallConfig::default() }.problems().join("\n")
+        };
+        assert_eq!(said(&["192.0.2.81", "2001:db8::81"]), "");
+        for wrong in ["0.0.0.0", "127.0.0.1", "224.0.0.1", "::", "::1", "ff02::1", "::ffff:127.0.0.1"] {
+            let wanted = format!("wall.portals[1]: {wrong} cannot be reached from a home");
+            assert!(said(&["192.0.2.81", wrong]).starts_with(&wanted), "{wrong}");
+        }
+        assert!(said(&["192.0.2.80"]).contains("is wall.portal4 or wall.portal6 already; remove it here"));
+        assert!(said(&["192.0.2.81", "192.0.2.81"]).starts_with("wall.portals[1]: 192.0.2.81 stands twice"));
+        let config = WallConfig {
+            portals: vec!["192.0.2.53".parse().unwrap()],
+            dns4: "192.0.2.53:53".parse().ok(),
+            dns_tls_ports: vec![443],
+            https_port: 8443,
+            ..WallConfig::default()
+        };
+        assert!(config.problems().join("").contains("443 at the portal's address is led to https_port 8443"));
+    }
 
     #[test]
     fn defaults_have_no_problems_and_each_mistake_is_named() {

@@ -95,6 +95,47 @@ fn every_problem_is_told_with_its_place_and_its_remedy() {
 }
 
 #[test]
+fn gardens_with_a_cause_or_an_address_that_does_not_fit_are_told_with_their_line() {
+    let desk = Desk::new();
+    let config = |wall: &str, second: &str| {
+        let text = format!(
+            "enforcer: nft\n\
+             wall:\n  portal4: 192.0.2.80\n{wall}\
+             dns:\n  portal_host: help.isp.example\n  portal4: 192.0.2.80\n  gardens:\n    \
+             - causes: [infected-nas]\n      portal4: 192.0.2.81\n    \
+             - causes: {second}\n      portal6: 2001:db8::82\n"
+        );
+        desk.file("node/pratique.yaml", &text)
+    };
+    let check = |file: &str| desk.check(&["--config", file]);
+    let open = "  portals: [192.0.2.81, '2001:db8::82']\n";
+    let (code, said) = check(&config(open, "[mirai, open-telnet]"));
+    assert_eq!(code, Some(0), "{said}");
+
+    let (code, said) = check(&config("", "[mirai, infected-nas]"));
+    assert_eq!(code, Some(2));
+    for expected in [
+        "node/pratique.yaml:2:1: wall.portals lacks 192.0.2.81, the portal that dns.gardens[0] tells residents with \
+         infected-nas: they could not reach it; add the address",
+        "node/pratique.yaml:2:1: wall.portals lacks 2001:db8::82",
+        "node/pratique.yaml:10:7: dns.gardens[1].causes has `infected-nas`, which stands in gardens[0] already",
+        "3 problems",
+    ] {
+        assert!(said.contains(expected), "{expected} is not in:\n{said}");
+    }
+    // What only the policies can say, with policies of one's own, too.
+    let file = config(open, "[mira]");
+    let policies = desk.policies();
+    for args in [vec!["--config", &file], vec!["--config", &file, "--policies", &policies]] {
+        let (code, said) = desk.check(&args);
+        assert_eq!(code, Some(2));
+        let expected = "node/pratique.yaml:11:7: dns.gardens[1].causes has `mira`, which has no playbook in node/policies: \
+                        did you mean `mirai`? correct it, remove it, or write its playbook";
+        assert!(said.contains(expected) && said.contains("1 problem;"), "{said}");
+    }
+}
+
+#[test]
 fn a_report_is_rehearsed_without_storing_anything() {
     let desk = Desk::new();
     desk.edit("policies/protected.yaml", "subscribers: {}", "subscribers: {C-8: medical alarm}");

@@ -87,6 +87,37 @@ fn a_name_that_another_cause_allows_is_told_so_and_a_misspelt_cause_too() {
 }
 
 #[test]
+fn the_portal_is_that_of_the_residents_causes_and_the_node_must_fit_the_policies() {
+    let (_folder, config) = files();
+    let text = std::fs::read_to_string(&config).unwrap();
+    let gardens = |causes: &str| {
+        let own = format!(", gardens: [{{causes: [{causes}], portal6: '2001:db8::81'}}]}}\n");
+        std::fs::write(&config, text.trim_end().trim_end_matches('}').to_owned() + &own).unwrap();
+    };
+    gardens("infected-nas, mirai");
+    let test =
+        |more: &[&str]| said(&pratique(&[&["garden", "test", "www.example", "--config", &config][..], more].concat()));
+    assert_eq!(
+        test(&["--cause", "mirai"]),
+        "www.example, asked by a resident with mirai:\n  \
+         A     the portal, 192.0.2.80 (not on the resident's allow-list)\n  \
+         AAAA  the portal, 2001:db8::81 (not on the resident's allow-list)\n\
+         The portal is that of dns.gardens for mirai.\n"
+    );
+    let told: Value = serde_json::from_str(&test(&["--cause", "infected-nas", "--json"])).unwrap();
+    assert_eq!(
+        (&told["portal_of"], &told["answers"][1]["addresses"][0]),
+        (&"infected-nas".into(), &"2001:db8::81".into())
+    );
+    let others = test(&["--cause", "open-telnet"]);
+    assert!(others.contains("AAAA  an empty answer") && !others.contains("The portal is"), "{others}");
+    gardens("infected-naz");
+    let refused = test(&[]);
+    let wanted = format!("{config}:2:1: dns.gardens[0].causes has `infected-naz`, which has no playbook");
+    assert!(refused.contains(&wanted) && refused.contains("did you mean `infected-nas`?"), "{refused}");
+}
+
+#[test]
 fn wrong_names_and_nodes_without_dns_are_refused_with_the_remedy() {
     let (_folder, config) = files();
     for (args, remedy) in [(["test", "b\u{fc}cher.example"], "xn--"), (["test", "a..example"], "no host name")] {

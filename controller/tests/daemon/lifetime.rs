@@ -47,6 +47,36 @@ fn encrypted_dns_starts_without_a_certificate_and_has_one_as_soon_as_it_is_told(
 }
 
 #[test]
+fn a_node_whose_gardens_do_not_fit_its_policies_does_not_start_and_takes_no_such_policies() {
+    let mut node = Node::start();
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.ended(), Some(0));
+    let own = std::fs::read_to_string(node.path("policies/playbooks/mirai.yaml")).unwrap();
+    let dns = "dns: {portal_host: help.isp.example, portal4: 192.0.2.80, listen: ['127.0.0.1:0'], workers: 1, \
+               gardens: [{causes: [nas-ransomware], portal4: 192.0.2.81}]}\napi:";
+    node.edit("pratique.yaml", "api:", dns);
+    let config = node.path("pratique.yaml").display().to_string();
+    let refused = super::pratique(&["run", "--config", &config]);
+    assert!(!refused.status.success());
+    let wanted = format!("{config}:3:1: dns.gardens[0].causes has `nas-ransomware`, which has no playbook in");
+    assert!(super::said(&refused).contains(&wanted), "{}", super::said(&refused));
+
+    let playbook =
+        node.file("policies/playbooks/nas-ransomware.yaml", &own.replace("cause: mirai", "cause: nas-ransomware"));
+    node.run();
+    let portals = node.get("/status")["dns"]["portals"].clone();
+    assert_eq!(portals[0]["portal4"], "192.0.2.81", "{portals}");
+    assert!(node.ok(&["status"]).contains("portal for nas-ransomware: 192.0.2.81"));
+    let first = node.get("/status")["policy"].clone();
+    std::fs::remove_file(playbook).unwrap();
+    node.signal(Signal::SIGHUP);
+    until("the problem shows", || !node.get("/status")["policy_problem"].is_null());
+    let status = node.get("/status");
+    assert!(status["policy_problem"].as_str().unwrap().contains(&wanted), "{status}");
+    assert_eq!(status["policy"], first, "the former policies stay in force");
+}
+
+#[test]
 fn cases_and_enforcement_are_the_same_after_a_stop_and_after_a_crash() {
     let mut node = Node::start();
     let cases = node.infect(&[1, 2]);

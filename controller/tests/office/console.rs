@@ -166,6 +166,8 @@ fn everything_else_has_its_page() {
         "nft (pid 4711) flushed the ruleset",
         "67.1 MB",
         "1,204,331 portal, 804 nodata",
+        "<dt>Portal for infected-nas</dt><dd>192.0.2.81 and 2001:db8::81</dd>",
+        "<dt>Portal for everybody else</dt><dd>192.0.2.80</dd>",
         "Captive DNS, threat list c2: /lists/c2 is a web page.",
         "Captive DNS, certificate /etc/dns.pem ends in 9 days: renew it.",
         "Portal, certificate /etc/portal.pem holds no certificate; none is in force.",

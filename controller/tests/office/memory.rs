@@ -20,6 +20,7 @@ use pratique_core::rescan::{RescanTrigger, Verdict};
 use pratique_core::sighting::{Severity, Transport};
 use pratique_core::state::{Approval, Case, State, StateName, Trouble};
 use pratique_core::time::{Span, Timestamp};
+use pratique_dns::portals::Addresses;
 
 pub const NOW: Timestamp = Timestamp::from_secs(1_771_200_000);
 
@@ -440,6 +441,12 @@ impl Office for Memory {
                     days_left: Some(9),
                     problems: vec!["certificate /etc/dns.pem ends in 9 days: renew it".into()],
                 }),
+                portals: [(vec!["infected-nas".into()], "192.0.2.81", "2001:db8::81"), (Vec::new(), "192.0.2.80", "")]
+                    .map(|(causes, portal4, portal6)| pratique_dns::Place {
+                        causes,
+                        at: Addresses { portal4: portal4.parse().ok(), portal6: portal6.parse().ok() },
+                    })
+                    .into(),
                 ..pratique_dns::Health::default()
             }),
             portal_certificate: Some(pratique_portal::CertificateHealth {

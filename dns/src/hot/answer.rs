@@ -7,6 +7,7 @@
 
 use crate::captive::Why;
 use crate::hot::parse::Plain;
+use crate::portals::Addresses;
 use crate::question::{Family, Kind};
 use crate::settings::Settings;
 use crate::wire::{EDE_OPTION, HEADER, MAX_UDP_REPLY, OPT_TYPE, udp_limit};
@@ -18,11 +19,25 @@ const OPT: usize = 11;
 /// An option's code and length, and the extended error's code.
 const EDE: usize = 6;
 
-/// What every answer is made of.
-pub(super) struct Words {
-    /// Records behind their owner: type, class, TTL, length, data.
+/// The portal's addresses in one garden, as records behind their owner: type, class, TTL, length, data.
+pub(super) struct Records {
     a: Option<[u8; 14]>,
     aaaa: Option<[u8; 26]>,
+}
+
+impl Records {
+    /// Of these addresses, for so many seconds.
+    pub(super) fn new(portal: Addresses, ttl: u32) -> Self {
+        let ttl = ttl.to_be_bytes();
+        Self {
+            a: portal.portal4.map(|a| record(1, ttl, &a.octets())),
+            aaaa: portal.portal6.map(|a| record(28, ttl, &a.octets())),
+        }
+    }
+}
+
+/// What every answer is made of, in all gardens.
+pub(super) struct Words {
     ttl: [u8; 4],
     code: [u8; 2],
     text: Box<[u8]>,
@@ -32,8 +47,6 @@ impl Words {
     pub(super) fn new(settings: &Settings) -> Self {
         let ttl = settings.captive_ttl_secs().to_be_bytes();
         Self {
-            a: settings.portal4.map(|a| record(1, ttl, &a.octets())),
-            aaaa: settings.portal6.map(|a| record(28, ttl, &a.octets())),
             ttl,
             code: Why::Captive.ede().unwrap_or_default().to_be_bytes(),
             text: settings.contact.as_bytes().into(),
@@ -42,11 +55,17 @@ impl Words {
 
     /// Writes the answer; its size, and whether it is an address. None if it is not for this half, or does not fit into
     /// what the client takes and three times the query: then the buffer is as it was.
-    pub(super) fn answer(&self, buffer: &mut [u8], size: usize, plain: &Plain) -> Option<(usize, bool)> {
+    pub(super) fn answer(
+        &self,
+        portal: &Records,
+        buffer: &mut [u8],
+        size: usize,
+        plain: &Plain,
+    ) -> Option<(usize, bool)> {
         let owner: &[u8] = if plain.is_root() { &[0] } else { &POINTER };
         let record: &[u8] = match plain.kind {
-            Kind::Address(Family::V4) => self.a.as_ref().map_or(&[], |r| r),
-            Kind::Address(Family::V6) => self.aaaa.as_ref().map_or(&[], |r| r),
+            Kind::Address(Family::V4) => portal.a.as_ref().map_or(&[], |r| r),
+            Kind::Address(Family::V6) => portal.aaaa.as_ref().map_or(&[], |r| r),
             Kind::Other(_) => &[],
             Kind::Any | Kind::Meta(_) => return None,
         };

@@ -8,6 +8,8 @@
 //!                          strangers      silence
 //! ```
 //!
+//! What the last two need to know of the resident's garden, its lists and its portal, `gardens` keeps for each thread.
+//!
 //! Who floods is dropped by the kernel for a while, so that its datagrams do not stand in front of everybody's (`shield`).
 //!
 //! Whatever is not plainly captive goes to the `handler`, over a bounded queue. So this half need not know how to do
@@ -16,6 +18,7 @@
 mod answer;
 mod batch;
 mod front;
+mod gardens;
 mod names;
 mod parse;
 mod shield;
@@ -28,6 +31,7 @@ use arc_swap::ArcSwap;
 use pratique_core::view::{GardenNo, Reader, Sight};
 
 use crate::hot::answer::Words;
+use crate::hot::gardens::Gardens;
 pub(crate) use crate::hot::names::Listed;
 use crate::hot::names::Names;
 use crate::rates::{Rates, Tick};
@@ -38,6 +42,7 @@ pub(crate) use front::{Front, Slow};
 /// One thread's part: everything it needs to answer, and what it counted.
 pub(crate) struct Hot {
     reader: Reader,
+    gardens: Gardens,
     names: Names,
     words: Words,
     counts: Counts,
@@ -75,7 +80,13 @@ pub(crate) struct Counts {
 impl Hot {
     /// For one thread.
     pub(crate) fn new(settings: &Settings, threats: &Arc<ArcSwap<Listed>>, reader: Reader) -> Self {
-        Self { reader, names: Names::new(settings, threats), words: Words::new(settings), counts: Counts::default() }
+        Self {
+            reader,
+            gardens: Gardens::new(settings),
+            names: Names::new(threats),
+            words: Words::new(settings),
+            counts: Counts::default(),
+        }
     }
 
     /// Asks memory for who this is, see [`Reader::approach`].
@@ -111,10 +122,11 @@ impl Hot {
         let (Gate::Garden(garden), Some(plain)) = (gate, parse::read(buffer.get(..size).unwrap_or_default())) else {
             return Outcome::Handler;
         };
-        if self.names.may_be_listed(buffer, &plain, garden, self.reader.view()) {
+        let Some(garden) = self.gardens.get(garden, self.reader.view()) else { return Outcome::Handler };
+        if self.names.may_be_listed(buffer, &plain, &garden.listed) {
             return Outcome::Handler;
         }
-        match self.words.answer(buffer, size, &plain) {
+        match self.words.answer(&garden.portal, buffer, size, &plain) {
             Some((size, is_address)) => {
                 *(if is_address { &mut self.counts.portal } else { &mut self.counts.nodata }) += 1;
                 Outcome::Reply(size)

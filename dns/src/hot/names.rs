@@ -8,46 +8,30 @@ use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
 use pratique_core::allow::AllowList;
-use pratique_core::view::{GardenNo, GardenView};
-use rustc_hash::FxHashMap;
 
-use crate::captive::CANARIES;
 use crate::hot::parse::Plain;
-use crate::settings::Settings;
 use crate::wire::HEADER;
 
-/// Gardens remembered by one thread; there are as many as combinations of causes. Beyond that, all are made anew.
-const GARDENS: usize = 1_024;
 /// Where the hash of the root begins; any odd number does.
 const ROOT: u64 = 0x9e37_79b9_7f4a_7c15;
 const FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
 /// Set in every byte: folds upper case onto lower, and some other bytes onto each other, which does no harm here.
 const FOLD: u64 = 0x2020_2020_2020_2020;
 
-/// The lists of the gardens, made when first asked for. A number is never used for another list, so they stay right.
+/// Names on lists that are not a garden's own.
 pub(super) struct Names {
-    always: Vec<u64>,
+    /// The handler counts who asks for names on threat lists.
     threats: Cache<Arc<ArcSwap<Listed>>, Arc<Listed>>,
-    gardens: FxHashMap<GardenNo, Listed>,
 }
 
 impl Names {
-    /// With what is listed in every garden.
-    pub(super) fn new(settings: &Settings, threats: &Arc<ArcSwap<Listed>>) -> Self {
-        let names = CANARIES.into_iter().chain([settings.portal_host.as_str()]);
-        Self {
-            always: names.map(of_text).collect(),
-            threats: Cache::new(Arc::clone(threats)),
-            gardens: FxHashMap::default(),
-        }
+    pub(super) fn new(threats: &Arc<ArcSwap<Listed>>) -> Self {
+        Self { threats: Cache::new(Arc::clone(threats)) }
     }
 
-    /// The name of this question is at or below a listed one, or looks as if it were.
-    pub(super) fn may_be_listed(&mut self, query: &[u8], plain: &Plain, garden: GardenNo, view: &GardenView) -> bool {
-        let Self { always, threats, gardens } = self;
-        // The handler counts who asks for names on threat lists.
-        let threats = threats.load();
-        let Some(listed) = listed(gardens, always, garden, view) else { return true };
+    /// The name of this question is at or below a listed one, or looks as if it were; `listed` are the garden's.
+    pub(super) fn may_be_listed(&mut self, query: &[u8], plain: &Plain, listed: &Listed) -> bool {
+        let threats = self.threats.load();
         let name = query.get(HEADER..).unwrap_or_default();
         let mut hash = ROOT;
         plain.labels_from_the_top().any(|at| {
@@ -58,29 +42,13 @@ impl Names {
     }
 }
 
-/// None when nobody is in the garden any more.
-fn listed<'g>(
-    gardens: &'g mut FxHashMap<GardenNo, Listed>,
-    always: &[u64],
-    garden: GardenNo,
-    view: &GardenView,
-) -> Option<&'g Listed> {
-    if !gardens.contains_key(&garden) {
-        let made = Listed::new(always, view.allow_list(garden)?.as_ref());
-        if gardens.len() >= GARDENS {
-            gardens.clear();
-        }
-        gardens.insert(garden, made);
-    }
-    gardens.get(&garden)
-}
-
 /// Hashes of names: open addressing, at most half full, a power of two of slots. Zero is a free slot.
 #[derive(Debug)]
 pub(crate) struct Listed(Box<[u64]>);
 
 impl Listed {
-    fn new(always: &[u64], list: &AllowList) -> Self {
+    /// The names of a garden's list, and those of every garden.
+    pub(super) fn new(always: &[u64], list: &AllowList) -> Self {
         let suffix = |name: String| of_text(name.strip_prefix("*.").unwrap_or(&name));
         Self::of(always.iter().copied().chain(list.names().map(|(name, _)| suffix(name))).collect())
     }
@@ -111,7 +79,8 @@ fn path(hash: u64, slots: usize) -> impl Iterator<Item = usize> {
     (0..slots).map(move |step| start.wrapping_add(step) & (slots - 1))
 }
 
-fn of_text(name: &str) -> u64 {
+/// The hash of a name.
+pub(super) fn of_text(name: &str) -> u64 {
     name.rsplit('.').fold(ROOT, |hash, label| below(hash, label.as_bytes()))
 }
 

@@ -1,6 +1,8 @@
 //! The two halves beside each other: what `hot` answers, the handler answers with the same bytes, and what hickory finds
 //! malformed is never plain.
 
+mod gardens;
+
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
@@ -69,14 +71,19 @@ impl Halves {
         Some(self.hot.judge(gate, &mut self.buffer, size))
     }
 
-    /// What both say, where the hot half says anything: it must be the same.
+    /// What both say to the usual client, where the hot half says anything: it must be the same.
     fn agree(&mut self, query: &[u8]) -> Result<bool, TestCaseError> {
-        match self.hot(query, CLIENT) {
+        self.agree_for(CLIENT, query)
+    }
+
+    /// The same for any client.
+    fn agree_for(&mut self, client: &str, query: &[u8]) -> Result<bool, TestCaseError> {
+        match self.hot(query, client) {
             Some(Outcome::Handler) => Ok(false),
             None => Err(TestCaseError::fail("silence for a resident that may ask")),
             Some(Outcome::Reply(size)) => {
-                let client = CLIENT.parse().unwrap();
-                let Step::Reply(reply) = self.resolver.admitted(query, client, wire::Transport::Udp) else {
+                let Step::Reply(reply) = self.resolver.admitted(query, client.parse().unwrap(), wire::Transport::Udp)
+                else {
                     return Err(TestCaseError::fail("only the hot half replies"));
                 };
                 prop_assert_eq!(&self.buffer[..size], &reply[..]);
@@ -205,7 +212,7 @@ fn what_is_on_a_list_is_never_answered_by_the_hot_half() {
         let (bytes, mut halves) = (asked.bytes(), halves.borrow_mut());
         let Incoming::Ask(request) = wire::read(&bytes) else { return Ok(()) };
         let resident = halves.resolver.0.view.resident(CLIENT.parse().unwrap());
-        let decision = captive::decide(&request.question, resident.as_deref(), &halves.resolver.0.garden);
+        let decision = captive::decide(&request.question, resident.as_deref(), &halves.resolver.0.portals);
         let plain = match decision {
             Decision::Portal(_, why) | Decision::NoData(why) => {
                 matches!(why, captive::Why::Captive | captive::Why::Probe)

@@ -1,6 +1,7 @@
 //! What is configured: where the portal is, whom to ask for allow-listed names, how much is too much. Unknown keys are
 //! refused; [`Settings::problems`] finds what serde cannot see. First room of the crate: nothing starts before it is sound.
 
+mod gardens;
 mod limits;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,6 +13,7 @@ use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+pub use self::gardens::GardenPortal;
 pub use self::limits::Limits;
 use crate::endpoint::Endpoint;
 use crate::threats::ListSettings;
@@ -49,6 +51,10 @@ pub struct Settings {
     /// The portal's IPv6 address; without it AAAA questions get "no data".
     #[serde(default)]
     pub portal6: Option<Ipv6Addr>,
+    /// Portal addresses of their own for residents with certain causes, for example where another team helps them. Default
+    /// none: everybody gets the two above. Only causes with a playbook can be named.
+    #[serde(default)]
+    pub gardens: Vec<GardenPortal>,
     /// How long a client may remember a captive answer, 1s to 10s. Default 10s: short, so that a released line sees the
     /// real Internet at once; not shorter, because devices in quarantine ask all the time.
     #[serde(default = "captive_ttl")]
@@ -138,6 +144,7 @@ impl Settings {
             portal_host: SmolStr::new(portal_host),
             portal4,
             portal6,
+            gardens: Vec::new(),
             captive_ttl: captive_ttl(),
             contact: contact(),
             upstreams: Vec::new(),
@@ -182,6 +189,7 @@ impl Settings {
         if self.portal4.is_none() && self.portal6.is_none() {
             found.push("portal4 and portal6 are both missing: set the portal's address in one family at least".into());
         }
+        found.extend(self.portal_problems());
         let contact = self.contact.as_str();
         if contact.is_empty() || contact.len() > MAX_CONTACT || contact.chars().any(char::is_control) {
             found.push(format!(

@@ -346,15 +346,19 @@ pub fn take(view: &GardenView, address: &str) {
     view.remove(Element::V4(address.parse().unwrap()));
 }
 
-/// Allowed: `time.isp.example` for 123/udp, names below `vendor.example` for 443/tcp.
+/// With `mirai`; allowed: `time.isp.example` for 123/udp, names below `vendor.example` for 443/tcp.
 pub fn resident(case: u64, line: u32) -> Arc<Resident> {
+    resident_with("mirai", case, line)
+}
+
+/// The same with another cause.
+pub fn resident_with(cause: &str, case: u64, line: u32) -> Arc<Resident> {
     let names = [
         AllowName { name: "time.isp.example".into(), ports: vec![port(123, Transport::Udp)] },
         AllowName { name: "*.vendor.example".into(), ports: vec![port(443, Transport::Tcp)] },
     ];
-    let allow = Arc::new(AllowList::merge([&names[..]]));
-    let card = Resident::for_test(case, "mirai", AllowList::default()).card.clone();
-    Arc::new(Resident { case: CaseId(case), line: LineNo(line), allow, card })
+    let of = Resident::for_test(case, cause, AllowList::merge([&names[..]]));
+    Arc::new(Resident { case: of.case, line: LineNo(line), garden: Arc::clone(&of.garden), card: of.card.clone() })
 }
 
 pub fn port(port: u16, transport: Transport) -> PortSpec {

@@ -85,7 +85,7 @@ impl Desk for Book {
 }
 
 pub fn put(view: &GardenView, address: Ipv4Addr, card: CaseCard) {
-    let resident = Resident { case: card.case, line: LineNo(1), allow: Arc::new(AllowList::default()), card };
+    let resident = Resident { case: card.case, line: LineNo(1), garden: Arc::default(), card };
     view.put(Element::V4(address), Arc::new(resident));
 }
 

@@ -87,11 +87,11 @@ impl Default for Index {
 impl Index {
     /// Puts a resident in the place of `old`, if somebody was there.
     pub(super) fn put(&self, element: Element, resident: &Resident, old: Option<&Resident>) {
-        if old.is_some_and(|old| old.line == resident.line && Arc::ptr_eq(&old.allow, &resident.allow)) {
+        if old.is_some_and(|old| old.line == resident.line && Arc::ptr_eq(&old.garden, &resident.garden)) {
             // Only the page has changed.
             return;
         }
-        let garden = self.gardens.enter(&resident.allow);
+        let garden = self.gardens.enter(&resident.garden);
         let mut written = self.lock();
         match Key::of(element) {
             Key { kind: LONGER, .. } if old.is_some() => {}
@@ -100,7 +100,7 @@ impl Index {
         }
         drop(written);
         if let Some(old) = old {
-            self.gardens.leave(&old.allow);
+            self.gardens.leave(&old.garden);
         }
     }
 
@@ -112,7 +112,7 @@ impl Index {
             key => self.set(&mut written, key, Value::absent(key.kind)),
         }
         drop(written);
-        self.gardens.leave(&old.allow);
+        self.gardens.leave(&old.garden);
     }
 
     fn count_longer(&self, written: &mut Written, key: Key, change: i32) {

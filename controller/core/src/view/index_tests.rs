@@ -8,10 +8,11 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::allow::AllowList;
+use crate::view::Garden;
 
-fn resident(line: u32, allow: &Arc<AllowList>) -> Arc<Resident> {
+fn resident(line: u32, garden: &Arc<Garden>) -> Arc<Resident> {
     let card = Resident::for_test(u64::from(line), "mirai", AllowList::default()).card.clone();
-    Arc::new(Resident { case: card.case, line: LineNo(line), allow: Arc::clone(allow), card })
+    Arc::new(Resident { case: card.case, line: LineNo(line), garden: Arc::clone(garden), card })
 }
 
 /// Few addresses and prefixes, within and beside each other.
@@ -40,13 +41,13 @@ proptest! {
     fn readers_see_what_a_plain_map_says(
         steps in prop::collection::vec((element(), prop::option::of((1..4u32, 0..2usize))), 1..80),
     ) {
-        let lists = [Arc::new(AllowList::default()), Arc::new(AllowList::default())];
+        let gardens = [Arc::new(Garden::default()), Arc::new(Garden::default())];
         let (view, mut map) = (Arc::new(GardenView::default()), BTreeMap::new());
         let mut reader = Reader::new(Arc::clone(&view));
         for (element, change) in steps {
             match change {
-                Some((line, list)) => {
-                    view.put(element, resident(line, &lists[list]));
+                Some((line, garden)) => {
+                    view.put(element, resident(line, &gardens[garden]));
                     map.insert(element, line);
                 }
                 None => {
@@ -61,27 +62,27 @@ proptest! {
                 prop_assert_eq!(held.as_ref().map(|r| r.line.0), expected(&map, address));
                 match reader.find(address) {
                     Sight::Nobody => prop_assert!(held.is_none(), "{address} is missing"),
-                    Sight::Line(line, garden) => {
+                    Sight::Line(line, number) => {
                         let held = held.expect("somebody");
                         prop_assert_eq!(line, held.line);
-                        let list = view.allow_list(garden).expect("a list");
-                        prop_assert!(Arc::ptr_eq(&list, &held.allow));
+                        let garden = view.garden(number).expect("a garden");
+                        prop_assert!(Arc::ptr_eq(&garden, &held.garden));
                     }
                     Sight::Unsure => prop_assert!(matches!(address, IpAddr::V6(_)), "{address} is unsure"),
                 }
             }
         }
         map.keys().for_each(|element| view.remove(*element));
-        prop_assert!(view.allow_list(GardenNo(0)).is_none(), "an empty view keeps no list");
+        prop_assert!(view.garden(GardenNo(0)).is_none(), "an empty view keeps no garden");
     }
 }
 
 #[test]
 fn only_the_64_with_a_longer_prefix_in_it_is_unsure() {
     let view = Arc::new(GardenView::default());
-    let list = Arc::new(AllowList::default());
-    view.put(Element::V6("2001:db8:0:1::/64".parse().unwrap()), resident(1, &list));
-    view.put(Element::V6("2001:db8:0:2::5/128".parse().unwrap()), resident(2, &list));
+    let garden = Arc::new(Garden::default());
+    view.put(Element::V6("2001:db8:0:1::/64".parse().unwrap()), resident(1, &garden));
+    view.put(Element::V6("2001:db8:0:2::5/128".parse().unwrap()), resident(2, &garden));
     let mut reader = Reader::new(Arc::clone(&view));
     let mut at = |address: &str| reader.find(address.parse().unwrap());
     assert_eq!(at("2001:db8:0:1::9"), Sight::Line(LineNo(1), GardenNo(0)));
@@ -94,9 +95,9 @@ fn only_the_64_with_a_longer_prefix_in_it_is_unsure() {
 #[test]
 fn a_line_that_comes_and_goes_does_not_make_the_table_grow_forever() {
     let view = Arc::new(GardenView::default());
-    let (list, put) = (Arc::new(AllowList::default()), |n: u32| Element::V4(n.into()));
+    let (garden, put) = (Arc::new(Garden::default()), |n: u32| Element::V4(n.into()));
     for n in 0..200_000 {
-        view.put(put(n), resident(1, &list));
+        view.put(put(n), resident(1, &garden));
         view.remove(put(n));
     }
     let slots: usize = view.index.shards.iter().map(|shard| shard.load().0.len()).sum();
@@ -108,10 +109,10 @@ fn readers_always_see_who_stays_and_never_a_wrong_line_while_others_come_and_go(
     const STAY: u32 = 2_000;
     const COME: u32 = 20_000;
     let view = Arc::new(GardenView::default());
-    let list = Arc::new(AllowList::default());
+    let garden = Arc::new(Garden::default());
     let at = |n: u32| Element::V4((0x0a00_0000 + n).into());
     // Odd numbers stay. Each line is told by its address, so that a wrong one shows.
-    (0..STAY).for_each(|n| view.put(at(n * 2 + 1), resident(n * 2 + 1, &list)));
+    (0..STAY).for_each(|n| view.put(at(n * 2 + 1), resident(n * 2 + 1, &garden)));
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let readers: Vec<_> = (0..2)
@@ -135,7 +136,7 @@ fn readers_always_see_who_stays_and_never_a_wrong_line_while_others_come_and_go(
             .collect();
         for _ in 0..5 {
             let coming = || (0..COME).filter(|n| n % 2 == 0);
-            coming().for_each(|n| view.put(at(n), resident(n, &list)));
+            coming().for_each(|n| view.put(at(n), resident(n, &garden)));
             coming().for_each(|n| view.remove(at(n)));
         }
         done.store(true, Ordering::Relaxed);

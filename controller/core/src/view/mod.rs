@@ -26,7 +26,7 @@ use crate::plan::Element;
 use crate::rescan::Verdict;
 use crate::time::{Span, Timestamp};
 
-pub use gardens::GardenNo;
+pub use gardens::{Garden, GardenNo};
 use index::Index;
 pub use index::{Reader, Sight};
 
@@ -37,8 +37,8 @@ pub struct Resident {
     pub case: CaseId,
     /// Its line.
     pub line: LineNo,
-    /// Names it may reach.
-    pub allow: Arc<AllowList>,
+    /// Its causes and the names it may reach.
+    pub garden: Arc<Garden>,
     /// What its page says.
     pub card: CaseCard,
 }
@@ -237,9 +237,9 @@ impl GardenView {
         }
     }
 
-    /// The allow-list of a garden; none when nobody is in it any more.
-    pub fn allow_list(&self, garden: GardenNo) -> Option<Arc<AllowList>> {
-        self.index.gardens.list(garden)
+    /// The garden of a number; none when nobody is in it any more.
+    pub fn garden(&self, number: GardenNo) -> Option<Arc<Garden>> {
+        self.index.gardens.garden(number)
     }
 
     /// The log position this view has followed to.
@@ -288,7 +288,7 @@ impl Resident {
         Arc::new(Self {
             case: CaseId(case),
             line: LineNo(1),
-            allow: Arc::new(allow),
+            garden: Arc::new(Garden::new([cause.into()], allow)),
             card: CaseCard {
                 case: CaseId(case),
                 version: 3,

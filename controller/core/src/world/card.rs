@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use super::World;
-use crate::allow::AllowList;
 use crate::ids::{CauseKey, LineNo};
 use crate::state::{Case, State, Trouble};
 use crate::time::Timestamp;
-use crate::view::{CaseCard, CauseCard, CheckCard, Resident, Round};
+use crate::view::{CaseCard, CauseCard, CheckCard, Garden, Resident, Round};
 
 impl World {
     /// The resident behind a line; none if it is not in quarantine.
@@ -16,8 +15,8 @@ impl World {
         let card = self.card(case, now)?;
         let id = case.id;
         let causes: Vec<CauseKey> = case.troubles.iter().map(|t| t.cause.clone()).collect();
-        let allow = self.allow_for(causes);
-        Some(Arc::new(Resident { case: id, line, allow, card }))
+        let garden = self.garden_of(causes);
+        Some(Arc::new(Resident { case: id, line, garden, card }))
     }
 
     /// What the page of a case says; none if its line is not in quarantine.
@@ -40,15 +39,15 @@ impl World {
         })
     }
 
-    /// The allow-list of a combination of causes, made once per combination.
-    fn allow_for(&mut self, mut causes: Vec<CauseKey>) -> Arc<AllowList> {
+    /// The garden of a combination of causes, made once per combination.
+    fn garden_of(&mut self, mut causes: Vec<CauseKey>) -> Arc<Garden> {
         causes.sort_unstable();
-        if let Some(known) = self.allow.get(&causes) {
+        if let Some(known) = self.gardens.get(&causes) {
             return Arc::clone(known);
         }
-        let list = Arc::new(self.policy.allow_list(&causes));
-        self.allow.insert(causes, Arc::clone(&list));
-        list
+        let garden = Arc::new(Garden::new(causes.iter().cloned(), self.policy.allow_list(&causes)));
+        self.gardens.insert(causes, Arc::clone(&garden));
+        garden
     }
 }
 

@@ -16,7 +16,6 @@ use smol_str::SmolStr;
 pub use self::card::{causes, last_check, round};
 pub use self::intake::{Outcome, Sighted};
 pub use self::settle::Settled;
-use crate::allow::AllowList;
 use crate::command::{Command, Refusal};
 use crate::directory::{Directory, Recorded};
 use crate::event::{Body, CaseEvent, Event};
@@ -28,6 +27,7 @@ use crate::plan::{Element, Plan, PlanProblem};
 use crate::policy::Policy;
 use crate::session::Session;
 use crate::time::Timestamp;
+use crate::view::Garden;
 
 /// Everything the engine owns.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub struct World {
     unsettled: FxHashSet<LineNo>,
     /// Lines that may have become protected while they are enforced.
     unguarded: FxHashSet<LineNo>,
-    allow: FxHashMap<Vec<CauseKey>, Arc<AllowList>>,
+    gardens: FxHashMap<Vec<CauseKey>, Arc<Garden>>,
     intake: intake::Memory,
     wall_seen_until: Option<Timestamp>,
 }
@@ -65,7 +65,7 @@ impl World {
             kept_out: FxHashMap::default(),
             unguarded: unsettled.clone(),
             unsettled,
-            allow: FxHashMap::default(),
+            gardens: FxHashMap::default(),
             intake: intake::Memory::default(),
             wall_seen_until: None,
         }
@@ -128,11 +128,11 @@ impl World {
         self.directory.forget(session);
     }
 
-    /// A new policy in one piece. Cases are judged by it from now on; pages, allow-lists and plan follow at the next
+    /// A new policy in one piece. Cases are judged by it from now on; pages, gardens and plan follow at the next
     /// settling.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
-        self.allow.clear();
+        self.gardens.clear();
         for case in self.cases.iter().filter(|c| c.is_enforced()) {
             self.unsettled.insert(case.line);
             self.unguarded.insert(case.line);

@@ -15,11 +15,11 @@ use crate::sighting::{Severity, Sighting};
 use crate::state::StateName;
 use crate::testing::{TCP, at, hours, person, policy};
 use crate::time::Span;
-use crate::view::GardenView;
+use crate::view::{GardenView, Reader, Sight};
 
 struct Bench {
     world: World,
-    view: GardenView,
+    view: Arc<GardenView>,
     wall: Vec<Element>,
     seq: u64,
     sightings: u64,
@@ -45,7 +45,7 @@ fn sighting(address: &str, cause: &str, seen: Timestamp) -> Sighting {
 impl Bench {
     fn new() -> Self {
         let world = World::new(Arc::new(policy()), Cases::default());
-        Self { world, view: GardenView::default(), wall: Vec::new(), seq: 0, sightings: 0, log: Vec::new() }
+        Self { world, view: Arc::default(), wall: Vec::new(), seq: 0, sightings: 0, log: Vec::new() }
     }
 
     fn session(&mut self, who: &str, holding: &str, from: i64, to: Option<i64>, now: Timestamp) {
@@ -253,6 +253,29 @@ fn the_page_knows_the_language_of_the_subscribers_record() {
     b.approve(1, hours(2));
     let resident = b.view.resident("192.0.2.1".parse().unwrap()).unwrap();
     assert_eq!(resident.card.language.as_deref(), Some("nl-BE"));
+}
+
+#[test]
+fn lines_with_the_same_causes_share_a_garden_and_a_further_cause_is_another_one() {
+    let mut b = Bench::new();
+    for (who, address) in [("one", "192.0.2.1"), ("two", "192.0.2.2")] {
+        b.session(who, address, 0, None, hours(1));
+        b.sight(address, "mirai", hours(1), hours(2));
+    }
+    assert!(b.approve(1, hours(2)) && b.approve(2, hours(2)));
+    let mut reader = Reader::new(Arc::clone(&b.view));
+    let mut garden = |address: &str| match reader.find(address.parse().unwrap()) {
+        Sight::Line(_, garden) => garden,
+        other => panic!("{address}: {other:?}"),
+    };
+    let (one, two) = (garden("192.0.2.1"), garden("192.0.2.2"));
+    assert_eq!(one, two);
+    assert_eq!(*b.view.garden(one).unwrap().causes, ["mirai".into()]);
+    b.sight("192.0.2.1", "door", hours(2), hours(3));
+    let both = garden("192.0.2.1");
+    assert_ne!(both, two);
+    assert_eq!(*b.view.garden(both).unwrap().causes, ["door".into(), "mirai".into()]);
+    assert_eq!(garden("192.0.2.2"), two);
 }
 
 #[test]

@@ -71,7 +71,7 @@ pub fn strip(table: &str, chains: &[String], sets: &[String], batch: &mut Batch)
         w.text(1, table);
         w.text(3, chain);
     }
-    for name in [set::SCANNER4, set::SCANNER6, set::GARDEN4, set::GARDEN6, set::ACCESS, set::EVIDENCE] {
+    for name in set::FIXED {
         if sets.iter().any(|s| s == name) {
             let w = batch.message(msg::DELSET, 0, Subject::Set(name));
             w.text(1, table);

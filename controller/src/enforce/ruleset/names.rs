@@ -46,6 +46,10 @@ pub mod set {
     pub const SCANNER4: &str = "scanner4";
     /// Where the scanner probes from.
     pub const SCANNER6: &str = "scanner6";
+    /// Portals beside the first.
+    pub const PORTALS4: &str = "portals4";
+    /// Portals beside the first.
+    pub const PORTALS6: &str = "portals6";
     /// Voice and emergency.
     pub const GARDEN4: &str = "garden4";
     /// Voice and emergency.
@@ -54,6 +58,8 @@ pub mod set {
     pub const ACCESS: &str = "access";
     /// Ports whose blocked traffic is evidence.
     pub const EVIDENCE: &str = "evidence";
+    /// Those whose elements follow from the configuration alone.
+    pub const FIXED: [&str; 8] = [SCANNER4, SCANNER6, PORTALS4, PORTALS6, GARDEN4, GARDEN6, ACCESS, EVIDENCE];
 }
 
 /// Prefix lengths with a hash set of their own, with that set.

@@ -18,7 +18,7 @@
 //! A packet that concerns no resident passes with two lookups per chain: IPv6 is looked up by its /48 first (no line holds
 //! more), and only for a /48 with a resident in it by the exact prefixes.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pratique_core::sighting::Transport;
@@ -81,16 +81,17 @@ pub fn merged(networks: &[IpNet]) -> Vec<IpNet> {
     all
 }
 
-struct Builder<'a> {
-    config: &'a WallConfig,
+pub(super) struct Builder<'a> {
+    pub(super) config: &'a WallConfig,
     garden: Vec<IpNet>,
 }
 
 /// The names that differ between IPv4 and IPv6.
-struct Names {
+pub(super) struct Names {
     allow: &'static str,
     attempts: &'static str,
     scanner: &'static str,
+    pub(super) portals: &'static str,
     garden: &'static str,
     blocked: &'static str,
     errors_out: &'static str,
@@ -101,6 +102,7 @@ const V4: Names = Names {
     allow: set::ALLOW4,
     attempts: set::ATTEMPTS4,
     scanner: set::SCANNER4,
+    portals: set::PORTALS4,
     garden: set::GARDEN4,
     blocked: "blocked4",
     errors_out: "errors_out4",
@@ -110,13 +112,14 @@ const V6: Names = Names {
     allow: set::ALLOW6,
     attempts: set::ATTEMPTS6,
     scanner: set::SCANNER6,
+    portals: set::PORTALS6,
     garden: set::GARDEN6,
     blocked: "blocked6",
     errors_out: "errors_out6",
     errors_in: "errors_in6",
 };
 
-fn names(ip: Ip) -> &'static Names {
+pub(super) fn names(ip: Ip) -> &'static Names {
     match ip {
         Ip::V4 => &V4,
         Ip::V6 => &V6,
@@ -174,6 +177,10 @@ impl Builder<'_> {
             let scanner = self.scanner(ip);
             if !scanner.is_empty() {
                 sets.push(Set { fixed: Fixed::Addresses(scanner), ..plain(n.scanner, KeyType::Address(ip)) });
+            }
+            let portals = self.further_portals(ip);
+            if !portals.is_empty() {
+                sets.push(Set { fixed: Fixed::Addresses(portals), ..plain(n.portals, KeyType::Address(ip)) });
             }
             let garden = self.garden(ip);
             if !garden.is_empty() {
@@ -348,31 +355,6 @@ impl Builder<'_> {
         Chain { name: if ip == Ip::V4 { "own4" } else { "own6" }, hook: None, rules }
     }
 
-    /// DNS to the captive resolver, HTTP to the portal; only for a connection's first packet, as all nat chains.
-    fn steering(&self, ip: Ip) -> Chain {
-        let mut rules = vec![vec![Term::Flow(ip, Side::Source), Term::Return]];
-        rules.extend(self.garden_rule(ip, Side::Destination, Term::Return));
-        let lead = |mut rule: Rule, to| {
-            rule.extend([Term::Count(counter::STEERED), Term::Redirect(to)]);
-            rule
-        };
-        // Only SYN: a flow from before the quarantine must stop, not be reset by the portal.
-        let tcp = |port| vec![Term::Port(Transport::Tcp, Side::Destination, port), Term::Syn];
-        if let Some(dns) = self.dns(ip) {
-            rules.push(lead(vec![Term::Port(Transport::Udp, Side::Destination, 53)], dns));
-            rules.push(lead(tcp(53), dns));
-        }
-        if let Some(portal) = self.portal(ip) {
-            rules.push(lead(tcp(80), SocketAddr::new(portal, self.config.http_port)));
-            if self.config.https_port != 443 {
-                let mut rule = vec![Term::InNet(Side::Destination, portal.into())];
-                rule.extend(tcp(443));
-                rules.push(lead(rule, SocketAddr::new(portal, self.config.https_port)));
-            }
-        }
-        Chain { name: if ip == Ip::V4 { "steer4" } else { "steer6" }, hook: None, rules }
-    }
-
     /// ICMP errors a resident sends (path MTU) pass only about packets of what it may reach, so that they carry nothing
     /// anywhere else.
     fn errors_out(&self, ip: Ip) -> Chain {
@@ -380,6 +362,7 @@ impl Builder<'_> {
         for address in self.service_addresses(ip) {
             rules.push(vec![Term::InNet(Side::Destination, address.into()), Term::Accept]);
         }
+        rules.extend(self.at_further_portal(ip, Side::Destination, Term::Accept));
         rules.push(quoted_flow(ip, Side::Source));
         Chain { name: names(ip).errors_out, hook: None, rules }
     }
@@ -391,6 +374,9 @@ impl Builder<'_> {
         for address in self.service_addresses(ip) {
             rules.push(vec![Term::QuotedToAddress(address), Term::Accept]);
         }
+        if !self.further_portals(ip).is_empty() {
+            rules.push(vec![Term::QuotedTo(ip, n.portals), Term::Accept]);
+        }
         if !self.garden(ip).is_empty() {
             rules.push(vec![Term::QuotedTo(ip, n.garden), Term::Accept]);
         }
@@ -398,34 +384,12 @@ impl Builder<'_> {
         Chain { name: n.errors_in, hook: None, rules }
     }
 
-    /// The captive resolver and the portal, as the `side` of a packet.
-    fn services(&self, ip: Ip, side: Side) -> Vec<Rule> {
-        let mut rules = Vec::new();
-        let mut accept = |address: IpAddr, transport, port| {
-            rules.push(vec![Term::InNet(side, address.into()), Term::Port(transport, side, port), Term::Accept]);
-        };
-        if let Some(dns) = self.dns(ip) {
-            accept(dns.ip(), Transport::Udp, dns.port());
-            accept(dns.ip(), Transport::Tcp, dns.port());
-            for port in self.dns_tls_ports() {
-                accept(dns.ip(), Transport::Tcp, port);
-            }
-        }
-        if let Some(portal) = self.portal(ip) {
-            accept(portal, Transport::Tcp, self.config.http_port);
-            if self.config.https_port != self.config.http_port {
-                accept(portal, Transport::Tcp, self.config.https_port);
-            }
-        }
-        rules
-    }
-
     fn answers_to_scanner(&self, ip: Ip) -> Option<Rule> {
         let any = !self.scanner(ip).is_empty();
         any.then(|| vec![Term::InSet(ip, Side::Destination, None, names(ip).scanner), Term::Answer, Term::Accept])
     }
 
-    fn garden_rule(&self, ip: Ip, side: Side, verdict: Term) -> Option<Rule> {
+    pub(super) fn garden_rule(&self, ip: Ip, side: Side, verdict: Term) -> Option<Rule> {
         let any = !self.garden(ip).is_empty();
         any.then(|| vec![Term::InSet(ip, side, None, names(ip).garden), verdict])
     }
@@ -439,33 +403,6 @@ impl Builder<'_> {
 
     fn garden(&self, ip: Ip) -> Vec<IpNet> {
         self.garden.iter().copied().filter(|n| Ip::of(n.addr()) == ip).collect()
-    }
-
-    fn dns(&self, ip: Ip) -> Option<SocketAddr> {
-        match ip {
-            Ip::V4 => self.config.dns4.map(SocketAddr::V4),
-            Ip::V6 => self.config.dns6.map(SocketAddr::V6),
-        }
-    }
-
-    fn dns_tls_ports(&self) -> Vec<u16> {
-        let mut ports = self.config.dns_tls_ports.clone();
-        ports.sort_unstable();
-        ports.dedup();
-        ports
-    }
-
-    fn portal(&self, ip: Ip) -> Option<IpAddr> {
-        match ip {
-            Ip::V4 => self.config.portal4.map(IpAddr::V4),
-            Ip::V6 => self.config.portal6.map(IpAddr::V6),
-        }
-    }
-
-    fn service_addresses(&self, ip: Ip) -> Vec<IpAddr> {
-        let mut all: Vec<_> = self.dns(ip).map(|d| d.ip()).into_iter().chain(self.portal(ip)).collect();
-        all.dedup();
-        all
     }
 }
 

@@ -13,7 +13,7 @@ use pratique_core::plan::Element;
 use pratique_core::playbook::{AllowName, PortSpec};
 use pratique_core::sighting::Transport;
 use pratique_core::time::Span;
-use pratique_core::view::{GardenView, Resident};
+use pratique_core::view::{Garden, GardenView, Resident};
 use pratique_dns::{OpenError, Resolver, Settings, WallOpener};
 use tokio::sync::oneshot;
 
@@ -120,14 +120,14 @@ impl Served {
 }
 
 /// People to put into a view: all share one garden, each has a line.
-pub struct Residents(Arc<AllowList>, Arc<Resident>);
+pub struct Residents(Arc<Garden>, Arc<Resident>);
 
 impl Default for Residents {
     fn default() -> Self {
         let ports = vec![PortSpec { port: 443, transport: Transport::Tcp }];
         let names = [AllowName { name: format!("*.{ALLOWED}").into(), ports }];
-        let allow = Arc::new(AllowList::merge([&names[..]]));
-        Self(Arc::clone(&allow), Resident::for_test(1, "mirai", AllowList::default()))
+        let resident = Resident::for_test(1, "mirai", AllowList::merge([&names[..]]));
+        Self(Arc::clone(&resident.garden), resident)
     }
 }
 
@@ -135,7 +135,7 @@ impl Residents {
     /// The nth one arrives.
     pub fn put(&self, view: &GardenView, n: u32) {
         let (case, line) = (CaseId(u64::from(n) + 1), LineNo(n + 1));
-        let who = Resident { case, line, allow: Arc::clone(&self.0), card: self.1.card.clone() };
+        let who = Resident { case, line, garden: Arc::clone(&self.0), card: self.1.card.clone() };
         view.put(Element::V4(resident(n)), Arc::new(who));
     }
 

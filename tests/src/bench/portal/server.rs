@@ -84,7 +84,7 @@ fn case(like: &Resident, n: u32) -> Arc<Resident> {
     });
     card.missing = Some(Missing::StillVulnerable);
     card.self_release = true;
-    Arc::new(Resident { case: card.case, line: LineNo(n + 1), allow: Arc::clone(&like.allow), card })
+    Arc::new(Resident { case: card.case, line: LineNo(n + 1), garden: Arc::clone(&like.garden), card })
 }
 
 /// Buttons that do nothing: pressing them is not what is measured.

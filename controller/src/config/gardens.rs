@@ -1,0 +1,125 @@
+//! What `dns.gardens` demands of the rest: a playbook for each of its causes, and a wall that opens its addresses.
+
+use pratique_core::ids::CauseKey;
+use pratique_core::policy::Policy;
+
+use super::{Config, ConfigError, EnforcerKind, place_of};
+use crate::policy_files::nearest;
+
+impl Config {
+    /// What this configuration says that does not fit these policies, each with its place and its remedy. Nothing is in
+    /// force with a problem: not at start, and not when the policies are read again.
+    pub fn misfits(&self, policy: &Policy) -> Vec<ConfigError> {
+        let gardens = self.dns.iter().flat_map(|dns| &dns.gardens).enumerate();
+        let causes = gardens.flat_map(|(n, garden)| garden.causes.iter().map(move |cause| (n, cause)));
+        let unknown = causes.filter(|(_, cause)| !policy.playbooks.contains_key(cause));
+        let found: Vec<String> = unknown
+            .map(|(n, cause)| {
+                let meant = nearest(cause.as_str(), policy.playbooks.keys().map(CauseKey::as_str));
+                let meant = meant.map(|m| format!("did you mean `{m}`? ")).unwrap_or_default();
+                format!(
+                    "dns.gardens[{n}].causes has `{cause}`, which has no playbook in {}: {meant}correct it, remove it, or \
+                     write its playbook",
+                    self.policies.display()
+                )
+            })
+            .collect();
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let path = self.file.clone().unwrap_or_else(|| "configuration".into());
+        // The place is a help: where the file has gone meanwhile, the words are enough.
+        let text = self.file.as_deref().and_then(|file| super::read_text(file).ok()).unwrap_or_default();
+        let placed = |what: String| ConfigError { path: path.clone(), at: place_of(&text, &what), what };
+        found.into_iter().map(placed).collect()
+    }
+
+    /// Addresses that residents are told and this node's wall keeps shut.
+    pub(super) fn walled_off_portals(&self) -> Vec<String> {
+        let Some(dns) = self.dns.as_ref().filter(|_| self.enforcer == EnforcerKind::Nft) else { return Vec::new() };
+        let (wall, mut found) = (&self.wall, Vec::new());
+        for (n, garden) in dns.gardens.iter().enumerate() {
+            for address in garden.addresses() {
+                let open = wall.all_portals().any(|portal| portal == address)
+                    || wall.garden_networks.iter().any(|net| net.contains(&address));
+                if !open {
+                    let causes: Vec<_> = garden.causes.iter().map(CauseKey::as_str).collect();
+                    found.push(format!(
+                        "wall.portals lacks {address}, the portal that dns.gardens[{n}] tells residents with {}: they could \
+                         not reach it; add the address",
+                        causes.join(", ")
+                    ));
+                }
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Config, EnforcerKind, parse_yaml};
+    use crate::policy_files;
+
+    fn parse(text: &str) -> Config {
+        parse_yaml(Path::new("pratique.yaml"), text).unwrap()
+    }
+
+    #[test]
+    fn portals_that_the_wall_keeps_shut_are_named_with_the_field_to_add_them_to() {
+        let said = |enforcer: &str, wall: &str| {
+            let text = format!(
+                "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, {wall}}}\n\
+                 dns: {{portal_host: help.isp.example, portal4: 192.0.2.80, gardens: [{{causes: [mirai, open-telnet], \
+                 portal4: 192.0.2.81, portal6: '2001:db8::81'}}, {{causes: [generic], portal4: 192.0.2.80}}]}}\n"
+            );
+            parse(&text).problems()
+        };
+        let found = said("nft", "portals: [192.0.2.81]");
+        assert_eq!(
+            found,
+            [
+                "wall.portals lacks 2001:db8::81, the portal that dns.gardens[0] tells residents with mirai, open-telnet: they \
+              could not reach it; add the address"
+            ]
+        );
+        assert_eq!(said("nft", "").len(), 2);
+        assert_eq!(said("nft", "portals: [192.0.2.81, '2001:db8::81']"), Vec::<String>::new());
+        assert_eq!(said("nft", "garden_networks: ['2001:db8::/64'], portals: [192.0.2.81]"), Vec::<String>::new());
+        assert_eq!(said("dry-run", ""), Vec::<String>::new(), "nothing is walled");
+    }
+
+    #[test]
+    fn the_example_of_the_readme_is_sound_and_fits_the_policies_that_come_with_it() {
+        let page = include_str!("../../../policies/README.md");
+        let example =
+            page.split("```yaml\n").find_map(|rest| rest.starts_with("dns:").then(|| rest.split("```").next()));
+        let config = parse(example.flatten().unwrap());
+        assert!(config.enforcer == EnforcerKind::Nft && config.dns.as_ref().unwrap().gardens.len() == 2);
+        assert_eq!(config.problems(), Vec::<String>::new());
+        assert_eq!(config.misfits(&policy_files::built_in().unwrap().policy), []);
+    }
+
+    #[test]
+    fn a_cause_without_playbook_is_named_with_its_entry_and_what_was_meant() {
+        let policy = policy_files::built_in().unwrap().policy;
+        let config = |causes: &str| {
+            parse(&format!(
+                "dns: {{portal_host: p.isp.example, portal4: 192.0.2.80, gardens: [{{causes: [mirai], portal4: 192.0.2.81}}, \
+                 {{causes: {causes}, portal4: 192.0.2.82}}]}}\n"
+            ))
+        };
+        assert!(config("[open-telnet, generic]").misfits(&policy).is_empty());
+        let found = config("[open-telnet, open-teknet]").misfits(&policy);
+        assert_eq!(
+            found.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "configuration: dns.gardens[1].causes has `open-teknet`, which has no playbook in policies: did you mean \
+              `open-telnet`? correct it, remove it, or write its playbook"
+            ]
+        );
+        assert!(Config::default().misfits(&policy).is_empty());
+    }
+}
