@@ -4,6 +4,7 @@
 //! ```text
 //!                       resident                               anybody else
 //! portal's own host     GET: page, news; POST: button          GET: "nothing is wrong"
+//! self-check            GET: what was seen of the line         the same
 //! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
 //! anything else         511, empty                             404 or 421, empty, connection closed
 //! captive API           captive: true                          captive: false
@@ -15,7 +16,7 @@
 //! provider's name, and no script kept from another site can read the page or press its buttons. There is nothing to
 //! route by path, so there is no router: background storms cost a look at three headers.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
@@ -32,6 +33,7 @@ use tokio::sync::Semaphore;
 use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
+use crate::check;
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
@@ -53,6 +55,8 @@ pub(crate) struct Front {
     pub(crate) seal: Seal,
     /// The key of links in notices, where there are notices.
     pub(crate) links: OnceLock<LinkKey>,
+    /// The self-check, where it is switched on.
+    pub(crate) checks: OnceLock<check::desk::Desk>,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Semaphore,
     /// News end now: the portal stops.
@@ -78,6 +82,8 @@ pub(crate) struct Asked<'a> {
     /// Accepts the API's media type by name.
     pub(crate) knows_api: bool,
     pub(crate) resident: bool,
+    /// The self-check is switched on.
+    pub(crate) checks: bool,
 }
 
 /// Which answer.
@@ -99,6 +105,8 @@ pub(crate) enum Route {
     Live,
     /// Whether a notice is genuine.
     Genuine,
+    /// What was seen of a line.
+    Check,
     /// A pressed button.
     Press(Button),
     /// 302 to the portal.
@@ -131,6 +139,8 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
             _ => Route::Nothing(StatusCode::NOT_FOUND),
         },
         (true, _) if reads && asked.path == LIVE_PATH => Route::Live,
+        // Programs get it, too: those that show what a link leads to.
+        (true, _) if reads && asked.checks && asked.path == check::PATH => Route::Check,
         // Who is on the line sees the case itself; everybody else, that a notice of it is genuine.
         (true, false) if reads && asked.path.starts_with(LINK_PATH) => Route::Genuine,
         (true, _) if reads && asked.browser => Route::Page,
@@ -161,6 +171,7 @@ impl Front {
             secure,
             stopping: Arc::default(),
             links: OnceLock::new(),
+            checks: OnceLock::new(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
             pages,
             view,
@@ -171,7 +182,7 @@ impl Front {
     }
 
     /// Answers one request of a peer. `secure`: it came over TLS. `crowded`: connections are getting scarce.
-    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -184,12 +195,12 @@ impl Front {
         }
     }
 
-    async fn plainly<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
+    async fn plainly<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
         // Looked up anew for every request: a connection outlives a release, and an address outlives its holder.
-        let resident = self.view.resident(peer);
+        let resident = self.view.resident(peer.ip());
         let host = host_of(&request);
         let portal = self.portal(secure);
         let asked = Asked {
@@ -201,6 +212,7 @@ impl Front {
             agent: header(request.headers(), USER_AGENT.as_str()).unwrap_or_default(),
             knows_api: accepts(request.headers(), &[captive::MEDIA_TYPE]),
             resident: resident.is_some(),
+            checks: self.checks.get().is_some(),
         };
         let held = asked.resident;
         let metrics = &self.metrics;
@@ -208,7 +220,7 @@ impl Front {
             // Buttons are on the portal's own host alone, so there is one.
             Route::Press(button) => {
                 let portal = portal.unwrap_or(&self.pages.settings().portal_url);
-                return self.press(button, request, peer, portal).await;
+                return self.press(button, request, peer.ip(), portal).await;
             }
             Route::Page => {
                 let visit = Visit::read(request.uri().query());
@@ -216,13 +228,14 @@ impl Front {
                 let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
                     metrics.free_pages.inc();
-                    let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer));
+                    let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip()));
                     let why = freed.map_or(Free::Asked, |(case, seal)| Free::Released(visit::was(case, seal)));
                     return answer::closing(self.pages.free(&wish, why));
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
-                let form = Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer) };
+                let form =
+                    Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer.ip()) };
                 wish.record = card.language.as_deref();
                 return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
             }
@@ -231,7 +244,7 @@ impl Front {
             Route::Live => {
                 metrics.live.inc();
                 let shown = Mark::read(request.uri().query());
-                return answer::live(Watch::new(self.view.clone(), self.stopping.clone(), peer, shown));
+                return answer::live(Watch::new(self.view.clone(), self.stopping.clone(), peer.ip(), shown));
             }
             Route::Genuine => {
                 metrics.free_pages.inc();
@@ -240,6 +253,14 @@ impl Front {
                 let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let token = request.uri().path().strip_prefix(LINK_PATH).unwrap_or_default();
                 self.pages.genuine(self.links.get(), token, now(), &wish)
+            }
+            Route::Check => {
+                let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
+                // The route is taken only where there is one.
+                let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
+                self.check(desk, peer, asked.browser, wish).await
             }
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
@@ -307,7 +328,7 @@ impl Front {
 }
 
 /// Links expire by the wall clock, which also dated them.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
@@ -348,6 +369,7 @@ mod tests {
             agent: "",
             knows_api: false,
             resident,
+            checks: true,
         }
     }
 
@@ -386,6 +408,18 @@ mod tests {
         }
         assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", true, true)), Route::Page);
         assert_eq!(route(asked(&Method::GET, false, "/notice/1-2-3-x", true, false)), Route::FreeElsewhere);
+    }
+
+    #[test]
+    fn the_self_check_is_there_for_everybody_on_the_portals_own_host_and_only_where_it_is_switched_on() {
+        for resident in [true, false] {
+            for browser in [true, false] {
+                let wanted = asked(&Method::GET, true, check::PATH, browser, resident);
+                assert_eq!(route(wanted), Route::Check);
+                assert_ne!(route(Asked { checks: false, ..wanted }), Route::Check);
+                assert_ne!(route(Asked { own_host: false, ..wanted }), Route::Check);
+            }
+        }
     }
 
     #[test]

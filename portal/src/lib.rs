@@ -12,6 +12,7 @@
 //! * [`look`]: the provider's own colours and logo
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
 //! * [`live`]: the page's news, as they come
+//! * [`check`]: the self-check: what was seen of the visitor's own line, in quarantine or not
 //! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
 //! * [`visit`]: what the address of a page carries
 //! * [`answer`]: headers and bodies
@@ -32,6 +33,7 @@ use tokio::net::TcpListener;
 mod actions;
 mod answer;
 mod captive;
+pub mod check;
 pub mod devices;
 mod front;
 mod link;
@@ -49,6 +51,8 @@ mod token;
 mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
+pub use check::settings::SelfCheck;
+pub use check::{CheckError, Checker, Known, LineCard, SeenCard, Visitor};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};
@@ -183,6 +187,13 @@ impl Portal {
     /// Links in notices are made with this key: the portal then confirms them. Said once; a second key is not taken.
     pub fn confirm_links(&self, key: LinkKey) {
         let _the_first_stays = self.front.links.set(key);
+    }
+
+    /// The self-check asks here, where the settings switch it on. Said once; a second checker is not taken.
+    pub fn check_lines(&self, checker: Arc<dyn Checker>) {
+        if let Some(settings) = &self.front.pages.settings().self_check {
+            let _the_first_stays = self.front.checks.set(check::desk::Desk::new(settings, checker));
+        }
     }
 
     /// The page of a case as its subscriber sees it, in the default language, with buttons that do nothing: for the

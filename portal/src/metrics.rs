@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) turned_away_client: IntCounter,
     /// What became of pressed buttons.
     actions: IntCounterVec,
+    /// What the self-check said.
+    checks: IntCounterVec,
 }
 
 impl Metrics {
@@ -35,6 +37,12 @@ impl Metrics {
             "Buttons pressed by subscribers, by button and outcome",
             &["button", "outcome"],
         )?;
+        let checks = counters(
+            registry,
+            "pratique_portal_checks_total",
+            "Pages of the self-check, by what they said",
+            &["said"],
+        )?;
         let connections = IntGauge::new("pratique_portal_connections", "Connections open now")?;
         registry.register(Box::new(connections.clone()))?;
         Ok(Self {
@@ -48,7 +56,12 @@ impl Metrics {
             turned_away_full: away.with_label_values(&["connections"]),
             turned_away_client: away.with_label_values(&["connections_per_client"]),
             actions,
+            checks,
         })
+    }
+
+    pub(crate) fn check(&self, said: &str) {
+        self.checks.with_label_values(&[said]).inc();
     }
 
     pub(crate) fn action(&self, button: &str, outcome: &str) {

@@ -25,9 +25,11 @@ use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
 use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
+pub(crate) use check::CheckView;
 use language::Switch;
 pub(crate) use language::Wish;
 
+mod check;
 mod genuine;
 mod language;
 pub(crate) mod letter;
@@ -122,6 +124,13 @@ struct Cause {
     note: Option<String>,
 }
 
+impl Cause {
+    /// The steps where there is no button: the last one of each cause is the button of a case's page.
+    fn steps_to_do(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.ticks)
+    }
+}
+
 /// One step: what to do, then how or why.
 struct Step {
     id: String,
@@ -155,6 +164,8 @@ struct FreePage<'a> {
     provider: &'a str,
     switches: Vec<Switch>,
     why: Free,
+    /// Where the self-check is; none where it is not switched on.
+    check: Option<String>,
 }
 
 /// Why somebody sees the page that says that nothing is wrong.
@@ -228,7 +239,13 @@ impl Pages {
             Free::Asked => self.switches(v, None),
             Free::Released(was) => self.switches(v, Some(was)),
         };
-        let page = FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why };
+        // Whole, since in place of another site there is no path of ours.
+        let check = self.settings.self_check.as_ref().map(|_| {
+            let path = visit::address(crate::check::PATH, [visit::language(wish.chosen)]);
+            format!("{}{}", self.settings.portal_url, path.trim_start_matches('/'))
+        });
+        let provider = &self.settings.provider.name;
+        let page = FreePage { v, dress: &self.dress, provider, switches, why, check };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
     }
 

@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -83,8 +83,8 @@ impl House {
                     continue;
                 }
             };
-            let peer = peer.ip().to_canonical();
-            match self.seats.take(peer) {
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            match self.seats.take(peer.ip()) {
                 Ok(seat) => {
                     connections.spawn(self.clone().welcome(stream, peer, seat));
                 }
@@ -96,7 +96,7 @@ impl House {
         while connections.join_next().await.is_some() {}
     }
 
-    async fn welcome(mut self, stream: TcpStream, peer: IpAddr, seat: Seat) {
+    async fn welcome(mut self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
         let open = self.front.metrics.connections.clone();
         open.inc();
         // Answers are one write; waiting for more only delays them. A socket that refuses is about to fail anyway.
@@ -116,7 +116,7 @@ impl House {
         open.dec();
     }
 
-    async fn talk<S>(mut self, stream: S, peer: IpAddr, seat: &Seat)
+    async fn talk<S>(mut self, stream: S, peer: SocketAddr, seat: &Seat)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {

@@ -219,13 +219,6 @@ impl Says {
     }
 }
 
-impl Cause {
-    /// The steps of a mail: the last one of each cause is the page's button.
-    fn steps_to_do(&self) -> impl Iterator<Item = &super::Step> {
-        self.steps.iter().filter(|step| step.ticks)
-    }
-}
-
 impl Mail<'_> {
     /// Without markup, in the order of the template.
     fn plain(&self) -> String {

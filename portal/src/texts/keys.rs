@@ -269,6 +269,69 @@ keys! {
     /// Whom to call.
     FREE_CALL = "free-call";
 
+    /// Title of the self-check.
+    CHECK_TITLE = "check-title";
+    /// Link to it.
+    CHECK_LINK = "check-link";
+    /// Nothing was seen of the line.
+    CHECK_NOTHING_HEADLINE = "check-nothing-headline";
+    /// What it says.
+    CHECK_NOTHING = "check-nothing";
+    /// What that means.
+    CHECK_NOTHING_MEANS = "check-nothing-means";
+    /// What it does not mean.
+    CHECK_NOTHING_PROVES_NOT = "check-nothing-proves-not";
+    /// How old reports can be.
+    CHECK_LATE = "check-late";
+    /// Something was seen in the last 24 hours.
+    CHECK_RECENT_HEADLINE = "check-recent-headline";
+    /// What it says.
+    CHECK_RECENT = "check-recent";
+    /// Heading of that.
+    CHECK_RECENT_HEADING = "check-recent-heading";
+    /// Something was seen, but not lately.
+    CHECK_OLDER_HEADLINE = "check-older-headline";
+    /// What it says.
+    CHECK_OLDER = "check-older";
+    /// Heading of that.
+    CHECK_OLDER_HEADING = "check-older-heading";
+    /// What to make of what was seen.
+    CHECK_SEEN_MEANS = "check-seen-means";
+    /// The line is in quarantine.
+    CHECK_HELD_HEADLINE = "check-held-headline";
+    /// What it says.
+    CHECK_HELD = "check-held";
+    /// Link to the line's own page.
+    CHECK_HOME_LINK = "check-home-link";
+    /// The line is not known.
+    CHECK_NOBODY_HEADLINE = "check-nobody-headline";
+    /// What it says.
+    CHECK_NOBODY = "check-nobody";
+    /// The line cannot be told from others.
+    CHECK_SHARED_HEADLINE = "check-shared-headline";
+    /// What it says.
+    CHECK_SHARED = "check-shared";
+    /// It cannot be looked up now.
+    CHECK_BUSY_HEADLINE = "check-busy-headline";
+    /// What it says.
+    CHECK_BUSY = "check-busy";
+    /// It was looked up too often.
+    CHECK_LIMITED_HEADLINE = "check-limited-headline";
+    /// From when on again.
+    CHECK_LIMITED = "check-limited" ["clock"];
+    /// Heading of what to make of it.
+    CHECK_MEANS_HEADING = "check-means-heading";
+    /// Heading of what was looked at.
+    CHECK_ABOUT_HEADING = "check-about-heading";
+    /// Where it comes from.
+    CHECK_ABOUT_SOURCES = "check-about-sources";
+    /// That it is the reader's own.
+    CHECK_ABOUT_YOURS = "check-about-yours";
+    /// What is not looked at.
+    CHECK_ABOUT_PRIVACY = "check-about-privacy";
+    /// Whom to call.
+    CHECK_CALL = "check-call";
+
     /// One line for programs that are no browsers.
     PLAIN_HELD = "plain-held";
     /// The same, when nothing is wrong.

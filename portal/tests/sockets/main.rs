@@ -8,5 +8,6 @@ mod notice_links;
 mod probes;
 mod resident;
 mod secure;
+mod self_check;
 mod small_browsers;
 mod support;

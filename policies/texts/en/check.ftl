@@ -1,0 +1,41 @@
+### The self-check page: is my line clean? How to write: see portal.ftl. Whoever reads it came by himself and is not in trouble
+### yet. It must neither frighten nor promise: what nobody saw may be there all the same.
+
+check-title = Is my line clean? – { $provider }
+check-link = Look up what was seen on your line
+
+## What was seen
+
+check-nothing-headline = We have seen nothing bad from your line
+check-nothing = There are no reports about your line.
+check-nothing-means = That is good. Nobody who watches for attacks has told us about a device on your line.
+check-nothing-proves-not = It is no proof. A device can be taken over and stay quiet for now.
+check-late = Some reports reach us two days late. So please look again in some days.
+check-recent-headline = There is a problem on your line
+check-recent = In the last 24 hours we got a report about a device on your line. You have done nothing wrong. You can fix it yourself with the steps below.
+check-recent-heading = In the last 24 hours
+check-older-headline = There was a problem on your line
+check-older = In the last 24 hours we saw nothing. But before that we got a report about your line. Did you fix it since then? If you are not sure, do the steps below.
+check-older-heading = Before that
+check-seen-means = A device at your home does this, or lets others in. We can see your line, but not your home.
+check-held-headline = Your internet is on hold
+check-held = Your own page says why, and what to do now. There you can also ask us to check your line.
+check-home-link = Open your own page
+check-nobody-headline = We do not know your line
+check-nobody = We can only look up the line that you use right now, and we do not know it. Are you at home? Then switch off mobile internet and VPN, use your own Wi-Fi, and open this page again.
+check-shared-headline = We cannot tell your line from others
+check-shared = Right now several homes share one address with you. We cannot be sure which line is yours. So we show nothing, because it might be about somebody else. You can call us and ask.
+check-busy-headline = We cannot look right now
+check-busy = Too many people ask at once. Please open this page again in a minute.
+check-limited-headline = You have looked very often
+check-limited = You can look again at { $clock }.
+
+check-means-heading = What this means
+
+## What was looked at
+
+check-about-heading = What we looked at
+check-about-sources = Others watch the internet for attacks and open doors, and send us reports. We looked for your line in these reports.
+check-about-yours = We show only what was seen while the line was yours. What was seen before that is not shown to you.
+check-about-privacy = We do not look at what you do on the internet.
+check-call = Do you have a question? Call { $provider } at { $phone }.

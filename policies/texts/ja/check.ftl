@@ -1,0 +1,36 @@
+### 「わたしの回線は大丈夫？」のページ。 How to write: see the English file. です・ます, short sentences, everyday words.
+
+check-title = 回線の安全確認 – { $provider }
+check-link = お客様の回線について見つかったことを調べる
+
+check-nothing-headline = お客様の回線から、悪いものは見つかっていません
+check-nothing = お客様の回線についての報告はありません。
+check-nothing-means = よい知らせです。攻撃を見張っている機関から、お客様の回線の機器についての知らせはありません。
+check-nothing-proves-not = ただし、これは証明ではありません。乗っ取られた機器が、今は静かにしていることもあります。
+check-late = 報告は、2日ほど遅れて届くことがあります。数日後に、もう一度ご覧ください。
+check-recent-headline = お客様の回線に問題があります
+check-recent = この24時間に、お客様の回線の機器について報告がありました。お客様が悪いわけではありません。下の手順で、ご自分で直すことができます。
+check-recent-heading = この24時間
+check-older-headline = 以前、お客様の回線に問題がありました
+check-older = この24時間は、何も見つかっていません。しかし、その前に報告がありました。その後、直しましたか？分からないときは、下の手順を行ってください。
+check-older-heading = それより前
+check-seen-means = ご家庭の機器がこれを行っているか、ほかの人を中に入れています。こちらから見えるのは回線だけで、ご家庭の中は見えません。
+check-held-headline = インターネットを一時的に止めています
+check-held = 理由と、今していただきたいことは、お客様のページにあります。回線の確認も、そこからお申し込みいただけます。
+check-home-link = お客様のページを開く
+check-nobody-headline = お客様の回線が分かりません
+check-nobody = 調べられるのは、今お使いの回線だけです。この回線は、こちらでは分かりません。ご自宅ですか？それなら、携帯電話の通信とVPNを切り、ご自宅のWi-Fiで、もう一度開いてください。
+check-shared-headline = お客様の回線を、ほかの回線と見分けられません
+check-shared = 今、いくつかのご家庭が一つのアドレスを一緒に使っています。どれがお客様の回線か、はっきりしません。ほかの方のことかもしれないので、何も表示しません。お電話でお尋ねください。
+check-busy-headline = 今は調べられません
+check-busy = 一度に多くの方が使っています。1分後に、もう一度開いてください。
+check-limited-headline = 何度もご覧になりました
+check-limited = { $clock }から、またご覧いただけます。
+
+check-means-heading = どういうことか
+
+check-about-heading = 何を調べたか
+check-about-sources = 攻撃や開いた入口を見張っている機関が、報告を送ってきます。その報告の中に、お客様の回線がないかを調べました。
+check-about-yours = お客様がこの回線をお使いの間に見つかったことだけを表示します。その前のことは表示しません。
+check-about-privacy = お客様がインターネットで何をしているかは見ません。
+check-call = ご質問は、{ $provider }（{ $phone }）にお電話ください。

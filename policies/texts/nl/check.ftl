@@ -1,0 +1,36 @@
+### De pagina ‘is mijn aansluiting schoon?’. How to write: see the English file. The reader is addressed as "u"; level B1.
+
+check-title = Is mijn aansluiting schoon? – { $provider }
+check-link = Kijk wat er op uw aansluiting is gezien
+
+check-nothing-headline = Wij hebben niets slechts gezien van uw aansluiting
+check-nothing = Er zijn geen meldingen over uw aansluiting.
+check-nothing-means = Dat is goed. Niemand die op aanvallen let, heeft ons iets verteld over een apparaat op uw aansluiting.
+check-nothing-proves-not = Het is geen bewijs. Een apparaat kan overgenomen zijn en nu nog stil blijven.
+check-late = Sommige meldingen komen pas na twee dagen. Kijk dus over een paar dagen nog een keer.
+check-recent-headline = Er is een probleem op uw aansluiting
+check-recent = In de laatste 24 uur kregen wij een melding over een apparaat op uw aansluiting. U heeft niets fout gedaan. U kunt het zelf oplossen met de stappen hieronder.
+check-recent-heading = In de laatste 24 uur
+check-older-headline = Er was een probleem op uw aansluiting
+check-older = In de laatste 24 uur zagen wij niets. Maar daarvoor kregen wij een melding over uw aansluiting. Heeft u het sindsdien opgelost? Weet u het niet zeker? Doe dan de stappen hieronder.
+check-older-heading = Daarvoor
+check-seen-means = Een apparaat bij u thuis doet dit, of laat anderen binnen. Wij zien uw aansluiting, maar niet uw huis.
+check-held-headline = Uw internet staat stil
+check-held = Op uw eigen pagina leest u waarom, en wat u nu doet. Daar kunt u ons ook vragen uw aansluiting te controleren.
+check-home-link = Open uw eigen pagina
+check-nobody-headline = Wij kennen uw aansluiting niet
+check-nobody = Wij kunnen alleen de aansluiting opzoeken die u nu gebruikt, en die kennen wij niet. Bent u thuis? Zet dan mobiel internet en VPN uit, gebruik uw eigen wifi en open deze pagina opnieuw.
+check-shared-headline = Wij kunnen uw aansluiting niet van andere onderscheiden
+check-shared = Nu delen meerdere huizen één adres met u. Wij weten niet zeker welke aansluiting van u is. Daarom laten wij niets zien, want het kan over iemand anders gaan. U kunt ons bellen en het vragen.
+check-busy-headline = Wij kunnen nu even niet kijken
+check-busy = Te veel mensen vragen het tegelijk. Open deze pagina over een minuut opnieuw.
+check-limited-headline = U heeft erg vaak gekeken
+check-limited = Vanaf { $clock } uur kunt u weer kijken.
+
+check-means-heading = Wat dit betekent
+
+check-about-heading = Waar wij naar hebben gekeken
+check-about-sources = Anderen letten op aanvallen en open deuren op internet, en sturen ons meldingen. Wij hebben in deze meldingen naar uw aansluiting gezocht.
+check-about-yours = Wij laten alleen zien wat er is gezien toen de aansluiting van u was. Wat daarvoor is gezien, laten wij u niet zien.
+check-about-privacy = Wij kijken niet naar wat u op internet doet.
+check-call = Heeft u een vraag? Bel { $provider } op { $phone }.

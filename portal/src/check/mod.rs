@@ -1,0 +1,93 @@
+//! The self-check: what was seen of the visitor's own line, in quarantine or not. In the order a request takes:
+//!
+//! ```text
+//! peer of the socket ─▶ [pace] ─▶ [`Checker`]: whose line, what was seen ─▶ [page](crate::page) in words
+//! ```
+//!
+//! Who is on the line is known by the address and port of the connection alone, and looked up anew for every page: nothing a
+//! client says, and nothing remembered of an address, shows anybody what was seen of somebody else.
+//!
+//! * [`settings`]: part `self_check` of section `portal.pages`; off where it is not there
+//! * [`desk`]: its answers to requests
+
+use std::net::{IpAddr, SocketAddr};
+
+use async_trait::async_trait;
+use pratique_core::ids::{CaseId, LineNo};
+use pratique_core::view::CauseCard;
+use smol_str::SmolStr;
+
+pub(crate) mod desk;
+mod pace;
+pub mod settings;
+
+/// The page, beneath the portal's own host.
+pub(crate) const PATH: &str = "/check";
+
+/// What the page asks: the controller's knowledge of lines and sightings.
+#[async_trait]
+pub trait Checker: Send + Sync + 'static {
+    /// What is known of the line behind a visitor's address at this moment.
+    ///
+    /// # Errors
+    /// [`CheckError::Busy`] when it cannot be looked up now.
+    async fn look_up(&self, visitor: Visitor) -> Result<Known, CheckError>;
+}
+
+/// Who asks, as the socket knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Visitor {
+    /// The other side's address.
+    pub address: IpAddr,
+    /// Its port: behind CGNAT it decides whose line it is.
+    pub port: u16,
+}
+
+impl From<SocketAddr> for Visitor {
+    fn from(peer: SocketAddr) -> Self {
+        Self { address: peer.ip().to_canonical(), port: peer.port() }
+    }
+}
+
+/// What is known of the line behind an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nobody is known to hold the address, or more than one claims it.
+    Nobody,
+    /// Several lines share the address, and the port does not tell which it is.
+    Shared,
+    /// This line.
+    Line(Box<LineCard>),
+}
+
+/// What the page may say of a line to who is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineCard {
+    /// Which line; ties forms to it.
+    pub line: LineNo,
+    /// What was seen while this line held what it was seen on.
+    pub seen: Vec<SeenCard>,
+    /// The line is in quarantine: its own page says more.
+    pub held: bool,
+    /// The number to give on the phone, where the subscriber was told of a case.
+    pub case: Option<CaseId>,
+    /// Language of the subscriber's record, as a BCP 47 tag.
+    pub language: Option<SmolStr>,
+}
+
+/// One cause, as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenCard {
+    /// First and last time, count and device.
+    pub cause: CauseCard,
+    /// Seen within the last 24 hours.
+    pub recent: bool,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CheckError {
+    /// It cannot be looked up or begun now.
+    #[error("too much is asked at once, or the engine does not answer")]
+    Busy,
+}
