@@ -42,6 +42,7 @@ use self::inbox::Inbox;
 use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
+use crate::checks::Checks;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::engine::Engine;
@@ -170,6 +171,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let portal = portal.map(|p| open_portal(&config, p, &view, desk, &metrics)).transpose()?;
     if let (Some(portal), Some(key)) = (&portal, key) {
         portal.confirm_links(key);
+    }
+    if let Some(portal) = &portal {
+        portal.check_lines(Arc::new(Checks::new(handle.clone(), Arc::clone(&reader), Arc::clone(&clock))));
     }
     let certificates = Certificates { resolver: resolver.clone(), portal: portal.clone() };
     certificates.look(clock.now(), false).await;

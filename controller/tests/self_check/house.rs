@@ -1,0 +1,199 @@
+//! A provider with a handful of lines, and what visitors of its portal do.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pratique::checks::Checks;
+use pratique::clock::Clock;
+use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange};
+use pratique::engine::{Engine, Outside};
+use pratique::store::{Delivery, DeliveryState, Options, SqliteStore, Store as _, StoreError};
+use pratique_core::event::Event;
+use pratique_core::ids::{CaseId, Seq, TextRef};
+use pratique_core::policy::Policy;
+use pratique_core::session::Holding;
+use pratique_core::sighting::{Severity, Sighting, Transport};
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::view::GardenView;
+use pratique_core::world::{Settled, World};
+use pratique_portal::{Desk, DeskError, Portal, SelfCheck, Settings, StepId, Ticked};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::JoinHandle;
+
+/// No answer takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 1);
+pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 2);
+
+/// A clock that a test can set.
+pub struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// No buttons here.
+struct NoDesk;
+
+#[async_trait]
+impl Desk for NoDesk {
+    async fn report_fixed(&self, _: CaseId, _: u32) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+    async fn self_release(&self, _: CaseId, _: u32) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+    fn ticked(&self, _: CaseId) -> Ticked {
+        Ticked::new()
+    }
+    fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+}
+
+/// What the daemon does when the engine has moved on.
+struct Followers {
+    view: Arc<GardenView>,
+}
+
+impl Outside for Followers {
+    fn committed(&mut self, _: &[(Seq, Event)], _: &World) {}
+    fn settled(&mut self, settled: Settled, _: &World, _: Timestamp) {
+        for (element, resident) in settled.put {
+            self.view.put(element, resident);
+        }
+    }
+    fn failed(&mut self, error: &StoreError) {
+        panic!("{error}");
+    }
+}
+
+/// Everything that runs.
+pub struct House {
+    pub engine: EngineHandle,
+    pub clock: Arc<Hand>,
+    portal: SocketAddr,
+    deliveries: AtomicI64,
+    _folder: tempfile::TempDir,
+    _tasks: Vec<JoinHandle<()>>,
+}
+
+impl House {
+    pub async fn open() -> Self {
+        Self::open_with(SelfCheck::default()).await
+    }
+
+    pub async fn open_with(checks: SelfCheck) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(i64::try_from(now.as_millis()).unwrap())));
+        let mut policy = pratique::policy_files::built_in().unwrap().policy;
+        policy.global.networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let policy = Arc::new(Policy { digest: TextRef([0; 32]), ..policy });
+        let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+        let reader = store.reader();
+        let view = Arc::new(GardenView::default());
+        let followers = Followers { view: view.clone() };
+        let (engine, handle) = Engine::load(store, policy, clock.clone(), followers, |_| Vec::new()).await.unwrap();
+        let engine_task = tokio::spawn(engine.run());
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
+        settings.self_check = Some(checks);
+        let registry = prometheus::Registry::new();
+        let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &registry).unwrap();
+        portal.check_lines(Arc::new(Checks::new(handle.clone(), reader, clock.clone())));
+        let portal_task = tokio::spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
+        Self {
+            engine: handle,
+            clock,
+            portal: address,
+            deliveries: AtomicI64::new(0),
+            _folder: folder,
+            _tasks: vec![engine_task, portal_task],
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn later(&self, span: Span) {
+        self.clock.0.fetch_add(span.as_millis(), Ordering::SeqCst);
+    }
+
+    /// A subscriber gets an address, or gives it back.
+    pub async fn hold(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, to: Option<Timestamp>) {
+        self.session(subscriber, Holding::V4(address), from, to).await;
+    }
+
+    pub async fn session(&self, subscriber: &str, holding: Holding, from: Timestamp, to: Option<Timestamp>) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding,
+            nas: "".into(),
+            from,
+            to,
+            contract: Some(Contract::default()),
+            contact: Contact::default(),
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
+    /// Somebody reports an address.
+    pub async fn report(&self, cause: &str, address: Ipv4Addr, at: Timestamp) {
+        let number = self.deliveries.fetch_add(1, Ordering::SeqCst);
+        let delivery = Delivery {
+            number: 0,
+            source: "s".into(),
+            report: "r".into(),
+            name: "test".into(),
+            content: TextRef::of(&format!("{number}")),
+            received_at: self.now(),
+            state: DeliveryState::Accepted,
+            rows: 1,
+            refused: Vec::new(),
+        };
+        let sighting = Sighting {
+            source: "s".into(),
+            report: "r".into(),
+            cause: cause.into(),
+            address: address.into(),
+            port: Some(23),
+            transport: Some(Transport::Tcp),
+            observed_at: at,
+            clock_error: Span::from_secs(60),
+            severity: Severity::High,
+            device: Some("Acme ip-camera".into()),
+            detail: Vec::new(),
+        };
+        self.engine.intake(Intake { delivery, sightings: vec![sighting], covers_until: None }).await.unwrap();
+    }
+
+    /// A browser at this address looks at the page.
+    pub async fn look(&self, from: Ipv4Addr) -> String {
+        self.ask(from, &format!("GET /check HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.portal))
+            .await
+    }
+
+    pub async fn ask(&self, from: Ipv4Addr, request: &str) -> String {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(IpAddr::V4(from), 0)).unwrap();
+        let mut stream = socket.connect(self.portal).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+}
+
+/// What browsers say they accept.
+pub const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
