@@ -4,7 +4,7 @@
 //! ```text
 //!                       resident                               anybody else
 //! portal's own host     GET: page, news; POST: button          GET: "nothing is wrong"
-//! self-check            GET: what was seen of the line         the same
+//! self-check            GET: what was seen; POST: a scan       the same
 //! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
 //! anything else         511, empty                             404 or 421, empty, connection closed
 //! captive API           captive: true                          captive: false
@@ -107,6 +107,8 @@ pub(crate) enum Route {
     Genuine,
     /// What was seen of a line.
     Check,
+    /// The consent to a scan.
+    Scan,
     /// A pressed button.
     Press(Button),
     /// 302 to the portal.
@@ -135,6 +137,7 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
             Button::FIXED_PATH => Route::Press(Button::Fixed),
             Button::LEAVE_PATH => Route::Press(Button::Leave),
             Button::STEP_PATH => Route::Press(Button::Step),
+            check::SCAN_PATH if asked.checks => Route::Scan,
             _ if asked.browser => Route::SeeOther,
             _ => Route::Nothing(StatusCode::NOT_FOUND),
         },
@@ -260,7 +263,12 @@ impl Front {
                 let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 // The route is taken only where there is one.
                 let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
-                self.check(desk, peer, asked.browser, wish).await
+                self.check(desk, peer, asked.browser, visit.said, wish).await
+            }
+            Route::Scan => {
+                let portal = portal.unwrap_or(&self.pages.settings().portal_url);
+                let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
+                return self.scan(desk, request, peer, portal).await;
             }
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
@@ -418,6 +426,11 @@ mod tests {
                 assert_eq!(route(wanted), Route::Check);
                 assert_ne!(route(Asked { checks: false, ..wanted }), Route::Check);
                 assert_ne!(route(Asked { own_host: false, ..wanted }), Route::Check);
+                let form = asked(&Method::POST, true, check::SCAN_PATH, browser, resident);
+                assert_eq!(route(form), Route::Scan);
+                assert_ne!(route(Asked { checks: false, ..form }), Route::Scan);
+                assert_ne!(route(Asked { own_host: false, ..form }), Route::Scan);
+                assert_ne!(route(Asked { method: &Method::GET, ..form }), Route::Scan);
             }
         }
     }

@@ -51,8 +51,8 @@ mod token;
 mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
-pub use check::settings::SelfCheck;
-pub use check::{CheckError, Checker, Known, LineCard, SeenCard, Visitor};
+pub use check::settings::{Scans, SelfCheck};
+pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};

@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     actions: IntCounterVec,
     /// What the self-check said.
     checks: IntCounterVec,
+    /// What became of its forms.
+    scans: IntCounterVec,
 }
 
 impl Metrics {
@@ -43,6 +45,12 @@ impl Metrics {
             "Pages of the self-check, by what they said",
             &["said"],
         )?;
+        let scans = counters(
+            registry,
+            "pratique_portal_scan_forms_total",
+            "Forms of the self-check by which a scan was asked for, by what became of them",
+            &["outcome"],
+        )?;
         let connections = IntGauge::new("pratique_portal_connections", "Connections open now")?;
         registry.register(Box::new(connections.clone()))?;
         Ok(Self {
@@ -57,11 +65,16 @@ impl Metrics {
             turned_away_client: away.with_label_values(&["connections_per_client"]),
             actions,
             checks,
+            scans,
         })
     }
 
     pub(crate) fn check(&self, said: &str) {
         self.checks.with_label_values(&[said]).inc();
+    }
+
+    pub(crate) fn scan(&self, outcome: &str) {
+        self.scans.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn action(&self, button: &str, outcome: &str) {

@@ -368,10 +368,20 @@ impl Pages {
             Verdict::Vulnerable => keys::STATUS_VULNERABLE,
             Verdict::Inconclusive => keys::STATUS_INCONCLUSIVE,
         };
+        Check {
+            class: class_of(card.verdict),
+            at: self.time(v, card.at),
+            verdict: v.say(verdict),
+            findings: self.findings(v, card, keys::FINDING_MARK_VULNERABLE),
+        }
+    }
+
+    /// What each probe found; `open` stands in front of what is open.
+    fn findings(&self, v: Voice<'_>, card: &CheckCard, open: Key) -> Vec<Finding> {
         let finding = |(probe, verdict, found): &(smol_str::SmolStr, Verdict, smol_str::SmolStr)| {
             let (mark, other) = match verdict {
                 Verdict::Clean => (keys::FINDING_MARK_CLEAN, keys::FINDING_CLEAN),
-                Verdict::Vulnerable => (keys::FINDING_MARK_VULNERABLE, keys::FINDING_VULNERABLE),
+                Verdict::Vulnerable => (open, keys::FINDING_VULNERABLE),
                 Verdict::Inconclusive => (keys::FINDING_MARK_INCONCLUSIVE, keys::FINDING_INCONCLUSIVE),
             };
             let (name, port) = probe.split_once(':').unwrap_or((probe, ""));
@@ -385,12 +395,7 @@ impl Pages {
                 found: v.named(&format!("{}{found}", keys::FOUND.prefix), &[]).unwrap_or_else(|| v.say(other)),
             }
         };
-        Check {
-            class: class_of(card.verdict),
-            at: self.time(v, card.at),
-            verdict: v.say(verdict),
-            findings: card.found.iter().take(MAX_FINDINGS).map(finding).collect(),
-        }
+        card.found.iter().take(MAX_FINDINGS).map(finding).collect()
     }
 
     /// A point in time where the provider is; none beyond the calendar.

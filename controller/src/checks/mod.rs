@@ -3,38 +3,87 @@
 //!
 //! ```text
 //! visitor ─▶ [who] holds the address now (asked of the engine, every time) ─▶ the line's [sightings] (read beside it)
+//! consent ─▶ [scans]: may one begin? ─▶ [scan]: consent into the log, packets, result into the log ─▶ kept for an hour
 //! ```
 //!
 //! Nothing is remembered by address, so that the next holder of one never meets what was seen of the former. What was seen of
 //! a line is remembered for some seconds by its number: a household that reloads costs the store one look.
 
+mod meters;
+mod scan;
+mod scans;
 mod sightings;
 mod who;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pratique_portal::{CheckError, Checker, Known, LineCard, Visitor};
+use pratique_core::time::Timestamp;
+use pratique_portal::{Agreed, CheckError, Checker, Known, LineCard, Offer, SelfCheck, Visitor};
 use tracing::warn;
 
+use self::meters::Meters;
+use self::scans::Scans;
 use self::sightings::Kept;
-use self::who::Who;
+use self::who::{Holder, Who};
 use crate::clock::Clock;
 use crate::engine::handle::EngineHandle;
+use crate::rescans::Running;
+use crate::scan::Scanner;
 use crate::store::Reader;
 
-/// Answers the portal.
+/// Answers the portal. Cheap to clone.
+#[derive(Clone)]
 pub struct Checks {
     engine: EngineHandle,
     reader: Arc<dyn Reader>,
     clock: Arc<dyn Clock>,
-    kept: Kept,
+    kept: Arc<Kept>,
+    scanner: Arc<Scanner>,
+    running: Running,
+    /// None where no scan is offered.
+    scans: Option<Arc<Scans>>,
+    meters: Meters,
+}
+
+/// Where the parts come from.
+pub struct Parts<'a> {
+    /// What the provider offers.
+    pub settings: &'a SelfCheck,
+    /// Knows who holds what, and takes what becomes of scans.
+    pub engine: EngineHandle,
+    /// Knows what was seen.
+    pub reader: Arc<dyn Reader>,
+    /// The engine's time.
+    pub clock: Arc<dyn Clock>,
+    /// Sends probes; the same one that checks fixes.
+    pub scanner: Arc<Scanner>,
+    /// Scans under way, held against every change of the directory.
+    pub running: Running,
+    /// Where counters go.
+    pub registry: &'a prometheus::Registry,
 }
 
 impl Checks {
     /// Ready to answer.
-    pub fn new(engine: EngineHandle, reader: Arc<dyn Reader>, clock: Arc<dyn Clock>) -> Self {
-        Self { engine, reader, clock, kept: Kept::default() }
+    ///
+    /// # Errors
+    /// When its metrics are registered already.
+    pub fn new(parts: Parts<'_>) -> Result<Self, prometheus::Error> {
+        let Parts { settings, engine, reader, clock, scanner, running, registry } = parts;
+        let scans = settings.scan.clone().map(Scans::new);
+        let (kept, meters) = (Arc::default(), Meters::new(registry)?);
+        Ok(Self { engine, reader, clock, kept, scanner, running, scans, meters })
+    }
+
+    fn offer(&self, holder: &Holder, visitor: Visitor, now: Timestamp) -> Offer {
+        match &self.scans {
+            Some(scans) if !holder.held => match scan::targets(&holder.live, visitor.address).is_empty() {
+                true => Offer::NoAddress,
+                false => scans.offer(holder.line, now),
+            },
+            _ => Offer::No,
+        }
     }
 }
 
@@ -54,10 +103,16 @@ impl Checker for Checks {
         })?;
         Ok(Known::Line(Box::new(LineCard {
             line: holder.line,
+            offer: self.offer(&holder, visitor, now),
+            found: self.scans.as_ref().and_then(|scans| scans.found(holder.line, now)),
             seen: sightings::by_cause(&seen, now),
             held: holder.held,
             case: holder.case,
             language: holder.language,
         })))
+    }
+
+    async fn scan(&self, visitor: Visitor, agreed: Agreed) -> Result<(), CheckError> {
+        self.begin(visitor, agreed).await
     }
 }

@@ -1,7 +1,7 @@
 //! Whose line a visitor is on, at this moment. Pure.
 
 use pratique_core::ids::{CaseId, LineNo};
-use pratique_core::session::{Ambiguity, Attribution};
+use pratique_core::session::{Ambiguity, Attribution, Holding};
 use pratique_core::state::StateName;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::World;
@@ -26,6 +26,8 @@ pub(super) struct Holder {
     pub(super) held: bool,
     pub(super) case: Option<CaseId>,
     pub(super) language: Option<SmolStr>,
+    /// What the line holds now.
+    pub(super) live: Vec<Holding>,
 }
 
 impl Who {
@@ -46,6 +48,7 @@ impl Who {
             line,
             held: case.is_some_and(pratique_core::state::Case::is_enforced),
             case: case.filter(|case| told(case.state.name())).map(|case| case.id),
+            live: directory.live(line).collect(),
             language: world.lines.get(line).and_then(|line| line.contract.language.clone()),
         })
     }
@@ -58,7 +61,7 @@ mod tests {
 
     use pratique_core::ids::{SightingNo, TextRef};
     use pratique_core::machine::Cases;
-    use pratique_core::session::{Holding, Session};
+    use pratique_core::session::Session;
     use pratique_core::sighting::{Severity, Sighting, Transport};
     use proptest::prelude::*;
 

@@ -42,7 +42,7 @@ use self::inbox::Inbox;
 use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
-use crate::checks::Checks;
+use crate::checks::{self, Checks};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::engine::Engine;
@@ -172,9 +172,6 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if let (Some(portal), Some(key)) = (&portal, key) {
         portal.confirm_links(key);
     }
-    if let Some(portal) = &portal {
-        portal.check_lines(Arc::new(Checks::new(handle.clone(), Arc::clone(&reader), Arc::clone(&clock))));
-    }
     let certificates = Certificates { resolver: resolver.clone(), portal: portal.clone() };
     certificates.look(clock.now(), false).await;
     let office = Arc::new(EngineOffice {
@@ -193,12 +190,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock)));
 
     let now = Arc::clone(&clock);
-    let scanner = Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?;
+    let scanner = Arc::new(Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?);
+    if let (Some(portal), Some(settings)) = (&portal, checks_of(&config)) {
+        let (engine, reader, clock) = (handle.clone(), Arc::clone(&reader), Arc::clone(&clock));
+        let (scanner, running, registry) = (Arc::clone(&scanner), running.clone(), metrics.registry());
+        let parts = checks::Parts { settings, engine, reader, clock, scanner, running, registry };
+        portal.check_lines(Arc::new(Checks::new(parts)?));
+    }
     let counters = Arc::new(WallCounters::new(walls.clone(), handle.clone(), Arc::clone(&clock)));
     let rescans = Rescans::new(
         handle.clone(),
         Arc::clone(&reader),
-        Arc::new(scanner),
+        scanner,
         Arc::clone(&clock),
         running,
         Arc::clone(&counters) as Arc<dyn Counters>,
@@ -288,6 +291,10 @@ fn open_portal(
         Some(files) => portal.with_tls(files, metrics.registry())?,
         None => portal,
     }))
+}
+
+fn checks_of(config: &Config) -> Option<&pratique_portal::SelfCheck> {
+    config.portal.as_ref()?.pages.self_check.as_ref()
 }
 
 /// Waits for a signal to stop, and reads policies and certificates again on SIGHUP.

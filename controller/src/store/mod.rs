@@ -117,7 +117,7 @@ impl Batch {
                     | CaseEvent::Noted { .. }
                     | CaseEvent::Closed { .. } => true,
                 },
-                Body::FeedDelivered { .. } | Body::WallWatched { .. } => false,
+                Body::FeedDelivered { .. } | Body::WallWatched { .. } | Body::SelfCheck { .. } => false,
                 Body::PolicyLoaded { .. } | Body::Purged { .. } | Body::Halted { .. } | Body::Resumed { .. } => true,
             })
     }

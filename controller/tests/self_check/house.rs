@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pratique::checks::Checks;
+use pratique::checks::{Checks, Parts};
 use pratique::clock::Clock;
 use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange};
 use pratique::engine::{Engine, Outside};
-use pratique::store::{Delivery, DeliveryState, Options, SqliteStore, Store as _, StoreError};
+use pratique::rescans::Running;
+use pratique::scan::{Kind, Scanner};
+use pratique::store::{Delivery, DeliveryState, Options, Reader, SqliteStore, Store as _, StoreError};
 use pratique_core::event::Event;
 use pratique_core::ids::{CaseId, Seq, TextRef};
 use pratique_core::policy::Policy;
@@ -61,14 +63,16 @@ impl Desk for NoDesk {
 /// What the daemon does when the engine has moved on.
 struct Followers {
     view: Arc<GardenView>,
+    running: Running,
 }
 
 impl Outside for Followers {
     fn committed(&mut self, _: &[(Seq, Event)], _: &World) {}
-    fn settled(&mut self, settled: Settled, _: &World, _: Timestamp) {
+    fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
         for (element, resident) in settled.put {
             self.view.put(element, resident);
         }
+        self.running.recheck(world);
     }
     fn failed(&mut self, error: &StoreError) {
         panic!("{error}");
@@ -79,6 +83,8 @@ impl Outside for Followers {
 pub struct House {
     pub engine: EngineHandle,
     pub clock: Arc<Hand>,
+    pub reader: Arc<dyn Reader>,
+    pub registry: prometheus::Registry,
     portal: SocketAddr,
     deliveries: AtomicI64,
     _folder: tempfile::TempDir,
@@ -100,21 +106,43 @@ impl House {
         let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
         let reader = store.reader();
         let view = Arc::new(GardenView::default());
-        let followers = Followers { view: view.clone() };
+        let running = Running::default();
+        let followers = Followers { view: view.clone(), running: running.clone() };
         let (engine, handle) = Engine::load(store, policy, clock.clone(), followers, |_| Vec::new()).await.unwrap();
         let engine_task = tokio::spawn(engine.run());
 
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
-        settings.self_check = Some(checks);
         let registry = prometheus::Registry::new();
+        let control = device(Ipv4Addr::LOCALHOST, 0, Answers::Login).await;
+        let scan = pratique::scan::Settings {
+            control: [(Kind::Telnet, vec![control])].into(),
+            life_echo: false,
+            per_probe: Span::from_secs(1),
+            ..Default::default()
+        };
+        let now = clock.clone();
+        let scanner = Arc::new(Scanner::new(scan, move || now.now(), &registry).unwrap());
+        let parts = Parts {
+            settings: &checks,
+            engine: handle.clone(),
+            reader: reader.clone(),
+            clock: clock.clone(),
+            scanner,
+            running,
+            registry: &registry,
+        };
+        let checker = Arc::new(Checks::new(parts).unwrap());
+        settings.self_check = Some(checks);
         let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &registry).unwrap();
-        portal.check_lines(Arc::new(Checks::new(handle.clone(), reader, clock.clone())));
+        portal.check_lines(checker);
         let portal_task = tokio::spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
         Self {
             engine: handle,
             clock,
+            reader,
+            registry,
             portal: address,
             deliveries: AtomicI64::new(0),
             _folder: folder,
@@ -178,6 +206,43 @@ impl House {
         self.engine.intake(Intake { delivery, sightings: vec![sighting], covers_until: None }).await.unwrap();
     }
 
+    /// Somebody at this address ticks the box and presses the button of this page.
+    pub async fn press(&self, from: Ipv4Addr, page: &str) -> String {
+        let value = |name: &str| {
+            let start =
+                page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{name}: {page}"));
+            start.split('"').next().unwrap().to_owned()
+        };
+        let fields = ["line", "round", "made", "token", "consent"].map(|name| format!("{name}={}", value(name)));
+        let body = fields.join("&");
+        let request = format!(
+            "POST /check/scan HTTP/1.1\r\nHost: {}\r\n{HTML}Content-Type: application/x-www-form-urlencoded\r\nConnection: \
+             close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.portal,
+            body.len()
+        );
+        self.ask(from, &request).await
+    }
+
+    /// Looks until the scan is over.
+    pub async fn result(&self, from: Ipv4Addr) -> String {
+        let began = std::time::Instant::now();
+        loop {
+            let page = self.look(from).await;
+            if !page.contains("We are checking your line now") {
+                return page;
+            }
+            assert!(began.elapsed() < PATIENCE, "a scan ends");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// The line of a metric as exported.
+    pub fn metric(&self, wanted: &str) -> bool {
+        let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        text.lines().any(|line| line == wanted)
+    }
+
     /// A browser at this address looks at the page.
     pub async fn look(&self, from: Ipv4Addr) -> String {
         self.ask(from, &format!("GET /check HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.portal))
@@ -197,3 +262,28 @@ impl House {
 
 /// What browsers say they accept.
 pub const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
+
+/// How a device answers whoever connects.
+#[derive(Clone, Copy)]
+pub enum Answers {
+    /// As an open telnet does.
+    Login,
+    /// Not at all.
+    Never,
+}
+
+/// A device behind a line: where it listens.
+pub async fn device(at: Ipv4Addr, port: u16, answers: Answers) -> SocketAddr {
+    let listener = TcpListener::bind((at, port)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            match answers {
+                Answers::Login => stream.write_all(b"\r\nlogin: ").await.unwrap_or(()),
+                Answers::Never => silent.push(stream),
+            }
+        }
+    });
+    address
+}

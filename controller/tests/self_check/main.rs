@@ -4,3 +4,4 @@
 
 mod house;
 mod page;
+mod scans;

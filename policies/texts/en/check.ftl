@@ -30,6 +30,25 @@ check-busy = Too many people ask at once. Please open this page again in a minut
 check-limited-headline = You have looked very often
 check-limited = You can look again at { $clock }.
 
+## A check from outside
+
+check-scan-heading = Let us check your line from outside
+check-scan-what = We can knock on the doors of your line that harmful programs try first. We see which of them are open. This takes up to { $minutes }.
+check-scan-not = We do not try any password, and we do not read your data. Nothing on your line changes.
+check-scan-consent = This is my own line, or I may say yes for it. Please check it now.
+check-scan-button = Check my line
+check-scan-kept = We keep the result on this page for one hour. We note that you said yes, when, and what was open.
+check-scan-later = Your line was checked some times by now. You can have it checked again at { $clock }.
+check-scan-limited-headline = Your line was just checked
+check-scan-shared = We cannot check your line from outside, because it shares its address with others. Strangers do not reach your devices so easily, either.
+check-no-consent = We only check your line if you say yes. Please tick the box first.
+check-found-heading = Our check from outside
+check-found-nothing = We found nothing open.
+check-found-nothing-but = That is good. But it does not prove that no device was taken over. Harmful programs often shut the door behind them.
+check-found-open = We found a door that is open to everybody. Please do the steps below.
+check-found-unsure = We could not see enough of your line to be sure.
+check-mark-open = Open:
+
 check-means-heading = What this means
 
 ## What was looked at

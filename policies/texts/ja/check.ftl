@@ -27,6 +27,23 @@ check-busy = 一度に多くの方が使っています。1分後に、もう一
 check-limited-headline = 何度もご覧になりました
 check-limited = { $clock }から、またご覧いただけます。
 
+check-scan-heading = 外側から回線を確認する
+check-scan-what = 有害なプログラムがまず試す入口を、外側からたたいてみます。どの入口が開いているかが分かります。長くて{ $minutes }ほどです。
+check-scan-not = パスワードは試しません。お客様のデータも読みません。回線は何も変わりません。
+check-scan-consent = これは自分の回線です（または、代わりに同意できます）。今すぐ確認してください。
+check-scan-button = 回線を確認する
+check-scan-kept = 結果は、このページに1時間残します。同意をいただいたこと、その時刻、開いていた入口を記録します。
+check-scan-later = お客様の回線は、何度か確認しました。{ $clock }から、また確認できます。
+check-scan-limited-headline = お客様の回線は、確認したばかりです
+check-scan-shared = お客様の回線は、ほかの方とアドレスを一緒に使っています。そのため、外側からは確認できません。知らない人も、簡単には入れません。
+check-no-consent = 確認は、同意をいただいたときだけ行います。先に、四角に印を付けてください。
+check-found-heading = 外側からの確認
+check-found-nothing = 開いている入口はありませんでした。
+check-found-nothing-but = よい結果です。ただし、乗っ取られた機器がないという証明ではありません。有害なプログラムは、入ったあとで入口を閉めることがよくあります。
+check-found-open = だれでも入れる入口が開いています。下の手順を行ってください。
+check-found-unsure = 回線の様子が十分に分かりませんでした。
+check-mark-open = 開いています：
+
 check-means-heading = どういうことか
 
 check-about-heading = 何を調べたか

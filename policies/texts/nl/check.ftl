@@ -27,6 +27,23 @@ check-busy = Te veel mensen vragen het tegelijk. Open deze pagina over een minuu
 check-limited-headline = U heeft erg vaak gekeken
 check-limited = Vanaf { $clock } uur kunt u weer kijken.
 
+check-scan-heading = Laat ons uw aansluiting van buiten controleren
+check-scan-what = Wij kunnen aankloppen bij de deuren van uw aansluiting die schadelijke programma’s het eerst proberen. Wij zien dan welke open staan. Dit duurt hooguit { $minutes }.
+check-scan-not = Wij proberen geen wachtwoorden en lezen uw gegevens niet. Er verandert niets aan uw aansluiting.
+check-scan-consent = Dit is mijn eigen aansluiting, of ik mag er ja voor zeggen. Controleer die nu.
+check-scan-button = Controleer mijn aansluiting
+check-scan-kept = Het resultaat blijft één uur op deze pagina. Wij noteren dat u ja heeft gezegd, wanneer, en wat er open stond.
+check-scan-later = Uw aansluiting is nu een paar keer gecontroleerd. Vanaf { $clock } uur kan het opnieuw.
+check-scan-limited-headline = Uw aansluiting is net gecontroleerd
+check-scan-shared = Wij kunnen uw aansluiting niet van buiten controleren, omdat die een adres deelt met andere. Vreemden komen dan ook niet zo makkelijk bij uw apparaten.
+check-no-consent = Wij controleren uw aansluiting alleen als u ja zegt. Zet eerst een vinkje in het vakje.
+check-found-heading = Onze controle van buiten
+check-found-nothing = Er stond niets open.
+check-found-nothing-but = Dat is goed. Maar het bewijst niet dat er geen apparaat is overgenomen. Schadelijke programma’s doen vaak de deur achter zich dicht.
+check-found-open = Er staat een deur open voor iedereen. Doe de stappen hieronder.
+check-found-unsure = Wij konden te weinig van uw aansluiting zien om zeker te zijn.
+check-mark-open = Staat open:
+
 check-means-heading = Wat dit betekent
 
 check-about-heading = Waar wij naar hebben gekeken

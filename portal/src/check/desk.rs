@@ -3,15 +3,22 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::ACCEPT_LANGUAGE;
+use http::{Request, StatusCode};
+use hyper::body::Body;
+use pratique_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
+use super::form::{Consent, Said};
 use super::pace::Pace;
 use super::settings::SelfCheck;
-use super::{CheckError, Checker, Known, Visitor};
+use super::{Agreed, CheckError, Checker, Known, Offer, PATH, Visitor};
 use crate::answer::{self, Answer};
-use crate::front::{Front, now};
-use crate::page::{CheckView, Wish};
+use crate::front::{Front, header, now};
+use crate::page::{CheckView, Pages, Wish};
+use crate::settings::PortalUrl;
+use crate::visit::{self, Visit};
 
 /// Who is busy now is not busy for long.
 const BUSY_SECONDS: i64 = 5;
@@ -33,9 +40,24 @@ impl Desk {
     }
 }
 
+/// Why a form begins nothing.
+enum Refused {
+    /// This is said on the page.
+    Said(Said),
+    /// Not before this.
+    Later(Timestamp),
+}
+
 impl Front {
     /// The page. `asks`: somebody reads it; who only fetches what a link looks like is not looked up.
-    pub(crate) async fn check(&self, desk: &Desk, peer: SocketAddr, asks: bool, mut wish: Wish<'_>) -> Answer {
+    pub(crate) async fn check(
+        &self,
+        desk: &Desk,
+        peer: SocketAddr,
+        asks: bool,
+        said: Option<Said>,
+        mut wish: Wish<'_>,
+    ) -> Answer {
         if !asks {
             self.metrics.check("preview");
             return self.pages.self_check(&CheckView::Nobody, &wish);
@@ -43,16 +65,14 @@ impl Front {
         let now = now();
         if let Err(until) = desk.pace.look(peer.ip(), now) {
             self.metrics.check("limited");
-            let page = self.pages.self_check(&CheckView::Limited(until), &wish);
-            let wait = until.since(now).as_millis().max(0) / 1_000 + 1;
-            return answer::refused(page, StatusCode::TOO_MANY_REQUESTS, wait);
+            return self.limited(&CheckView::Limited(until), until, now, &wish);
         }
         let known = self.known(desk, peer.into()).await;
         if let Ok(Known::Line(card)) = &known {
             wish.record = card.language.as_deref();
         }
         match &known {
-            Err(CheckError::Busy) => {
+            Err(_) => {
                 self.metrics.check("busy");
                 let page = self.pages.self_check(&CheckView::Busy, &wish);
                 answer::refused(page, StatusCode::SERVICE_UNAVAILABLE, BUSY_SECONDS)
@@ -71,9 +91,71 @@ impl Front {
                     false if card.seen.is_empty() => "nothing",
                     false => "older",
                 });
-                self.pages.self_check(&CheckView::Line(card), &wish)
+                let form = match card.offer {
+                    Offer::Now { round } => {
+                        Some(Consent::new(&self.seal, Agreed { line: card.line, round }, peer.ip(), now))
+                    }
+                    Offer::No | Offer::NoAddress | Offer::UnderWay | Offer::Later { .. } => None,
+                };
+                self.pages.self_check(&CheckView::Line { card, form: form.as_ref(), said }, &wish)
             }
         }
+    }
+
+    /// The form: begins a scan, and leads back to the page.
+    pub(crate) async fn scan<B>(&self, desk: &Desk, request: Request<B>, peer: SocketAddr, portal: &PortalUrl) -> Answer
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let language = self.pages.language(Visit::read(request.uri().query()).language);
+        let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str()).map(str::to_owned);
+        let now = now();
+        let limited = |view: &CheckView<'_>, until| {
+            self.metrics.scan("limited");
+            let wish = Wish { chosen: language, browser: browser.as_deref(), record: None };
+            self.limited(view, until, now, &wish)
+        };
+        // Forms cost more than looks, so they count as one, too.
+        if let Err(until) = desk.pace.look(peer.ip(), now) {
+            return limited(&CheckView::Limited(until), until);
+        }
+        let body = match self.form(request, portal).await {
+            Ok(body) => body,
+            Err(status) => {
+                self.metrics.scan("refused");
+                return answer::closing(answer::empty(status));
+            }
+        };
+        let begun = match Consent::read(&self.seal, &body, peer.ip(), now) {
+            Ok(agreed) => self.begin(desk, peer.into(), agreed).await,
+            Err(said) => Err(Refused::Said(said)),
+        };
+        let said = match begun {
+            Ok(()) => None,
+            Err(Refused::Later(at)) => return limited(&CheckView::ScanLimited(at), at),
+            Err(Refused::Said(said)) => Some(said),
+        };
+        self.metrics.scan(said.map_or("begun", Said::name));
+        let said = said.map(|said| format!("s={}", said.name()));
+        let behind = visit::address(PATH.trim_start_matches('/'), [said, visit::language(language)]);
+        answer::redirect(StatusCode::SEE_OTHER, &Pages::location(portal, &(behind + "#scan")))
+    }
+
+    async fn begin(&self, desk: &Desk, visitor: Visitor, agreed: Agreed) -> Result<(), Refused> {
+        let _seat = desk.looks.try_acquire().map_err(|_| Refused::Said(Said::Busy))?;
+        let patience = self.pages.settings().limits.desk_timeout.to_std();
+        let begun = tokio::time::timeout(patience, desk.checker.scan(visitor, agreed)).await;
+        begun.unwrap_or(Err(CheckError::Busy)).map_err(|error| match error {
+            CheckError::Busy => Refused::Said(Said::Busy),
+            CheckError::Again => Refused::Said(Said::Again),
+            CheckError::Moved | CheckError::NotOffered => Refused::Said(Said::PressAgain),
+            CheckError::Later(at) => Refused::Later(at),
+        })
+    }
+
+    fn limited(&self, view: &CheckView<'_>, until: Timestamp, now: Timestamp, wish: &Wish<'_>) -> Answer {
+        let wait = until.since(now).as_millis().max(0) / 1_000 + 1;
+        answer::refused(self.pages.self_check(view, wish), StatusCode::TOO_MANY_REQUESTS, wait)
     }
 
     async fn known(&self, desk: &Desk, visitor: Visitor) -> Result<Known, CheckError> {

@@ -2,27 +2,33 @@
 //!
 //! ```text
 //! peer of the socket ─▶ [pace] ─▶ [`Checker`]: whose line, what was seen ─▶ [page](crate::page) in words
+//! consent, sealed    ─▶ [form] ─▶ [`Checker`]: a scan of that line       ─▶ the same page, when it is over
 //! ```
 //!
 //! Who is on the line is known by the address and port of the connection alone, and looked up anew for every page: nothing a
 //! client says, and nothing remembered of an address, shows anybody what was seen of somebody else.
 //!
 //! * [`settings`]: part `self_check` of section `portal.pages`; off where it is not there
-//! * [`desk`]: its answers to requests
+//! * [`desk`]: its answers to requests; [`form`]: the consent to a scan
 
 use std::net::{IpAddr, SocketAddr};
 
 use async_trait::async_trait;
-use pratique_core::ids::{CaseId, LineNo};
-use pratique_core::view::CauseCard;
+use pratique_core::ids::{CaseId, CauseKey, LineNo};
+use pratique_core::time::Timestamp;
+use pratique_core::view::{CauseCard, CheckCard};
 use smol_str::SmolStr;
 
 pub(crate) mod desk;
+pub(crate) mod form;
 mod pace;
 pub mod settings;
 
 /// The page, beneath the portal's own host.
 pub(crate) const PATH: &str = "/check";
+
+/// Where its form leads.
+pub(crate) const SCAN_PATH: &str = "/check/scan";
 
 /// What the page asks: the controller's knowledge of lines and sightings.
 #[async_trait]
@@ -32,6 +38,22 @@ pub trait Checker: Send + Sync + 'static {
     /// # Errors
     /// [`CheckError::Busy`] when it cannot be looked up now.
     async fn look_up(&self, visitor: Visitor) -> Result<Known, CheckError>;
+
+    /// Begins to scan the visitor's line, as somebody on it agreed to. Returns when the consent is recorded and the scan is on
+    /// its way; what it finds is looked up.
+    ///
+    /// # Errors
+    /// [`CheckError`]; not one packet has left then.
+    async fn scan(&self, visitor: Visitor, agreed: Agreed) -> Result<(), CheckError>;
+}
+
+/// What somebody agreed to: the line and the round that the form was made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed {
+    /// Whose line the form was shown to.
+    pub line: LineNo,
+    /// [`Offer::Now`]'s.
+    pub round: u64,
 }
 
 /// Who asks, as the socket knows it.
@@ -73,6 +95,40 @@ pub struct LineCard {
     pub case: Option<CaseId>,
     /// Language of the subscriber's record, as a BCP 47 tag.
     pub language: Option<SmolStr>,
+    /// Whether a scan can be had.
+    pub offer: Offer,
+    /// What the last one found, for an hour.
+    pub found: Option<Found>,
+}
+
+/// Whether a scan can be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offer {
+    /// Not here: switched off, or the line's own page has it.
+    No,
+    /// Not of this line: it has no address of its own.
+    NoAddress,
+    /// Now. The round changes with every scan, so that a form counts once.
+    Now {
+        /// Which.
+        round: u64,
+    },
+    /// One is under way.
+    UnderWay,
+    /// Not before this: the line has had its most for an hour.
+    Later {
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// What a scan found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// When, and by probe.
+    pub check: CheckCard,
+    /// Causes whose steps shut what stands open.
+    pub causes: Vec<CauseKey>,
 }
 
 /// One cause, as it was seen.
@@ -90,4 +146,16 @@ pub enum CheckError {
     /// It cannot be looked up or begun now.
     #[error("too much is asked at once, or the engine does not answer")]
     Busy,
+    /// A double click or a replay: one is under way, or was since the form was shown.
+    #[error("the form was used before")]
+    Again,
+    /// The line is another than the form was shown to.
+    #[error("the address has another holder than when the form was shown")]
+    Moved,
+    /// There is no scan of this line.
+    #[error("no scan is offered for this line")]
+    NotOffered,
+    /// The line has had its most for an hour.
+    #[error("not before {0}")]
+    Later(Timestamp),
 }

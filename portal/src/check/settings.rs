@@ -1,6 +1,7 @@
 //! Part `self_check` of section `portal.pages`. Off where it is not there: the page shows what was seen of a line to
 //! everybody in the house, and it is only as right as the sessions are. A provider has to want that.
 
+use pratique_core::rescan::Probe;
 use serde::{Deserialize, Serialize};
 
 use crate::settings::SettingsError;
@@ -13,13 +14,50 @@ pub struct SelfCheck {
     pub looks_per_minute: u32,
     /// Look-ups under way at once on this node; what comes beyond is told to come again. Each takes a millisecond.
     pub looks_at_once: usize,
+    /// Scans of the visitor's own line, after consent; none offers none.
+    pub scan: Option<Scans>,
+}
+
+/// Scans that visitors may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scans {
+    /// For one line per hour. Who has shut a door wants to look again; more only disturbs small devices.
+    pub per_line: u32,
+    /// For all lines per minute on this node.
+    pub per_minute: u32,
+    /// Under way at once on this node: fewer than `scan.max_concurrent`, so that residents never wait behind visitors.
+    pub at_once: u32,
+    /// What is asked, beside what the line was reported for. By default the doors that harmful programs look for first and that
+    /// no home needs open; a web server on 443 may be wanted.
+    pub probes: Vec<Probe>,
 }
 
 impl Default for SelfCheck {
     fn default() -> Self {
-        Self { looks_per_minute: 60, looks_at_once: 32 }
+        Self { looks_per_minute: 60, looks_at_once: 32, scan: Some(Scans::default()) }
     }
 }
+
+impl Default for Scans {
+    fn default() -> Self {
+        let probes = vec![
+            Probe::Telnet(23),
+            Probe::Telnet(2323),
+            Probe::Adb(5555),
+            Probe::HttpAdmin(80),
+            Probe::HttpAdmin(8080),
+            Probe::OpenDns(53),
+            Probe::Ssdp(1900),
+            Probe::NtpMonlist(123),
+            Probe::SnmpPublic(161),
+        ];
+        Self { per_line: 3, per_minute: 30, at_once: 8, probes }
+    }
+}
+
+/// More would not fit into the packets and the time of one scan.
+const MOST_PROBES: usize = 16;
 
 impl SelfCheck {
     /// # Errors
@@ -28,6 +66,19 @@ impl SelfCheck {
         if self.looks_per_minute == 0 || self.looks_at_once == 0 {
             let problem = "a limit of 0 would shut the page; use at least 1, or remove self_check";
             return Err(SettingsError::new("self_check", problem));
+        }
+        let Some(scan) = &self.scan else { return Ok(()) };
+        if scan.per_line == 0 || scan.per_minute == 0 || scan.at_once == 0 {
+            let problem = "a limit of 0 would refuse every scan; use at least 1, or write `scan: null` to offer none";
+            return Err(SettingsError::new("self_check.scan", problem));
+        }
+        if scan.per_line > 20 {
+            let problem = "more than 20 an hour would keep small devices busy; use a smaller number";
+            return Err(SettingsError::new("self_check.scan.per_line", problem));
+        }
+        if scan.probes.is_empty() || scan.probes.len() > MOST_PROBES {
+            let problem = format!("name 1 to {MOST_PROBES} probes, such as telnet or http-admin:8080");
+            return Err(SettingsError::new("self_check.scan.probes", problem));
         }
         Ok(())
     }
@@ -46,6 +97,17 @@ mod tests {
             let error = serde_yaml::from_str::<SelfCheck>(wrong).unwrap().check().unwrap_err().to_string();
             assert!(error.starts_with("portal.self_check: a limit of 0"), "{error}");
         }
+        for (wrong, field) in [
+            ("scan: {per_line: 0}", "self_check.scan: "),
+            ("scan: {at_once: 0}", "self_check.scan: "),
+            ("scan: {per_line: 21}", "self_check.scan.per_line: "),
+            ("scan: {probes: []}", "self_check.scan.probes: "),
+        ] {
+            let error = serde_yaml::from_str::<SelfCheck>(wrong).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
+        assert!(serde_yaml::from_str::<SelfCheck>("scan: null").unwrap().scan.is_none());
+        assert!(serde_yaml::from_str::<SelfCheck>("scan: {probes: [ssh]}").is_err());
         assert!(serde_yaml::from_str::<SelfCheck>("looks_per_hour: 5").is_err());
     }
 }

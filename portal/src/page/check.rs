@@ -1,13 +1,16 @@
 //! The self-check page in words: what was seen of a line, what it means, and what to do.
 
 use askama::Template;
+use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
+use pratique_core::view::CauseCard;
 
 use super::language::Switch;
-use super::{Cause, Dress, MAX_CAUSES, Pages, Wish, rendered};
+use super::{Cause, Dress, Finding, MAX_CAUSES, Pages, Wish, class_of, rendered};
 use crate::Ticked;
 use crate::answer::{self, Answer};
-use crate::check::{self, LineCard, SeenCard};
+use crate::check::form::{Consent, Said};
+use crate::check::{self, Found, LineCard, Offer, SeenCard};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Voice};
 use crate::visit;
@@ -20,11 +23,19 @@ pub(crate) enum CheckView<'a> {
     /// It cannot be told from others.
     Shared,
     /// What is known of it.
-    Line(&'a LineCard),
+    Line {
+        card: &'a LineCard,
+        /// For a scan, where one can be had.
+        form: Option<&'a Consent>,
+        /// About the last form.
+        said: Option<Said>,
+    },
     /// Not now.
     Busy,
-    /// Too often; again from then on.
+    /// Looked at too often; again from then on.
     Limited(Timestamp),
+    /// Scanned too often; again from then on.
+    ScanLimited(Timestamp),
 }
 
 #[derive(Template)]
@@ -45,10 +56,31 @@ struct CheckPage<'a> {
     means: Vec<String>,
     /// Causes with steps.
     advice: Vec<Cause>,
+    /// Where the page is, to come back to.
+    page: String,
+    scan_path: String,
+    form: Option<&'a Consent>,
+    /// About the last form.
+    said: Option<String>,
+    offer: Offer,
+    /// From when on again.
+    later: Option<String>,
+    minutes: String,
+    found: Option<InWords>,
     call: String,
     phone: &'a str,
     dial: String,
     hours: Option<String>,
+}
+
+/// What the last scan found, in words.
+struct InWords {
+    class: &'static str,
+    verdict: String,
+    /// What it does not prove.
+    but: Option<String>,
+    at: Option<String>,
+    findings: Vec<Finding>,
 }
 
 /// What was seen in a stretch of time.
@@ -65,7 +97,8 @@ const fn words(view: CheckView<'_>) -> (Key, Key) {
         CheckView::Shared => (keys::CHECK_SHARED_HEADLINE, keys::CHECK_SHARED),
         CheckView::Busy => (keys::CHECK_BUSY_HEADLINE, keys::CHECK_BUSY),
         CheckView::Limited(_) => (keys::CHECK_LIMITED_HEADLINE, keys::CHECK_LIMITED),
-        CheckView::Line(_) => (keys::CHECK_NOTHING_HEADLINE, keys::CHECK_NOTHING),
+        CheckView::ScanLimited(_) => (keys::CHECK_SCAN_LIMITED_HEADLINE, keys::CHECK_SCAN_LATER),
+        CheckView::Line { .. } => (keys::CHECK_NOTHING_HEADLINE, keys::CHECK_NOTHING),
     }
 }
 
@@ -75,7 +108,16 @@ fn words_of(card: &LineCard) -> (Key, Key) {
         (true, ..) => (keys::CHECK_HELD_HEADLINE, keys::CHECK_HELD),
         (_, true, _) => (keys::CHECK_RECENT_HEADLINE, keys::CHECK_RECENT),
         (_, _, false) => (keys::CHECK_OLDER_HEADLINE, keys::CHECK_OLDER),
-        _ => words(CheckView::Line(card)),
+        _ => (keys::CHECK_NOTHING_HEADLINE, keys::CHECK_NOTHING),
+    }
+}
+
+const fn text_of(said: Said) -> Key {
+    match said {
+        Said::NoConsent => keys::CHECK_NO_CONSENT,
+        Said::PressAgain => keys::NOTE_PRESS_AGAIN,
+        Said::Again => keys::NOTE_AGAIN,
+        Said::Busy => keys::NOTE_UNAVAILABLE,
     }
 }
 
@@ -83,11 +125,14 @@ impl Pages {
     /// The page of the self-check.
     pub(crate) fn self_check(&self, view: &CheckView<'_>, wish: &Wish<'_>) -> Answer {
         let v = self.voice(wish);
-        let card = if let CheckView::Line(card) = view { Some(*card) } else { None };
+        let (card, form, said) = match view {
+            CheckView::Line { card, form, said } => (Some(*card), *form, *said),
+            _ => (None, None, None),
+        };
         let seen = card.map(|card| card.seen.as_slice()).unwrap_or_default();
         let (headline, lead) = card.map_or_else(|| words(*view), words_of);
         let lead = match view {
-            CheckView::Limited(until) => v.say1(lead, "clock", self.clock(*until)),
+            CheckView::Limited(until) | CheckView::ScanLimited(until) => v.say1(lead, "clock", self.clock(*until)),
             _ => v.say(lead),
         };
         let none = Ticked::new();
@@ -105,6 +150,19 @@ impl Pages {
             _ => &[],
         };
         let provider = &self.settings.provider;
+        let held = card.is_some_and(|card| card.held);
+        let mut advice: Vec<Cause> = seen.iter().filter(|_| !held).take(MAX_CAUSES).map(in_words).collect();
+        let found = card.and_then(|card| card.found.as_ref());
+        for cause in found.iter().flat_map(|found| &found.causes) {
+            if advice.len() < MAX_CAUSES && !seen.iter().any(|seen| seen.cause.cause == *cause) {
+                let at = found.map_or(Timestamp::MIN, |found| found.check.at);
+                let card = CauseCard { cause: cause.clone(), first_seen: at, last_seen: at, count: 1, device: None };
+                advice.push(self.cause(v, &card, &none));
+            }
+        }
+        let offer = card.map_or(Offer::No, |card| card.offer);
+        let minutes = self.settings.check_takes.as_millis().max(60_000) / 60_000;
+        let at = |path: &str| visit::address(path, [visit::language(wish.chosen)]);
         let switch = |language: &Language| Switch {
             tag: language.tag().to_owned(),
             name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
@@ -119,11 +177,22 @@ impl Pages {
             clean,
             headline: v.say(headline),
             lead,
-            home: card.filter(|card| card.held).map(|_| visit::address("/", [visit::language(wish.chosen)])),
+            home: held.then(|| at("/")),
             parts: parts.into_iter().flatten().collect(),
             means: means.iter().map(|key| v.say(*key)).collect(),
             // Who is held finds the steps on the own page, to be ticked.
-            advice: seen.iter().take(MAX_CAUSES).filter(|_| !card.is_some_and(|c| c.held)).map(in_words).collect(),
+            advice,
+            page: at(check::PATH),
+            scan_path: at(check::SCAN_PATH),
+            form,
+            said: said.map(|said| v.say(text_of(said))),
+            later: match offer {
+                Offer::Later { at } => Some(v.say1(keys::CHECK_SCAN_LATER, "clock", self.clock(at))),
+                _ => None,
+            },
+            offer,
+            minutes: v.say1(keys::MINUTES, "count", minutes),
+            found: found.map(|found| self.found(v, found)),
             call: match card.and_then(|card| card.case) {
                 Some(case) => v.say1(keys::CALL_TEXT, "case", case.0),
                 None => v.say(keys::CHECK_CALL),
@@ -133,6 +202,21 @@ impl Pages {
             hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
         };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
+    }
+
+    fn found(&self, v: Voice<'_>, found: &Found) -> InWords {
+        let (verdict, but) = match found.check.verdict {
+            Verdict::Clean => (keys::CHECK_FOUND_NOTHING, Some(keys::CHECK_FOUND_NOTHING_BUT)),
+            Verdict::Vulnerable => (keys::CHECK_FOUND_OPEN, None),
+            Verdict::Inconclusive => (keys::CHECK_FOUND_UNSURE, Some(keys::MISSING_INCONCLUSIVE)),
+        };
+        InWords {
+            class: class_of(found.check.verdict),
+            verdict: v.say(verdict),
+            but: but.map(|key| v.say(key)),
+            at: self.time(v, found.check.at),
+            findings: self.findings(v, &found.check, keys::CHECK_MARK_OPEN),
+        }
     }
 
     /// A time of today where the provider is.

@@ -319,6 +319,38 @@ keys! {
     CHECK_LIMITED_HEADLINE = "check-limited-headline";
     /// From when on again.
     CHECK_LIMITED = "check-limited" ["clock"];
+    /// Heading of the offer of a scan.
+    CHECK_SCAN_HEADING = "check-scan-heading";
+    /// What it does.
+    CHECK_SCAN_WHAT = "check-scan-what" ["minutes"];
+    /// What it does not do.
+    CHECK_SCAN_NOT = "check-scan-not";
+    /// The consent.
+    CHECK_SCAN_CONSENT = "check-scan-consent";
+    /// The button.
+    CHECK_SCAN_BUTTON = "check-scan-button";
+    /// What is kept.
+    CHECK_SCAN_KEPT = "check-scan-kept";
+    /// From when on another can be had.
+    CHECK_SCAN_LATER = "check-scan-later" ["clock"];
+    /// The line was scanned too often.
+    CHECK_SCAN_LIMITED_HEADLINE = "check-scan-limited-headline";
+    /// The line has no address of its own.
+    CHECK_SCAN_SHARED = "check-scan-shared";
+    /// Nobody has ticked the box.
+    CHECK_NO_CONSENT = "check-no-consent";
+    /// Heading of what a scan found.
+    CHECK_FOUND_HEADING = "check-found-heading";
+    /// Nothing is open.
+    CHECK_FOUND_NOTHING = "check-found-nothing";
+    /// What that does not prove.
+    CHECK_FOUND_NOTHING_BUT = "check-found-nothing-but";
+    /// Something is open.
+    CHECK_FOUND_OPEN = "check-found-open";
+    /// It saw too little.
+    CHECK_FOUND_UNSURE = "check-found-unsure";
+    /// In front of what is open.
+    CHECK_MARK_OPEN = "check-mark-open";
     /// Heading of what to make of it.
     CHECK_MEANS_HEADING = "check-means-heading";
     /// Heading of what was looked at.
