@@ -52,7 +52,7 @@ mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
 pub use check::settings::{Scans, SelfCheck};
-pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor};
+pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor, masked};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};

@@ -17,13 +17,16 @@ pub enum SelfCheckStep {
         verdict: Verdict,
         /// What was found open; the rest is of no use later.
         open: Vec<ProbeResult>,
+        /// It was asked for by mail.
+        #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+        mail: bool,
     },
 }
 
 impl SelfCheckStep {
     /// What a finished check says.
-    pub fn of(rescan: &Rescan) -> Self {
+    pub fn of(rescan: &Rescan, mail: bool) -> Self {
         let open = rescan.results.iter().filter(|r| r.verdict == Verdict::Vulnerable).cloned();
-        Self::Done { verdict: rescan.verdict(), open: open.collect() }
+        Self::Done { verdict: rescan.verdict(), open: open.collect(), mail }
     }
 }

@@ -15,11 +15,14 @@ mod scans;
 mod sightings;
 mod who;
 
+pub use self::scan::doors;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pratique_core::time::Timestamp;
-use pratique_portal::{Agreed, CheckError, Checker, Known, LineCard, Offer, SelfCheck, Visitor};
+use pratique_portal::{Agreed, CheckError, Checker, Known, LineCard, Offer, Portal, SelfCheck, Visitor};
+use prometheus::Registry;
 use tracing::warn;
 
 use self::meters::Meters;
@@ -27,6 +30,7 @@ use self::scans::Scans;
 use self::sightings::Kept;
 use self::who::{Holder, Who};
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::engine::handle::EngineHandle;
 use crate::rescans::Running;
 use crate::scan::Scanner;
@@ -43,13 +47,13 @@ pub struct Checks {
     running: Running,
     /// None where no scan is offered.
     scans: Option<Arc<Scans>>,
+    /// Results go by mail, too.
+    mail: bool,
     meters: Meters,
 }
 
 /// Where the parts come from.
-pub struct Parts<'a> {
-    /// What the provider offers.
-    pub settings: &'a SelfCheck,
+pub struct Parts {
     /// Knows who holds what, and takes what becomes of scans.
     pub engine: EngineHandle,
     /// Knows what was seen.
@@ -60,20 +64,31 @@ pub struct Parts<'a> {
     pub scanner: Arc<Scanner>,
     /// Scans under way, held against every change of the directory.
     pub running: Running,
-    /// Where counters go.
-    pub registry: &'a prometheus::Registry,
+}
+
+/// Answers the portal of a node, where its configuration wants that.
+///
+/// # Errors
+/// When its metrics are registered already.
+pub fn open(config: &Config, portal: &Portal, parts: Parts, registry: &Registry) -> Result<(), prometheus::Error> {
+    let Some(settings) = config.portal.as_ref().and_then(|portal| portal.pages.self_check.as_ref()) else {
+        return Ok(());
+    };
+    let mail = config.notices.as_ref().is_some_and(crate::notices::Settings::tells_self_checks);
+    portal.check_lines(Arc::new(Checks::new(settings, mail, parts, registry)?));
+    Ok(())
 }
 
 impl Checks {
-    /// Ready to answer.
+    /// Ready to answer. `mail`: results can go by mail, too.
     ///
     /// # Errors
     /// When its metrics are registered already.
-    pub fn new(parts: Parts<'_>) -> Result<Self, prometheus::Error> {
-        let Parts { settings, engine, reader, clock, scanner, running, registry } = parts;
+    pub fn new(settings: &SelfCheck, mail: bool, parts: Parts, registry: &Registry) -> Result<Self, prometheus::Error> {
+        let Parts { engine, reader, clock, scanner, running } = parts;
         let scans = settings.scan.clone().map(Scans::new);
         let (kept, meters) = (Arc::default(), Meters::new(registry)?);
-        Ok(Self { engine, reader, clock, kept, scanner, running, scans, meters })
+        Ok(Self { engine, reader, clock, kept, scanner, running, scans, mail, meters })
     }
 
     fn offer(&self, holder: &Holder, visitor: Visitor, now: Timestamp) -> Offer {
@@ -97,7 +112,7 @@ impl Checker for Checks {
             Who::Holder(holder) => holder,
         };
         let now = self.clock.now();
-        let seen = self.kept.seen(holder.line, now, &*self.reader).await.map_err(|error| {
+        let read = self.kept.read(holder.line, now, &*self.reader).await.map_err(|error| {
             warn!(%error, "sightings of a line could not be read for the self-check");
             CheckError::Busy
         })?;
@@ -105,7 +120,8 @@ impl Checker for Checks {
             line: holder.line,
             offer: self.offer(&holder, visitor, now),
             found: self.scans.as_ref().and_then(|scans| scans.found(holder.line, now)),
-            seen: sightings::by_cause(&seen, now),
+            mail: read.mail.clone().filter(|_| self.mail && holder.may_be_told),
+            seen: sightings::by_cause(&read.seen, now),
             held: holder.held,
             case: holder.case,
             language: holder.language,

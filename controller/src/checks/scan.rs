@@ -7,7 +7,7 @@ use pratique_core::command::Command;
 use pratique_core::ids::{CauseKey, LineNo};
 use pratique_core::playbook::{Action, Class};
 use pratique_core::policy::Policy;
-use pratique_core::rescan::{Probe, Rescan, RescanTrigger, Verdict};
+use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
 use pratique_core::self_check::SelfCheckStep;
 use pratique_core::session::Holding;
 use pratique_core::view::CheckCard;
@@ -42,11 +42,12 @@ impl Checks {
             return Err(CheckError::Busy);
         }
         let checks = self.clone();
-        tokio::spawn(async move { checks.run(line, brief, place).await });
+        let mail = agreed.mail && self.mail;
+        tokio::spawn(async move { checks.run(line, brief, place, mail).await });
         Ok(())
     }
 
-    async fn run(&self, line: LineNo, brief: Brief, place: Place) {
+    async fn run(&self, line: LineNo, brief: Brief, place: Place, mail: bool) {
         let entry = self.running.enter(line, &brief.targets);
         // The directory may have moved on since the brief.
         let running = self.running.clone();
@@ -60,7 +61,7 @@ impl Checks {
         drop(entry);
         let verdict = rescan.verdict();
         debug!(%line, ?verdict, "a scan that a visitor asked for has ended");
-        let step = SelfCheckStep::of(&rescan);
+        let step = SelfCheckStep::of(&rescan, mail);
         let advice = self.engine.read(move |world, _| (found(world.policy(), &rescan), rescan));
         let Ok((found, _)) = advice.await else {
             self.meters.lost();
@@ -116,15 +117,21 @@ fn brief(world: &World, visitor: Visitor, line: LineNo, usual: Vec<Probe>) -> Re
 
 /// As the page shows it, with the causes whose steps shut what stands open.
 fn found(policy: &Policy, rescan: &Rescan) -> Found {
+    let causes = doors(policy, &rescan.results);
+    let found = rescan.results.iter().map(|r| (format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
+    let check = CheckCard { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() };
+    Found { check, causes }
+}
+
+/// The causes whose steps shut what stands open, each once.
+pub fn doors(policy: &Policy, results: &[ProbeResult]) -> Vec<CauseKey> {
     let mut causes: Vec<CauseKey> = Vec::new();
-    for open in rescan.results.iter().filter(|result| result.verdict == Verdict::Vulnerable) {
+    for open in results.iter().filter(|result| result.verdict == Verdict::Vulnerable) {
         if let Some(cause) = cause_of(policy, open.probe).filter(|cause| !causes.contains(cause)) {
             causes.push(cause);
         }
     }
-    let found = rescan.results.iter().map(|r| (format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
-    let check = CheckCard { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() };
-    Found { check, causes }
+    causes
 }
 
 /// The open door that this probe speaks of most: of the playbooks that ask it, the one that asks least beside it.

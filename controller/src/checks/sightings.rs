@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pratique_core::ids::LineNo;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::CauseCard;
-use pratique_portal::SeenCard;
+use pratique_portal::{SeenCard, masked};
+use smol_str::SmolStr;
 
 use crate::policy_files::INFORMATION;
 use crate::store::{Reader, Seen, StoreError};
@@ -23,35 +24,43 @@ const KEPT_FOR: Span = Span::from_secs(15);
 /// Lines kept at once; with causes of a few bytes each some MB at most.
 const MOST: usize = 4_096;
 
-/// By line, never by address; with when it was read.
-type ByLine = HashMap<LineNo, (Timestamp, Arc<Vec<Seen>>)>;
+/// What was read of a line.
+pub(super) struct Read {
+    at: Timestamp,
+    pub(super) seen: Vec<Seen>,
+    /// The address of its record, masked.
+    pub(super) mail: Option<SmolStr>,
+}
+
+/// By line, never by address.
+type ByLine = HashMap<LineNo, Arc<Read>>;
 
 /// What was read lately.
 #[derive(Default)]
 pub(super) struct Kept(Mutex<ByLine>);
 
 impl Kept {
-    pub(super) async fn seen(
+    pub(super) async fn read(
         &self,
         line: LineNo,
         now: Timestamp,
         reader: &dyn Reader,
-    ) -> Result<Arc<Vec<Seen>>, StoreError> {
-        let fresh = |at: Timestamp| at <= now && now < at.plus(KEPT_FOR);
-        if let Some((at, seen)) = self.lock().get(&line)
-            && fresh(*at)
-        {
-            return Ok(Arc::clone(seen));
+    ) -> Result<Arc<Read>, StoreError> {
+        let fresh = |read: &Read| read.at <= now && now < read.at.plus(KEPT_FOR);
+        if let Some(read) = self.lock().get(&line).filter(|read| fresh(read)) {
+            return Ok(Arc::clone(read));
         }
-        let seen = Arc::new(reader.seen_of(line, LOOKED_AT).await?);
+        let seen = reader.seen_of(line, LOOKED_AT).await?;
+        let mail = reader.contact(line).await?.email.and_then(|address| masked(&address));
+        let read = Arc::new(Read { at: now, seen, mail });
         let mut kept = self.lock();
         if kept.len() >= MOST {
-            kept.retain(|_, (at, _)| fresh(*at));
+            kept.retain(|_, read| fresh(read));
         }
         if kept.len() < MOST {
-            kept.insert(line, (now, Arc::clone(&seen)));
+            kept.insert(line, Arc::clone(&read));
         }
-        Ok(seen)
+        Ok(read)
     }
 
     // What is held is whole between two calls; a poisoned lock is still sound.

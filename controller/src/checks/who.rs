@@ -26,6 +26,8 @@ pub(super) struct Holder {
     pub(super) held: bool,
     pub(super) case: Option<CaseId>,
     pub(super) language: Option<SmolStr>,
+    /// The subscriber did not opt out of what we do.
+    pub(super) may_be_told: bool,
     /// What the line holds now.
     pub(super) live: Vec<Holding>,
 }
@@ -48,6 +50,7 @@ impl Who {
             line,
             held: case.is_some_and(pratique_core::state::Case::is_enforced),
             case: case.filter(|case| told(case.state.name())).map(|case| case.id),
+            may_be_told: world.lines.get(line).is_some_and(|line| !line.contract.opted_out),
             live: directory.live(line).collect(),
             language: world.lines.get(line).and_then(|line| line.contract.language.clone()),
         })

@@ -42,7 +42,7 @@ use self::inbox::Inbox;
 use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
-use crate::checks::{self, Checks};
+use crate::checks;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::engine::Engine;
@@ -191,11 +191,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 
     let now = Arc::clone(&clock);
     let scanner = Arc::new(Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?);
-    if let (Some(portal), Some(settings)) = (&portal, checks_of(&config)) {
-        let (engine, reader, clock) = (handle.clone(), Arc::clone(&reader), Arc::clone(&clock));
-        let (scanner, running, registry) = (Arc::clone(&scanner), running.clone(), metrics.registry());
-        let parts = checks::Parts { settings, engine, reader, clock, scanner, running, registry };
-        portal.check_lines(Arc::new(Checks::new(parts)?));
+    if let Some(portal) = &portal {
+        let parts = checks::Parts {
+            engine: handle.clone(),
+            reader: Arc::clone(&reader),
+            clock: Arc::clone(&clock),
+            scanner: Arc::clone(&scanner),
+            running: running.clone(),
+        };
+        checks::open(&config, portal, parts, metrics.registry())?;
     }
     let counters = Arc::new(WallCounters::new(walls.clone(), handle.clone(), Arc::clone(&clock)));
     let rescans = Rescans::new(
@@ -291,10 +295,6 @@ fn open_portal(
         Some(files) => portal.with_tls(files, metrics.registry())?,
         None => portal,
     }))
-}
-
-fn checks_of(config: &Config) -> Option<&pratique_portal::SelfCheck> {
-    config.portal.as_ref()?.pages.self_check.as_ref()
 }
 
 /// Waits for a signal to stop, and reads policies and certificates again on SIGHUP.

@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pratique::checks::{Checks, Parts};
 use pratique::clock::Clock;
-use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange};
+use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange, Told};
 use pratique::engine::{Engine, Outside};
+use pratique::notices::{self, Notices};
 use pratique::rescans::Running;
 use pratique::scan::{Kind, Scanner};
 use pratique::store::{Delivery, DeliveryState, Options, Reader, SqliteStore, Store as _, StoreError};
@@ -21,9 +22,10 @@ use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
-use pratique_portal::{Desk, DeskError, Portal, SelfCheck, Settings, StepId, Ticked};
+use pratique_portal::{Desk, DeskError, LinkKey, Portal, SelfCheck, Settings, StepId, Ticked};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 /// No answer takes this long.
@@ -64,10 +66,13 @@ impl Desk for NoDesk {
 struct Followers {
     view: Arc<GardenView>,
     running: Running,
+    grown: Arc<Notify>,
 }
 
 impl Outside for Followers {
-    fn committed(&mut self, _: &[(Seq, Event)], _: &World) {}
+    fn committed(&mut self, _: &[(Seq, Event)], _: &World) {
+        self.grown.notify_one();
+    }
     fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
         for (element, resident) in settled.put {
             self.view.put(element, resident);
@@ -85,9 +90,10 @@ pub struct House {
     pub clock: Arc<Hand>,
     pub reader: Arc<dyn Reader>,
     pub registry: prometheus::Registry,
+    grown: Arc<Notify>,
     portal: SocketAddr,
     deliveries: AtomicI64,
-    _folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
     _tasks: Vec<JoinHandle<()>>,
 }
 
@@ -107,7 +113,8 @@ impl House {
         let reader = store.reader();
         let view = Arc::new(GardenView::default());
         let running = Running::default();
-        let followers = Followers { view: view.clone(), running: running.clone() };
+        let grown = Arc::new(Notify::new());
+        let followers = Followers { view: view.clone(), running: running.clone(), grown: grown.clone() };
         let (engine, handle) = Engine::load(store, policy, clock.clone(), followers, |_| Vec::new()).await.unwrap();
         let engine_task = tokio::spawn(engine.run());
 
@@ -124,16 +131,8 @@ impl House {
         };
         let now = clock.clone();
         let scanner = Arc::new(Scanner::new(scan, move || now.now(), &registry).unwrap());
-        let parts = Parts {
-            settings: &checks,
-            engine: handle.clone(),
-            reader: reader.clone(),
-            clock: clock.clone(),
-            scanner,
-            running,
-            registry: &registry,
-        };
-        let checker = Arc::new(Checks::new(parts).unwrap());
+        let parts = Parts { engine: handle.clone(), reader: reader.clone(), clock: clock.clone(), scanner, running };
+        let checker = Arc::new(Checks::new(&checks, true, parts, &registry).unwrap());
         settings.self_check = Some(checks);
         let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &registry).unwrap();
         portal.check_lines(checker);
@@ -143,9 +142,10 @@ impl House {
             clock,
             reader,
             registry,
+            grown,
             portal: address,
             deliveries: AtomicI64::new(0),
-            _folder: folder,
+            folder,
             _tasks: vec![engine_task, portal_task],
         }
     }
@@ -174,6 +174,44 @@ impl House {
             contact: Contact::default(),
         };
         self.engine.sessions(vec![change]).await.unwrap();
+    }
+
+    /// A subscriber can be reached here.
+    pub async fn reach(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, email: &str, language: &str) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding: Holding::V4(address),
+            nas: "".into(),
+            from,
+            to: None,
+            contract: Some(Contract { language: Some(language.into()), ..Contract::default() }),
+            contact: Contact { email: Told::This(email.into()), ..Contact::default() },
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
+    /// Notices go to this mail server; they stop when the answer is dropped.
+    pub async fn send_notices(&self, smtp: u16) -> watch::Sender<bool> {
+        let settings = format!("mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example}}");
+        let key = LinkKey::new([7; 32]);
+        let parts = notices::Parts {
+            settings: serde_yaml::from_str(&settings).unwrap(),
+            pages: Settings::example(format!("http://{}/", self.portal).parse().unwrap()),
+            texts: None,
+            data_dir: self.folder.path(),
+            key,
+            engine: self.engine.clone(),
+            reader: self.reader.clone(),
+            clock: self.clock.clone(),
+            wake: self.grown.clone(),
+            registry: &self.registry,
+        };
+        let notices = Notices::open(parts).await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(notices.run(stopping));
+        // It follows the log from where it is now.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stop
     }
 
     /// Somebody reports an address.
@@ -208,13 +246,18 @@ impl House {
 
     /// Somebody at this address ticks the box and presses the button of this page.
     pub async fn press(&self, from: Ipv4Addr, page: &str) -> String {
+        self.press_with(from, page, "").await
+    }
+
+    /// The same with more fields.
+    pub async fn press_with(&self, from: Ipv4Addr, page: &str, more: &str) -> String {
         let value = |name: &str| {
             let start =
                 page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{name}: {page}"));
             start.split('"').next().unwrap().to_owned()
         };
         let fields = ["line", "round", "made", "token", "consent"].map(|name| format!("{name}={}", value(name)));
-        let body = fields.join("&");
+        let body = fields.join("&") + more;
         let request = format!(
             "POST /check/scan HTTP/1.1\r\nHost: {}\r\n{HTML}Content-Type: application/x-www-form-urlencoded\r\nConnection: \
              close\r\nContent-Length: {}\r\n\r\n{body}",

@@ -47,7 +47,7 @@ async fn an_open_door_is_found_with_its_steps_recorded_and_no_case_comes_of_it()
     assert!(page.contains("class=\"steps\""), "steps of open-telnet: {page}");
     let steps = logged(&house).await;
     assert!(
-        matches!(&steps[..], [SelfCheckStep::Agreed, SelfCheckStep::Done { verdict: Verdict::Vulnerable, open }]
+        matches!(&steps[..], [SelfCheckStep::Agreed, SelfCheckStep::Done { verdict: Verdict::Vulnerable, open, mail: false }]
         if open.len() == 1),
         "{steps:?}"
     );
@@ -105,7 +105,7 @@ async fn when_the_address_passes_to_somebody_else_the_scan_ends_and_nobody_sees_
     let stranger = house.look(home).await;
     assert!(!stranger.contains("Our check from outside"), "{stranger}");
     let steps = logged(&house).await;
-    let done = SelfCheckStep::Done { verdict: Verdict::Inconclusive, open: Vec::new() };
+    let done = SelfCheckStep::Done { verdict: Verdict::Inconclusive, open: Vec::new(), mail: false };
     assert_eq!(steps, [SelfCheckStep::Agreed, done]);
 }
 

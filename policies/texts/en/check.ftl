@@ -36,6 +36,7 @@ check-scan-heading = Let us check your line from outside
 check-scan-what = We can knock on the doors of your line that harmful programs try first. We see which of them are open. This takes up to { $minutes }.
 check-scan-not = We do not try any password, and we do not read your data. Nothing on your line changes.
 check-scan-consent = This is my own line, or I may say yes for it. Please check it now.
+check-scan-mail = Also send the result by mail to { $address }. This is the address that we have of you.
 check-scan-button = Check my line
 check-scan-kept = We keep the result on this page for one hour. We note that you said yes, when, and what was open.
 check-scan-later = Your line was checked some times by now. You can have it checked again at { $clock }.

@@ -31,6 +31,7 @@ check-scan-heading = 外側から回線を確認する
 check-scan-what = 有害なプログラムがまず試す入口を、外側からたたいてみます。どの入口が開いているかが分かります。長くて{ $minutes }ほどです。
 check-scan-not = パスワードは試しません。お客様のデータも読みません。回線は何も変わりません。
 check-scan-consent = これは自分の回線です（または、代わりに同意できます）。今すぐ確認してください。
+check-scan-mail = 結果をメールでも { $address } に送る。これは、ご登録のアドレスです。
 check-scan-button = 回線を確認する
 check-scan-kept = 結果は、このページに1時間残します。同意をいただいたこと、その時刻、開いていた入口を記録します。
 check-scan-later = お客様の回線は、何度か確認しました。{ $clock }から、また確認できます。

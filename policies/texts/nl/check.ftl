@@ -31,6 +31,7 @@ check-scan-heading = Laat ons uw aansluiting van buiten controleren
 check-scan-what = Wij kunnen aankloppen bij de deuren van uw aansluiting die schadelijke programma’s het eerst proberen. Wij zien dan welke open staan. Dit duurt hooguit { $minutes }.
 check-scan-not = Wij proberen geen wachtwoorden en lezen uw gegevens niet. Er verandert niets aan uw aansluiting.
 check-scan-consent = Dit is mijn eigen aansluiting, of ik mag er ja voor zeggen. Controleer die nu.
+check-scan-mail = Stuur het resultaat ook per mail naar { $address }. Dit is het adres dat wij van u hebben.
 check-scan-button = Controleer mijn aansluiting
 check-scan-kept = Het resultaat blijft één uur op deze pagina. Wij noteren dat u ja heeft gezegd, wanneer, en wat er open stond.
 check-scan-later = Uw aansluiting is nu een paar keer gecontroleerd. Vanaf { $clock } uur kan het opnieuw.

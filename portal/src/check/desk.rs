@@ -92,9 +92,7 @@ impl Front {
                     false => "older",
                 });
                 let form = match card.offer {
-                    Offer::Now { round } => {
-                        Some(Consent::new(&self.seal, Agreed { line: card.line, round }, peer.ip(), now))
-                    }
+                    Offer::Now { round } => Some(Consent::new(&self.seal, card.line, round, peer.ip(), now)),
                     Offer::No | Offer::NoAddress | Offer::UnderWay | Offer::Later { .. } => None,
                 };
                 self.pages.self_check(&CheckView::Line { card, form: form.as_ref(), said }, &wish)

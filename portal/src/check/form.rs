@@ -56,10 +56,9 @@ impl Said {
 
 impl Consent {
     /// For who is on the line now.
-    pub(crate) fn new(seal: &Seal, agreed: Agreed, peer: IpAddr, now: Timestamp) -> Self {
+    pub(crate) fn new(seal: &Seal, line: LineNo, round: u64, peer: IpAddr, now: Timestamp) -> Self {
         let made = now.as_millis();
-        let token = seal.consent(agreed.line, agreed.round, made, peer);
-        Self { line: agreed.line.0, round: agreed.round, made, token }
+        Self { line: line.0, round, made, token: seal.consent(line, round, made, peer) }
     }
 
     /// What was agreed to.
@@ -76,7 +75,7 @@ impl Consent {
         if !sent.consent {
             return Err(Said::NoConsent);
         }
-        Ok(Agreed { line: sent.line, round: sent.round })
+        Ok(Agreed { line: sent.line, round: sent.round, mail: sent.mail })
     }
 }
 
@@ -87,12 +86,14 @@ struct Sent<'a> {
     made: i64,
     token: &'a str,
     consent: bool,
+    mail: bool,
 }
 
 impl<'a> Sent<'a> {
     fn parse(body: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(body).ok()?;
-        let (mut line, mut round, mut made, mut token, mut consent) = (None, None, None, None, None);
+        let (mut line, mut round, mut made, mut token) = (None, None, None, None);
+        let (mut consent, mut mail) = (None, None);
         for (name, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
             let first_time = match name {
                 "line" => line.replace(value.parse().ok()?).is_none(),
@@ -100,14 +101,15 @@ impl<'a> Sent<'a> {
                 "made" => made.replace(value.parse().ok()?).is_none(),
                 "token" => token.replace(value).is_none(),
                 "consent" => consent.replace(value == "yes").is_none(),
+                "mail" => mail.replace(value == "yes").is_none(),
                 _ => true,
             };
             if !first_time {
                 return None;
             }
         }
-        let consent = consent.unwrap_or(false);
-        Some(Self { line: LineNo(line?), round: round?, made: made?, token: token?, consent })
+        let (consent, mail) = (consent.unwrap_or(false), mail.unwrap_or(false));
+        Some(Self { line: LineNo(line?), round: round?, made: made?, token: token?, consent, mail })
     }
 }
 
@@ -128,8 +130,8 @@ mod tests {
     fn a_consent_fits_its_line_its_client_its_round_and_its_hour_alone() {
         let seal = Seal::random().unwrap();
         let (home, other): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let agreed = Agreed { line: LineNo(7), round: 3 };
-        let form = Consent::new(&seal, agreed, home, at(0));
+        let agreed = Agreed { line: LineNo(7), round: 3, mail: false };
+        let form = Consent::new(&seal, LineNo(7), 3, home, at(0));
         let read = |form: &Consent, peer, now| Consent::read(&seal, &body(form, "&consent=yes"), peer, now);
         assert_eq!(read(&form, home, at(3_599)), Ok(agreed));
         assert_eq!(read(&form, home, at(3_600)), Err(Said::PressAgain), "an hour later");
@@ -153,7 +155,9 @@ mod tests {
     fn without_a_tick_there_is_no_consent_and_no_field_counts_twice() {
         let seal = Seal::random().unwrap();
         let home: IpAddr = "192.0.2.1".parse().unwrap();
-        let form = Consent::new(&seal, Agreed { line: LineNo(7), round: 3 }, home, at(0));
+        let form = Consent::new(&seal, LineNo(7), 3, home, at(0));
+        let mail = Consent::read(&seal, &body(&form, "&mail=yes&consent=yes"), home, at(5));
+        assert_eq!(mail, Ok(Agreed { line: LineNo(7), round: 3, mail: true }));
         for (tail, said) in [
             ("", Said::NoConsent),
             ("&consent=", Said::NoConsent),

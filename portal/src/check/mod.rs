@@ -54,6 +54,8 @@ pub struct Agreed {
     pub line: LineNo,
     /// [`Offer::Now`]'s.
     pub round: u64,
+    /// The result is wanted by mail, too: to the address of the subscriber's record, never to one that a visitor names.
+    pub mail: bool,
 }
 
 /// Who asks, as the socket knows it.
@@ -97,8 +99,19 @@ pub struct LineCard {
     pub language: Option<SmolStr>,
     /// Whether a scan can be had.
     pub offer: Offer,
+    /// Where its result can go by mail, so that only who knows the address knows it again: [`masked`].
+    pub mail: Option<SmolStr>,
     /// What the last one found, for an hour.
     pub found: Option<Found>,
+}
+
+/// An address so that only who knows it knows it again: `j***@isp.example`. None if it is none.
+pub fn masked(address: &str) -> Option<SmolStr> {
+    let (local, domain) = address.rsplit_once('@')?;
+    let first = local.chars().next().filter(|_| !domain.is_empty())?;
+    // Of a single letter even that would be all.
+    let shown = if local.chars().nth(1).is_some() { first.to_string() } else { String::new() };
+    Some(smol_str::format_smolstr!("{shown}***@{domain}"))
 }
 
 /// Whether a scan can be had.
@@ -158,4 +171,25 @@ pub enum CheckError {
     /// The line has had its most for an hour.
     #[error("not before {0}")]
     Later(Timestamp),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_masked_address_shows_one_letter_at_most() {
+        for (address, shown) in [
+            ("jo@isp.example", Some("j***@isp.example")),
+            ("j@isp.example", Some("***@isp.example")),
+            ("\"a@b\"@isp.example", Some("\"***@isp.example")),
+            ("\u{e9}milie@isp.example", Some("\u{e9}***@isp.example")),
+            ("@isp.example", None),
+            ("jo@", None),
+            ("jo", None),
+            ("", None),
+        ] {
+            assert_eq!(masked(address).as_deref(), shown, "{address}");
+        }
+    }
 }

@@ -63,6 +63,8 @@ struct CheckPage<'a> {
     /// About the last form.
     said: Option<String>,
     offer: Offer,
+    /// The offer to send the result.
+    mail: Option<String>,
     /// From when on again.
     later: Option<String>,
     minutes: String,
@@ -191,6 +193,9 @@ impl Pages {
                 _ => None,
             },
             offer,
+            mail: card
+                .and_then(|card| card.mail.as_deref())
+                .map(|address| v.say1(keys::CHECK_SCAN_MAIL, "address", address.to_owned())),
             minutes: v.say1(keys::MINUTES, "count", minutes),
             found: found.map(|found| self.found(v, found)),
             call: match card.and_then(|card| card.case) {

@@ -327,6 +327,8 @@ keys! {
     CHECK_SCAN_NOT = "check-scan-not";
     /// The consent.
     CHECK_SCAN_CONSENT = "check-scan-consent";
+    /// The offer to send the result.
+    CHECK_SCAN_MAIL = "check-scan-mail" ["address"];
     /// The button.
     CHECK_SCAN_BUTTON = "check-scan-button";
     /// What is kept.
@@ -393,6 +395,16 @@ keys! {
     NOTICE_TITLE_RELEASED_RETRACTED = "notice-title-released-retracted";
     /// What happened, as a subject says it.
     NOTICE_TITLE_RELAPSE = "notice-title-relapse";
+    /// Subject of a mail about no case.
+    NOTICE_SUBJECT_PLAIN = "notice-subject-plain" ["title"];
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_SELF_CHECK_VULNERABLE = "notice-title-self-check-vulnerable";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_SELF_CHECK_CLEAN = "notice-lead-self-check-clean";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_SELF_CHECK_VULNERABLE = "notice-lead-self-check-vulnerable";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_SELF_CHECK_INCONCLUSIVE = "notice-lead-self-check-inconclusive";
     /// What happened, as a subject says it.
     NOTICE_TITLE_TEST = "notice-title-test";
     /// What happened, in the first lines.
@@ -452,6 +464,8 @@ keys! {
     LINK_HEADLINE = "link-headline";
     /// What was sent when.
     LINK_SENT = "link-sent" ["case", "time"];
+    /// What was sent when, of no case.
+    LINK_SENT_PLAIN = "link-sent-plain" ["time"];
     /// Why it does not say more.
     LINK_WHAT = "link-what";
     /// In front of the address of the line's own page.

@@ -64,6 +64,7 @@ fn line(number: u32) -> LineCard {
         case: None,
         language: None,
         offer: Offer::Now { round: 5 },
+        mail: None,
         found: None,
     }
 }
@@ -273,7 +274,7 @@ async fn a_consent_begins_one_scan_and_a_double_click_or_a_replay_none() {
         let answer = portal.press(HOME, "/check/scan", "", &form).await;
         assert!(header(&answer, "location").unwrap().ends_with("/check?s=again#scan"), "{answer}");
     }
-    assert_eq!(lines.agreed(), [Agreed { line: LineNo(1), round: 5 }]);
+    assert_eq!(lines.agreed(), [Agreed { line: LineNo(1), round: 5, mail: false }]);
     let page = portal.look_at(HOME, "/check").await;
     assert!(page.contains("We are checking your line now") && page.contains("http-equiv=\"refresh\""), "{page}");
     assert!(!page.contains("<form"), "{page}");
@@ -367,4 +368,18 @@ async fn what_a_scan_found_is_said_with_what_it_does_not_prove_and_with_the_step
     assert!(portal.look_at(HOME, "/check").await.contains("shares its address with others"));
     lines.put(HOME, Known::Line(Box::new(LineCard { offer: Offer::No, ..line(1) })));
     assert!(!portal.look_at(HOME, "/check").await.contains("Let us check your line"));
+}
+
+#[tokio::test]
+async fn the_result_goes_by_mail_only_where_that_is_offered_and_to_no_address_of_a_visitor() {
+    let (portal, lines) = checking().await;
+    lines.put(HOME, Known::Line(Box::new(line(1))));
+    assert!(!portal.look_at(HOME, "/check").await.contains("name=\"mail\""));
+    lines.put(HOME, Known::Line(Box::new(LineCard { mail: Some("j***@isp.example".into()), ..line(1) })));
+    let page = portal.look_at(HOME, "/check").await;
+    assert!(page.contains("by mail to j***@isp.example"), "{page}");
+    assert!(!page.contains("type=\"email\"") && !page.contains("type=\"text\""), "{page}");
+    let form = consent(&page) + "&mail=yes&address=victim%40other.example";
+    assert_eq!(status(&portal.press(HOME, "/check/scan", "", &form).await), 303);
+    assert_eq!(lines.agreed(), [Agreed { line: LineNo(1), round: 5, mail: true }]);
 }
