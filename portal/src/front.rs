@@ -34,10 +34,11 @@ use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
 use crate::check;
+use crate::check::figures::{self, Figures};
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
-use crate::page::{Form, Free, Pages, Wish};
+use crate::page::{self, Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
 use crate::settings::PortalUrl;
 use crate::token::Seal;
@@ -84,6 +85,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) resident: bool,
     /// The self-check is switched on.
     pub(crate) checks: bool,
+    /// Figures are open.
+    pub(crate) figures: bool,
 }
 
 /// Which answer.
@@ -109,6 +112,10 @@ pub(crate) enum Route {
     Check,
     /// The consent to a scan.
     Scan,
+    /// Open figures.
+    Figures,
+    /// The same as data.
+    FiguresData,
     /// A pressed button.
     Press(Button),
     /// 302 to the portal.
@@ -144,6 +151,8 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
         (true, _) if reads && asked.path == LIVE_PATH => Route::Live,
         // Programs get it, too: those that show what a link leads to.
         (true, _) if reads && asked.checks && asked.path == check::PATH => Route::Check,
+        (true, _) if reads && asked.figures && asked.path == figures::PATH => Route::Figures,
+        (true, _) if reads && asked.figures && asked.path == figures::JSON_PATH => Route::FiguresData,
         // Who is on the line sees the case itself; everybody else, that a notice of it is genuine.
         (true, false) if reads && asked.path.starts_with(LINK_PATH) => Route::Genuine,
         (true, _) if reads && asked.browser => Route::Page,
@@ -216,6 +225,7 @@ impl Front {
             knows_api: accepts(request.headers(), &[captive::MEDIA_TYPE]),
             resident: resident.is_some(),
             checks: self.checks.get().is_some(),
+            figures: self.checks.get().is_some_and(|desk| desk.figures),
         };
         let held = asked.resident;
         let metrics = &self.metrics;
@@ -264,6 +274,17 @@ impl Front {
                 // The route is taken only where there is one.
                 let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
                 self.check(desk, peer, asked.browser, visit.said, wish).await
+            }
+            Route::Figures => {
+                metrics.check("figures");
+                let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
+                self.pages.figures(self.told_figures().as_deref(), &wish)
+            }
+            Route::FiguresData => {
+                metrics.check("figures_data");
+                page::figures::data(self.told_figures().as_deref())
             }
             Route::Scan => {
                 let portal = portal.unwrap_or(&self.pages.settings().portal_url);
@@ -329,6 +350,10 @@ impl Front {
         }
     }
 
+    fn told_figures(&self) -> Option<Arc<Figures>> {
+        self.checks.get()?.checker.figures()
+    }
+
     /// A case's page with dead buttons.
     pub(crate) fn preview(&self, card: &CaseCard) -> String {
         self.pages.case_html(card, &Ticked::new(), None, None, &Wish::default())
@@ -364,118 +389,4 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked<'a>(method: &'a Method, own_host: bool, path: &'a str, browser: bool, resident: bool) -> Asked<'a> {
-        Asked {
-            method,
-            own_host,
-            host: "connectivitycheck.gstatic.com",
-            path,
-            browser,
-            agent: "",
-            knows_api: false,
-            resident,
-            checks: true,
-        }
-    }
-
-    #[test]
-    fn residents_are_led_to_the_portal_from_anywhere_else_and_nowhere_else() {
-        for path in ["/", "/generate_204", "//evil.example", "/fixed", "/leave"] {
-            for browser in [true, false] {
-                assert_eq!(route(asked(&Method::GET, false, path, browser, true)), Route::Redirect, "{path}");
-            }
-            assert_eq!(route(asked(&Method::POST, false, path, true, true)), Route::SeeOther, "{path}");
-            let refused = Route::Nothing(StatusCode::NETWORK_AUTHENTICATION_REQUIRED);
-            assert_eq!(route(asked(&Method::POST, false, path, false, true)), refused, "{path}");
-            assert_eq!(route(asked(&Method::CONNECT, false, path, false, true)), refused, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_portals_own_host_never_redirects_a_read() {
-        for resident in [true, false] {
-            for path in ["/", "/favicon.ico", "/any/where"] {
-                for browser in [true, false] {
-                    let route = route(asked(&Method::GET, true, path, browser, resident));
-                    assert!(!matches!(route, Route::Redirect | Route::SeeOther), "{path}");
-                    assert_eq!(route == Route::Page, browser, "{path}");
-                }
-            }
-            assert_eq!(route(asked(&Method::GET, true, LIVE_PATH, false, resident)), Route::Live);
-            assert_ne!(route(asked(&Method::GET, false, LIVE_PATH, false, resident)), Route::Live);
-        }
-    }
-
-    #[test]
-    fn a_link_of_a_notice_leads_strangers_to_its_own_page_and_residents_to_theirs() {
-        for browser in [true, false] {
-            assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", browser, false)), Route::Genuine);
-        }
-        assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", true, true)), Route::Page);
-        assert_eq!(route(asked(&Method::GET, false, "/notice/1-2-3-x", true, false)), Route::FreeElsewhere);
-    }
-
-    #[test]
-    fn the_self_check_is_there_for_everybody_on_the_portals_own_host_and_only_where_it_is_switched_on() {
-        for resident in [true, false] {
-            for browser in [true, false] {
-                let wanted = asked(&Method::GET, true, check::PATH, browser, resident);
-                assert_eq!(route(wanted), Route::Check);
-                assert_ne!(route(Asked { checks: false, ..wanted }), Route::Check);
-                assert_ne!(route(Asked { own_host: false, ..wanted }), Route::Check);
-                let form = asked(&Method::POST, true, check::SCAN_PATH, browser, resident);
-                assert_eq!(route(form), Route::Scan);
-                assert_ne!(route(Asked { checks: false, ..form }), Route::Scan);
-                assert_ne!(route(Asked { own_host: false, ..form }), Route::Scan);
-                assert_ne!(route(Asked { method: &Method::GET, ..form }), Route::Scan);
-            }
-        }
-    }
-
-    #[test]
-    fn a_free_line_hears_that_it_is_online() {
-        assert!(matches!(route(asked(&Method::GET, false, "/generate_204", false, false)), Route::Online(_)));
-        assert_eq!(route(asked(&Method::GET, false, "/x", true, false)), Route::FreeElsewhere);
-        assert_eq!(
-            route(asked(&Method::GET, false, "/x", false, false)),
-            Route::Nothing(StatusCode::MISDIRECTED_REQUEST)
-        );
-    }
-
-    #[test]
-    fn the_captive_api_answers_on_every_host_and_in_every_state() {
-        for (own, resident) in [(true, true), (true, false), (false, true), (false, false)] {
-            for path in captive::PATHS {
-                let program = asked(&Method::GET, own, path, false, resident);
-                let browser = asked(&Method::GET, own, path, true, resident);
-                assert_eq!(route(program), Route::Api);
-                assert_eq!(route(Asked { method: &Method::HEAD, ..program }), Route::Api);
-                assert_eq!(route(Asked { knows_api: true, ..browser }), Route::Api);
-                assert_eq!(route(browser), Route::ApiPage, "a browser gets the page (RFC 8910 section 2)");
-                for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-                    assert_eq!(route(Asked { method: &method, ..browser }), Route::ApiRefused);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_those_who_name_html_are_browsers() {
-        let html = ["text/html", "application/xhtml+xml"];
-        let accepts_html = |headers: &HeaderMap| accepts(headers, &html);
-        let accepts = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static(text));
-            accepts_html(&headers)
-        };
-        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-        assert!(accepts("*/*, TEXT/HTML;level=1"));
-        assert!(!accepts("*/*"));
-        assert!(!accepts("image/avif,image/webp,*/*;q=0.8"));
-        assert!(!accepts("text/htmlx"));
-        assert!(!accepts_html(&HeaderMap::new()));
-    }
-}
+mod tests;

@@ -51,6 +51,7 @@ mod token;
 mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
+pub use check::figures;
 pub use check::settings::{Scans, SelfCheck};
 pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor, masked};
 pub use link::{Link, LinkKey, NoLink};

@@ -30,6 +30,7 @@ use language::Switch;
 pub(crate) use language::Wish;
 
 mod check;
+pub(crate) mod figures;
 mod genuine;
 mod language;
 pub(crate) mod letter;

@@ -3,12 +3,14 @@
 //!
 //! ```text
 //! visitor ─▶ [who] holds the address now (asked of the engine, every time) ─▶ the line's [sightings] (read beside it)
+//! all lines ─▶ [figures], every few minutes
 //! consent ─▶ [scans]: may one begin? ─▶ [scan]: consent into the log, packets, result into the log ─▶ kept for an hour
 //! ```
 //!
 //! Nothing is remembered by address, so that the next holder of one never meets what was seen of the former. What was seen of
 //! a line is remembered for some seconds by its number: a household that reloads costs the store one look.
 
+pub mod figures;
 mod meters;
 mod scan;
 mod scans;
@@ -19,12 +21,15 @@ pub use self::scan::doors;
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use pratique_core::time::Timestamp;
+use pratique_portal::figures::Figures;
 use pratique_portal::{Agreed, CheckError, Checker, Known, LineCard, Offer, Portal, SelfCheck, Visitor};
 use prometheus::Registry;
 use tracing::warn;
 
+use self::figures::Counter;
 use self::meters::Meters;
 use self::scans::Scans;
 use self::sightings::Kept;
@@ -49,6 +54,7 @@ pub struct Checks {
     scans: Option<Arc<Scans>>,
     /// Results go by mail, too.
     mail: bool,
+    figures: Arc<ArcSwapOption<Figures>>,
     meters: Meters,
 }
 
@@ -66,17 +72,24 @@ pub struct Parts {
     pub running: Running,
 }
 
-/// Answers the portal of a node, where its configuration wants that.
+/// Answers the portal of a node, where its configuration wants that; with who counts the figures, where they are open.
 ///
 /// # Errors
 /// When its metrics are registered already.
-pub fn open(config: &Config, portal: &Portal, parts: Parts, registry: &Registry) -> Result<(), prometheus::Error> {
+pub fn open(
+    config: &Config,
+    portal: &Portal,
+    parts: Parts,
+    registry: &Registry,
+) -> Result<Option<Counter>, prometheus::Error> {
     let Some(settings) = config.portal.as_ref().and_then(|portal| portal.pages.self_check.as_ref()) else {
-        return Ok(());
+        return Ok(None);
     };
     let mail = config.notices.as_ref().is_some_and(crate::notices::Settings::tells_self_checks);
-    portal.check_lines(Arc::new(Checks::new(settings, mail, parts, registry)?));
-    Ok(())
+    let checks = Checks::new(settings, mail, parts, registry)?;
+    let counter = settings.figures.then(|| checks.counter());
+    portal.check_lines(Arc::new(checks));
+    Ok(counter)
 }
 
 impl Checks {
@@ -88,7 +101,13 @@ impl Checks {
         let Parts { engine, reader, clock, scanner, running } = parts;
         let scans = settings.scan.clone().map(Scans::new);
         let (kept, meters) = (Arc::default(), Meters::new(registry)?);
-        Ok(Self { engine, reader, clock, kept, scanner, running, scans, mail, meters })
+        Ok(Self { engine, reader, clock, kept, scanner, running, scans, mail, meters, figures: Arc::default() })
+    }
+
+    /// Who counts the open figures that this one tells.
+    pub fn counter(&self) -> Counter {
+        let (engine, reader, clock) = (self.engine.clone(), Arc::clone(&self.reader), Arc::clone(&self.clock));
+        Counter::new(engine, reader, clock, Arc::clone(&self.figures))
     }
 
     fn offer(&self, holder: &Holder, visitor: Visitor, now: Timestamp) -> Offer {
@@ -130,5 +149,9 @@ impl Checker for Checks {
 
     async fn scan(&self, visitor: Visitor, agreed: Agreed) -> Result<(), CheckError> {
         self.begin(visitor, agreed).await
+    }
+
+    fn figures(&self) -> Option<Arc<Figures>> {
+        self.figures.load_full()
     }
 }

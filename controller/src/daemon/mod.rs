@@ -199,7 +199,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
             scanner: Arc::clone(&scanner),
             running: running.clone(),
         };
-        checks::open(&config, portal, parts, metrics.registry())?;
+        if let Some(counter) = checks::open(&config, portal, parts, metrics.registry())? {
+            tasks.spawn(counter.run(stopped(stopping.clone())));
+        }
     }
     let counters = Arc::new(WallCounters::new(walls.clone(), handle.clone(), Arc::clone(&clock)));
     let rescans = Rescans::new(

@@ -165,6 +165,19 @@ pub struct Seen {
     pub device: Option<SmolStr>,
 }
 
+/// A sighting as figures count it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineSeen {
+    /// Its number.
+    pub number: SightingNo,
+    /// Whose it was.
+    pub line: LineNo,
+    /// What it means to us.
+    pub cause: CauseKey,
+    /// When it was seen.
+    pub observed_at: Timestamp,
+}
+
 /// A sighting and what became of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredSighting {
@@ -417,6 +430,8 @@ pub trait Reader: Send + Sync {
     /// The newest sightings of a line, newest first: those attributed to it when they came. Without what only informs by its
     /// severity, and without what was taken back.
     async fn seen_of(&self, line: LineNo, limit: u32) -> Result<Vec<Seen>, StoreError>;
+    /// Attributed sightings after this one, in order of their numbers, without what only informs by its severity.
+    async fn lines_seen(&self, after: SightingNo, limit: u32) -> Result<Vec<LineSeen>, StoreError>;
     /// The newest sightings that became no evidence, with their outcome, newest first.
     async fn unattributed(&self, limit: u32) -> Result<Vec<StoredSighting>, StoreError>;
     /// Texts by reference; erased ones are missing.

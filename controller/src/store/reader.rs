@@ -12,7 +12,9 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::reserve::Reserve;
 use super::rows::{self, Columns, Values, integer};
-use super::{Delivery, DeliveryState, Health, KnownContact, Reader, Record, Seen, StoreError, StoredSighting};
+use super::{
+    Delivery, DeliveryState, Health, KnownContact, LineSeen, Reader, Record, Seen, StoreError, StoredSighting,
+};
 
 /// Values asked for at once; SQLite takes 32,766.
 const CHUNK: usize = 500;
@@ -112,6 +114,18 @@ impl Reader for SqliteReader {
             Ok(Seen { cause, observed_at, device: r.next::<Option<&str>>()?.map(SmolStr::new) })
         };
         self.rows(sql.to_owned(), values(&[line.0.into(), limit.min(MOST).into()])?, seen).await
+    }
+
+    async fn lines_seen(&self, after: SightingNo, limit: u32) -> Result<Vec<LineSeen>, StoreError> {
+        let sql = "SELECT number, line, cause, observed_at FROM sighting \
+                   WHERE number > ? AND line IS NOT NULL AND severity > 0 ORDER BY number LIMIT ?";
+        let seen = |row: &SqliteRow| {
+            let mut r = Columns::of(row, "sighting");
+            let (number, line) = (SightingNo(r.number()?), LineNo(r.next()?));
+            let cause = CauseKey::new(r.next::<&str>()?);
+            Ok(LineSeen { number, line, cause, observed_at: Timestamp::from_millis(r.next()?) })
+        };
+        self.rows(sql.to_owned(), values(&[integer(after.0)?, limit.min(MOST).into()])?, seen).await
     }
 
     async fn unattributed(&self, limit: u32) -> Result<Vec<StoredSighting>, StoreError> {

@@ -1,11 +1,12 @@
 //! A provider with a handful of lines, and what visitors of its portal do.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use pratique::checks::figures::Counter;
 use pratique::checks::{Checks, Parts};
 use pratique::clock::Clock;
 use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange, Told};
@@ -91,6 +92,7 @@ pub struct House {
     pub reader: Arc<dyn Reader>,
     pub registry: prometheus::Registry,
     grown: Arc<Notify>,
+    counting: Mutex<Option<Counter>>,
     portal: SocketAddr,
     deliveries: AtomicI64,
     pub folder: tempfile::TempDir,
@@ -132,7 +134,9 @@ impl House {
         let now = clock.clone();
         let scanner = Arc::new(Scanner::new(scan, move || now.now(), &registry).unwrap());
         let parts = Parts { engine: handle.clone(), reader: reader.clone(), clock: clock.clone(), scanner, running };
-        let checker = Arc::new(Checks::new(&checks, true, parts, &registry).unwrap());
+        let checker = Checks::new(&checks, true, parts, &registry).unwrap();
+        let counting = checker.counter();
+        let checker = Arc::new(checker);
         settings.self_check = Some(checks);
         let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &registry).unwrap();
         portal.check_lines(checker);
@@ -143,6 +147,7 @@ impl House {
             reader,
             registry,
             grown,
+            counting: Mutex::new(Some(counting)),
             portal: address,
             deliveries: AtomicI64::new(0),
             folder,
@@ -284,6 +289,22 @@ impl House {
     pub fn metric(&self, wanted: &str) -> bool {
         let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
         text.lines().any(|line| line == wanted)
+    }
+
+    /// Begins to count the open figures, and waits for the first ones.
+    pub async fn figures(&self, from: Ipv4Addr) -> String {
+        let counter = self.counting.lock().unwrap().take().unwrap();
+        tokio::spawn(counter.run(std::future::pending()));
+        let began = std::time::Instant::now();
+        loop {
+            let request = format!("GET /figures.json HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.portal);
+            let answer = self.ask(from, &request).await;
+            if answer.starts_with("HTTP/1.1 200") {
+                return answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+            }
+            assert!(began.elapsed() < PATIENCE, "figures come: {answer}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// A browser at this address looks at the page.

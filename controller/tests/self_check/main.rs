@@ -2,6 +2,7 @@
 //! addresses of their own. Sessions and sightings go straight to the engine, for lists with loopback addresses are refused.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod figures;
 mod house;
 mod mails;
 mod page;

@@ -59,3 +59,52 @@ check-about-sources = Others watch the internet for attacks and open doors, and 
 check-about-yours = We show only what was seen while the line was yours. What was seen before that is not shown to you.
 check-about-privacy = We do not look at what you do on the internet.
 check-call = Do you have a question? Call { $provider } at { $phone }.
+
+## Open figures about all lines together
+
+figures-title = How healthy is our network? – { $provider }
+figures-link = How healthy is our network?
+figures-headline = How healthy is our network?
+figures-lead = These figures show how many lines of { $provider } had a problem, and how many are clean again. They count lines. They say nothing of people.
+figures-check-link = Is my own line clean?
+figures-kinds-heading = What was seen in the last { $days } days
+figures-nothing = Nothing was seen.
+figures-kind = Kind of problem
+figures-lines = Lines
+figures-few = fewer than 5
+figures-weeks-heading = Lines with a problem, week by week
+figures-table = The same as a table
+figures-week-from = Week from
+figures-week = { $day } { $month ->
+    [1] Jan
+    [2] Feb
+    [3] Mar
+    [4] Apr
+    [5] May
+    [6] June
+    [7] July
+    [8] Aug
+    [9] Sept
+    [10] Oct
+    [11] Nov
+   *[12] Dec
+ }
+
+figures-cases-heading = What was done in these weeks
+figures-opened = Lines that we told of a problem, or looked into: { $count }
+figures-released = Lines that were on hold and are back online: { $count }
+figures-until-clean = Half of the lines on hold were clean within { $days ->
+    [one] one day
+   *[other] { $days } days
+ }.
+figures-checks-heading = Checks that people asked for in the last { $days } days
+figures-checks-clean = We found nothing open: { $count }
+figures-checks-open = We found an open door: { $count }
+figures-checks-unsure = We could not see enough: { $count }
+figures-checks-share = So { $percent } % of the checks found nothing open.
+figures-how-heading = How we count
+figures-how-lines = A line counts once for each kind of problem, and once in each week. We learn of it when others tell us. So there may be more.
+figures-how-few = We do not tell numbers from 1 to 4, so that nobody can work out whose line it is.
+figures-made = Counted on { $time }.
+figures-data = The same as data (JSON)
+figures-not-yet = The figures are being counted. Please come back in some minutes.

@@ -52,3 +52,50 @@ check-about-sources = Anderen letten op aanvallen en open deuren op internet, en
 check-about-yours = Wij laten alleen zien wat er is gezien toen de aansluiting van u was. Wat daarvoor is gezien, laten wij u niet zien.
 check-about-privacy = Wij kijken niet naar wat u op internet doet.
 check-call = Heeft u een vraag? Bel { $provider } op { $phone }.
+
+figures-title = Hoe gezond is ons netwerk? – { $provider }
+figures-link = Hoe gezond is ons netwerk?
+figures-headline = Hoe gezond is ons netwerk?
+figures-lead = Deze cijfers laten zien hoeveel aansluitingen van { $provider } een probleem hadden, en hoeveel er weer schoon zijn. Ze tellen aansluitingen. Ze zeggen niets over mensen.
+figures-check-link = Is mijn eigen aansluiting schoon?
+figures-kinds-heading = Wat er in de laatste { $days } dagen is gezien
+figures-nothing = Er is niets gezien.
+figures-kind = Soort probleem
+figures-lines = Aansluitingen
+figures-few = minder dan 5
+figures-weeks-heading = Aansluitingen met een probleem, per week
+figures-table = Hetzelfde als tabel
+figures-week-from = Week vanaf
+figures-week = { $day } { $month ->
+    [1] jan.
+    [2] feb.
+    [3] mrt.
+    [4] apr.
+    [5] mei
+    [6] juni
+    [7] juli
+    [8] aug.
+    [9] sep.
+    [10] okt.
+    [11] nov.
+   *[12] dec.
+ }
+
+figures-cases-heading = Wat er in deze weken is gedaan
+figures-opened = Aansluitingen waarover wij een probleem hebben gemeld of bekeken: { $count }
+figures-released = Aansluitingen die stilstonden en weer online zijn: { $count }
+figures-until-clean = De helft van de aansluitingen die stilstonden, was binnen { $days ->
+    [one] één dag
+   *[other] { $days } dagen
+ } schoon.
+figures-checks-heading = Controles die mensen vroegen in de laatste { $days } dagen
+figures-checks-clean = Er stond niets open: { $count }
+figures-checks-open = Er stond een deur open: { $count }
+figures-checks-unsure = Wij konden te weinig zien: { $count }
+figures-checks-share = Bij { $percent } % van de controles stond dus niets open.
+figures-how-heading = Hoe wij tellen
+figures-how-lines = Een aansluiting telt één keer mee per soort probleem, en één keer per week. Wij horen het van anderen. Het kunnen er dus meer zijn.
+figures-how-few = Getallen van 1 tot en met 4 noemen wij niet. Zo kan niemand uitzoeken om wie het gaat.
+figures-made = Geteld op { $time }.
+figures-data = Hetzelfde als gegevens (JSON)
+figures-not-yet = De cijfers worden nu geteld. Kom over een paar minuten terug.

@@ -26,6 +26,7 @@ const BUSY_SECONDS: i64 = 5;
 /// What the self-check has beside its settings.
 pub(crate) struct Desk {
     pub(crate) checker: Arc<dyn Checker>,
+    pub(crate) figures: bool,
     pace: Pace,
     looks: Semaphore,
 }
@@ -34,6 +35,7 @@ impl Desk {
     pub(crate) fn new(settings: &SelfCheck, checker: Arc<dyn Checker>) -> Self {
         Self {
             checker,
+            figures: settings.figures,
             pace: Pace::new(settings.looks_per_minute),
             looks: Semaphore::new(settings.looks_at_once.min(Semaphore::MAX_PERMITS)),
         }

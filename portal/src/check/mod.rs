@@ -9,9 +9,11 @@
 //! client says, and nothing remembered of an address, shows anybody what was seen of somebody else.
 //!
 //! * [`settings`]: part `self_check` of section `portal.pages`; off where it is not there
+//! * [`figures`]: what is published of all lines together
 //! * [`desk`]: its answers to requests; [`form`]: the consent to a scan
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pratique_core::ids::{CaseId, CauseKey, LineNo};
@@ -19,7 +21,10 @@ use pratique_core::time::Timestamp;
 use pratique_core::view::{CauseCard, CheckCard};
 use smol_str::SmolStr;
 
+use figures::Figures;
+
 pub(crate) mod desk;
+pub mod figures;
 pub(crate) mod form;
 mod pace;
 pub mod settings;
@@ -45,6 +50,9 @@ pub trait Checker: Send + Sync + 'static {
     /// # Errors
     /// [`CheckError`]; not one packet has left then.
     async fn scan(&self, visitor: Visitor, agreed: Agreed) -> Result<(), CheckError>;
+
+    /// The open figures as last counted; none before the first time.
+    fn figures(&self) -> Option<Arc<Figures>>;
 }
 
 /// What somebody agreed to: the line and the round that the form was made for.

@@ -16,6 +16,8 @@ pub struct SelfCheck {
     pub looks_at_once: usize,
     /// Scans of the visitor's own line, after consent; none offers none.
     pub scan: Option<Scans>,
+    /// Open figures at `/figures` and `/figures.json`. Off by default: publishing them is for the provider to decide.
+    pub figures: bool,
 }
 
 /// Scans that visitors may ask for.
@@ -35,7 +37,7 @@ pub struct Scans {
 
 impl Default for SelfCheck {
     fn default() -> Self {
-        Self { looks_per_minute: 60, looks_at_once: 32, scan: Some(Scans::default()) }
+        Self { looks_per_minute: 60, looks_at_once: 32, scan: Some(Scans::default()), figures: false }
     }
 }
 

@@ -56,6 +56,8 @@ struct CheckPage<'a> {
     means: Vec<String>,
     /// Causes with steps.
     advice: Vec<Cause>,
+    /// Where the open figures are.
+    figures: Option<String>,
     /// Where the page is, to come back to.
     page: String,
     scan_path: String,
@@ -184,6 +186,12 @@ impl Pages {
             means: means.iter().map(|key| v.say(*key)).collect(),
             // Who is held finds the steps on the own page, to be ticked.
             advice,
+            figures: self
+                .settings
+                .self_check
+                .as_ref()
+                .filter(|checks| checks.figures)
+                .map(|_| at(check::figures::PATH)),
             page: at(check::PATH),
             scan_path: at(check::SCAN_PATH),
             form,

@@ -366,6 +366,65 @@ keys! {
     /// Whom to call.
     CHECK_CALL = "check-call";
 
+    /// Title of the open figures.
+    FIGURES_TITLE = "figures-title";
+    /// Link to them.
+    FIGURES_LINK = "figures-link";
+    /// Their headline.
+    FIGURES_HEADLINE = "figures-headline";
+    /// What they are.
+    FIGURES_LEAD = "figures-lead";
+    /// Link to the self-check.
+    FIGURES_CHECK_LINK = "figures-check-link";
+    /// Heading of lines by kind.
+    FIGURES_KINDS_HEADING = "figures-kinds-heading" ["days"];
+    /// Nothing was seen.
+    FIGURES_NOTHING = "figures-nothing";
+    /// Heading of a column.
+    FIGURES_KIND = "figures-kind";
+    /// Heading of a column.
+    FIGURES_LINES = "figures-lines";
+    /// A count that is not told.
+    FIGURES_FEW = "figures-few";
+    /// Heading of lines by week.
+    FIGURES_WEEKS_HEADING = "figures-weeks-heading";
+    /// The same as a table.
+    FIGURES_TABLE = "figures-table";
+    /// Heading of a column.
+    FIGURES_WEEK_FROM = "figures-week-from";
+    /// A week's first day, short.
+    FIGURES_WEEK = "figures-week" ["day", "month"];
+    /// Heading of what became of cases.
+    FIGURES_CASES_HEADING = "figures-cases-heading";
+    /// Cases opened.
+    FIGURES_OPENED = "figures-opened" ["count"];
+    /// Lines that came out of quarantine.
+    FIGURES_RELEASED = "figures-released" ["count"];
+    /// How long it took.
+    FIGURES_UNTIL_CLEAN = "figures-until-clean" ["days"];
+    /// Heading of self-checks.
+    FIGURES_CHECKS_HEADING = "figures-checks-heading" ["days"];
+    /// Nothing open.
+    FIGURES_CHECKS_CLEAN = "figures-checks-clean" ["count"];
+    /// Something open.
+    FIGURES_CHECKS_OPEN = "figures-checks-open" ["count"];
+    /// Too little seen.
+    FIGURES_CHECKS_UNSURE = "figures-checks-unsure" ["count"];
+    /// Share of those with nothing open.
+    FIGURES_CHECKS_SHARE = "figures-checks-share" ["percent"];
+    /// Heading of how it is counted.
+    FIGURES_HOW_HEADING = "figures-how-heading";
+    /// What is counted.
+    FIGURES_HOW_LINES = "figures-how-lines";
+    /// What is not told.
+    FIGURES_HOW_FEW = "figures-how-few";
+    /// When they were counted.
+    FIGURES_MADE = "figures-made" ["time"];
+    /// The same as data.
+    FIGURES_DATA = "figures-data";
+    /// Not counted yet.
+    FIGURES_NOT_YET = "figures-not-yet";
+
     /// One line for programs that are no browsers.
     PLAIN_HELD = "plain-held";
     /// The same, when nothing is wrong.

@@ -9,6 +9,7 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CauseCard, CheckCard};
+use pratique_portal::figures::{Cases, Count, Figures, Kind, Kinds, Moment, SelfChecks, Week};
 use pratique_portal::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, SelfCheck, Visitor};
 
 use crate::support::{HOME, HTML, NEIGHBOUR, Running, card, header, put, start, status};
@@ -24,6 +25,7 @@ struct Lines {
     busy: Mutex<bool>,
     agreed: Mutex<Vec<Agreed>>,
     refuse: Mutex<Option<CheckError>>,
+    figures: Mutex<Option<Arc<Figures>>>,
 }
 
 #[async_trait]
@@ -53,6 +55,10 @@ impl Checker for Lines {
             Offer::No | Offer::NoAddress => Err(CheckError::NotOffered),
             _ => Err(CheckError::Again),
         }
+    }
+
+    fn figures(&self) -> Option<Arc<Figures>> {
+        self.figures.lock().unwrap().clone()
     }
 }
 
@@ -382,4 +388,73 @@ async fn the_result_goes_by_mail_only_where_that_is_offered_and_to_no_address_of
     let form = consent(&page) + "&mail=yes&address=victim%40other.example";
     assert_eq!(status(&portal.press(HOME, "/check/scan", "", &form).await), 303);
     assert_eq!(lines.agreed(), [Agreed { line: LineNo(1), round: 5, mail: true }]);
+}
+
+fn figures() -> Figures {
+    let monday = Timestamp::from_secs(1_770_595_200);
+    let week = |i: i64| Week {
+        from: Moment(monday.minus(Span::from_days(7 * (11 - i)))),
+        lines: Count::of(u64::try_from(i * 3).unwrap()),
+    };
+    let kind = |cause: &str, lines| Kind { cause: cause.into(), lines: Count::of(lines) };
+    Figures {
+        generated_at: Moment(SEEN),
+        kinds: Kinds { days: 30, lines: vec![kind("mirai", 40), kind("their-own", 20), kind("open-snmp", 3)] },
+        weeks: (0..12).map(week).collect(),
+        cases: Cases { opened: Count::of(61), released: Count::of(52), until_clean: Some(25) },
+        self_checks: SelfChecks {
+            days: 30,
+            clean: Count::of(75),
+            vulnerable: Count::of(25),
+            inconclusive: Count::of(0),
+        },
+    }
+}
+
+#[tokio::test]
+async fn figures_are_open_where_they_are_switched_on_and_tell_no_small_count() {
+    let (portal, lines) = checking_with(|checks| checks.figures = true).await;
+    let early = portal.look_at(HOME, "/figures").await;
+    assert!(status(&early) == 503 && early.contains("being counted"), "{early}");
+    assert_eq!(status(&portal.look_at(HOME, "/figures.json").await), 503);
+    *lines.figures.lock().unwrap() = Some(Arc::new(figures()));
+    let page = portal.look_at(NEIGHBOUR, "/figures").await;
+    assert_eq!((status(&page), header(&page, "cache-control")), (200, Some("public, max-age=300")));
+    for said in [
+        "What was seen in the last 30 days",
+        "A device was taken over by a harmful program",
+        "<td>40</td>",
+        "<td>fewer than 5</td>",
+        "within 3 days",
+        "So 75 % of the checks",
+        "Monday, 9 February 2026",
+        ">9 Feb<",
+        "Counted on Saturday, 14 February 2026, 15:19",
+    ] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("<td>3</td>"), "{page}");
+    // Every bar of the chart stands in the table, too.
+    assert_eq!(page.matches("<rect class=\"bar\" x=").count(), 12);
+    for (language, said) in [("nl", ["minder dan 5", "9 feb.", "binnen 3 dagen"]), ("ja", ["5未満", "2/9", "3日以内"])]
+    {
+        let page = portal.look_at(HOME, &format!("/figures?lang={language}")).await;
+        for said in said {
+            assert!(page.contains(said), "{language}: {said}: {page}");
+        }
+    }
+    let data = portal.look_at(HOME, "/figures.json").await;
+    assert_eq!(header(&data, "content-type"), Some("application/json"));
+    assert!(data.contains("{\"cause\":\"open-snmp\",\"lines\":{\"below\":5}}"), "{data}");
+    assert!(portal.look_at(HOME, "/check").await.contains("href=\"/figures\""));
+    assert!(lines.asked.lock().unwrap().len() == 1, "figures look nobody up");
+}
+
+#[tokio::test]
+async fn figures_are_closed_by_default() {
+    let (portal, lines) = checking().await;
+    *lines.figures.lock().unwrap() = Some(Arc::new(figures()));
+    assert!(!portal.look_at(HOME, "/check").await.contains("/figures"));
+    assert!(portal.look_at(HOME, "/figures").await.contains("Your line is not on hold"));
+    assert!(!portal.look_at(HOME, "/figures.json").await.contains("mirai"));
 }
