@@ -35,6 +35,7 @@ use crate::answer::{self, Answer};
 use crate::captive;
 use crate::check;
 use crate::check::figures::{self, Figures};
+use crate::check::share;
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
@@ -112,6 +113,8 @@ pub(crate) enum Route {
     Check,
     /// The consent to a scan.
     Scan,
+    /// What is shown where a link to it is shared.
+    Picture,
     /// Open figures.
     Figures,
     /// The same as data.
@@ -151,6 +154,7 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
         (true, _) if reads && asked.path == LIVE_PATH => Route::Live,
         // Programs get it, too: those that show what a link leads to.
         (true, _) if reads && asked.checks && asked.path == check::PATH => Route::Check,
+        (true, _) if reads && asked.checks && share::is_picture(asked.path) => Route::Picture,
         (true, _) if reads && asked.figures && asked.path == figures::PATH => Route::Figures,
         (true, _) if reads && asked.figures && asked.path == figures::JSON_PATH => Route::FiguresData,
         // Who is on the line sees the case itself; everybody else, that a notice of it is genuine.
@@ -273,7 +277,16 @@ impl Front {
                 let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 // The route is taken only where there is one.
                 let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
+                let checks = self.pages.settings().self_check.as_ref();
+                // Links are followed by browsers; who fetches what they look like is not counted.
+                if let Some(name) = visit.campaign.filter(|_| asked.browser) {
+                    metrics.campaign(checks.and_then(|checks| checks.campaign(name)).unwrap_or("other"));
+                }
                 self.check(desk, peer, asked.browser, visit.said, wish).await
+            }
+            Route::Picture => {
+                metrics.check("picture");
+                self.pages.picture(request.uri().path())
             }
             Route::Figures => {
                 metrics.check("figures");

@@ -22,6 +22,8 @@ pub(crate) struct Metrics {
     checks: IntCounterVec,
     /// What became of its forms.
     scans: IntCounterVec,
+    /// Whose links led there.
+    campaigns: IntCounterVec,
 }
 
 impl Metrics {
@@ -51,6 +53,12 @@ impl Metrics {
             "Forms of the self-check by which a scan was asked for, by what became of them",
             &["outcome"],
         )?;
+        let campaigns = counters(
+            registry,
+            "pratique_portal_campaign_visits_total",
+            "Visits of the self-check by links of campaigns that the configuration names",
+            &["campaign"],
+        )?;
         let connections = IntGauge::new("pratique_portal_connections", "Connections open now")?;
         registry.register(Box::new(connections.clone()))?;
         Ok(Self {
@@ -66,11 +74,17 @@ impl Metrics {
             actions,
             checks,
             scans,
+            campaigns,
         })
     }
 
     pub(crate) fn check(&self, said: &str) {
         self.checks.with_label_values(&[said]).inc();
+    }
+
+    /// A name of the configuration, or `other`.
+    pub(crate) fn campaign(&self, name: &str) {
+        self.campaigns.with_label_values(&[name]).inc();
     }
 
     pub(crate) fn scan(&self, outcome: &str) {

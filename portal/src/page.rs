@@ -17,6 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
+use crate::check::share::Pictures;
 use crate::devices::Device;
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
@@ -57,6 +58,8 @@ pub(crate) struct Pages {
     csp: HeaderValue,
     plain_held: Bytes,
     plain_free: Bytes,
+    /// Shown where a link to the self-check is shared.
+    pictures: Pictures,
 }
 
 /// What a button carries.
@@ -207,7 +210,9 @@ impl Pages {
         let voice = Voice::new(language, &settings);
         let line = |key| Bytes::from(voice.say(key) + "\n");
         let (plain_held, plain_free) = (line(keys::PLAIN_HELD), line(keys::PLAIN_FREE));
-        Ok(Self { zone, dress, csp, plain_held, plain_free, texts, settings })
+        let pictures = settings.self_check.as_ref().map(|checks| checks.pictures.clone()).unwrap_or_default();
+        let pictures = Pictures::load(&pictures)?;
+        Ok(Self { pictures, zone, dress, csp, plain_held, plain_free, texts, settings })
     }
 
     pub(crate) fn settings(&self) -> &Settings {

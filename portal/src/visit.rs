@@ -13,6 +13,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) note: Option<Note>,
     /// `s`: about the last form of the self-check.
     pub(crate) said: Option<Said>,
+    /// `c`: the campaign whose link it was.
+    pub(crate) campaign: Option<&'a str>,
     /// `lang`: a language that the reader chose.
     pub(crate) language: Option<&'a str>,
     /// `w`: the case a line was in, and its seal.
@@ -27,6 +29,7 @@ impl<'a> Visit<'a> {
             match name {
                 "lang" => visit.language = Some(value).filter(|tag| !tag.is_empty()),
                 "n" => visit.note = Note::of_name(value),
+                "c" => visit.campaign = Some(value).filter(|name| !name.is_empty()),
                 "s" => visit.said = Said::of_name(value),
                 "w" => visit.was = value.split_once('.').and_then(|(case, seal)| Some((case_of(case)?, seal))),
                 _ => {}
@@ -76,7 +79,13 @@ mod tests {
         let read = Visit::read(address.strip_prefix("/?"));
         assert_eq!(
             read,
-            Visit { note: Some(Note::Started), language: Some("nl"), was: Some((CaseId(7), "abc")), said: None }
+            Visit {
+                note: Some(Note::Started),
+                language: Some("nl"),
+                was: Some((CaseId(7), "abc")),
+                said: None,
+                campaign: None
+            }
         );
         assert_eq!(super::address("/x", [None]), "/x");
     }

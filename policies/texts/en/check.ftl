@@ -3,6 +3,7 @@
 
 check-title = Is my line clean? – { $provider }
 check-link = Look up what was seen on your line
+check-shared-link = See at once what was seen on your own internet line. You do not have to log in or install anything.
 
 ## What was seen
 

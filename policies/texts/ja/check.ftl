@@ -2,6 +2,7 @@
 
 check-title = 回線の安全確認 – { $provider }
 check-link = お客様の回線について見つかったことを調べる
+check-shared-link = ご自分のインターネット回線で見つかったことを、すぐに確かめられます。ログインも、インストールもいりません。
 
 check-nothing-headline = お客様の回線から、悪いものは見つかっていません
 check-nothing = お客様の回線についての報告はありません。

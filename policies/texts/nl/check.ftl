@@ -2,6 +2,7 @@
 
 check-title = Is mijn aansluiting schoon? – { $provider }
 check-link = Kijk wat er op uw aansluiting is gezien
+check-shared-link = Zie meteen wat er op uw eigen internetaansluiting is gezien. U hoeft niet in te loggen en niets te installeren.
 
 check-nothing-headline = Wij hebben niets slechts gezien van uw aansluiting
 check-nothing = Er zijn geen meldingen over uw aansluiting.

@@ -9,6 +9,7 @@
 //! client says, and nothing remembered of an address, shows anybody what was seen of somebody else.
 //!
 //! * [`settings`]: part `self_check` of section `portal.pages`; off where it is not there
+//! * [`share`]: pictures and campaigns of links that people share
 //! * [`figures`]: what is published of all lines together
 //! * [`desk`]: its answers to requests; [`form`]: the consent to a scan
 
@@ -28,6 +29,7 @@ pub mod figures;
 pub(crate) mod form;
 mod pace;
 pub mod settings;
+pub(crate) mod share;
 
 /// The page, beneath the portal's own host.
 pub(crate) const PATH: &str = "/check";

@@ -1,8 +1,12 @@
 //! Part `self_check` of section `portal.pages`. Off where it is not there: the page shows what was seen of a line to
 //! everybody in the house, and it is only as right as the sessions are. A provider has to want that.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use pratique_core::rescan::Probe;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::settings::SettingsError;
 
@@ -18,6 +22,10 @@ pub struct SelfCheck {
     pub scan: Option<Scans>,
     /// Open figures at `/figures` and `/figures.json`. Off by default: publishing them is for the provider to decide.
     pub figures: bool,
+    /// Campaigns whose links, `/check?c=<name>`, are counted: short names. None by default.
+    pub campaigns: Vec<SmolStr>,
+    /// Pictures of your own, shown where a link is shared: by language a PNG of 1200x630 pixels.
+    pub pictures: BTreeMap<SmolStr, PathBuf>,
 }
 
 /// Scans that visitors may ask for.
@@ -37,7 +45,14 @@ pub struct Scans {
 
 impl Default for SelfCheck {
     fn default() -> Self {
-        Self { looks_per_minute: 60, looks_at_once: 32, scan: Some(Scans::default()), figures: false }
+        Self {
+            looks_per_minute: 60,
+            looks_at_once: 32,
+            scan: Some(Scans::default()),
+            figures: false,
+            campaigns: Vec::new(),
+            pictures: BTreeMap::new(),
+        }
     }
 }
 
@@ -69,6 +84,7 @@ impl SelfCheck {
             let problem = "a limit of 0 would shut the page; use at least 1, or remove self_check";
             return Err(SettingsError::new("self_check", problem));
         }
+        self.check_sharing()?;
         let Some(scan) = &self.scan else { return Ok(()) };
         if scan.per_line == 0 || scan.per_minute == 0 || scan.at_once == 0 {
             let problem = "a limit of 0 would refuse every scan; use at least 1, or write `scan: null` to offer none";

@@ -62,6 +62,7 @@ fn the_self_check_is_there_for_everybody_on_the_portals_own_host_and_only_where_
             assert_eq!(route(wanted), Route::Check);
             assert_ne!(route(Asked { checks: false, ..wanted }), Route::Check);
             assert_ne!(route(Asked { own_host: false, ..wanted }), Route::Check);
+            assert_eq!(route(asked(&Method::GET, true, "/share-en.png", browser, resident)), Route::Picture);
             for (path, route_of) in [(figures::PATH, Route::Figures), (figures::JSON_PATH, Route::FiguresData)] {
                 let open = asked(&Method::GET, true, path, browser, resident);
                 assert_eq!(route(open), route_of);

@@ -1,6 +1,8 @@
 //! The self-check page in words: what was seen of a line, what it means, and what to do.
 
 use askama::Template;
+use http::StatusCode;
+use http::header::{CACHE_CONTROL, HeaderValue};
 use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
 use pratique_core::view::CauseCard;
@@ -10,7 +12,7 @@ use super::{Cause, Dress, Finding, MAX_CAUSES, Pages, Wish, class_of, rendered};
 use crate::Ticked;
 use crate::answer::{self, Answer};
 use crate::check::form::{Consent, Said};
-use crate::check::{self, Found, LineCard, Offer, SeenCard};
+use crate::check::{self, Found, LineCard, Offer, SeenCard, share};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Voice};
 use crate::visit;
@@ -56,6 +58,10 @@ struct CheckPage<'a> {
     means: Vec<String>,
     /// Causes with steps.
     advice: Vec<Cause>,
+    /// For those who show what a link leads to (Open Graph): this page and its picture, whole.
+    url: String,
+    picture: String,
+    size: (u32, u32),
     /// Where the open figures are.
     figures: Option<String>,
     /// Where the page is, to come back to.
@@ -173,8 +179,14 @@ impl Pages {
             address: visit::address(check::PATH, [visit::language(Some(language.tag()))]),
             current: language.tag() == v.language().tag(),
         };
+        // Over TLS where the portal speaks it: who shows links asks no other way.
+        let portal = self.settings.secure_url().unwrap_or(&self.settings.portal_url);
+        let whole = |path: &str| format!("{portal}{}", path.trim_start_matches('/'));
         let page = CheckPage {
             v,
+            url: whole(&at(check::PATH)),
+            picture: whole(&self.pictures.path(v.language().tag())),
+            size: share::SIZE,
             dress: &self.dress,
             provider: &provider.name,
             switches: self.texts.languages().map(switch).collect(),
@@ -215,6 +227,14 @@ impl Pages {
             hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
         };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
+    }
+
+    /// What is shown where a link is shared.
+    pub(crate) fn picture(&self, path: &str) -> Answer {
+        let Some(bytes) = self.pictures.at(path) else { return answer::empty(StatusCode::NOT_FOUND) };
+        let mut answer = answer::plain(StatusCode::OK, "image/png", bytes);
+        answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+        answer
     }
 
     fn found(&self, v: Voice<'_>, found: &Found) -> InWords {

@@ -273,6 +273,8 @@ keys! {
     CHECK_TITLE = "check-title";
     /// Link to it.
     CHECK_LINK = "check-link";
+    /// What a shared link says of it.
+    CHECK_SHARED_LINK = "check-shared-link";
     /// Nothing was seen of the line.
     CHECK_NOTHING_HEADLINE = "check-nothing-headline";
     /// What it says.

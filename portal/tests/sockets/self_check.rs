@@ -458,3 +458,39 @@ async fn figures_are_closed_by_default() {
     assert!(portal.look_at(HOME, "/figures").await.contains("Your line is not on hold"));
     assert!(!portal.look_at(HOME, "/figures.json").await.contains("mirai"));
 }
+
+#[tokio::test]
+async fn a_shared_link_shows_a_picture_in_its_language_and_its_campaign_is_counted_once_per_visit() {
+    let (portal, lines) = checking_with(|checks| checks.campaigns = vec!["letter-2026".into()]).await;
+    lines.put(HOME, Known::Line(Box::new(LineCard { seen: vec![seen("mirai", true)], ..line(1) })));
+    let own = format!("http://{}", portal.address);
+    let request = |path: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\nConnection: close\r\n\r\n", portal.address)
+    };
+    let shown = portal.ask(HOME, &request("/check?c=letter-2026&lang=nl")).await;
+    for tag in [
+        format!("<meta property=\"og:image\" content=\"{own}/share-nl.png\">"),
+        format!("<meta property=\"og:url\" content=\"{own}/check?lang=nl\">"),
+        "<meta name=\"twitter:card\" content=\"summary_large_image\">".to_owned(),
+        "content=\"Zie meteen wat er op uw eigen internetaansluiting is gezien.".to_owned(),
+    ] {
+        assert!(shown.contains(&tag), "{tag}: {shown}");
+    }
+    assert!(!shown.contains("Acme"), "who shows links learns nothing of a line: {shown}");
+    let picture = portal.ask_bytes(NEIGHBOUR, &request("/share-nl.png")).await;
+    let at = picture.windows(4).position(|w| w == b"\r\n\r\n").unwrap() + 4;
+    assert!(picture[at..].starts_with(b"\x89PNG") && picture.len() > 10_000);
+    let head = String::from_utf8_lossy(&picture[..at]).into_owned();
+    assert_eq!(header(&head, "cache-control"), Some("public, max-age=86400"), "{head}");
+    assert_eq!(status(&portal.ask(HOME, &request("/share-tlh.png")).await), 404);
+    let page = portal.look_at(HOME, "/check?c=letter-2026").await;
+    assert!(page.contains("Acme") && !page.contains("letter-2026"), "{page}");
+    for other in ["/check?c=made-up", "/check?c=%3Cscript%3E", "/check?c="] {
+        portal.look_at(HOME, other).await;
+    }
+    assert!(portal.metric("pratique_portal_campaign_visits_total{campaign=\"letter-2026\"} 1"));
+    assert!(portal.metric("pratique_portal_campaign_visits_total{campaign=\"other\"} 2"));
+    let off = start().await;
+    let request = format!("GET /share-en.png HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", off.address);
+    assert_eq!(status(&off.ask(HOME, &request).await), 404);
+}
