@@ -21,7 +21,7 @@ use crate::check::share::Pictures;
 use crate::devices::Device;
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
-use crate::look::Dress;
+use crate::look::{Dress, base64};
 use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
@@ -512,21 +512,6 @@ fn rendered(page: &impl Template) -> String {
         tracing::error!(%error, "a page could not be written");
         String::new()
     })
-}
-
-/// RFC 4648 section 4, for the hashes in the policy header and the logo.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    bytes
-        .chunks(3)
-        .flat_map(|chunk| {
-            let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-            let bits = at(0) << 16 | at(1) << 8 | at(2);
-            [18, 12, 6, 0].into_iter().enumerate().map(move |(i, shift)| {
-                if i > chunk.len() { '=' } else { char::from(DIGITS[(bits >> shift & 63) as usize]) }
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

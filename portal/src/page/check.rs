@@ -118,8 +118,15 @@ fn words_of(card: &LineCard) -> (Key, Key) {
         (true, ..) => (keys::CHECK_HELD_HEADLINE, keys::CHECK_HELD),
         (_, true, _) => (keys::CHECK_RECENT_HEADLINE, keys::CHECK_RECENT),
         (_, _, false) => (keys::CHECK_OLDER_HEADLINE, keys::CHECK_OLDER),
+        // A scan may see what nobody has reported yet.
+        _ if is_open(card) => (keys::CHECK_OPEN_HEADLINE, keys::CHECK_OPEN),
         _ => (keys::CHECK_NOTHING_HEADLINE, keys::CHECK_NOTHING),
     }
+}
+
+/// The last scan found an open door.
+fn is_open(card: &LineCard) -> bool {
+    card.found.as_ref().is_some_and(|found| found.check.verdict == Verdict::Vulnerable)
 }
 
 const fn text_of(said: Said) -> Key {
@@ -153,7 +160,7 @@ impl Pages {
             (!causes.is_empty()).then(|| Part { id, heading: v.say(heading), causes })
         };
         let parts = [part("recent", keys::CHECK_RECENT_HEADING, true), part("older", keys::CHECK_OLDER_HEADING, false)];
-        let clean = card.is_some_and(|card| card.seen.is_empty() && !card.held);
+        let clean = card.is_some_and(|card| card.seen.is_empty() && !card.held && !is_open(card));
         let means: &[Key] = match card {
             Some(_) if clean => &[keys::CHECK_NOTHING_MEANS, keys::CHECK_NOTHING_PROVES_NOT, keys::CHECK_LATE],
             Some(card) if !card.held => &[keys::CHECK_SEEN_MEANS, keys::CHECK_LATE],

@@ -50,8 +50,9 @@ struct Told {
 /// A line of a table, with its bar.
 struct Row {
     name: String,
-    /// For below a bar.
+    /// For below a bar, and for on top of it.
     short: String,
+    mark: String,
     count: String,
     /// Of 100 or of [`HIGH`].
     bar: u64,
@@ -94,7 +95,7 @@ impl Pages {
             let title = |cause: &str| v.named(&format!("{}{cause}-title", keys::CAUSE.prefix), &[]);
             let name = title(kind.cause.as_str()).or_else(|| title("generic")).unwrap_or_default();
             let bar = kind.lines.told().map_or(1, |n| n * 100 / widest);
-            Row { short: String::new(), count: said(v, kind.lines), name, bar, x: 0, y: 0 }
+            Row { short: String::new(), mark: String::new(), count: said(v, kind.lines), name, bar, x: 0, y: 0 }
         });
         let weeks = figures.weeks.iter().enumerate().map(|(i, week)| {
             // What is small but not nothing has a bar that can be seen.
@@ -102,6 +103,7 @@ impl Pages {
             Row {
                 name: self.day(v, week.from.0).unwrap_or_default(),
                 short: self.short(v, week.from.0),
+                mark: week.lines.told().map_or_else(|| v.say(keys::FIGURES_FEW_SHORT), |n| n.to_string()),
                 count: said(v, week.lines),
                 bar,
                 x: i * ROOM,

@@ -2,6 +2,8 @@
 //!
 //! A test keeps this list, the English file and the code equal: no key without text, no text without key, no key unused.
 
+pub use super::families::*;
+
 /// A text of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -11,36 +13,8 @@ pub struct Key {
     pub args: &'static [&'static str],
 }
 
-/// Texts whose keys end in something that policies, playbooks or probes name. A provider can add more of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Family {
-    /// The keys begin so.
-    pub prefix: &'static str,
-    /// Variables given beside [`COMMON`].
-    pub args: &'static [&'static str],
-}
-
 /// Variables every text may use.
 pub const COMMON: [&str; 6] = ["provider", "phone", "site", "hint", "portal", "emergency"];
-
-/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, and `-note` where there is more to say. A step of one
-/// kind of device is `cause-<cause>-step-1-<device>`.
-pub const CAUSE: Family = Family { prefix: "cause-", args: &[] };
-/// A shared step of one kind of device: `step-<shared step>-<device>`, shown where a step is `{ -step-<shared step> }` alone.
-pub const STEP: Family = Family { prefix: "step-", args: &[] };
-/// Per kind of device: `device-<device>-name`.
-pub const DEVICE: Family = Family { prefix: "device-", args: &[] };
-/// Per probe, as in playbooks: what was asked, in words.
-pub const PROBE: Family = Family { prefix: "probe-", args: &["port"] };
-/// Per finding of a probe.
-pub const FOUND: Family = Family { prefix: "found-", args: &[] };
-/// What still works.
-pub const WORKS: Family = Family { prefix: "works-", args: &[] };
-/// Parts that other texts refer to; never shown by themselves.
-pub const SHARED: Family = Family { prefix: "shared-", args: &[] };
-
-/// All families.
-pub const FAMILIES: [Family; 7] = [CAUSE, STEP, DEVICE, PROBE, FOUND, WORKS, SHARED];
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $ident:ident = $name:literal $([$($arg:literal),*])?;)*) => {
@@ -299,6 +273,10 @@ keys! {
     CHECK_OLDER_HEADING = "check-older-heading";
     /// What to make of what was seen.
     CHECK_SEEN_MEANS = "check-seen-means";
+    /// A scan found an open door that nobody has reported.
+    CHECK_OPEN_HEADLINE = "check-open-headline";
+    /// What it says.
+    CHECK_OPEN = "check-open";
     /// The line is in quarantine.
     CHECK_HELD_HEADLINE = "check-held-headline";
     /// What it says.
@@ -388,6 +366,8 @@ keys! {
     FIGURES_LINES = "figures-lines";
     /// A count that is not told.
     FIGURES_FEW = "figures-few";
+    /// The same on a bar of a chart.
+    FIGURES_FEW_SHORT = "figures-few-short";
     /// Heading of lines by week.
     FIGURES_WEEKS_HEADING = "figures-weeks-heading";
     /// The same as a table.

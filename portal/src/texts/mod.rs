@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use files::{Layers, Message, Source, read_dir};
 use keys::{COMMON, FAMILIES, Key};
 
+mod families;
 mod files;
 pub mod keys;
 
