@@ -39,6 +39,7 @@ impl Checks {
         if let Err(error) = self.record(line, SelfCheckStep::Agreed).await {
             warn!(%error, "a consent to a scan could not be recorded; nothing was sent");
             self.meters.lost();
+            place.forget();
             return Err(CheckError::Busy);
         }
         let checks = self.clone();

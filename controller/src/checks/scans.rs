@@ -134,6 +134,16 @@ impl Line {
 }
 
 impl Place {
+    /// Nothing was sent: it does not count.
+    pub(super) fn forget(self) {
+        let mut kept = self.scans.lock();
+        kept.minute.1 = kept.minute.1.saturating_sub(1);
+        if let Some(line) = kept.lines.get_mut(&self.line) {
+            line.begun.pop();
+        }
+        drop(kept);
+    }
+
     /// It found this.
     pub(super) fn end(self, found: Found, now: Timestamp) {
         let mut kept = self.scans.lock();
@@ -207,6 +217,15 @@ mod tests {
         assert_eq!(scans.begin(HOME, last, at(3_599)).err(), Some(CheckError::Later(at(3_600))));
         drop(scans.begin(HOME, last, at(3_600)).unwrap());
         assert_eq!(scans.offer(HOME, at(3_601)), Offer::Later { at: at(4_200) });
+    }
+
+    #[test]
+    fn what_never_left_does_not_count() {
+        let scans = scans(1, 1, 1);
+        scans.begin(HOME, 0, at(0)).unwrap().forget();
+        let next = round(&scans, HOME, at(1));
+        drop(scans.begin(HOME, next, at(1)).unwrap());
+        assert_eq!(scans.offer(HOME, at(2)), Offer::Later { at: at(3_601) });
     }
 
     #[test]

@@ -221,6 +221,16 @@ impl House {
 
     /// Somebody reports an address.
     pub async fn report(&self, cause: &str, address: Ipv4Addr, at: Timestamp) {
+        self.deliver(vec![sighting(cause, address, at)]).await;
+    }
+
+    /// The same often, a minute apart, back from an hour ago.
+    pub async fn report_many(&self, cause: &str, address: Ipv4Addr, times: i64) {
+        let at = |i| self.now().minus(Span::from_mins(60 + i));
+        self.deliver((0..times).map(|i| sighting(cause, address, at(i))).collect()).await;
+    }
+
+    async fn deliver(&self, sightings: Vec<Sighting>) {
         let number = self.deliveries.fetch_add(1, Ordering::SeqCst);
         let delivery = Delivery {
             number: 0,
@@ -230,23 +240,10 @@ impl House {
             content: TextRef::of(&format!("{number}")),
             received_at: self.now(),
             state: DeliveryState::Accepted,
-            rows: 1,
+            rows: sightings.len() as u64,
             refused: Vec::new(),
         };
-        let sighting = Sighting {
-            source: "s".into(),
-            report: "r".into(),
-            cause: cause.into(),
-            address: address.into(),
-            port: Some(23),
-            transport: Some(Transport::Tcp),
-            observed_at: at,
-            clock_error: Span::from_secs(60),
-            severity: Severity::High,
-            device: Some("Acme ip-camera".into()),
-            detail: Vec::new(),
-        };
-        self.engine.intake(Intake { delivery, sightings: vec![sighting], covers_until: None }).await.unwrap();
+        self.engine.intake(Intake { delivery, sightings, covers_until: None }).await.unwrap();
     }
 
     /// Somebody at this address ticks the box and presses the button of this page.
@@ -326,6 +323,22 @@ impl House {
 
 /// What browsers say they accept.
 pub const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
+
+fn sighting(cause: &str, address: Ipv4Addr, at: Timestamp) -> Sighting {
+    Sighting {
+        source: "s".into(),
+        report: "r".into(),
+        cause: cause.into(),
+        address: address.into(),
+        port: Some(23),
+        transport: Some(Transport::Tcp),
+        observed_at: at,
+        clock_error: Span::from_secs(60),
+        severity: Severity::High,
+        device: Some("Acme ip-camera".into()),
+        detail: Vec::new(),
+    }
+}
 
 /// How a device answers whoever connects.
 #[derive(Clone, Copy)]

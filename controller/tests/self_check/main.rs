@@ -7,3 +7,4 @@ mod house;
 mod mails;
 mod page;
 mod scans;
+mod storm;

@@ -142,10 +142,7 @@ impl Front {
     }
 
     async fn begin(&self, desk: &Desk, visitor: Visitor, agreed: Agreed) -> Result<(), Refused> {
-        let _seat = desk.looks.try_acquire().map_err(|_| Refused::Said(Said::Busy))?;
-        let patience = self.pages.settings().limits.desk_timeout.to_std();
-        let begun = tokio::time::timeout(patience, desk.checker.scan(visitor, agreed)).await;
-        begun.unwrap_or(Err(CheckError::Busy)).map_err(|error| match error {
+        self.in_turn(desk, desk.checker.scan(visitor, agreed)).await.map_err(|error| match error {
             CheckError::Busy => Refused::Said(Said::Busy),
             CheckError::Again => Refused::Said(Said::Again),
             CheckError::Moved | CheckError::NotOffered => Refused::Said(Said::PressAgain),
@@ -159,8 +156,20 @@ impl Front {
     }
 
     async fn known(&self, desk: &Desk, visitor: Visitor) -> Result<Known, CheckError> {
-        let _seat = desk.looks.try_acquire().map_err(|_| CheckError::Busy)?;
+        self.in_turn(desk, desk.checker.look_up(visitor)).await
+    }
+
+    /// Asks when there is a place, within the time that people wait for.
+    async fn in_turn<T>(
+        &self,
+        desk: &Desk,
+        asked: impl Future<Output = Result<T, CheckError>>,
+    ) -> Result<T, CheckError> {
         let patience = self.pages.settings().limits.desk_timeout.to_std();
-        tokio::time::timeout(patience, desk.checker.look_up(visitor)).await.unwrap_or(Err(CheckError::Busy))
+        let answered = async {
+            let _seat = desk.looks.acquire().await.map_err(|_| CheckError::Busy)?;
+            asked.await
+        };
+        tokio::time::timeout(patience, answered).await.unwrap_or(Err(CheckError::Busy))
     }
 }

@@ -16,7 +16,8 @@ use crate::settings::SettingsError;
 pub struct SelfCheck {
     /// Pages for one client (an IPv4 address or IPv6 /64) per minute. Behind CGNAT many homes are one client, hence not less.
     pub looks_per_minute: u32,
-    /// Look-ups under way at once on this node; what comes beyond is told to come again. Each takes a millisecond.
+    /// Look-ups under way at once on this node; the rest waits for `limits.desk_timeout` and is then told to come again. Each
+    /// takes a millisecond.
     pub looks_at_once: usize,
     /// Scans of the visitor's own line, after consent; none offers none.
     pub scan: Option<Scans>,

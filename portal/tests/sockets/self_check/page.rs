@@ -3,8 +3,11 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use pratique_core::ids::CaseId;
-use pratique_portal::{Known, LineCard};
+use pratique_core::time::Span;
+use pratique_portal::figures::Figures;
+use pratique_portal::{Agreed, CheckError, Checker, Known, LineCard, SelfCheck, Visitor};
 
 use super::{Lines, checking, checking_with, line, seen};
 use crate::support::{HOME, HTML, NEIGHBOUR, card, header, put, start, status};
@@ -151,4 +154,38 @@ async fn programs_get_the_page_without_a_look_and_without_the_section_there_is_n
     off.portal.check_lines(Arc::new(Lines::default()));
     let page = off.look_at(HOME, "/check").await;
     assert!(page.contains("Your line is not on hold") && !page.contains("/check\""), "{page}");
+}
+
+#[tokio::test]
+async fn who_finds_no_place_waits_for_one_and_is_told_to_come_again_after_a_while() {
+    let checks = SelfCheck { looks_at_once: 1, ..SelfCheck::default() };
+    let portal = crate::support::start_changed(
+        |settings| {
+            settings.self_check = Some(checks);
+            settings.limits.desk_timeout = Span::from_millis(300);
+        },
+        false,
+    )
+    .await;
+    portal.portal.check_lines(Arc::new(Never));
+    let (first, second) = tokio::join!(portal.look_at(HOME, "/check"), portal.look_at(NEIGHBOUR, "/check"));
+    for page in [first, second] {
+        assert!(status(&page) == 503 && page.contains("We cannot look right now"), "{page}");
+    }
+}
+
+/// Never answers.
+struct Never;
+
+#[async_trait]
+impl Checker for Never {
+    async fn look_up(&self, _: Visitor) -> Result<Known, CheckError> {
+        std::future::pending().await
+    }
+    async fn scan(&self, _: Visitor, _: Agreed) -> Result<(), CheckError> {
+        std::future::pending().await
+    }
+    fn figures(&self) -> Option<Arc<Figures>> {
+        None
+    }
 }
