@@ -199,6 +199,10 @@ impl Config {
         if let Some(logo) = config.portal.as_mut().and_then(|portal| portal.pages.look.logo.as_mut()) {
             *logo = base.join(&*logo);
         }
+        let checks = config.portal.as_mut().and_then(|portal| portal.pages.self_check.as_mut());
+        for picture in checks.into_iter().flat_map(|checks| checks.pictures.values_mut()) {
+            *picture = base.join(&*picture);
+        }
         if let Some(notices) = &mut config.notices {
             notices.at(&base);
         }

@@ -8,6 +8,7 @@
 //! * [`scan`]: harmless probes that check a fix; [`rescans`]: from the wish for a check to its recorded outcome
 //! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
 //! * [`notices`]: what subscribers are told beside the page
+//! * [`checks`]: the self-check: what was seen of a visitor's own line
 //! * [`metrics`]: what the NOC graphs; [`daemon`]: everything started and stopped together
 //! * [`cli`]: what a person types; [`lab`]: a whole Internet in namespaces to see it work
 //!
@@ -15,6 +16,7 @@
 //! residents and send commands, nothing else.
 
 pub mod api;
+pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod config;

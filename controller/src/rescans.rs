@@ -48,11 +48,10 @@ pub trait Counters: Send + Sync + 'static {
 
 /// Scans under way; shared with whoever follows the engine.
 #[derive(Clone, Debug, Default)]
-pub struct Running(Arc<Mutex<HashMap<CaseId, Vec<Arc<Run>>>>>);
+pub struct Running(Arc<Mutex<HashMap<LineNo, Vec<Arc<Run>>>>>);
 
 #[derive(Debug)]
 struct Run {
-    line: LineNo,
     targets: Vec<(IpAddr, AtomicBool)>,
 }
 
@@ -68,9 +67,9 @@ impl Running {
     /// Holds the targets of every running scan against the directory as it is now.
     pub fn recheck(&self, world: &World) {
         let running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for run in running.values().flatten() {
-            for (address, held) in &run.targets {
-                if world.directory().holder(*address, None) != Some(run.line) {
+        for (line, runs) in running.iter() {
+            for (address, held) in runs.iter().flat_map(|run| &run.targets) {
+                if world.directory().holder(*address, None) != Some(*line) {
                     held.store(false, Ordering::Release);
                 }
             }
@@ -79,26 +78,27 @@ impl Running {
 }
 
 impl Running {
-    /// Watches these targets until the answer is dropped. A case may be scanned twice at once (a request that was taken
-    /// for lost and made again): each scan has its own entry.
-    fn enter(&self, case: CaseId, line: LineNo, targets: &[IpAddr]) -> Entry {
-        let run = Arc::new(Run { line, targets: targets.iter().map(|a| (*a, AtomicBool::new(true))).collect() });
+    /// Watches these targets until the answer is dropped. A line may be scanned twice at once (a request that was taken
+    /// for lost and made again, a visitor of the self-check): each scan has its own entry.
+    pub(crate) fn enter(&self, line: LineNo, targets: &[IpAddr]) -> Entry {
+        let run = Arc::new(Run { targets: targets.iter().map(|a| (*a, AtomicBool::new(true))).collect() });
         let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.entry(case).or_default().push(Arc::clone(&run));
+        running.entry(line).or_default().push(Arc::clone(&run));
         drop(running);
-        Entry { running: self.clone(), case, run }
+        Entry { running: self.clone(), line, run }
     }
 }
 
 /// One scan's place among the running ones.
-struct Entry {
+pub(crate) struct Entry {
     running: Running,
-    case: CaseId,
+    line: LineNo,
     run: Arc<Run>,
 }
 
 impl Entry {
-    fn holds(&self, address: IpAddr) -> bool {
+    /// Whether an address was the line's up to now.
+    pub(crate) fn holds(&self, address: IpAddr) -> bool {
         self.run.targets.iter().any(|(a, held)| *a == address && held.load(Ordering::Acquire))
     }
 }
@@ -106,10 +106,10 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         let mut running = self.running.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(runs) = running.get_mut(&self.case) {
+        if let Some(runs) = running.get_mut(&self.line) {
             runs.retain(|run| !Arc::ptr_eq(run, &self.run));
             if runs.is_empty() {
-                running.remove(&self.case);
+                running.remove(&self.line);
             }
         }
     }
@@ -132,7 +132,7 @@ impl Rescans {
     pub async fn run(self, case: CaseId, trigger: RescanTrigger) {
         self.counters.refresh().await;
         let rescan = match self.brief(case).await {
-            Ok(Some(brief)) => self.scan(case, trigger, brief).await,
+            Ok(Some(brief)) => self.scan(trigger, brief).await,
             Ok(None) => return,
             Err(error) => {
                 warn!(%case, %error, "a rescan could not be prepared; it is asked for again in two minutes");
@@ -156,14 +156,14 @@ impl Rescans {
         brief.await
     }
 
-    async fn scan(&self, case: CaseId, trigger: RescanTrigger, brief: Brief) -> Rescan {
+    async fn scan(&self, trigger: RescanTrigger, brief: Brief) -> Rescan {
         let Brief { line, probes, live, seen } = brief;
         let targets = self.targets(&live, &seen).await;
         if targets.is_empty() {
             // Offline, or only behind CGNAT: nothing to ask, and that is said.
             return nothing_asked(self.clock.now(), trigger, &probes);
         }
-        let entry = self.running.enter(case, line, &targets);
+        let entry = self.running.enter(line, &targets);
         // The directory may have moved on between the brief and the entry above.
         let running = self.running.clone();
         let checked = self.engine.read(move |world, _| running.recheck(world)).await;
@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_second_scan_of_a_case_is_watched_on_when_the_first_has_ended() {
+    fn a_second_scan_of_a_line_is_watched_on_when_the_first_has_ended() {
         let policy = pratique_core::policy::Policy {
             digest: TextRef([0; 32]),
             ..crate::policy_files::built_in().unwrap().policy
@@ -244,8 +244,8 @@ mod tests {
         };
         world.record_session(&session(Timestamp::MAX), Timestamp::from_secs(10));
         let running = Running::default();
-        let first = running.enter(CaseId(1), line, &[address]);
-        let second = running.enter(CaseId(1), line, &[address]);
+        let first = running.enter(line, &[address]);
+        let second = running.enter(line, &[address]);
         drop(first);
         running.recheck(&world);
         assert!(second.holds(address));

@@ -102,35 +102,44 @@ impl Front {
     where
         B: Body<Data = Bytes> + Unpin,
     {
-        let limits = self.pages.settings().limits;
         // Of ours, so that nothing of the request stands in the answer.
         let language = self.pages.language(Visit::read(request.uri().query()).language);
-        let refused = |status: StatusCode| {
-            self.metrics.action(button.name(), "refused");
-            // What is left of the body is not read.
-            answer::closing(answer::empty(status))
-        };
-        if !is_form(request.headers()) {
-            return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        }
-        if !from_own_page(request.headers(), portal) {
-            return refused(StatusCode::FORBIDDEN);
-        }
-        let said = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|n| n.parse::<usize>().ok());
-        if said.is_some_and(|n| n > limits.body_bytes) {
-            return refused(StatusCode::PAYLOAD_TOO_LARGE);
-        }
-        let read = read_whole(request.into_body(), limits.body_bytes);
-        let body = match tokio::time::timeout(limits.body_timeout.to_std(), read).await {
-            Ok(Ok(body)) => body,
-            Ok(Err(status)) => return refused(status),
-            Err(_) => return refused(StatusCode::REQUEST_TIMEOUT),
+        let body = match self.form(request, portal).await {
+            Ok(body) => body,
+            Err(status) => {
+                self.metrics.action(button.name(), "refused");
+                // What is left of the body is not read.
+                return answer::closing(answer::empty(status));
+            }
         };
         let came = self.decide(button, &body, peer).await;
         self.metrics.action(button.name(), came.name());
         // Back to where it was pressed: browsers let a form lead nowhere else (`form-action 'self'`), not even from https to
         // http of the same name.
         answer::redirect(StatusCode::SEE_OTHER, &self.location(portal, came, language, peer))
+    }
+
+    /// The body of a form that was sent from a page of this portal.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub(crate) async fn form<B>(&self, request: Request<B>, portal: &PortalUrl) -> Result<Vec<u8>, StatusCode>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let limits = self.pages.settings().limits;
+        if !is_form(request.headers()) {
+            return Err(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        }
+        if !from_own_page(request.headers(), portal) {
+            return Err(StatusCode::FORBIDDEN);
+        }
+        let said = header(request.headers(), CONTENT_LENGTH.as_str()).and_then(|n| n.parse::<usize>().ok());
+        if said.is_some_and(|n| n > limits.body_bytes) {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let read = read_whole(request.into_body(), limits.body_bytes);
+        tokio::time::timeout(limits.body_timeout.to_std(), read).await.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT))
     }
 
     /// What comes of it.

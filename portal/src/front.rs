@@ -4,6 +4,7 @@
 //! ```text
 //!                       resident                               anybody else
 //! portal's own host     GET: page, news; POST: button          GET: "nothing is wrong"
+//! self-check            GET: what was seen; POST: a scan       the same
 //! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
 //! anything else         511, empty                             404 or 421, empty, connection closed
 //! captive API           captive: true                          captive: false
@@ -15,7 +16,7 @@
 //! provider's name, and no script kept from another site can read the page or press its buttons. There is nothing to
 //! route by path, so there is no router: background storms cost a look at three headers.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
@@ -33,10 +34,13 @@ use crate::Desk;
 use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
+use crate::check;
+use crate::check::figures::{self, Figures};
+use crate::check::share;
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
-use crate::page::{Form, Free, Pages, Wish};
+use crate::page::{self, Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
 use crate::settings::PortalUrl;
 use crate::token::Seal;
@@ -53,6 +57,8 @@ pub(crate) struct Front {
     pub(crate) seal: Seal,
     /// The key of links in notices, where there are notices.
     pub(crate) links: OnceLock<LinkKey>,
+    /// The self-check, where it is switched on.
+    pub(crate) checks: OnceLock<check::desk::Desk>,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Semaphore,
     /// News end now: the portal stops.
@@ -78,6 +84,10 @@ pub(crate) struct Asked<'a> {
     /// Accepts the API's media type by name.
     pub(crate) knows_api: bool,
     pub(crate) resident: bool,
+    /// The self-check is switched on.
+    pub(crate) checks: bool,
+    /// Figures are open.
+    pub(crate) figures: bool,
 }
 
 /// Which answer.
@@ -99,6 +109,16 @@ pub(crate) enum Route {
     Live,
     /// Whether a notice is genuine.
     Genuine,
+    /// What was seen of a line.
+    Check,
+    /// The consent to a scan.
+    Scan,
+    /// What is shown where a link to it is shared.
+    Picture,
+    /// Open figures.
+    Figures,
+    /// The same as data.
+    FiguresData,
     /// A pressed button.
     Press(Button),
     /// 302 to the portal.
@@ -127,10 +147,16 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
             Button::FIXED_PATH => Route::Press(Button::Fixed),
             Button::LEAVE_PATH => Route::Press(Button::Leave),
             Button::STEP_PATH => Route::Press(Button::Step),
+            check::SCAN_PATH if asked.checks => Route::Scan,
             _ if asked.browser => Route::SeeOther,
             _ => Route::Nothing(StatusCode::NOT_FOUND),
         },
         (true, _) if reads && asked.path == LIVE_PATH => Route::Live,
+        // Programs get it, too: those that show what a link leads to.
+        (true, _) if reads && asked.checks && asked.path == check::PATH => Route::Check,
+        (true, _) if reads && asked.checks && share::is_picture(asked.path) => Route::Picture,
+        (true, _) if reads && asked.figures && asked.path == figures::PATH => Route::Figures,
+        (true, _) if reads && asked.figures && asked.path == figures::JSON_PATH => Route::FiguresData,
         // Who is on the line sees the case itself; everybody else, that a notice of it is genuine.
         (true, false) if reads && asked.path.starts_with(LINK_PATH) => Route::Genuine,
         (true, _) if reads && asked.browser => Route::Page,
@@ -161,6 +187,7 @@ impl Front {
             secure,
             stopping: Arc::default(),
             links: OnceLock::new(),
+            checks: OnceLock::new(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
             pages,
             view,
@@ -171,7 +198,7 @@ impl Front {
     }
 
     /// Answers one request of a peer. `secure`: it came over TLS. `crowded`: connections are getting scarce.
-    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -184,12 +211,12 @@ impl Front {
         }
     }
 
-    async fn plainly<B>(&self, request: Request<B>, peer: IpAddr, secure: bool, crowded: bool) -> Answer
+    async fn plainly<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowded: bool) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
         // Looked up anew for every request: a connection outlives a release, and an address outlives its holder.
-        let resident = self.view.resident(peer);
+        let resident = self.view.resident(peer.ip());
         let host = host_of(&request);
         let portal = self.portal(secure);
         let asked = Asked {
@@ -201,6 +228,8 @@ impl Front {
             agent: header(request.headers(), USER_AGENT.as_str()).unwrap_or_default(),
             knows_api: accepts(request.headers(), &[captive::MEDIA_TYPE]),
             resident: resident.is_some(),
+            checks: self.checks.get().is_some(),
+            figures: self.checks.get().is_some_and(|desk| desk.figures),
         };
         let held = asked.resident;
         let metrics = &self.metrics;
@@ -208,7 +237,7 @@ impl Front {
             // Buttons are on the portal's own host alone, so there is one.
             Route::Press(button) => {
                 let portal = portal.unwrap_or(&self.pages.settings().portal_url);
-                return self.press(button, request, peer, portal).await;
+                return self.press(button, request, peer.ip(), portal).await;
             }
             Route::Page => {
                 let visit = Visit::read(request.uri().query());
@@ -216,13 +245,14 @@ impl Front {
                 let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
                     metrics.free_pages.inc();
-                    let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer));
+                    let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip()));
                     let why = freed.map_or(Free::Asked, |(case, seal)| Free::Released(visit::was(case, seal)));
                     return answer::closing(self.pages.free(&wish, why));
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
-                let form = Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer) };
+                let form =
+                    Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer.ip()) };
                 wish.record = card.language.as_deref();
                 return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
             }
@@ -231,7 +261,7 @@ impl Front {
             Route::Live => {
                 metrics.live.inc();
                 let shown = Mark::read(request.uri().query());
-                return answer::live(Watch::new(self.view.clone(), self.stopping.clone(), peer, shown));
+                return answer::live(Watch::new(self.view.clone(), self.stopping.clone(), peer.ip(), shown));
             }
             Route::Genuine => {
                 metrics.free_pages.inc();
@@ -240,6 +270,39 @@ impl Front {
                 let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let token = request.uri().path().strip_prefix(LINK_PATH).unwrap_or_default();
                 self.pages.genuine(self.links.get(), token, now(), &wish)
+            }
+            Route::Check => {
+                let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
+                // The route is taken only where there is one.
+                let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
+                let checks = self.pages.settings().self_check.as_ref();
+                // Links are followed by browsers; who fetches what they look like is not counted.
+                if let Some(name) = visit.campaign.filter(|_| asked.browser) {
+                    metrics.campaign(checks.and_then(|checks| checks.campaign(name)).unwrap_or("other"));
+                }
+                self.check(desk, peer, asked.browser, visit.said, wish).await
+            }
+            Route::Picture => {
+                metrics.check("picture");
+                self.pages.picture(request.uri().path())
+            }
+            Route::Figures => {
+                metrics.check("figures");
+                let visit = Visit::read(request.uri().query());
+                let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
+                let wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
+                self.pages.figures(self.told_figures().as_deref(), &wish)
+            }
+            Route::FiguresData => {
+                metrics.check("figures_data");
+                page::figures::data(self.told_figures().as_deref())
+            }
+            Route::Scan => {
+                let portal = portal.unwrap_or(&self.pages.settings().portal_url);
+                let Some(desk) = self.checks.get() else { return answer::empty(StatusCode::NOT_FOUND) };
+                return self.scan(desk, request, peer, portal).await;
             }
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
@@ -299,10 +362,14 @@ impl Front {
             false => (settings.api_url.is_none() || !portal.is_https()).then_some(portal),
         }
     }
+
+    fn told_figures(&self) -> Option<Arc<Figures>> {
+        self.checks.get()?.checker.figures()
+    }
 }
 
 /// Links expire by the wall clock, which also dated them.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
@@ -330,100 +397,4 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn asked<'a>(method: &'a Method, own_host: bool, path: &'a str, browser: bool, resident: bool) -> Asked<'a> {
-        Asked {
-            method,
-            own_host,
-            host: "connectivitycheck.gstatic.com",
-            path,
-            browser,
-            agent: "",
-            knows_api: false,
-            resident,
-        }
-    }
-
-    #[test]
-    fn residents_are_led_to_the_portal_from_anywhere_else_and_nowhere_else() {
-        for path in ["/", "/generate_204", "//evil.example", "/fixed", "/leave"] {
-            for browser in [true, false] {
-                assert_eq!(route(asked(&Method::GET, false, path, browser, true)), Route::Redirect, "{path}");
-            }
-            assert_eq!(route(asked(&Method::POST, false, path, true, true)), Route::SeeOther, "{path}");
-            let refused = Route::Nothing(StatusCode::NETWORK_AUTHENTICATION_REQUIRED);
-            assert_eq!(route(asked(&Method::POST, false, path, false, true)), refused, "{path}");
-            assert_eq!(route(asked(&Method::CONNECT, false, path, false, true)), refused, "{path}");
-        }
-    }
-
-    #[test]
-    fn the_portals_own_host_never_redirects_a_read() {
-        for resident in [true, false] {
-            for path in ["/", "/favicon.ico", "/any/where"] {
-                for browser in [true, false] {
-                    let route = route(asked(&Method::GET, true, path, browser, resident));
-                    assert!(!matches!(route, Route::Redirect | Route::SeeOther), "{path}");
-                    assert_eq!(route == Route::Page, browser, "{path}");
-                }
-            }
-            assert_eq!(route(asked(&Method::GET, true, LIVE_PATH, false, resident)), Route::Live);
-            assert_ne!(route(asked(&Method::GET, false, LIVE_PATH, false, resident)), Route::Live);
-        }
-    }
-
-    #[test]
-    fn a_link_of_a_notice_leads_strangers_to_its_own_page_and_residents_to_theirs() {
-        for browser in [true, false] {
-            assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", browser, false)), Route::Genuine);
-        }
-        assert_eq!(route(asked(&Method::GET, true, "/notice/1-2-3-x", true, true)), Route::Page);
-        assert_eq!(route(asked(&Method::GET, false, "/notice/1-2-3-x", true, false)), Route::FreeElsewhere);
-    }
-
-    #[test]
-    fn a_free_line_hears_that_it_is_online() {
-        assert!(matches!(route(asked(&Method::GET, false, "/generate_204", false, false)), Route::Online(_)));
-        assert_eq!(route(asked(&Method::GET, false, "/x", true, false)), Route::FreeElsewhere);
-        assert_eq!(
-            route(asked(&Method::GET, false, "/x", false, false)),
-            Route::Nothing(StatusCode::MISDIRECTED_REQUEST)
-        );
-    }
-
-    #[test]
-    fn the_captive_api_answers_on_every_host_and_in_every_state() {
-        for (own, resident) in [(true, true), (true, false), (false, true), (false, false)] {
-            for path in captive::PATHS {
-                let program = asked(&Method::GET, own, path, false, resident);
-                let browser = asked(&Method::GET, own, path, true, resident);
-                assert_eq!(route(program), Route::Api);
-                assert_eq!(route(Asked { method: &Method::HEAD, ..program }), Route::Api);
-                assert_eq!(route(Asked { knows_api: true, ..browser }), Route::Api);
-                assert_eq!(route(browser), Route::ApiPage, "a browser gets the page (RFC 8910 section 2)");
-                for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
-                    assert_eq!(route(Asked { method: &method, ..browser }), Route::ApiRefused);
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn only_those_who_name_html_are_browsers() {
-        let html = ["text/html", "application/xhtml+xml"];
-        let accepts_html = |headers: &HeaderMap| accepts(headers, &html);
-        let accepts = |text: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(ACCEPT, HeaderValue::from_static(text));
-            accepts_html(&headers)
-        };
-        assert!(accepts("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"));
-        assert!(accepts("*/*, TEXT/HTML;level=1"));
-        assert!(!accepts("*/*"));
-        assert!(!accepts("image/avif,image/webp,*/*;q=0.8"));
-        assert!(!accepts("text/htmlx"));
-        assert!(!accepts_html(&HeaderMap::new()));
-    }
-}
+mod tests;

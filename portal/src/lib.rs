@@ -12,6 +12,7 @@
 //! * [`look`]: the provider's own colours and logo
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
 //! * [`live`]: the page's news, as they come
+//! * [`check`]: the self-check: what was seen of the visitor's own line, in quarantine or not
 //! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
 //! * [`preview`]: the pages with other words and colours, for the console
 //! * [`visit`]: what the address of a page carries
@@ -33,6 +34,7 @@ use tokio::net::TcpListener;
 mod actions;
 mod answer;
 mod captive;
+pub mod check;
 pub mod devices;
 mod front;
 mod link;
@@ -51,6 +53,9 @@ mod token;
 mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
+pub use check::figures;
+pub use check::settings::{Scans, SelfCheck};
+pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor, masked};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};
@@ -194,5 +199,12 @@ impl Portal {
     /// The pages with other words and colours, for the console.
     pub fn preview(&self) -> Preview {
         Preview::new(self.front.clone())
+    }
+
+    /// The self-check asks here, where the settings switch it on. Said once; a second checker is not taken.
+    pub fn check_lines(&self, checker: Arc<dyn Checker>) {
+        if let Some(settings) = &self.front.pages.settings().self_check {
+            let _the_first_stays = self.front.checks.set(check::desk::Desk::new(settings, checker));
+        }
     }
 }

@@ -122,7 +122,7 @@ fn logo(path: &Path) -> Result<String, SettingsError> {
     } else {
         return Err(failed("is neither SVG nor PNG".into()));
     };
-    Ok(format!("data:{kind};base64,{}", crate::page::base64(&bytes)))
+    Ok(format!("data:{kind};base64,{}", base64(&bytes)))
 }
 
 fn is_web_address(text: &str) -> bool {
@@ -180,6 +180,21 @@ impl<'de> Deserialize<'de> for Colour {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         SmolStr::deserialize(d)?.parse().map_err(serde::de::Error::custom)
     }
+}
+
+/// RFC 4648 section 4, for the hashes in the policy header and the logo.
+pub(crate) fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    bytes
+        .chunks(3)
+        .flat_map(|chunk| {
+            let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
+            let bits = at(0) << 16 | at(1) << 8 | at(2);
+            [18, 12, 6, 0].into_iter().enumerate().map(move |(i, shift)| {
+                if i > chunk.len() { '=' } else { char::from(DIGITS[(bits >> shift & 63) as usize]) }
+            })
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,12 @@ pub(crate) struct Metrics {
     pub(crate) turned_away_client: IntCounter,
     /// What became of pressed buttons.
     actions: IntCounterVec,
+    /// What the self-check said.
+    checks: IntCounterVec,
+    /// What became of its forms.
+    scans: IntCounterVec,
+    /// Whose links led there.
+    campaigns: IntCounterVec,
 }
 
 impl Metrics {
@@ -35,6 +41,24 @@ impl Metrics {
             "Buttons pressed by subscribers, by button and outcome",
             &["button", "outcome"],
         )?;
+        let checks = counters(
+            registry,
+            "pratique_portal_checks_total",
+            "Pages of the self-check, by what they said",
+            &["said"],
+        )?;
+        let scans = counters(
+            registry,
+            "pratique_portal_scan_forms_total",
+            "Forms of the self-check by which a scan was asked for, by what became of them",
+            &["outcome"],
+        )?;
+        let campaigns = counters(
+            registry,
+            "pratique_portal_campaign_visits_total",
+            "Visits of the self-check by links of campaigns that the configuration names",
+            &["campaign"],
+        )?;
         let connections = IntGauge::new("pratique_portal_connections", "Connections open now")?;
         registry.register(Box::new(connections.clone()))?;
         Ok(Self {
@@ -48,7 +72,23 @@ impl Metrics {
             turned_away_full: away.with_label_values(&["connections"]),
             turned_away_client: away.with_label_values(&["connections_per_client"]),
             actions,
+            checks,
+            scans,
+            campaigns,
         })
+    }
+
+    pub(crate) fn check(&self, said: &str) {
+        self.checks.with_label_values(&[said]).inc();
+    }
+
+    /// A name of the configuration, or `other`.
+    pub(crate) fn campaign(&self, name: &str) {
+        self.campaigns.with_label_values(&[name]).inc();
+    }
+
+    pub(crate) fn scan(&self, outcome: &str) {
+        self.scans.with_label_values(&[outcome]).inc();
     }
 
     pub(crate) fn action(&self, button: &str, outcome: &str) {

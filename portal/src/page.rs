@@ -19,17 +19,21 @@ use sha2::{Digest as _, Sha256};
 
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
+use crate::check::share::Pictures;
 use crate::devices::Device;
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
-use crate::look::Dress;
+use crate::look::{Dress, base64};
 use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
 use crate::{MAX_STEPS, PortalError, StepId, Ticked, visit};
+pub(crate) use check::CheckView;
 use language::Switch;
 pub(crate) use language::Wish;
 
+mod check;
+pub(crate) mod figures;
 mod genuine;
 mod language;
 pub(crate) mod letter;
@@ -56,6 +60,8 @@ pub(crate) struct Pages {
     csp: HeaderValue,
     plain_held: Bytes,
     plain_free: Bytes,
+    /// Shown where a link to the self-check is shared.
+    pictures: Pictures,
 }
 
 /// What a button carries.
@@ -124,6 +130,13 @@ struct Cause {
     note: Option<String>,
 }
 
+impl Cause {
+    /// The steps where there is no button: the last one of each cause is the button of a case's page.
+    fn steps_to_do(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.ticks)
+    }
+}
+
 /// One step: what to do, then how or why.
 struct Step {
     id: String,
@@ -157,6 +170,8 @@ struct FreePage<'a> {
     provider: &'a str,
     switches: Vec<Switch>,
     why: Free,
+    /// Where the self-check is; none where it is not switched on.
+    check: Option<String>,
 }
 
 /// Why somebody sees the page that says that nothing is wrong.
@@ -196,7 +211,9 @@ impl Pages {
         let voice = Voice::new(language, &settings);
         let line = |key| Bytes::from(voice.say(key) + "\n");
         let (plain_held, plain_free) = (line(keys::PLAIN_HELD), line(keys::PLAIN_FREE));
-        Ok(Self { zone, dress, csp, plain_held, plain_free, texts, settings })
+        let pictures = settings.self_check.as_ref().map(|checks| checks.pictures.clone()).unwrap_or_default();
+        let pictures = Pictures::load(&pictures)?;
+        Ok(Self { pictures, zone, dress, csp, plain_held, plain_free, texts, settings })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -248,7 +265,13 @@ impl Pages {
             Free::Asked => self.switches(v, None),
             Free::Released(was) => self.switches(v, Some(was)),
         };
-        rendered(&FreePage { v, dress: &self.dress, provider: &self.settings.provider.name, switches, why })
+        // Whole, since in place of another site there is no path of ours.
+        let check = self.settings.self_check.as_ref().map(|_| {
+            let path = visit::address(crate::check::PATH, [visit::language(wish.chosen)]);
+            format!("{}{}", self.settings.portal_url, path.trim_start_matches('/'))
+        });
+        let provider = &self.settings.provider.name;
+        rendered(&FreePage { v, dress: &self.dress, provider, switches, why, check })
     }
 
     /// A resident's page.
@@ -370,10 +393,20 @@ impl Pages {
             Verdict::Vulnerable => keys::STATUS_VULNERABLE,
             Verdict::Inconclusive => keys::STATUS_INCONCLUSIVE,
         };
+        Check {
+            class: class_of(card.verdict),
+            at: self.time(v, card.at),
+            verdict: v.say(verdict),
+            findings: self.findings(v, card, keys::FINDING_MARK_VULNERABLE),
+        }
+    }
+
+    /// What each probe found; `open` stands in front of what is open.
+    fn findings(&self, v: Voice<'_>, card: &CheckCard, open: Key) -> Vec<Finding> {
         let finding = |(probe, verdict, found): &(smol_str::SmolStr, Verdict, smol_str::SmolStr)| {
             let (mark, other) = match verdict {
                 Verdict::Clean => (keys::FINDING_MARK_CLEAN, keys::FINDING_CLEAN),
-                Verdict::Vulnerable => (keys::FINDING_MARK_VULNERABLE, keys::FINDING_VULNERABLE),
+                Verdict::Vulnerable => (open, keys::FINDING_VULNERABLE),
                 Verdict::Inconclusive => (keys::FINDING_MARK_INCONCLUSIVE, keys::FINDING_INCONCLUSIVE),
             };
             let (name, port) = probe.split_once(':').unwrap_or((probe, ""));
@@ -387,12 +420,7 @@ impl Pages {
                 found: v.named(&format!("{}{found}", keys::FOUND.prefix), &[]).unwrap_or_else(|| v.say(other)),
             }
         };
-        Check {
-            class: class_of(card.verdict),
-            at: self.time(v, card.at),
-            verdict: v.say(verdict),
-            findings: card.found.iter().take(MAX_FINDINGS).map(finding).collect(),
-        }
+        card.found.iter().take(MAX_FINDINGS).map(finding).collect()
     }
 
     /// A point in time where the provider is; none beyond the calendar.
@@ -508,21 +536,6 @@ fn rendered(page: &impl Template) -> String {
 /// A source of a Content Security Policy without its algorithm.
 fn hash(text: &str) -> String {
     base64(&Sha256::digest(text.as_bytes()))
-}
-
-/// RFC 4648 section 4, for the hashes in the policy header and the logo.
-pub(crate) fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    bytes
-        .chunks(3)
-        .flat_map(|chunk| {
-            let at = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-            let bits = at(0) << 16 | at(1) << 8 | at(2);
-            [18, 12, 6, 0].into_iter().enumerate().map(move |(i, shift)| {
-                if i > chunk.len() { '=' } else { char::from(DIGITS[(bits >> shift & 63) as usize]) }
-            })
-        })
-        .collect()
 }
 
 #[cfg(test)]

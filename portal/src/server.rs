@@ -100,8 +100,8 @@ impl House {
                     continue;
                 }
             };
-            let peer = peer.ip().to_canonical();
-            match self.seats.take(peer) {
+            let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+            match self.seats.take(peer.ip()) {
                 Ok(seat) => {
                     connections.spawn(self.clone().welcome(stream, peer, seat));
                 }
@@ -113,7 +113,7 @@ impl House {
         while connections.join_next().await.is_some() {}
     }
 
-    async fn welcome(mut self, stream: TcpStream, peer: IpAddr, seat: Seat) {
+    async fn welcome(mut self, stream: TcpStream, peer: SocketAddr, seat: Seat) {
         let open = self.front.metrics.connections.clone();
         open.inc();
         // Answers are one write; waiting for more only delays them. A socket that refuses is about to fail anyway.
@@ -133,7 +133,7 @@ impl House {
         open.dec();
     }
 
-    async fn talk<S>(mut self, stream: S, peer: IpAddr, seat: &Seat)
+    async fn talk<S>(mut self, stream: S, peer: SocketAddr, seat: &Seat)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
     {

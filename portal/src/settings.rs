@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::captive::{ApiUrl, VenueUrl};
+use crate::check::settings::SelfCheck;
 use crate::look::Look;
 
 /// Section `portal` of the node's configuration.
@@ -48,6 +49,9 @@ pub struct Settings {
     /// The page tells people that a check takes up to this long. Probes end within a minute; two leave room for a queue.
     #[serde(default = "two_minutes")]
     pub check_takes: Span,
+    /// The self-check page; none switches it off.
+    #[serde(default)]
+    pub self_check: Option<SelfCheck>,
     /// Bounds of what clients can occupy.
     #[serde(default)]
     pub limits: Limits,
@@ -171,6 +175,7 @@ impl Settings {
             ));
         }
         self.look.dress()?;
+        self.self_check.as_ref().map_or(Ok(()), SelfCheck::check)?;
         TimeZone::get(&self.time_zone).map_err(|_| {
             SettingsError::new(
                 "time_zone",
@@ -296,6 +301,7 @@ impl Settings {
             still_works: ["emergency", "phone", "television", "steps"].map(SmolStr::new_static).to_vec(),
             look: Look::default(),
             check_takes: two_minutes(),
+            self_check: None,
             limits: Limits::default(),
         }
     }

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use pratique_core::ids::CaseId;
+use pratique_core::ids::{CaseId, LineNo};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -31,6 +31,21 @@ impl Seal {
         text[8..].copy_from_slice(&client_of(peer).octets());
         let mac = hmac(&self.key, &text);
         mac[..16].iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// The token for a consent to a scan. Longer than what a case's token is made of, so that neither fits in the other's place.
+    pub(crate) fn consent(&self, line: LineNo, round: u64, made: i64, peer: IpAddr) -> String {
+        let mut text = [0; 4 + 8 + 8 + 16];
+        text[..4].copy_from_slice(&line.0.to_be_bytes());
+        text[4..12].copy_from_slice(&round.to_be_bytes());
+        text[12..20].copy_from_slice(&made.to_be_bytes());
+        text[20..].copy_from_slice(&client_of(peer).octets());
+        hmac(&self.key, &text)[..16].iter().map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// Whether a consent's token fits.
+    pub(crate) fn fits_consent(&self, token: &str, line: LineNo, round: u64, made: i64, peer: IpAddr) -> bool {
+        self.consent(line, round, made, peer).as_bytes().ct_eq(token.as_bytes()).into()
     }
 
     /// Whether a token fits, without telling by time how much of it did.

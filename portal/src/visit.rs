@@ -4,12 +4,17 @@
 use pratique_core::ids::CaseId;
 
 use crate::actions::Note;
+use crate::check::form::Said;
 
 /// Of one request. What is not understood is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Visit<'a> {
     /// `n`: about the last press.
     pub(crate) note: Option<Note>,
+    /// `s`: about the last form of the self-check.
+    pub(crate) said: Option<Said>,
+    /// `c`: the campaign whose link it was.
+    pub(crate) campaign: Option<&'a str>,
     /// `lang`: a language that the reader chose.
     pub(crate) language: Option<&'a str>,
     /// `w`: the case a line was in, and its seal.
@@ -24,6 +29,8 @@ impl<'a> Visit<'a> {
             match name {
                 "lang" => visit.language = Some(value).filter(|tag| !tag.is_empty()),
                 "n" => visit.note = Note::of_name(value),
+                "c" => visit.campaign = Some(value).filter(|name| !name.is_empty()),
+                "s" => visit.said = Said::of_name(value),
                 "w" => visit.was = value.split_once('.').and_then(|(case, seal)| Some((case_of(case)?, seal))),
                 _ => {}
             }
@@ -70,7 +77,16 @@ mod tests {
     fn all_parts_are_read_in_any_order() {
         let address = address("/", [Some(was(CaseId(7), "abc")), None, language(Some("nl")), Some("n=started".into())]);
         let read = Visit::read(address.strip_prefix("/?"));
-        assert_eq!(read, Visit { note: Some(Note::Started), language: Some("nl"), was: Some((CaseId(7), "abc")) });
+        assert_eq!(
+            read,
+            Visit {
+                note: Some(Note::Started),
+                language: Some("nl"),
+                was: Some((CaseId(7), "abc")),
+                said: None,
+                campaign: None
+            }
+        );
         assert_eq!(super::address("/x", [None]), "/x");
     }
 }

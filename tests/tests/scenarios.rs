@@ -36,6 +36,7 @@ use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, TextRef};
 use pratique_core::plan::Element;
 use pratique_core::playbook::PortSpec;
 use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
+use pratique_core::self_check::SelfCheckStep;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::{Settled, World};
 use serde::Deserialize;
@@ -416,6 +417,12 @@ fn told(event: &Event, world: &World) -> Option<String> {
         Body::Purged { line, rows, .. } => {
             format!("{} forgotten: {rows} rows", line.map_or(String::new(), |l| l.to_string()))
         }
+        Body::SelfCheck { line, step } => match step {
+            SelfCheckStep::Agreed => format!("{} has the own line checked", name_of(*line, world)),
+            SelfCheckStep::Done { verdict, .. } => {
+                format!("the line of {} was found {verdict:?}", name_of(*line, world))
+            }
+        },
         Body::Halted { by, because } => format!("halted by {}: {because}", who(by)),
         Body::Resumed { by } => format!("resumed by {}", who(by)),
         Body::Case { case, what } => format!("case {case} {}", of_case(what, world)),

@@ -6,6 +6,7 @@ use crate::event::{Actor, EvidenceRef};
 use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, TextRef};
 use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::rescan::{Rescan, RescanTrigger};
+use crate::self_check::SelfCheckStep;
 use crate::state::StateName;
 use crate::time::{Span, Timestamp};
 
@@ -153,6 +154,13 @@ pub enum Command {
         channel: Channel,
         /// What became of it.
         outcome: NoticeOutcome,
+    },
+    /// A subscriber had the own line checked.
+    RecordSelfCheck {
+        /// Whose line.
+        line: LineNo,
+        /// What of it.
+        step: SelfCheckStep,
     },
     /// A feed delivered.
     FeedDelivered {

@@ -8,6 +8,7 @@ use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, TextRef};
 use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
+use crate::self_check::SelfCheckStep;
 use crate::sighting::Severity;
 use crate::time::Timestamp;
 
@@ -62,6 +63,13 @@ pub enum Body {
         by: Actor,
         /// Rows erased.
         rows: u64,
+    },
+    /// A subscriber had the own line checked. Touches no case.
+    SelfCheck {
+        /// Whose line.
+        line: LineNo,
+        /// What of it.
+        step: SelfCheckStep,
     },
     /// Nothing new is enforced until somebody resumes; releases go on.
     Halted {

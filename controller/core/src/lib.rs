@@ -9,6 +9,7 @@
 //! * [`plan`]: the desired enforcement that follows from state
 //! * [`allow`], [`view`]: what dns and portal may read
 //! * [`rescan`]: what probes ask and say
+//! * [`self_check`]: checks that a subscriber asked for, case or not
 //! * [`notice`]: what is told beside the page, and what became of it
 //! * [`chain`]: the hash chain of the log
 //! * [`ids`], [`time`]: names, numbers, points and spans of time
@@ -28,6 +29,7 @@ pub mod plan;
 pub mod playbook;
 pub mod policy;
 pub mod rescan;
+pub mod self_check;
 pub mod session;
 pub mod sighting;
 pub mod state;

@@ -38,11 +38,17 @@ pub enum NoticeKind {
     ReleasedRetracted,
     /// It came back after a release.
     Relapse,
+    /// A check of the own line, asked for without a case, found nothing open.
+    SelfCheckClean,
+    /// The same found something open.
+    SelfCheckVulnerable,
+    /// The same saw too little.
+    SelfCheckInconclusive,
 }
 
 impl NoticeKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Warning,
         Self::Quarantined,
         Self::CheckClean,
@@ -54,6 +60,9 @@ impl NoticeKind {
         Self::ReleasedExpired,
         Self::ReleasedRetracted,
         Self::Relapse,
+        Self::SelfCheckClean,
+        Self::SelfCheckVulnerable,
+        Self::SelfCheckInconclusive,
     ];
 
     /// The notice that an event asks for, if it asks for one. Written out without a wildcard: a new event does not compile
@@ -99,6 +108,15 @@ impl NoticeKind {
         }
     }
 
+    /// The notice of a check that was asked for without a case.
+    pub const fn of_self_check(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Clean => Self::SelfCheckClean,
+            Verdict::Vulnerable => Self::SelfCheckVulnerable,
+            Verdict::Inconclusive => Self::SelfCheckInconclusive,
+        }
+    }
+
     /// Whether it still holds for a case in this state. One that waited too long would frighten people who are free, or
     /// tell people who are not that they are.
     pub const fn holds_in(self, state: StateName) -> bool {
@@ -113,12 +131,20 @@ impl NoticeKind {
             | Self::ReleasedStaff
             | Self::ReleasedExpired
             | Self::ReleasedRetracted => !matches!(state, StateName::Quarantined),
+            // Of no case.
+            Self::SelfCheckClean | Self::SelfCheckVulnerable | Self::SelfCheckInconclusive => true,
         }
     }
 
     /// The result of a check: it can be asked for often, and the page shows it, too.
     pub const fn is_check(self) -> bool {
         matches!(self, Self::CheckClean | Self::CheckVulnerable | Self::CheckInconclusive)
+    }
+
+    /// The result of a check without a case. Asked for by whoever is on the line, so it goes by mail alone, to the address of the
+    /// subscriber's record.
+    pub const fn is_self_check(self) -> bool {
+        matches!(self, Self::SelfCheckClean | Self::SelfCheckVulnerable | Self::SelfCheckInconclusive)
     }
 
     /// As in configuration, metrics and log.
@@ -135,6 +161,9 @@ impl NoticeKind {
             Self::ReleasedExpired => "released-expired",
             Self::ReleasedRetracted => "released-retracted",
             Self::Relapse => "relapse",
+            Self::SelfCheckClean => "self-check-clean",
+            Self::SelfCheckVulnerable => "self-check-vulnerable",
+            Self::SelfCheckInconclusive => "self-check-inconclusive",
         }
     }
 
@@ -255,7 +284,7 @@ mod tests {
 
     #[test]
     fn nobody_who_is_free_hears_that_he_is_not_and_the_other_way_round() {
-        for kind in NoticeKind::ALL {
+        for kind in NoticeKind::ALL.into_iter().filter(|kind| !kind.is_self_check()) {
             let frightens = matches!(kind, NoticeKind::Quarantined) || kind.is_check();
             assert_eq!(
                 kind.holds_in(StateName::Watching),

@@ -44,6 +44,7 @@ use self::inbox::Inbox;
 use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
+use crate::checks;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::engine::Engine;
@@ -192,12 +193,24 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock)));
 
     let now = Arc::clone(&clock);
-    let scanner = Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?;
+    let scanner = Arc::new(Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?);
+    if let Some(portal) = &portal {
+        let parts = checks::Parts {
+            engine: handle.clone(),
+            reader: Arc::clone(&reader),
+            clock: Arc::clone(&clock),
+            scanner: Arc::clone(&scanner),
+            running: running.clone(),
+        };
+        if let Some(counter) = checks::open(&config, portal, parts, metrics.registry())? {
+            tasks.spawn(counter.run(stopped(stopping.clone())));
+        }
+    }
     let counters = Arc::new(WallCounters::new(walls.clone(), handle.clone(), Arc::clone(&clock)));
     let rescans = Rescans::new(
         handle.clone(),
         Arc::clone(&reader),
-        Arc::new(scanner),
+        scanner,
         Arc::clone(&clock),
         running,
         Arc::clone(&counters) as Arc<dyn Counters>,

@@ -8,11 +8,12 @@
 //! ```
 //!
 //! * [`settings`]: section `notices` of the configuration; [`key`], [`secret`]: files that nobody else may read
-//! * [`service`]: the loop; [`outbox`]: what waits and what ended; [`pace`]: how quickly, and when again
+//! * [`service`]: the loop; [`addressee`]: to whom, and what is said; [`outbox`]: what waits and what ended; [`pace`]: how quickly, and when again
 //! * [`channel`]: what channels have in common; [`mail`], [`webhook`]: the channels; [`bounce`]: mails that came back, from a
 //!   [`drop`] directory or the API
 //! * [`meters`]: what the NOC sees
 
+mod addressee;
 pub mod bounce;
 pub mod channel;
 pub mod drop;

@@ -9,16 +9,16 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use pratique_core::command::Command;
 use pratique_core::event::{Body, CaseEvent};
-use pratique_core::ids::{CaseId, LineNo, SubscriberId};
+use pratique_core::ids::{CaseId, LineNo, Seq};
 use pratique_core::notice::{Channel, NotSent, NoticeKind, NoticeOutcome};
-use pratique_core::state::{Case, State, StateName};
+use pratique_core::self_check::SelfCheckStep;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::world::{World, causes, last_check};
-use pratique_portal::{About, Facts, Letters, LinkKey};
-use smol_str::SmolStr;
+use pratique_core::world::World;
+use pratique_portal::{Letters, LinkKey};
 use tokio::sync::{Mutex, Notify, watch};
 use tracing::{debug, info, warn};
 
+use super::addressee::{Addressee, NO_CASE};
 use super::bounce::{self, NoBounce};
 use super::channel::{Stamp, Trouble};
 use super::mail::Mailer;
@@ -114,15 +114,6 @@ pub enum NotNoted {
     /// Not now.
     #[error("not stored, try again: {0}")]
     Later(#[from] StoreError),
-}
-
-/// What the world says of a notice that is due.
-struct Addressee {
-    state: StateName,
-    /// None when nothing may be sent: purged, or opted out.
-    subscriber: Option<SubscriberId>,
-    language: Option<SmolStr>,
-    facts: Facts,
 }
 
 /// What becomes of a notice that is due.
@@ -307,6 +298,13 @@ impl Notices {
             let notice = |channel| Notice { of, channel, case, line, kind, asked_at, tries: 0, outcome: None };
             return Some(Heard::Wanted(self.settings.channels(kind).map(notice).collect()));
         }
+        if let Body::SelfCheck { line, step: SelfCheckStep::Done { verdict, mail: true, .. } } = &record.event.body {
+            let (of, line, asked_at) = (record.seq, *line, record.event.at);
+            let (channel, kind) = (Channel::Mail, NoticeKind::of_self_check(*verdict));
+            let wanted = self.settings.channels(kind).any(|c| c == channel);
+            let notice = Notice { of, channel, case: NO_CASE, line, kind, asked_at, tries: 0, outcome: None };
+            return wanted.then(|| Heard::Wanted(vec![notice]));
+        }
         match &record.event.body {
             Body::Case { what: CaseEvent::Notice { of, channel, outcome, .. }, .. } => {
                 Some(Heard::Told(*of, *channel, outcome.clone()))
@@ -339,7 +337,8 @@ impl Notices {
         match next {
             Next::End(outcome) => {
                 self.meters.ended(notice.channel, notice.kind, &outcome);
-                outbox.end(notice, &outcome, false, now).await?;
+                // The log tells what became of a notice in its case's story.
+                outbox.end(notice, &outcome, notice.case == NO_CASE, now).await?;
             }
             Next::Drop => {
                 let outcome = NoticeOutcome::Failed { why: NotSent::NoAddress };
@@ -356,7 +355,11 @@ impl Notices {
     async fn try_to_send(&self, notice: &Notice) -> Result<Next, Stuck> {
         let failed = |why| Ok(Next::End(NoticeOutcome::Failed { why }));
         let (case, kind) = (notice.case, notice.kind);
-        let found = self.engine.read(move |world, now| addressee(world, case, kind, now)).await?;
+        let found = if kind.is_self_check() {
+            self.who_asked(notice).await?
+        } else {
+            self.engine.read(move |world, now| Addressee::of_case(world, case, kind, now)).await?
+        };
         let Some(addressee) = found else { return Ok(Next::Drop) };
         let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
         if !kind.holds_in(addressee.state) {
@@ -367,7 +370,7 @@ impl Notices {
             return failed(NotSent::GaveUp);
         }
         let contact = self.reader.contact(notice.line).await?;
-        let limit = self.settings.rates.per_line / if kind.is_check() { 2 } else { 1 };
+        let limit = self.settings.rates.per_line / if kind.is_check() || kind.is_self_check() { 2 } else { 1 };
         let sent = self.outbox.lock().await.sent_since(notice.line, notice.channel, now.minus(DAY)).await?;
         if sent >= limit {
             return failed(NotSent::Limited);
@@ -392,6 +395,15 @@ impl Notices {
             (Channel::Mail, None, _) | (Channel::Webhook, _, None) => return failed(NotSent::GaveUp),
         };
         Ok(self.judged(notice, done, now))
+    }
+
+    /// Who asked for a check without a case, with what the log says of it. None if either is forgotten.
+    async fn who_asked(&self, notice: &Notice) -> Result<Option<Addressee>, Stuck> {
+        let before = Seq(notice.of.0.saturating_sub(1));
+        let record = self.reader.events_after(before, 1).await?.pop().filter(|record| record.seq == notice.of);
+        let Some(Record { event, .. }) = record else { return Ok(None) };
+        let (kind, line) = (notice.kind, notice.line);
+        Ok(self.engine.read(move |world, now| Addressee::of_check(world, line, kind, &event, now)).await?)
     }
 
     fn judged(&self, notice: &Notice, done: Result<(), Trouble>, now: Timestamp) -> Next {
@@ -483,28 +495,4 @@ fn wanted(record: &Record) -> Option<(CaseId, NoticeKind)> {
         Body::Case { case, what } => Some((*case, NoticeKind::asked_by(what)?)),
         _ => None,
     }
-}
-
-/// None if the case is forgotten.
-fn addressee(world: &World, case: CaseId, kind: NoticeKind, now: Timestamp) -> Option<Addressee> {
-    let case: &Case = world.cases().get(case)?;
-    let line = world.lines.get(case.line)?;
-    let until = match case.state {
-        State::Warned { until, .. } | State::Quarantined { until, .. } => Some(until),
-        State::Proposed { .. } | State::Watching { .. } | State::Closed { .. } => None,
-    };
-    let facts = Facts {
-        case: case.id,
-        about: About::Case(kind),
-        sent: now,
-        until,
-        causes: causes(case),
-        check: last_check(case),
-    };
-    Some(Addressee {
-        state: case.state.name(),
-        subscriber: line.subscriber.clone().filter(|_| !line.contract.opted_out),
-        language: line.contract.language.clone(),
-        facts,
-    })
 }

@@ -70,7 +70,8 @@ pub struct Retry {
 
 impl Default for Kinds {
     fn default() -> Self {
-        Self { mail: NoticeKind::ALL.to_vec(), webhook: NoticeKind::ALL.to_vec() }
+        let of_cases = NoticeKind::ALL.into_iter().filter(|kind| !kind.is_self_check());
+        Self { mail: NoticeKind::ALL.to_vec(), webhook: of_cases.collect() }
     }
 }
 
@@ -108,6 +109,12 @@ impl Settings {
         })
     }
 
+    /// Whether results of checks without a case go out: by mail, all three of them.
+    pub fn tells_self_checks(&self) -> bool {
+        let told = |kind: NoticeKind| self.channels(kind).any(|channel| channel == Channel::Mail);
+        NoticeKind::ALL.into_iter().filter(|kind| kind.is_self_check()).all(told)
+    }
+
     /// The files that it names and that cannot be used, in words, each with its remedy.
     pub fn unreadable(&self) -> Vec<String> {
         let mail = self.mail.as_ref().and_then(|mail| mail::Mailer::new(mail, "").err());
@@ -125,6 +132,9 @@ impl Settings {
         }
         found.extend(self.mail.iter().flat_map(mail::Settings::problems));
         found.extend(self.webhook.iter().flat_map(webhook::Settings::problems));
+        if let Some(kind) = self.kinds.webhook.iter().find(|kind| kind.is_self_check()) {
+            found.push(format!("notices.kinds.webhook has {kind}, which goes by mail alone: remove it there"));
+        }
         if self.rates.per_minute == 0 || self.rates.per_minute > 60_000 {
             found.push("notices.rates.per_minute must lie between 1 and 60000".into());
         }

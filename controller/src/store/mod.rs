@@ -35,7 +35,7 @@ pub use metrics::StoreMetrics;
 pub use position::read as read_position;
 pub use pratique_core::chain::{Anchor, BadEntry};
 use pratique_core::event::{Body, CaseEvent, Event, ProposedBecause};
-use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, SubscriberId, TextRef};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SubscriberId, TextRef};
 use pratique_core::lines::Contact;
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
@@ -117,7 +117,7 @@ impl Batch {
                     | CaseEvent::Noted { .. }
                     | CaseEvent::Closed { .. } => true,
                 },
-                Body::FeedDelivered { .. } | Body::WallWatched { .. } => false,
+                Body::FeedDelivered { .. } | Body::WallWatched { .. } | Body::SelfCheck { .. } => false,
                 Body::PolicyLoaded { .. } | Body::Purged { .. } | Body::Halted { .. } | Body::Resumed { .. } => true,
             })
     }
@@ -152,6 +152,30 @@ impl std::fmt::Debug for KnownContact {
         let known = |what: &Option<SmolStr>| if what.is_some() { "known" } else { "none" };
         f.debug_struct("KnownContact").field("email", &known(&self.email)).field("phone", &known(&self.phone)).finish()
     }
+}
+
+/// A sighting as its own line may know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// What it means to us.
+    pub cause: CauseKey,
+    /// When it was seen.
+    pub observed_at: Timestamp,
+    /// Device, where the report named it.
+    pub device: Option<SmolStr>,
+}
+
+/// A sighting as figures count it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineSeen {
+    /// Its number.
+    pub number: SightingNo,
+    /// Whose it was.
+    pub line: LineNo,
+    /// What it means to us.
+    pub cause: CauseKey,
+    /// When it was seen.
+    pub observed_at: Timestamp,
 }
 
 /// A sighting and what became of it.
@@ -403,6 +427,11 @@ pub trait Reader: Send + Sync {
     async fn evidence_at(&self, addresses: &[IpAddr]) -> Result<Vec<StoredSighting>, StoreError>;
     /// Sightings by number; erased ones are missing.
     async fn sightings(&self, numbers: &[SightingNo]) -> Result<Vec<StoredSighting>, StoreError>;
+    /// The newest sightings of a line, newest first: those attributed to it when they came. Without what only informs by its
+    /// severity, and without what was taken back.
+    async fn seen_of(&self, line: LineNo, limit: u32) -> Result<Vec<Seen>, StoreError>;
+    /// Attributed sightings after this one, in order of their numbers, without what only informs by its severity.
+    async fn lines_seen(&self, after: SightingNo, limit: u32) -> Result<Vec<LineSeen>, StoreError>;
     /// The newest sightings that became no evidence, with their outcome, newest first.
     async fn unattributed(&self, limit: u32) -> Result<Vec<StoredSighting>, StoreError>;
     /// Texts by reference; erased ones are missing.

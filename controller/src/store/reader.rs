@@ -4,14 +4,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use pratique_core::ids::{CaseId, LineNo, Seq, SightingNo, TextRef};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, TextRef};
+use pratique_core::time::Timestamp;
 use smol_str::SmolStr;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::reserve::Reserve;
 use super::rows::{self, Columns, Values, integer};
-use super::{Delivery, DeliveryState, Health, KnownContact, Reader, Record, StoreError, StoredSighting};
+use super::{
+    Delivery, DeliveryState, Health, KnownContact, LineSeen, Reader, Record, Seen, StoreError, StoredSighting,
+};
 
 /// Values asked for at once; SQLite takes 32,766.
 const CHUNK: usize = 500;
@@ -91,6 +94,38 @@ impl Reader for SqliteReader {
             found.extend(self.rows(sql, values(&numbers)?, rows::sighting).await?);
         }
         Ok(found)
+    }
+
+    async fn seen_of(&self, line: LineNo, limit: u32) -> Result<Vec<Seen>, StoreError> {
+        // The index on lines ends in the number, so that only so many rows are touched. Severity 0 informs.
+        let sql = "WITH mine AS MATERIALIZED ( \
+                     SELECT number, cause, observed_at, device, case_id FROM sighting \
+                     WHERE line = ? AND severity > 0 ORDER BY number DESC LIMIT ?), \
+                   wrong AS MATERIALIZED ( \
+                     SELECT one.value AS number FROM event, json_each(event.body, '$.what.sightings') AS one \
+                     WHERE event.case_id IN (SELECT case_id FROM mine WHERE case_id IS NOT NULL) \
+                     AND json_extract(event.body, '$.what.type') = 'retracted') \
+                   SELECT cause, observed_at, device FROM mine WHERE number NOT IN (SELECT number FROM wrong) \
+                   ORDER BY number DESC";
+        let seen = |row: &SqliteRow| {
+            let mut r = Columns::of(row, "sighting");
+            let cause = CauseKey::new(r.next::<&str>()?);
+            let observed_at = Timestamp::from_millis(r.next()?);
+            Ok(Seen { cause, observed_at, device: r.next::<Option<&str>>()?.map(SmolStr::new) })
+        };
+        self.rows(sql.to_owned(), values(&[line.0.into(), limit.min(MOST).into()])?, seen).await
+    }
+
+    async fn lines_seen(&self, after: SightingNo, limit: u32) -> Result<Vec<LineSeen>, StoreError> {
+        let sql = "SELECT number, line, cause, observed_at FROM sighting \
+                   WHERE number > ? AND line IS NOT NULL AND severity > 0 ORDER BY number LIMIT ?";
+        let seen = |row: &SqliteRow| {
+            let mut r = Columns::of(row, "sighting");
+            let (number, line) = (SightingNo(r.number()?), LineNo(r.next()?));
+            let cause = CauseKey::new(r.next::<&str>()?);
+            Ok(LineSeen { number, line, cause, observed_at: Timestamp::from_millis(r.next()?) })
+        };
+        self.rows(sql.to_owned(), values(&[integer(after.0)?, limit.min(MOST).into()])?, seen).await
     }
 
     async fn unattributed(&self, limit: u32) -> Result<Vec<StoredSighting>, StoreError> {

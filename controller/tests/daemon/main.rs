@@ -9,6 +9,7 @@ mod import;
 mod lifetime;
 mod notices;
 mod retraction;
+mod self_check;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

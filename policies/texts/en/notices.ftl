@@ -4,6 +4,7 @@
 ## What happened, as the second part of the subject: provider, this, case number.
 
 notice-subject = { $provider }: { $title } – case { $case }
+notice-subject-plain = { $provider }: { $title }
 
 notice-title-warning = a device on your line needs your help
 notice-title-quarantined = your internet is on hold
@@ -16,6 +17,7 @@ notice-title-released-staff = you are back online
 notice-title-released-expired = you are back online
 notice-title-released-retracted = you are back online
 notice-title-relapse = the problem has come back
+notice-title-self-check-vulnerable = our check found an open door
 notice-title-test = this is a test
 
 ## The first lines. Also sent alone, as an SMS, so each must make sense by itself.
@@ -31,6 +33,9 @@ notice-lead-released-staff = We have put you back online. Your internet works ag
 notice-lead-released-expired = The longest time for a pause is over. Your internet works again. The problem may still be there, so please do the steps.
 notice-lead-released-retracted = We paused your internet by mistake, and we are sorry. Your internet works again. There is nothing that you have to do.
 notice-lead-relapse = We have seen the problem on your line again. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We may have to pause your internet.
+notice-lead-self-check-clean = Somebody on your line asked us to check it from outside. We found nothing open. That is good. But it does not prove that no device was taken over. Harmful programs often shut the door behind them.
+notice-lead-self-check-vulnerable = Somebody on your line asked us to check it from outside. We found a door that is open to everybody. Your internet still works. Please do the steps below soon.
+notice-lead-self-check-inconclusive = Somebody on your line asked us to check it from outside. We could not see enough of it to be sure. Is your router on? Open the page again at home, and have your line checked once more.
 notice-lead-test = { $provider } tests its notices with this mail. Nothing is wrong with your line. There is nothing that you have to do.
 
 ## What else stands in a mail
@@ -55,6 +60,7 @@ notice-automatic = A program sent this mail. Nobody reads the answers to it, so 
 link-title = This notice is genuine – { $provider }
 link-headline = This notice is from { $provider }
 link-sent = We sent a notice about case { $case } on { $time }.
+link-sent-plain = We sent you a notice on { $time }.
 link-what = We do not show here what it is about, because we cannot know who opened this link. It stands in the notice itself.
 link-home = Are you at home, on the line that the notice is about? Then your own page shows how things are:
 

@@ -1,6 +1,7 @@
 ### Notices by e-mail, SMS and letter, in Japanese. How to write: see the English files.
 
 notice-subject = 【{ $provider }】{ $title }（受付番号{ $case }）
+notice-subject-plain = 【{ $provider }】{ $title }
 
 notice-title-warning = お客様の回線の機器に手当てが必要です
 notice-title-quarantined = インターネットを一時的に止めています
@@ -13,6 +14,7 @@ notice-title-released-staff = インターネットを再開しました
 notice-title-released-expired = インターネットを再開しました
 notice-title-released-retracted = インターネットを再開しました
 notice-title-relapse = 同じ問題がまた起きました
+notice-title-self-check-vulnerable = 確認の結果、開いている入口がありました
 notice-title-test = 送信テストです
 
 notice-lead-warning = お客様の回線につながっている機器に、手当てが必要です。悪用されているか、悪用されるおそれがあります。インターネットは今も使えます。お早めに手順を行ってください。お客様が悪いわけではありません。
@@ -26,6 +28,9 @@ notice-lead-released-staff = 担当者がインターネットを再開しまし
 notice-lead-released-expired = 止めておける期間が終わり、インターネットを再開しました。問題はまだ残っているかもしれません。手順を行ってください。
 notice-lead-released-retracted = インターネットを止めたのは、当社の誤りでした。申し訳ございません。インターネットはまた使えます。していただくことはありません。
 notice-lead-relapse = お客様の回線で、同じ問題がまた見つかりました。手順が一つ抜けていたか、ほかにも機器があるのかもしれません。今回は、すべての機器について、すべての手順を行ってください。インターネットを一時的に止めることがあります。
+notice-lead-self-check-clean = お客様の回線から、外側からの確認のお申し込みがありました。開いている入口はありませんでした。ただし、乗っ取られた機器がないという証明ではありません。有害なプログラムは、入ったあとで入口を閉めることがよくあります。
+notice-lead-self-check-vulnerable = お客様の回線から、外側からの確認のお申し込みがありました。だれでも入れる入口が開いています。インターネットは今も使えます。早めに、下の手順を行ってください。
+notice-lead-self-check-inconclusive = お客様の回線から、外側からの確認のお申し込みがありました。回線の様子が十分に分かりませんでした。ルーターの電源は入っていますか？ご自宅でページを開き、もう一度確認してください。
 notice-lead-test = { $provider }からのお知らせの送信テストです。回線に問題はありません。していただくことはありません。
 
 notice-greeting = いつもご利用いただき、ありがとうございます。
@@ -46,6 +51,7 @@ notice-automatic = このメールは自動で送られています。ご返信�
 link-title = このお知らせは本物です – { $provider }
 link-headline = { $provider }からのお知らせです
 link-sent = 受付番号{ $case }について、{ $time }にお知らせを送りました。
+link-sent-plain = { $time }にお知らせを送りました。
 link-what = どなたがこのページを開いたか分からないため、内容はここでは示しません。お知らせそのものをご覧ください。
 link-home = お知らせの回線で、ご自宅からご覧ですか？お客様専用のページで、今の様子が分かります：
 

@@ -1,6 +1,7 @@
 ### Notices by e-mail, SMS and letter, in Dutch. How to write: see the English files.
 
 notice-subject = { $provider }: { $title } – zaak { $case }
+notice-subject-plain = { $provider }: { $title }
 
 notice-title-warning = een apparaat op uw aansluiting heeft uw hulp nodig
 notice-title-quarantined = uw internet staat even stil
@@ -13,6 +14,7 @@ notice-title-released-staff = u bent weer online
 notice-title-released-expired = u bent weer online
 notice-title-released-retracted = u bent weer online
 notice-title-relapse = het probleem is terug
+notice-title-self-check-vulnerable = onze controle vond een open deur
 notice-title-test = dit is een test
 
 notice-lead-warning = Een apparaat op uw aansluiting heeft uw hulp nodig. Anderen maken er misbruik van, of kunnen dat doen. Uw internet werkt nog gewoon. Doe de stappen liefst snel. U heeft niets fout gedaan.
@@ -26,6 +28,9 @@ notice-lead-released-staff = Wij hebben u weer online gezet. Uw internet werkt w
 notice-lead-released-expired = Langer mogen wij uw internet niet stilzetten. Uw internet werkt weer. Het probleem kan er nog zijn. Doe daarom de stappen.
 notice-lead-released-retracted = Wij hebben uw internet stilgezet, maar dat was een fout van ons. Dat spijt ons. Uw internet werkt weer. U hoeft niets te doen.
 notice-lead-relapse = Wij hebben het probleem op uw aansluiting opnieuw gezien. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Misschien moeten wij uw internet stilzetten.
+notice-lead-self-check-clean = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Er stond niets open. Dat is goed. Maar het bewijst niet dat er geen apparaat is overgenomen. Schadelijke programma’s doen vaak de deur achter zich dicht.
+notice-lead-self-check-vulnerable = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Er staat een deur open voor iedereen. Uw internet werkt nog. Doe de stappen hieronder snel.
+notice-lead-self-check-inconclusive = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Wij konden te weinig zien om zeker te zijn. Staat uw router aan? Open de pagina thuis opnieuw en laat uw aansluiting nog een keer controleren.
 notice-lead-test = { $provider } test met deze mail zijn berichten. Er is niets mis met uw aansluiting. U hoeft niets te doen.
 
 notice-greeting = Goedendag,
@@ -46,6 +51,7 @@ notice-automatic = Een programma heeft deze mail gestuurd. Niemand leest de antw
 link-title = Dit bericht is echt – { $provider }
 link-headline = Dit bericht is van { $provider }
 link-sent = Wij hebben een bericht gestuurd over zaak { $case } op { $time }.
+link-sent-plain = Wij hebben u een bericht gestuurd op { $time }.
 link-what = Wij laten hier niet zien waar het over gaat, want wij weten niet wie deze link heeft geopend. Het staat in het bericht zelf.
 link-home = Bent u thuis, op de aansluiting waar het bericht over gaat? Dan ziet u op uw eigen pagina hoe het ervoor staat:
 

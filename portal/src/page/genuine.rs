@@ -34,7 +34,10 @@ impl Pages {
         let link = key.and_then(|key| key.read(token, now).ok());
         let genuine = link.map(|link| {
             let time = self.time(v, link.sent).unwrap_or_default();
-            v.with(keys::LINK_SENT, &[("case", link.case.0.into()), ("time", time.into())])
+            match link.case.0 {
+                0 => v.say1(keys::LINK_SENT_PLAIN, "time", time),
+                case => v.with(keys::LINK_SENT, &[("case", case.into()), ("time", time.into())]),
+            }
         });
         let switch = |language: &Language| Switch {
             tag: language.tag().to_owned(),
@@ -51,7 +54,10 @@ impl Pages {
             portal: self.settings.portal_url.as_str(),
             switches: if link.is_some() { self.texts.languages().map(switch).collect() } else { Vec::new() },
             genuine,
-            call: link.map_or_else(|| v.say(keys::FREE_CALL), |link| v.say1(keys::CALL_TEXT, "case", link.case.0)),
+            call: match link.filter(|link| link.case.0 > 0) {
+                Some(link) => v.say1(keys::CALL_TEXT, "case", link.case.0),
+                None => v.say(keys::FREE_CALL),
+            },
             genuine_ways: [
                 v.say(keys::NOTICE_GENUINE_SITE),
                 v.say(if hint { keys::NOTICE_GENUINE_PHONE_HINT } else { keys::NOTICE_GENUINE_PHONE }),

@@ -29,10 +29,17 @@ pub struct Letters {
 /// What a notice is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// Something that happened to a case.
+    /// Something that happened to a case; or a check without one, whose number is then 0.
     Case(NoticeKind),
     /// Nothing: somebody tries whether notices arrive.
     Test,
+}
+
+impl About {
+    /// The result of a check without a case.
+    const fn is_self_check(self) -> bool {
+        matches!(self, Self::Case(kind) if kind.is_self_check())
+    }
 }
 
 /// What a notice says.
@@ -129,10 +136,15 @@ impl Letters {
         };
         let (title, lead) = words(facts.about);
         let (title, lead) = (v.say(title), v.say(lead));
-        let subject = v.with(keys::NOTICE_SUBJECT, &[("title", title.into()), ("case", case.into())]);
+        let of_case = !facts.about.is_self_check();
+        let subject = match of_case {
+            true => v.with(keys::NOTICE_SUBJECT, &[("title", title.into()), ("case", case.into())]),
+            false => v.say1(keys::NOTICE_SUBJECT_PLAIN, "title", title),
+        };
         let subject = one_line(&subject);
         let says = Says::of(facts.about);
-        let checked = facts.check.as_ref().filter(|_| says.findings).map(|check| pages.check(v, check));
+        let open = if of_case { keys::FINDING_MARK_VULNERABLE } else { keys::CHECK_MARK_OPEN };
+        let checked = facts.check.as_ref().filter(|_| says.findings).map(|check| pages.findings(v, check, open));
         let provider = &pages.settings.provider;
         let genuine_phone = match provider.contract_hint {
             Some(_) => keys::NOTICE_GENUINE_PHONE_HINT,
@@ -147,7 +159,7 @@ impl Letters {
             provider: &provider.name,
             subject: &subject,
             lead: &lead,
-            findings: checked.map(|check| check.findings).unwrap_or_default(),
+            findings: checked.unwrap_or_default(),
             causes: causes.filter(|_| says.steps).collect(),
             seen: says.seen,
             steps: says.steps,
@@ -164,7 +176,7 @@ impl Letters {
                 v.say1(keys::NOTICE_GENUINE_LINK, "day", day)
             },
             genuine: [v.say(keys::NOTICE_GENUINE_SITE), v.say(genuine_phone), v.say(keys::NOTICE_GENUINE_NEVER)],
-            call: v.say1(keys::CALL_TEXT, "case", case),
+            call: if of_case { v.say1(keys::CALL_TEXT, "case", case) } else { v.say(keys::CHECK_CALL) },
             hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
         };
         let (text, html) = (mail.plain(), rendered(&mail));
@@ -193,6 +205,13 @@ const fn words(about: About) -> (Key, Key) {
         NoticeKind::ReleasedExpired => (keys::NOTICE_TITLE_RELEASED_EXPIRED, keys::NOTICE_LEAD_RELEASED_EXPIRED),
         NoticeKind::ReleasedRetracted => (keys::NOTICE_TITLE_RELEASED_RETRACTED, keys::NOTICE_LEAD_RELEASED_RETRACTED),
         NoticeKind::Relapse => (keys::NOTICE_TITLE_RELAPSE, keys::NOTICE_LEAD_RELAPSE),
+        NoticeKind::SelfCheckClean => (keys::NOTICE_TITLE_CHECK_CLEAN, keys::NOTICE_LEAD_SELF_CHECK_CLEAN),
+        NoticeKind::SelfCheckVulnerable => {
+            (keys::NOTICE_TITLE_SELF_CHECK_VULNERABLE, keys::NOTICE_LEAD_SELF_CHECK_VULNERABLE)
+        }
+        NoticeKind::SelfCheckInconclusive => {
+            (keys::NOTICE_TITLE_CHECK_INCONCLUSIVE, keys::NOTICE_LEAD_SELF_CHECK_INCONCLUSIVE)
+        }
     }
 }
 
@@ -214,17 +233,15 @@ impl Says {
             NoticeKind::Quarantined => Self { seen: true, steps: true, portal: true, ..Self::default() },
             NoticeKind::CheckVulnerable => Self { steps: true, findings: true, portal: true, ..Self::default() },
             NoticeKind::CheckInconclusive => Self { findings: true, portal: true, ..Self::default() },
+            NoticeKind::SelfCheckVulnerable => Self { steps: true, findings: true, ..Self::default() },
             NoticeKind::ReleasedExpired => Self { steps: true, ..Self::default() },
             NoticeKind::ReleasedProven | NoticeKind::ReleasedTrust => Self { watch: true, ..Self::default() },
-            NoticeKind::CheckClean | NoticeKind::ReleasedStaff | NoticeKind::ReleasedRetracted => Self::default(),
+            NoticeKind::CheckClean
+            | NoticeKind::ReleasedStaff
+            | NoticeKind::ReleasedRetracted
+            | NoticeKind::SelfCheckClean
+            | NoticeKind::SelfCheckInconclusive => Self::default(),
         }
-    }
-}
-
-impl Cause {
-    /// The steps of a mail: the last one of each cause is the page's button.
-    fn steps_to_do(&self) -> impl Iterator<Item = &super::Step> {
-        self.steps.iter().filter(|step| step.ticks)
     }
 }
 
@@ -329,13 +346,16 @@ mod tests {
         for language in ["en", "nl", "ja"] {
             let kinds = NoticeKind::ALL.into_iter().map(About::Case).chain([About::Test]);
             for about in kinds {
-                let letter = letters.write(&facts(about), Some(language));
+                let of_case = !about.is_self_check();
+                let facts = facts(about);
+                let facts = if of_case { facts } else { Facts { case: CaseId(0), ..facts } };
+                let letter = letters.write(&facts, Some(language));
                 assert_eq!(letter.language, language);
-                for part in ["Example Net", "17"] {
-                    assert!(letter.subject.contains(part), "{language} {about:?}: {}", letter.subject);
-                }
+                assert!(letter.subject.contains("Example Net"), "{language} {about:?}: {}", letter.subject);
+                assert_eq!(letter.subject.contains("17"), of_case, "{language} {about:?}: {}", letter.subject);
                 for form in [&letter.text, &letter.html] {
-                    for part in ["17", "example.net/quarantine", "your last bill", &letter.link] {
+                    let case = if of_case { "17" } else { "0800 0100" };
+                    for part in [case, "example.net/quarantine", "your last bill", &letter.link] {
                         assert!(form.contains(part), "{language} {about:?} lacks {part}:\n{form}");
                     }
                     assert!(!form.contains("evil.example"), "what strangers wrote becomes no link");
@@ -359,6 +379,9 @@ mod tests {
         assert!(says(NoticeKind::CheckVulnerable).contains("log in here"));
         assert!(!says(NoticeKind::ReleasedProven).contains("power plug"));
         assert!(says(NoticeKind::ReleasedProven).contains("keep the new passwords"));
+        let open = says(NoticeKind::SelfCheckVulnerable);
+        assert!(open.contains("* Open: ") && open.contains("log in here") && open.contains("power plug"), "{open}");
+        assert!(says(NoticeKind::SelfCheckClean).contains("shut the door behind them"));
     }
 
     #[test]

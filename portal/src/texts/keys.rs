@@ -2,6 +2,8 @@
 //!
 //! A test keeps this list, the English file and the code equal: no key without text, no text without key, no key unused.
 
+pub use super::families::*;
+
 /// A text of the files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -11,36 +13,8 @@ pub struct Key {
     pub args: &'static [&'static str],
 }
 
-/// Texts whose keys end in something that policies, playbooks or probes name. A provider can add more of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Family {
-    /// The keys begin so.
-    pub prefix: &'static str,
-    /// Variables given beside [`COMMON`].
-    pub args: &'static [&'static str],
-}
-
 /// Variables every text may use.
 pub const COMMON: [&str; 6] = ["provider", "phone", "site", "hint", "portal", "emergency"];
-
-/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, and `-note` where there is more to say. A step of one
-/// kind of device is `cause-<cause>-step-1-<device>`.
-pub const CAUSE: Family = Family { prefix: "cause-", args: &[] };
-/// A shared step of one kind of device: `step-<shared step>-<device>`, shown where a step is `{ -step-<shared step> }` alone.
-pub const STEP: Family = Family { prefix: "step-", args: &[] };
-/// Per kind of device: `device-<device>-name`.
-pub const DEVICE: Family = Family { prefix: "device-", args: &[] };
-/// Per probe, as in playbooks: what was asked, in words.
-pub const PROBE: Family = Family { prefix: "probe-", args: &["port"] };
-/// Per finding of a probe.
-pub const FOUND: Family = Family { prefix: "found-", args: &[] };
-/// What still works.
-pub const WORKS: Family = Family { prefix: "works-", args: &[] };
-/// Parts that other texts refer to; never shown by themselves.
-pub const SHARED: Family = Family { prefix: "shared-", args: &[] };
-
-/// All families.
-pub const FAMILIES: [Family; 7] = [CAUSE, STEP, DEVICE, PROBE, FOUND, WORKS, SHARED];
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $ident:ident = $name:literal $([$($arg:literal),*])?;)*) => {
@@ -269,6 +243,170 @@ keys! {
     /// Whom to call.
     FREE_CALL = "free-call";
 
+    /// Title of the self-check.
+    CHECK_TITLE = "check-title";
+    /// Link to it.
+    CHECK_LINK = "check-link";
+    /// What a shared link says of it.
+    CHECK_SHARED_LINK = "check-shared-link";
+    /// Nothing was seen of the line.
+    CHECK_NOTHING_HEADLINE = "check-nothing-headline";
+    /// What it says.
+    CHECK_NOTHING = "check-nothing";
+    /// What that means.
+    CHECK_NOTHING_MEANS = "check-nothing-means";
+    /// What it does not mean.
+    CHECK_NOTHING_PROVES_NOT = "check-nothing-proves-not";
+    /// How old reports can be.
+    CHECK_LATE = "check-late";
+    /// Something was seen in the last 24 hours.
+    CHECK_RECENT_HEADLINE = "check-recent-headline";
+    /// What it says.
+    CHECK_RECENT = "check-recent";
+    /// Heading of that.
+    CHECK_RECENT_HEADING = "check-recent-heading";
+    /// Something was seen, but not lately.
+    CHECK_OLDER_HEADLINE = "check-older-headline";
+    /// What it says.
+    CHECK_OLDER = "check-older";
+    /// Heading of that.
+    CHECK_OLDER_HEADING = "check-older-heading";
+    /// What to make of what was seen.
+    CHECK_SEEN_MEANS = "check-seen-means";
+    /// A scan found an open door that nobody has reported.
+    CHECK_OPEN_HEADLINE = "check-open-headline";
+    /// What it says.
+    CHECK_OPEN = "check-open";
+    /// The line is in quarantine.
+    CHECK_HELD_HEADLINE = "check-held-headline";
+    /// What it says.
+    CHECK_HELD = "check-held";
+    /// Link to the line's own page.
+    CHECK_HOME_LINK = "check-home-link";
+    /// The line is not known.
+    CHECK_NOBODY_HEADLINE = "check-nobody-headline";
+    /// What it says.
+    CHECK_NOBODY = "check-nobody";
+    /// The line cannot be told from others.
+    CHECK_SHARED_HEADLINE = "check-shared-headline";
+    /// What it says.
+    CHECK_SHARED = "check-shared";
+    /// It cannot be looked up now.
+    CHECK_BUSY_HEADLINE = "check-busy-headline";
+    /// What it says.
+    CHECK_BUSY = "check-busy";
+    /// It was looked up too often.
+    CHECK_LIMITED_HEADLINE = "check-limited-headline";
+    /// From when on again.
+    CHECK_LIMITED = "check-limited" ["clock"];
+    /// Heading of the offer of a scan.
+    CHECK_SCAN_HEADING = "check-scan-heading";
+    /// What it does.
+    CHECK_SCAN_WHAT = "check-scan-what" ["minutes"];
+    /// What it does not do.
+    CHECK_SCAN_NOT = "check-scan-not";
+    /// The consent.
+    CHECK_SCAN_CONSENT = "check-scan-consent";
+    /// The offer to send the result.
+    CHECK_SCAN_MAIL = "check-scan-mail" ["address"];
+    /// The button.
+    CHECK_SCAN_BUTTON = "check-scan-button";
+    /// What is kept.
+    CHECK_SCAN_KEPT = "check-scan-kept";
+    /// From when on another can be had.
+    CHECK_SCAN_LATER = "check-scan-later" ["clock"];
+    /// The line was scanned too often.
+    CHECK_SCAN_LIMITED_HEADLINE = "check-scan-limited-headline";
+    /// The line has no address of its own.
+    CHECK_SCAN_SHARED = "check-scan-shared";
+    /// Nobody has ticked the box.
+    CHECK_NO_CONSENT = "check-no-consent";
+    /// Heading of what a scan found.
+    CHECK_FOUND_HEADING = "check-found-heading";
+    /// Nothing is open.
+    CHECK_FOUND_NOTHING = "check-found-nothing";
+    /// What that does not prove.
+    CHECK_FOUND_NOTHING_BUT = "check-found-nothing-but";
+    /// Something is open.
+    CHECK_FOUND_OPEN = "check-found-open";
+    /// It saw too little.
+    CHECK_FOUND_UNSURE = "check-found-unsure";
+    /// In front of what is open.
+    CHECK_MARK_OPEN = "check-mark-open";
+    /// Heading of what to make of it.
+    CHECK_MEANS_HEADING = "check-means-heading";
+    /// Heading of what was looked at.
+    CHECK_ABOUT_HEADING = "check-about-heading";
+    /// Where it comes from.
+    CHECK_ABOUT_SOURCES = "check-about-sources";
+    /// That it is the reader's own.
+    CHECK_ABOUT_YOURS = "check-about-yours";
+    /// What is not looked at.
+    CHECK_ABOUT_PRIVACY = "check-about-privacy";
+    /// Whom to call.
+    CHECK_CALL = "check-call";
+
+    /// Title of the open figures.
+    FIGURES_TITLE = "figures-title";
+    /// Link to them.
+    FIGURES_LINK = "figures-link";
+    /// Their headline.
+    FIGURES_HEADLINE = "figures-headline";
+    /// What they are.
+    FIGURES_LEAD = "figures-lead";
+    /// Link to the self-check.
+    FIGURES_CHECK_LINK = "figures-check-link";
+    /// Heading of lines by kind.
+    FIGURES_KINDS_HEADING = "figures-kinds-heading" ["days"];
+    /// Nothing was seen.
+    FIGURES_NOTHING = "figures-nothing";
+    /// Heading of a column.
+    FIGURES_KIND = "figures-kind";
+    /// Heading of a column.
+    FIGURES_LINES = "figures-lines";
+    /// A count that is not told.
+    FIGURES_FEW = "figures-few";
+    /// The same on a bar of a chart.
+    FIGURES_FEW_SHORT = "figures-few-short";
+    /// Heading of lines by week.
+    FIGURES_WEEKS_HEADING = "figures-weeks-heading";
+    /// The same as a table.
+    FIGURES_TABLE = "figures-table";
+    /// Heading of a column.
+    FIGURES_WEEK_FROM = "figures-week-from";
+    /// A week's first day, short.
+    FIGURES_WEEK = "figures-week" ["day", "month"];
+    /// Heading of what became of cases.
+    FIGURES_CASES_HEADING = "figures-cases-heading";
+    /// Cases opened.
+    FIGURES_OPENED = "figures-opened" ["count"];
+    /// Lines that came out of quarantine.
+    FIGURES_RELEASED = "figures-released" ["count"];
+    /// How long it took.
+    FIGURES_UNTIL_CLEAN = "figures-until-clean" ["days"];
+    /// Heading of self-checks.
+    FIGURES_CHECKS_HEADING = "figures-checks-heading" ["days"];
+    /// Nothing open.
+    FIGURES_CHECKS_CLEAN = "figures-checks-clean" ["count"];
+    /// Something open.
+    FIGURES_CHECKS_OPEN = "figures-checks-open" ["count"];
+    /// Too little seen.
+    FIGURES_CHECKS_UNSURE = "figures-checks-unsure" ["count"];
+    /// Share of those with nothing open.
+    FIGURES_CHECKS_SHARE = "figures-checks-share" ["percent"];
+    /// Heading of how it is counted.
+    FIGURES_HOW_HEADING = "figures-how-heading";
+    /// What is counted.
+    FIGURES_HOW_LINES = "figures-how-lines";
+    /// What is not told.
+    FIGURES_HOW_FEW = "figures-how-few";
+    /// When they were counted.
+    FIGURES_MADE = "figures-made" ["time"];
+    /// The same as data.
+    FIGURES_DATA = "figures-data";
+    /// Not counted yet.
+    FIGURES_NOT_YET = "figures-not-yet";
+
     /// One line for programs that are no browsers.
     PLAIN_HELD = "plain-held";
     /// The same, when nothing is wrong.
@@ -298,6 +436,16 @@ keys! {
     NOTICE_TITLE_RELEASED_RETRACTED = "notice-title-released-retracted";
     /// What happened, as a subject says it.
     NOTICE_TITLE_RELAPSE = "notice-title-relapse";
+    /// Subject of a mail about no case.
+    NOTICE_SUBJECT_PLAIN = "notice-subject-plain" ["title"];
+    /// What happened, as a subject says it.
+    NOTICE_TITLE_SELF_CHECK_VULNERABLE = "notice-title-self-check-vulnerable";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_SELF_CHECK_CLEAN = "notice-lead-self-check-clean";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_SELF_CHECK_VULNERABLE = "notice-lead-self-check-vulnerable";
+    /// What happened, in the first lines.
+    NOTICE_LEAD_SELF_CHECK_INCONCLUSIVE = "notice-lead-self-check-inconclusive";
     /// What happened, as a subject says it.
     NOTICE_TITLE_TEST = "notice-title-test";
     /// What happened, in the first lines.
@@ -357,6 +505,8 @@ keys! {
     LINK_HEADLINE = "link-headline";
     /// What was sent when.
     LINK_SENT = "link-sent" ["case", "time"];
+    /// What was sent when, of no case.
+    LINK_SENT_PLAIN = "link-sent-plain" ["time"];
     /// Why it does not say more.
     LINK_WHAT = "link-what";
     /// In front of the address of the line's own page.

@@ -18,6 +18,7 @@ use crate::settings::Settings;
 use files::{Layers, Message, Source, read_dir};
 use keys::{COMMON, FAMILIES, Key};
 
+mod families;
 mod files;
 pub mod keys;
 
@@ -35,9 +36,9 @@ macro_rules! built_in {
 
 /// English first.
 const BUILT_IN: [BuiltIn; 3] = [
-    built_in!("en": "portal.ftl", "causes.ftl", "devices.ftl", "notices.ftl"),
-    built_in!("nl": "portal.ftl", "causes.ftl", "devices.ftl", "notices.ftl"),
-    built_in!("ja": "portal.ftl", "causes.ftl", "devices.ftl", "notices.ftl"),
+    built_in!("en": "portal.ftl", "causes.ftl", "devices.ftl", "notices.ftl", "check.ftl"),
+    built_in!("nl": "portal.ftl", "causes.ftl", "devices.ftl", "notices.ftl", "check.ftl"),
+    built_in!("ja": "portal.ftl", "causes.ftl", "devices.ftl", "notices.ftl", "check.ftl"),
 ];
 
 /// What every other language falls back to.

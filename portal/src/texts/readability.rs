@@ -4,7 +4,7 @@ use super::tests::{causes, written};
 use super::*;
 
 /// Texts that are no sentences: times, labels and names.
-const LABELS: [&str; 13] = [
+const LABELS: [&str; 19] = [
     "day",
     "time",
     "minutes",
@@ -18,6 +18,12 @@ const LABELS: [&str; 13] = [
     "notice-subject",
     "notice-title",
     "notice-greeting",
+    "figures-week",
+    "figures-kind",
+    "figures-lines",
+    "figures-few",
+    "figures-title",
+    "figures-data",
 ];
 
 /// Words, below which a text is too short to be measured by itself. The formulas are made for a hundred.

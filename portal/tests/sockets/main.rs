@@ -9,5 +9,6 @@ mod preview;
 mod probes;
 mod resident;
 mod secure;
+mod self_check;
 mod small_browsers;
 mod support;

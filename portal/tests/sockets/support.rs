@@ -114,6 +114,10 @@ pub async fn start() -> Running {
 }
 
 pub async fn start_with(options: Options) -> Running {
+    start_changed(options.change, options.hang).await
+}
+
+pub async fn start_changed(change: impl FnOnce(&mut Settings), hang: bool) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let view = Arc::new(GardenView::default());
@@ -122,11 +126,11 @@ pub async fn start_with(options: Options) -> Running {
         effects: AtomicUsize::new(0),
         refuse: Mutex::default(),
         ticked: Mutex::default(),
-        hang: options.hang,
+        hang,
     });
     let registry = prometheus::Registry::new();
     let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
-    (options.change)(&mut settings);
+    change(&mut settings);
     let portal = Arc::new(Portal::new(settings, None, view.clone(), book.clone(), &registry).unwrap());
     let (stop, stopped) = oneshot::channel::<()>();
     let serving = portal.clone();

@@ -115,6 +115,10 @@ impl Cases {
                 let (of, kind, channel, outcome) = (*of, *kind, *channel, outcome.clone());
                 Ok(vec![event(case, now, CaseEvent::Notice { of, kind, channel, outcome })])
             }
+            Command::RecordSelfCheck { line, step } => {
+                let (line, step) = (*line, step.clone());
+                Ok(vec![Event { at: now, body: Body::SelfCheck { line, step } }])
+            }
             Command::FeedDelivered { feed, covers_until } => Ok(self.feed_delivered(feed, *covers_until, around, now)),
             Command::LoadPolicy { digest } => Ok(if self.policy == Some(*digest) {
                 Vec::new()

@@ -170,6 +170,7 @@ impl Cases {
             }
             Body::WallWatched { from, until } => self.wall_watched = Some(Coverage { from: *from, until: *until }),
             Body::PolicyLoaded { digest } => self.policy = Some(*digest),
+            Body::SelfCheck { .. } => {}
             Body::Halted { because, .. } => self.halted = Some(because.clone()),
             Body::Resumed { .. } => self.halted = None,
             Body::Purged { line, .. } => {

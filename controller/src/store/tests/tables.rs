@@ -153,3 +153,30 @@ async fn batches_of_every_size_are_stored_whole() {
     assert_eq!((recent(&store).await.len() as u64, loaded.events.len() as u64), (expected, expected));
     assert!(crate::store::verify(&place.db(), None).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_line_sees_its_own_sightings_but_not_what_only_informs_or_was_taken_back() {
+    let (_place, mut store, last) = Place::with_cases(2).await;
+    let of = |number, line: Option<u32>, case| {
+        let mut one = sighting(number, case);
+        one.line = line.map(LineNo);
+        one
+    };
+    let mut info = of(5, Some(1), None);
+    info.sighting.severity = Severity::Info;
+    let sightings =
+        vec![of(3, Some(1), Some(1)), of(4, Some(1), Some(1)), info, of(6, None, None), of(7, Some(1), None)];
+    let wrong = CaseEvent::Retracted { sightings: vec![SightingNo(4)], by: Actor::Person("kim".into()), reason: None };
+    let batch = Batch { sightings, events: vec![case_event(1, 50, wrong)], ..Batch::default() };
+    store.append(last, batch).await.unwrap();
+    let reader = store.reader();
+    let seen = async |line, limit| {
+        let seen = reader.seen_of(LineNo(line), limit).await.unwrap();
+        seen.iter().map(|s| s.observed_at).collect::<Vec<_>>()
+    };
+    let observed = |number| sighting(number, None).sighting.observed_at;
+    assert_eq!(seen(1, 10).await, [observed(7), observed(3), observed(1)], "newest first, neither 4 nor 5 nor 6");
+    assert_eq!(seen(1, 1).await, [observed(7)]);
+    assert_eq!(seen(2, 10).await, [observed(2)]);
+    assert_eq!(seen(9, 10).await, []);
+}

@@ -1,0 +1,75 @@
+//! To whom a notice that is due goes, and what it says. Pure.
+
+use pratique_core::event::{Body, Event};
+use pratique_core::ids::{CaseId, LineNo, SubscriberId};
+use pratique_core::notice::NoticeKind;
+use pratique_core::self_check::SelfCheckStep;
+use pratique_core::state::{Case, State, StateName};
+use pratique_core::time::Timestamp;
+use pratique_core::view::{CauseCard, CheckCard};
+use pratique_core::world::{World, causes, last_check};
+use pratique_portal::{About, Facts};
+use smol_str::{SmolStr, format_smolstr};
+
+use crate::checks::doors;
+
+/// Stands for none, where a check was asked for without a case.
+pub(super) const NO_CASE: CaseId = CaseId(0);
+
+/// What the world says of a notice that is due.
+pub(super) struct Addressee {
+    pub(super) state: StateName,
+    /// None when nothing may be sent: purged, or opted out.
+    pub(super) subscriber: Option<SubscriberId>,
+    pub(super) language: Option<SmolStr>,
+    pub(super) facts: Facts,
+}
+
+impl Addressee {
+    /// None if the case is forgotten.
+    pub(super) fn of_case(world: &World, case: CaseId, kind: NoticeKind, now: Timestamp) -> Option<Self> {
+        let case: &Case = world.cases().get(case)?;
+        let until = match case.state {
+            State::Warned { until, .. } | State::Quarantined { until, .. } => Some(until),
+            State::Proposed { .. } | State::Watching { .. } | State::Closed { .. } => None,
+        };
+        let facts = Facts {
+            case: case.id,
+            about: About::Case(kind),
+            sent: now,
+            until,
+            causes: causes(case),
+            check: last_check(case),
+        };
+        Self::on(world, case.line, case.state.name(), facts)
+    }
+
+    /// Of a check without a case, as the log has it. None if the line is forgotten.
+    pub(super) fn of_check(
+        world: &World,
+        line: LineNo,
+        kind: NoticeKind,
+        logged: &Event,
+        now: Timestamp,
+    ) -> Option<Self> {
+        let Body::SelfCheck { step: SelfCheckStep::Done { verdict, open, .. }, .. } = &logged.body else { return None };
+        let at = logged.at;
+        let found = open.iter().map(|open| (format_smolstr!("{}", open.probe), open.verdict, open.found.clone()));
+        let check = CheckCard { at, verdict: *verdict, found: found.collect() };
+        let card = |cause| CauseCard { cause, first_seen: at, last_seen: at, count: 1, device: None };
+        let causes = doors(world.policy(), open).into_iter().map(card).collect();
+        let (case, about) = (NO_CASE, About::Case(kind));
+        let facts = Facts { case, about, sent: now, until: None, causes, check: Some(check) };
+        Self::on(world, line, StateName::Closed, facts)
+    }
+
+    fn on(world: &World, line: LineNo, state: StateName, facts: Facts) -> Option<Self> {
+        let known = world.lines.get(line)?;
+        Some(Self {
+            state,
+            subscriber: known.subscriber.clone().filter(|_| !known.contract.opted_out),
+            language: known.contract.language.clone(),
+            facts,
+        })
+    }
+}

@@ -1,0 +1,366 @@
+//! A provider with a handful of lines, and what visitors of its portal do.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use pratique::checks::figures::Counter;
+use pratique::checks::{Checks, Parts};
+use pratique::clock::Clock;
+use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange, Told};
+use pratique::engine::{Engine, Outside};
+use pratique::notices::{self, Notices};
+use pratique::rescans::Running;
+use pratique::scan::{Kind, Scanner};
+use pratique::store::{Delivery, DeliveryState, Options, Reader, SqliteStore, Store as _, StoreError};
+use pratique_core::event::Event;
+use pratique_core::ids::{CaseId, Seq, TextRef};
+use pratique_core::policy::Policy;
+use pratique_core::session::Holding;
+use pratique_core::sighting::{Severity, Sighting, Transport};
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::view::{GardenView, Round};
+use pratique_core::world::{Settled, World};
+use pratique_portal::{Desk, DeskError, LinkKey, Portal, SelfCheck, Settings, StepId, Ticked};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+
+/// No answer takes this long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 1);
+pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 2);
+
+/// A clock that a test can set.
+pub struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// No buttons here.
+struct NoDesk;
+
+#[async_trait]
+impl Desk for NoDesk {
+    async fn report_fixed(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+    async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+    fn ticked(&self, _: CaseId) -> Ticked {
+        Ticked::new()
+    }
+    fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+}
+
+/// What the daemon does when the engine has moved on.
+struct Followers {
+    view: Arc<GardenView>,
+    running: Running,
+    grown: Arc<Notify>,
+}
+
+impl Outside for Followers {
+    fn committed(&mut self, _: &[(Seq, Event)], _: &World) {
+        self.grown.notify_one();
+    }
+    fn settled(&mut self, settled: Settled, world: &World, _: Timestamp) {
+        for (element, resident) in settled.put {
+            self.view.put(element, resident);
+        }
+        self.running.recheck(world);
+    }
+    fn failed(&mut self, error: &StoreError) {
+        panic!("{error}");
+    }
+}
+
+/// Everything that runs.
+pub struct House {
+    pub engine: EngineHandle,
+    pub clock: Arc<Hand>,
+    pub reader: Arc<dyn Reader>,
+    pub registry: prometheus::Registry,
+    grown: Arc<Notify>,
+    counting: Mutex<Option<Counter>>,
+    portal: SocketAddr,
+    deliveries: AtomicI64,
+    pub folder: tempfile::TempDir,
+    _tasks: Vec<JoinHandle<()>>,
+}
+
+impl House {
+    pub async fn open() -> Self {
+        Self::open_with(SelfCheck::default()).await
+    }
+
+    pub async fn open_with(checks: SelfCheck) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let clock = Arc::new(Hand(AtomicI64::new(i64::try_from(now.as_millis()).unwrap())));
+        let mut policy = pratique::policy_files::built_in().unwrap().policy;
+        policy.global.networks = vec!["127.0.0.0/8".parse().unwrap()];
+        let policy = Arc::new(Policy { digest: TextRef([0; 32]), ..policy });
+        let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+        let reader = store.reader();
+        let view = Arc::new(GardenView::default());
+        let running = Running::default();
+        let grown = Arc::new(Notify::new());
+        let followers = Followers { view: view.clone(), running: running.clone(), grown: grown.clone() };
+        let (engine, handle) = Engine::load(store, policy, clock.clone(), followers, |_| Vec::new()).await.unwrap();
+        let engine_task = tokio::spawn(engine.run());
+
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
+        let registry = prometheus::Registry::new();
+        let control = device(Ipv4Addr::LOCALHOST, 0, Answers::Login).await;
+        let scan = pratique::scan::Settings {
+            control: [(Kind::Telnet, vec![control])].into(),
+            life_echo: false,
+            per_probe: Span::from_secs(1),
+            ..Default::default()
+        };
+        let now = clock.clone();
+        let scanner = Arc::new(Scanner::new(scan, move || now.now(), &registry).unwrap());
+        let parts = Parts { engine: handle.clone(), reader: reader.clone(), clock: clock.clone(), scanner, running };
+        let checker = Checks::new(&checks, true, parts, &registry).unwrap();
+        let counting = checker.counter();
+        let checker = Arc::new(checker);
+        settings.self_check = Some(checks);
+        let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &registry).unwrap();
+        portal.check_lines(checker);
+        let portal_task = tokio::spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
+        Self {
+            engine: handle,
+            clock,
+            reader,
+            registry,
+            grown,
+            counting: Mutex::new(Some(counting)),
+            portal: address,
+            deliveries: AtomicI64::new(0),
+            folder,
+            _tasks: vec![engine_task, portal_task],
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn later(&self, span: Span) {
+        self.clock.0.fetch_add(span.as_millis(), Ordering::SeqCst);
+    }
+
+    /// A subscriber gets an address, or gives it back.
+    pub async fn hold(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, to: Option<Timestamp>) {
+        self.session(subscriber, Holding::V4(address), from, to).await;
+    }
+
+    pub async fn session(&self, subscriber: &str, holding: Holding, from: Timestamp, to: Option<Timestamp>) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding,
+            nas: "".into(),
+            from,
+            to,
+            contract: Some(Contract::default()),
+            contact: Contact::default(),
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
+    /// A subscriber can be reached here.
+    pub async fn reach(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, email: &str, language: &str) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding: Holding::V4(address),
+            nas: "".into(),
+            from,
+            to: None,
+            contract: Some(Contract { language: Some(language.into()), ..Contract::default() }),
+            contact: Contact { email: Told::This(email.into()), ..Contact::default() },
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
+    /// Notices go to this mail server; they stop when the answer is dropped.
+    pub async fn send_notices(&self, smtp: u16) -> watch::Sender<bool> {
+        let settings = format!("mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example}}");
+        let key = LinkKey::new([7; 32]);
+        let parts = notices::Parts {
+            settings: serde_yaml::from_str(&settings).unwrap(),
+            pages: Settings::example(format!("http://{}/", self.portal).parse().unwrap()),
+            texts: None,
+            data_dir: self.folder.path(),
+            key,
+            engine: self.engine.clone(),
+            reader: self.reader.clone(),
+            clock: self.clock.clone(),
+            wake: self.grown.clone(),
+            registry: &self.registry,
+        };
+        let notices = Notices::open(parts).await.unwrap();
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(notices.run(stopping));
+        // It follows the log from where it is now.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stop
+    }
+
+    /// Somebody reports an address.
+    pub async fn report(&self, cause: &str, address: Ipv4Addr, at: Timestamp) {
+        self.deliver(vec![sighting(cause, address, at)]).await;
+    }
+
+    /// The same often, a minute apart, back from an hour ago.
+    pub async fn report_many(&self, cause: &str, address: Ipv4Addr, times: i64) {
+        let at = |i| self.now().minus(Span::from_mins(60 + i));
+        self.deliver((0..times).map(|i| sighting(cause, address, at(i))).collect()).await;
+    }
+
+    async fn deliver(&self, sightings: Vec<Sighting>) {
+        let number = self.deliveries.fetch_add(1, Ordering::SeqCst);
+        let delivery = Delivery {
+            number: 0,
+            source: "s".into(),
+            report: "r".into(),
+            name: "test".into(),
+            content: TextRef::of(&format!("{number}")),
+            received_at: self.now(),
+            state: DeliveryState::Accepted,
+            rows: sightings.len() as u64,
+            refused: Vec::new(),
+        };
+        self.engine.intake(Intake { delivery, sightings, covers_until: None }).await.unwrap();
+    }
+
+    /// Somebody at this address ticks the box and presses the button of this page.
+    pub async fn press(&self, from: Ipv4Addr, page: &str) -> String {
+        self.press_with(from, page, "").await
+    }
+
+    /// The same with more fields.
+    pub async fn press_with(&self, from: Ipv4Addr, page: &str, more: &str) -> String {
+        let value = |name: &str| {
+            let start =
+                page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{name}: {page}"));
+            start.split('"').next().unwrap().to_owned()
+        };
+        let fields = ["line", "round", "made", "token", "consent"].map(|name| format!("{name}={}", value(name)));
+        let body = fields.join("&") + more;
+        let request = format!(
+            "POST /check/scan HTTP/1.1\r\nHost: {}\r\n{HTML}Content-Type: application/x-www-form-urlencoded\r\nConnection: \
+             close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.portal,
+            body.len()
+        );
+        self.ask(from, &request).await
+    }
+
+    /// Looks until the scan is over.
+    pub async fn result(&self, from: Ipv4Addr) -> String {
+        let began = std::time::Instant::now();
+        loop {
+            let page = self.look(from).await;
+            if !page.contains("We are checking your line now") {
+                return page;
+            }
+            assert!(began.elapsed() < PATIENCE, "a scan ends");
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+    }
+
+    /// The line of a metric as exported.
+    pub fn metric(&self, wanted: &str) -> bool {
+        let text = prometheus::TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap();
+        text.lines().any(|line| line == wanted)
+    }
+
+    /// Begins to count the open figures, and waits for the first ones.
+    pub async fn figures(&self, from: Ipv4Addr) -> String {
+        let counter = self.counting.lock().unwrap().take().unwrap();
+        tokio::spawn(counter.run(std::future::pending()));
+        let began = std::time::Instant::now();
+        loop {
+            let request = format!("GET /figures.json HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.portal);
+            let answer = self.ask(from, &request).await;
+            if answer.starts_with("HTTP/1.1 200") {
+                return answer.split_once("\r\n\r\n").unwrap().1.to_owned();
+            }
+            assert!(began.elapsed() < PATIENCE, "figures come: {answer}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// A browser at this address looks at the page.
+    pub async fn look(&self, from: Ipv4Addr) -> String {
+        self.ask(from, &format!("GET /check HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.portal))
+            .await
+    }
+
+    pub async fn ask(&self, from: Ipv4Addr, request: &str) -> String {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(IpAddr::V4(from), 0)).unwrap();
+        let mut stream = socket.connect(self.portal).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut bytes = Vec::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").unwrap();
+        String::from_utf8(bytes).unwrap()
+    }
+}
+
+/// What browsers say they accept.
+pub const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
+
+fn sighting(cause: &str, address: Ipv4Addr, at: Timestamp) -> Sighting {
+    Sighting {
+        source: "s".into(),
+        report: "r".into(),
+        cause: cause.into(),
+        address: address.into(),
+        port: Some(23),
+        transport: Some(Transport::Tcp),
+        observed_at: at,
+        clock_error: Span::from_secs(60),
+        severity: Severity::High,
+        device: Some("Acme ip-camera".into()),
+        detail: Vec::new(),
+    }
+}
+
+/// How a device answers whoever connects.
+#[derive(Clone, Copy)]
+pub enum Answers {
+    /// As an open telnet does.
+    Login,
+    /// Not at all.
+    Never,
+}
+
+/// A device behind a line: where it listens.
+pub async fn device(at: Ipv4Addr, port: u16, answers: Answers) -> SocketAddr {
+    let listener = TcpListener::bind((at, port)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut silent = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            match answers {
+                Answers::Login => stream.write_all(b"\r\nlogin: ").await.unwrap_or(()),
+                Answers::Never => silent.push(stream),
+            }
+        }
+    });
+    address
+}
