@@ -26,5 +26,5 @@ fn every_reader_gets_from_typing_an_address_to_being_back_online() {
         // An empty page of this size is a few kilobytes.
         assert!(bytes.starts_with(b"\x89PNG") && bytes.len() > 15_000, "{}: {} bytes", picture.display(), bytes.len());
     }
-    print!("{said}pictures in {}\n", folder.display());
+    println!("{said}pictures in {}", folder.display());
 }
