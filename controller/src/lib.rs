@@ -8,7 +8,7 @@
 //! * [`scan`]: harmless probes that check a fix; [`rescans`]: from the wish for a check to its recorded outcome
 //! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
 //! * [`notices`]: what subscribers are told beside the page
-//! * [`checks`]: the self-check: what was seen of a visitor's own line
+//! * [`desk`]: the engine behind the portal's pages; [`checks`]: the self-check: what was seen of a visitor's own line
 //! * [`metrics`]: what the NOC graphs; [`daemon`]: everything started and stopped together
 //! * [`cli`]: what a person types; [`lab`]: a whole Internet in namespaces to see it work
 //!
@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod console;
 pub mod daemon;
+pub mod desk;
 pub mod enforce;
 pub mod engine;
 pub mod lab;

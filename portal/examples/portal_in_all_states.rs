@@ -1,4 +1,4 @@
-//! The portal with a resident in each state of a case, to look at in a browser or to try texts out:
+//! The portal with a line in each state of a case, to look at in a browser or to try texts out:
 //!
 //! `cargo run -p pratique-portal --example portal_in_all_states -- 8080 [texts directory]`, then open
 //! `http://127.0.0.1:8080/` and the ports after it: each is another state. The buttons work; a check ends after 20 s.
@@ -14,7 +14,7 @@ use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident, Round, Trust};
-use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
+use pratique_portal::{Desk, DeskError, FreeLine, Portal, Settings, StepId, Ticked, Visitor, Warning};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -27,6 +27,8 @@ struct Card {
     view: Arc<GardenView>,
     lock: Mutex<()>,
     ticked: Mutex<Ticked>,
+    /// Where nobody is in the view.
+    warned: Option<Warning>,
 }
 
 fn put(view: &GardenView, card: CaseCard) {
@@ -85,6 +87,10 @@ impl Desk for Card {
             ticked.remove(&step)
         };
         Ok(())
+    }
+
+    async fn free_line(&self, _: Visitor) -> Result<Option<FreeLine>, DeskError> {
+        Ok(Some(FreeLine { language: None, warned: self.warned.clone() }))
     }
 }
 
@@ -148,14 +154,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         card(7, &[("infected-host", 3, None)]),
         card(8, &[("a-cause-nobody-knows", 1, Some("\u{202e}<script>alert(1)</script> {{7*7}} $(reboot)"))]),
     ];
+    let warned = card(9, &[("open-dns-resolver", 4, None), ("open-snmp", 1, Some("Brother printer"))]);
     let mut portals = JoinSet::new();
-    for (number, card) in (0..).zip(all) {
+    for (number, card) in (0..).zip(all.into_iter().map(Ok).chain([Err(warned)])) {
         let view = Arc::new(GardenView::default());
-        println!("http://{HOME}:{}/ {:?}", port + number, card.causes.first().map(|c| c.cause.as_str()));
-        put(&view, card);
+        let said = |card: &CaseCard| {
+            println!("http://{HOME}:{}/ {:?}", port + number, card.causes.first().map(|c| c.cause.as_str()));
+        };
+        let warned = match card {
+            Ok(held) => {
+                said(&held);
+                put(&view, held);
+                None
+            }
+            Err(warned) => {
+                said(&warned);
+                Some(Warning { case: warned.case, until: warned.until, causes: warned.causes })
+            }
+        };
         let settings = Settings::example(format!("http://{HOME}:{}/", port + number).parse()?);
         let listener = TcpListener::bind((HOME, port + number)).await?;
-        let desk = Arc::new(Card { view: view.clone(), lock: Mutex::default(), ticked: Mutex::default() });
+        let desk = Arc::new(Card { view: view.clone(), lock: Mutex::default(), ticked: Mutex::default(), warned });
         let portal = Portal::new(settings, texts.as_deref(), view, desk, &prometheus::Registry::new())?;
         portals.spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
     }

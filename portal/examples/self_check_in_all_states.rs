@@ -11,11 +11,10 @@ use async_trait::async_trait;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CauseCard, CheckCard, GardenView, Round};
+use pratique_core::view::{CauseCard, CheckCard, GardenView};
 use pratique_portal::figures::{Cases, Count, Figures, Kind, Kinds, Moment, SelfChecks, Week};
 use pratique_portal::{
-    Agreed, CheckError, Checker, Desk, DeskError, Found, Known, LineCard, Offer, Portal, SeenCard, SelfCheck, Settings,
-    StepId, Ticked, Visitor,
+    Agreed, CheckError, Checker, Found, Known, LineCard, NoDesk, Offer, Portal, SeenCard, SelfCheck, Settings, Visitor,
 };
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -64,25 +63,6 @@ impl Checker for State {
             cases: Cases { opened: Count::of(2_110), released: Count::of(1_890), until_clean: Some(27) },
             self_checks: SelfChecks { days: 30, clean, vulnerable, inconclusive },
         }))
-    }
-}
-
-/// Nobody is in quarantine here.
-struct NoDesk;
-
-#[async_trait]
-impl Desk for NoDesk {
-    async fn report_fixed(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-        Err(DeskError::Unavailable)
-    }
-    async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-        Err(DeskError::Unavailable)
-    }
-    fn ticked(&self, _: CaseId) -> Ticked {
-        Ticked::new()
-    }
-    fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
-        Err(DeskError::Unavailable)
     }
 }
 

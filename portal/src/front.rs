@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!                       resident                               anybody else
-//! portal's own host     GET: page, news; POST: button          GET: "nothing is wrong"
+//! portal's own host     GET: page, news; POST: button          GET: what they were warned of, or "nothing is wrong"
 //! self-check            GET: what was seen; POST: a scan       the same
 //! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
 //! anything else         511, empty                             404 or 421, empty, connection closed
@@ -30,13 +30,13 @@ use pratique_core::time::Timestamp;
 use pratique_core::view::GardenView;
 use tokio::sync::Semaphore;
 
-use crate::Desk;
 use crate::actions::Button;
 use crate::answer::{self, Answer};
 use crate::captive;
-use crate::check;
 use crate::check::figures::{self, Figures};
 use crate::check::share;
+use crate::check::{self, Visitor};
+use crate::desk::{Desk, FreeLine};
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
@@ -244,10 +244,7 @@ impl Front {
                 let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
                 let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
-                    metrics.free_pages.inc();
-                    let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip()));
-                    let why = freed.map_or(Free::Asked, |(case, seal)| Free::Released(visit::was(case, seal)));
-                    return answer::closing(self.pages.free(&wish, why));
+                    return answer::closing(self.free(&visit, peer, wish).await);
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
@@ -350,6 +347,33 @@ impl Front {
         };
         // A free line's browser must leave this connection: what it wants is elsewhere now.
         if crowded || !held { answer::closing(answer) } else { answer }
+    }
+
+    /// The page of a line that is not in quarantine. Its subscriber may have been warned.
+    async fn free(&self, visit: &Visit<'_>, peer: SocketAddr, mut wish: Wish<'_>) -> Answer {
+        if let Some((case, seal)) = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip())) {
+            self.metrics.free_pages.inc();
+            return self.pages.free(&wish, Free::Released(visit::was(case, seal)));
+        }
+        // The page says nothing that would be wrong of a line that cannot be looked up now.
+        let line = self.free_line(peer.into()).await.unwrap_or_default();
+        wish.record = line.language.as_deref();
+        match &line.warned {
+            Some(warning) => {
+                self.metrics.warned_pages.inc();
+                self.pages.warned(warning, &wish)
+            }
+            None => {
+                self.metrics.free_pages.inc();
+                self.pages.free(&wish, Free::Asked)
+            }
+        }
+    }
+
+    async fn free_line(&self, visitor: Visitor) -> Option<FreeLine> {
+        let _seat = self.in_flight.try_acquire().ok()?;
+        let patience = self.pages.settings().limits.desk_timeout.to_std();
+        tokio::time::timeout(patience, self.desk.free_line(visitor)).await.ok()?.ok()?
     }
 
     /// The portal as it is reached in this way. Where this portal speaks TLS itself and `portal_url` wants it, there is none

@@ -6,11 +6,11 @@
 //! * [`front`]: which answer a request gets: the smallest correct one, or a page
 //! * [`captive`]: the captive-portal API of RFC 8908
 //! * [`probes`]: the questions operating systems ask to find out whether they are online
-//! * [`page`]: the resident's page, and the page for everybody else
+//! * [`page`]: the resident's page, that of a warned line, and the page for everybody else
 //! * [`texts`]: every word a person reads, from Fluent files
 //! * [`devices`]: which kind of device a report speaks of, so that the steps fit it
 //! * [`look`]: the provider's own colours and logo
-//! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can
+//! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can; [`desk`]: where that leads
 //! * [`live`]: the page's news, as they come
 //! * [`check`]: the self-check: what was seen of the visitor's own line, in quarantine or not
 //! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
@@ -24,17 +24,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use pratique_core::command::Missing;
-use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{GardenView, Round};
+use pratique_core::view::GardenView;
 use tokio::net::TcpListener;
 
 mod actions;
 mod answer;
 mod captive;
 pub mod check;
+mod desk;
 pub mod devices;
 mod front;
 mod link;
@@ -56,6 +54,7 @@ pub use captive::{ApiUrl, VenueUrl};
 pub use check::figures;
 pub use check::settings::{Scans, SelfCheck};
 pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor, masked};
+pub use desk::{Desk, DeskError, FreeLine, NoDesk, Warning};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};
@@ -64,50 +63,6 @@ pub use preview::{Preview, Scene, Shown, Trial};
 pub use server::listen;
 pub use settings::{Limits, PortalUrl, Provider, Settings};
 pub use steps::{MAX_STEPS, NoStep, StepId, Ticked};
-
-/// Where the buttons of a page lead: the controller's engine.
-#[async_trait]
-pub trait Desk: Send + Sync + 'static {
-    /// The subscriber says that the steps are done and wants a check. `round` is that of the page
-    /// with the button.
-    ///
-    /// # Errors
-    /// [`DeskError`]; nothing has changed then.
-    async fn report_fixed(&self, case: CaseId, round: Round) -> Result<(), DeskError>;
-
-    /// The subscriber leaves the garden on trust. `round` is that of the page
-    /// with the button.
-    ///
-    /// # Errors
-    /// [`DeskError`]; nothing has changed then.
-    async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError>;
-
-    /// The steps ticked so far. From memory: every page asks.
-    fn ticked(&self, case: CaseId) -> Ticked;
-
-    /// Ticks a step, or takes the tick away. Doing it twice is doing it once.
-    ///
-    /// # Errors
-    /// [`DeskError::Unavailable`] when it cannot be kept.
-    fn tick(&self, case: CaseId, step: StepId, done: bool) -> Result<(), DeskError>;
-}
-
-/// Why a button had no effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum DeskError {
-    /// The case is further than the page: a double click, a replay, or somebody else at home was faster.
-    #[error("the case has changed since the page was shown")]
-    AlreadyDone,
-    /// Not possible before this is there.
-    #[error("not yet: {0}")]
-    NotNow(Missing),
-    /// Leaving on trust was used as often as the policy allows.
-    #[error("self-release is used up")]
-    UsedUp,
-    /// The engine cannot take it now.
-    #[error("the engine cannot take it now")]
-    Unavailable,
-}
 
 /// Why there is no portal.
 #[derive(Debug, thiserror::Error)]

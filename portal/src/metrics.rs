@@ -7,6 +7,7 @@ pub(crate) struct Metrics {
     /// By kind of answer.
     pub(crate) pages: IntCounter,
     pub(crate) free_pages: IntCounter,
+    pub(crate) warned_pages: IntCounter,
     pub(crate) redirects: IntCounter,
     pub(crate) tiny: IntCounter,
     pub(crate) live: IntCounter,
@@ -64,6 +65,7 @@ impl Metrics {
         Ok(Self {
             pages: answers.with_label_values(&["page"]),
             free_pages: answers.with_label_values(&["free_page"]),
+            warned_pages: answers.with_label_values(&["warned_page"]),
             redirects: answers.with_label_values(&["redirect"]),
             tiny: answers.with_label_values(&["tiny"]),
             live: answers.with_label_values(&["live"]),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::Ticked;
+use crate::desk::Warning;
 use crate::front::Front;
 use crate::page::{Free, Pages, Wish};
 use crate::settings::{Settings, SettingsError};
@@ -65,19 +66,22 @@ pub enum Scene {
     Unclear,
     /// Released.
     BackOnline,
+    /// Not in quarantine, but warned.
+    Warned,
     /// A line without a case.
     Free,
 }
 
 impl Scene {
     /// All, with what the console calls them.
-    pub const ALL: [(Self, &'static str, &'static str); 7] = [
+    pub const ALL: [(Self, &'static str, &'static str); 8] = [
         (Self::OnHold, "on-hold", "On hold"),
         (Self::Checking, "checking", "Check under way"),
         (Self::StillOpen, "still-open", "Check: still open"),
         (Self::Clean, "clean", "Check: nothing open"),
         (Self::Unclear, "unclear", "Check: saw too little"),
         (Self::BackOnline, "back-online", "Back online"),
+        (Self::Warned, "warned", "Warned, not on hold"),
         (Self::Free, "free", "A line without a case"),
     ];
 }
@@ -173,6 +177,10 @@ impl Preview {
         let html = match trial.scene {
             Scene::BackOnline => pages.free_html(&wish, Free::Released(String::new())),
             Scene::Free => pages.free_html(&wish, Free::Elsewhere),
+            Scene::Warned => {
+                let CaseCard { case, until, causes, .. } = card(&trial.cause, trial.scene, now);
+                pages.warned_html(&Warning { case, until, causes }, &wish)
+            }
             scene => {
                 let card = card(&trial.cause, scene, now);
                 let first = StepId { cause: CauseKey::from(trial.cause.as_str()), number: 1 };
@@ -194,7 +202,7 @@ fn card(cause: &str, scene: Scene, now: Timestamp) -> CaseCard {
         Scene::StillOpen => (Some(check(Verdict::Vulnerable, "login-prompt")), Missing::StillVulnerable),
         Scene::Clean => (Some(check(Verdict::Clean, "refused")), Missing::Silence),
         Scene::Unclear => (Some(check(Verdict::Inconclusive, "timeout")), Missing::Inconclusive),
-        Scene::OnHold | Scene::Checking | Scene::BackOnline | Scene::Free => (None, Missing::Rescan),
+        Scene::OnHold | Scene::Checking | Scene::BackOnline | Scene::Warned | Scene::Free => (None, Missing::Rescan),
     };
     CaseCard {
         case: CaseId(4_711),

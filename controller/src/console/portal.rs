@@ -29,7 +29,7 @@ struct PortalPage {
     causes: Vec<String>,
     /// What the frame shows first.
     first: String,
-    scenes: [(Scene, &'static str, &'static str); 7],
+    scenes: [(Scene, &'static str, &'static str); 8],
 }
 
 /// What `pratique.yaml` is to say.

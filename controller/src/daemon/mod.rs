@@ -5,7 +5,7 @@
 //!
 //! * [`follow`]: what the engine's commits lead to
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
-//! * [`pages`], [`ticks`]: the portal's buttons, and the steps that people ticked; [`inbox`]: report files and session lists
+//! * [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: files of resolver and portal
 //! * [`files`]: how many may be open
 //! * [`emergency`]: `release --all` with everything else down
@@ -15,9 +15,7 @@ pub mod emergency;
 mod files;
 mod follow;
 mod inbox;
-mod pages;
 mod threats;
-mod ticks;
 mod wall;
 
 use std::net::SocketAddr;
@@ -41,12 +39,12 @@ use tracing::{error, info, warn};
 use self::certificate::Certificates;
 use self::follow::Followers;
 use self::inbox::Inbox;
-use self::ticks::Ticks;
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::checks;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
+use crate::desk::PortalDesk;
 use crate::engine::Engine;
 use crate::engine::handle::EngineHandle;
 use crate::metrics::Metrics;
@@ -66,6 +64,9 @@ const READINESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Held deliveries are kept for days.
 const HELD_LOOKED_AT_EVERY: Duration = Duration::from_secs(3_600);
+
+/// Ticks of closed cases take a few bytes each.
+const FORGET_TICKS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Everything under way may take this long when stopping.
 const GRACE: Duration = Duration::from_secs(15);
@@ -169,9 +170,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let key = config.notices.as_ref().map(|_| notices::key::load_or_make(&config.data_dir)).transpose()?;
     let second = second_channel(&config, key.as_ref(), &handle, &reader, &clock, grown, metrics.registry()).await?;
-    let ticks = Arc::new(Ticks::open(&config.data_dir));
-    let desk = Arc::new(pages::PortalDesk { engine: handle.clone(), ticks: Arc::clone(&ticks) });
-    let portal = portal.map(|p| open_portal(&config, p, &view, desk, &metrics)).transpose()?;
+    let desk = Arc::new(PortalDesk::open(handle.clone(), &config.data_dir));
+    let portal = portal.map(|p| open_portal(&config, p, &view, Arc::clone(&desk), &metrics)).transpose()?;
     if let (Some(portal), Some(key)) = (&portal, key) {
         portal.confirm_links(key);
     }
@@ -231,7 +231,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tasks.spawn(certificates.clone().watch(Arc::clone(&clock), stopping.clone()));
     if let Some(portal) = portal.clone() {
-        tasks.spawn(ticks::forget(ticks, handle.clone(), stopping.clone()));
+        let stop = stopping.clone();
+        tasks.spawn(async move { every(FORGET_TICKS_EVERY, stop, || desk.forget_closed()).await });
         let (secured, until) = (Arc::clone(&portal), stopping.clone());
         tasks.spawn(async move { secured.serve_tls(portal_tls_sockets, stopped(until)).await });
         let stopping = stopping.clone();
@@ -290,7 +291,7 @@ fn open_portal(
     config: &Config,
     settings: &config::Portal,
     view: &Arc<GardenView>,
-    desk: Arc<pages::PortalDesk>,
+    desk: Arc<PortalDesk>,
     metrics: &Metrics,
 ) -> anyhow::Result<Arc<Portal>> {
     let texts = config.policies.join("texts");
@@ -398,29 +399,30 @@ async fn read_counters(counters: Arc<WallCounters>, stopping: watch::Receiver<bo
 }
 
 async fn expire_held(office: Arc<EngineOffice>, stopping: watch::Receiver<bool>) {
-    let mut turn = tokio::time::interval(HELD_LOOKED_AT_EVERY);
-    let stop = stopped(stopping);
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = turn.tick() => {
-                if let Err(error) = office.expire_held().await {
-                    warn!(%error, "held deliveries past their retention could not be refused; tried again in an hour");
-                }
-            }
+    let office = &office;
+    let once = || async move {
+        if let Err(error) = office.expire_held().await {
+            warn!(%error, "held deliveries past their retention could not be refused; tried again in an hour");
         }
-    }
+    };
+    every(HELD_LOOKED_AT_EVERY, stopping, once).await;
 }
 
 async fn watch_readiness(walls: Walls, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) {
-    let mut turn = tokio::time::interval(READINESS_EVERY);
+    let (walls, metrics) = (&walls, &metrics);
+    let once = || async move { metrics.ready.enforcers_in_step.store(walls.in_step(), Ordering::Release) };
+    every(READINESS_EVERY, stopping, once).await;
+}
+
+/// Does something at once and then again and again, until the daemon is to stop.
+async fn every<F: Future<Output = ()>>(pause: Duration, stopping: watch::Receiver<bool>, once: impl Fn() -> F) {
+    let mut turn = tokio::time::interval(pause);
     let stop = stopped(stopping);
     tokio::pin!(stop);
     loop {
         tokio::select! {
             () = &mut stop => return,
-            _ = turn.tick() => metrics.ready.enforcers_in_step.store(walls.in_step(), Ordering::Release),
+            _ = turn.tick() => once().await,
         }
     }
 }

@@ -21,10 +21,8 @@ use pratique::api::{Desk, Settings, router, serve};
 use pratique::engine::handle::{Intake, SessionChange};
 use pratique::metrics::Metrics;
 use pratique::store::{Delivery, DeliveryState};
-use pratique_core::ids::CaseId;
 use pratique_core::session::Holding;
-use pratique_core::view::Round;
-use pratique_portal::{DeskError, Portal, StepId, Ticked};
+use pratique_portal::{NoDesk, Portal};
 use serde_json::Value;
 
 /// A running office.
@@ -101,25 +99,9 @@ impl Readers for Plain {
 
 /// A portal whose pages can be tried, and whose buttons lead nowhere.
 fn preview() -> pratique_portal::Preview {
-    struct Nobody;
-    #[async_trait::async_trait]
-    impl pratique_portal::Desk for Nobody {
-        async fn report_fixed(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-            Err(DeskError::Unavailable)
-        }
-        async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-            Err(DeskError::Unavailable)
-        }
-        fn ticked(&self, _: CaseId) -> Ticked {
-            Ticked::default()
-        }
-        fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
-            Err(DeskError::Unavailable)
-        }
-    }
     let settings = pratique_portal::Settings::example("http://help.isp.example/".parse().unwrap());
     let registry = pratique::enforce::metrics::Registry::new();
-    Portal::new(settings, None, Arc::default(), Arc::new(Nobody), &registry).unwrap().preview()
+    Portal::new(settings, None, Arc::default(), Arc::new(NoDesk), &registry).unwrap().preview()
 }
 
 impl House {

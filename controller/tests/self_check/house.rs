@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use pratique::checks::figures::Counter;
 use pratique::checks::{Checks, Parts};
 use pratique::clock::Clock;
+use pratique::desk::PortalDesk;
 use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange, Told};
 use pratique::engine::{Engine, Outside};
 use pratique::notices::{self, Notices};
@@ -16,14 +16,14 @@ use pratique::rescans::Running;
 use pratique::scan::{Kind, Scanner};
 use pratique::store::{Delivery, DeliveryState, Options, Reader, SqliteStore, Store as _, StoreError};
 use pratique_core::event::Event;
-use pratique_core::ids::{CaseId, Seq, TextRef};
+use pratique_core::ids::{Seq, TextRef};
 use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{GardenView, Round};
+use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
-use pratique_portal::{Desk, DeskError, LinkKey, Portal, SelfCheck, Settings, StepId, Ticked};
+use pratique_portal::{LinkKey, Portal, SelfCheck, Settings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::sync::{Notify, watch};
@@ -41,25 +41,6 @@ pub struct Hand(AtomicI64);
 impl Clock for Hand {
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(self.0.load(Ordering::SeqCst))
-    }
-}
-
-/// No buttons here.
-struct NoDesk;
-
-#[async_trait]
-impl Desk for NoDesk {
-    async fn report_fixed(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-        Err(DeskError::Unavailable)
-    }
-    async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-        Err(DeskError::Unavailable)
-    }
-    fn ticked(&self, _: CaseId) -> Ticked {
-        Ticked::new()
-    }
-    fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
-        Err(DeskError::Unavailable)
     }
 }
 
@@ -138,7 +119,8 @@ impl House {
         let counting = checker.counter();
         let checker = Arc::new(checker);
         settings.self_check = Some(checks);
-        let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &registry).unwrap();
+        let desk = PortalDesk::open(handle.clone(), folder.path());
+        let portal = Portal::new(settings, None, view, Arc::new(desk), &registry).unwrap();
         portal.check_lines(checker);
         let portal_task = tokio::spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
         Self {
@@ -306,7 +288,12 @@ impl House {
 
     /// A browser at this address looks at the page.
     pub async fn look(&self, from: Ipv4Addr) -> String {
-        self.ask(from, &format!("GET /check HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.portal))
+        self.look_at(from, "/check").await
+    }
+
+    /// The same at this path.
+    pub async fn look_at(&self, from: Ipv4Addr, path: &str) -> String {
+        self.ask(from, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.portal))
             .await
     }
 

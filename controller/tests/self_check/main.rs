@@ -8,3 +8,4 @@ mod mails;
 mod page;
 mod scans;
 mod storm;
+mod warned;

@@ -222,11 +222,19 @@ note-not-now = This is not possible just yet. “Where we are now” tells you w
 note-used-up = You have used this as often as we can allow. Please follow the steps and have your line checked, or call us.
 note-unavailable = We could not take this just now. Nothing is lost. Please press the button again in a minute.
 
+## The internet works, and there is something to do: a warned line
+
+warned-title = A device on your line needs your help – { $provider }
+warned-headline = A device on your line needs your help
+warned-text = Others on the internet misuse a device on your line, or could do so. Your internet still works. You have done nothing wrong, and you can fix it yourself with the steps below.
+warned-next = Have you done all the steps? Then you do not have to tell us. If we see nothing more, that is the end of it.
+warned-which = Are you not sure which device it is? Do the steps for every device that fits, or call us.
+
 ## Nothing is wrong
 
-free-title = All is well – { $provider }
+free-title = Your line is not on hold – { $provider }
 free-headline = Your line is not on hold
-free-text = We see no problem with your connection. You can use the internet as usual.
+free-text = You can use the internet as usual.
 free-retry = Try again
 released-title = You are back online – { $provider }
 released-headline = You are back online

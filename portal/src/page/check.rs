@@ -7,14 +7,15 @@ use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
 use pratique_core::view::CauseCard;
 
-use super::language::Switch;
-use super::{Cause, Dress, Finding, MAX_CAUSES, Pages, Wish, class_of, rendered};
+use super::frame::{Call, Frame, rendered};
+use super::words::{Cause, Finding, MAX_CAUSES, class_of};
+use super::{Pages, SCRIPT, Wish};
 use crate::Ticked;
 use crate::answer::{self, Answer};
 use crate::check::form::{Consent, Said};
 use crate::check::{self, Found, LineCard, Offer, SeenCard, share};
+use crate::texts::Voice;
 use crate::texts::keys::{self, Key};
-use crate::texts::{Language, Voice};
 use crate::visit;
 
 /// What there is to show.
@@ -44,9 +45,8 @@ pub(crate) enum CheckView<'a> {
 #[template(path = "check.html")]
 struct CheckPage<'a> {
     v: Voice<'a>,
-    dress: &'a Dress,
-    provider: &'a str,
-    switches: Vec<Switch>,
+    frame: Frame<'a>,
+    script: &'static str,
     /// Nothing was seen.
     clean: bool,
     headline: String,
@@ -77,10 +77,7 @@ struct CheckPage<'a> {
     later: Option<String>,
     minutes: String,
     found: Option<InWords>,
-    call: String,
-    phone: &'a str,
-    dial: String,
-    hours: Option<String>,
+    call: Call<'a>,
 }
 
 /// What the last scan found, in words.
@@ -166,7 +163,6 @@ impl Pages {
             Some(card) if !card.held => &[keys::CHECK_SEEN_MEANS, keys::CHECK_LATE],
             _ => &[],
         };
-        let provider = &self.settings.provider;
         let held = card.is_some_and(|card| card.held);
         let mut advice: Vec<Cause> = seen.iter().filter(|_| !held).take(MAX_CAUSES).map(in_words).collect();
         let found = card.and_then(|card| card.found.as_ref());
@@ -180,12 +176,6 @@ impl Pages {
         let offer = card.map_or(Offer::No, |card| card.offer);
         let minutes = self.settings.check_takes.as_millis().max(60_000) / 60_000;
         let at = |path: &str| visit::address(path, [visit::language(wish.chosen)]);
-        let switch = |language: &Language| Switch {
-            tag: language.tag().to_owned(),
-            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
-            address: visit::address(check::PATH, [visit::language(Some(language.tag()))]),
-            current: language.tag() == v.language().tag(),
-        };
         // Over TLS where the portal speaks it: who shows links asks no other way.
         let portal = self.settings.secure_url().unwrap_or(&self.settings.portal_url);
         let whole = |path: &str| format!("{portal}{}", path.trim_start_matches('/'));
@@ -194,9 +184,8 @@ impl Pages {
             url: whole(&at(check::PATH)),
             picture: whole(&self.pictures.path(v.language().tag())),
             size: share::SIZE,
-            dress: &self.dress,
-            provider: &provider.name,
-            switches: self.texts.languages().map(switch).collect(),
+            frame: self.frame(self.switches(v, check::PATH, None)),
+            script: SCRIPT,
             clean,
             headline: v.say(headline),
             lead,
@@ -225,13 +214,7 @@ impl Pages {
                 .map(|address| v.say1(keys::CHECK_SCAN_MAIL, "address", address.to_owned())),
             minutes: v.say1(keys::MINUTES, "count", minutes),
             found: found.map(|found| self.found(v, found)),
-            call: match card.and_then(|card| card.case) {
-                Some(case) => v.say1(keys::CALL_TEXT, "case", case.0),
-                None => v.say(keys::CHECK_CALL),
-            },
-            phone: &provider.phone,
-            dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
-            hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
+            call: self.call(v, card.and_then(|card| card.case).map(|case| case.0)),
         };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
     }

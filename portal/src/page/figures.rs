@@ -6,13 +6,13 @@ use http::StatusCode;
 use http::header::{CACHE_CONTROL, HeaderValue};
 use pratique_core::time::Timestamp;
 
-use super::language::Switch;
-use super::{Dress, Pages, Wish, rendered};
+use super::frame::{Frame, rendered};
+use super::{Pages, Wish};
 use crate::answer::{self, Answer};
 use crate::check::figures::{Count, Figures, JSON_PATH, PATH};
 use crate::check::{self};
+use crate::texts::Voice;
 use crate::texts::keys::{self, Key};
-use crate::texts::{Language, Voice};
 use crate::visit;
 
 /// Kinds on the page; the data have all.
@@ -26,9 +26,7 @@ const ROOM: usize = 50;
 #[template(path = "figures.html")]
 struct FiguresPage<'a> {
     v: Voice<'a>,
-    dress: &'a Dress,
-    provider: &'a str,
-    switches: Vec<Switch>,
+    frame: Frame<'a>,
     check_path: String,
     json_path: &'static str,
     /// None before they were counted for the first time.
@@ -64,17 +62,9 @@ impl Pages {
     /// The page.
     pub(crate) fn figures(&self, figures: Option<&Figures>, wish: &Wish<'_>) -> Answer {
         let v = self.voice(wish);
-        let switch = |language: &Language| Switch {
-            tag: language.tag().to_owned(),
-            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
-            address: visit::address(PATH, [visit::language(Some(language.tag()))]),
-            current: language.tag() == v.language().tag(),
-        };
         let page = FiguresPage {
             v,
-            dress: &self.dress,
-            provider: &self.settings.provider.name,
-            switches: self.texts.languages().map(switch).collect(),
+            frame: self.frame(self.switches(v, PATH, None)),
             check_path: visit::address(check::PATH, [visit::language(wish.chosen)]),
             json_path: JSON_PATH,
             told: figures.map(|figures| self.told(v, figures)),

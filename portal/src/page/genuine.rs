@@ -5,22 +5,19 @@ use askama::Template;
 use http::StatusCode;
 use pratique_core::time::Timestamp;
 
-use super::language::Switch;
-use super::{Dress, Pages, Wish, rendered};
+use super::frame::{Frame, rendered};
+use super::{Pages, Wish};
 use crate::answer::{self, Answer};
 use crate::link::{LINK_PATH, LinkKey};
+use crate::texts::Voice;
 use crate::texts::keys;
-use crate::texts::{Language, Voice};
-use crate::visit;
 
 #[derive(Template)]
 #[template(path = "link.html")]
 struct LinkPage<'a> {
     v: Voice<'a>,
-    dress: &'a Dress,
-    provider: &'a str,
+    frame: Frame<'a>,
     portal: &'a str,
-    switches: Vec<Switch>,
     /// When it was sent and about which case; none for a link that says nothing.
     genuine: Option<String>,
     call: String,
@@ -39,20 +36,14 @@ impl Pages {
                 case => v.with(keys::LINK_SENT, &[("case", case.into()), ("time", time.into())]),
             }
         });
-        let switch = |language: &Language| Switch {
-            tag: language.tag().to_owned(),
-            name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
-            // A genuine token is written in one way only: what stands here is ours.
-            address: visit::address(&format!("{LINK_PATH}{token}"), [visit::language(Some(language.tag()))]),
-            current: language.tag() == v.language().tag(),
-        };
+        // A genuine token is written in one way only: what stands in the addresses is ours.
+        let path = format!("{LINK_PATH}{token}");
+        let switches = if link.is_some() { self.switches(v, &path, None) } else { Vec::new() };
         let hint = self.settings.provider.contract_hint.is_some();
         let page = LinkPage {
             v,
-            dress: &self.dress,
-            provider: &self.settings.provider.name,
+            frame: self.frame(switches),
             portal: self.settings.portal_url.as_str(),
-            switches: if link.is_some() { self.texts.languages().map(switch).collect() } else { Vec::new() },
             genuine,
             call: match link.filter(|link| link.case.0 > 0) {
                 Some(link) => v.say1(keys::CALL_TEXT, "case", link.case.0),

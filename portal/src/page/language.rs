@@ -41,12 +41,12 @@ impl Pages {
         tag.and_then(|tag| self.texts.language(tag)).map(Language::tag)
     }
 
-    /// Links to the same page in every language, with what its address carries.
-    pub(super) fn switches(&self, v: Voice<'_>, was: Option<&String>) -> Vec<Switch> {
+    /// Links to the page of this path in every language, with what else its address carries.
+    pub(super) fn switches(&self, v: Voice<'_>, path: &str, more: Option<&String>) -> Vec<Switch> {
         let switch = |language: &Language| Switch {
             tag: language.tag().to_owned(),
             name: Voice::new(language, &self.settings).say(keys::LANGUAGE_NAME),
-            address: visit::address("/", [was.cloned(), visit::language(Some(language.tag()))]),
+            address: visit::address(path, [more.cloned(), visit::language(Some(language.tag()))]),
             current: language.tag() == v.language().tag(),
         };
         self.texts.languages().map(switch).collect()

@@ -10,7 +10,9 @@ use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CauseCard, CheckCard};
 
-use super::{Cause, Finding, MAX_CAUSES, Pages, Wish, rendered};
+use super::frame::rendered;
+use super::words::{Cause, Finding, MAX_CAUSES, Step, class_of};
+use super::{Pages, Wish};
 use crate::link::LINK_PATH;
 use crate::texts::keys::{self, Key};
 use crate::texts::{Language, Texts, Voice};
@@ -270,7 +272,7 @@ impl Mail<'_> {
             for cause in &self.causes {
                 let several = self.causes.len() > 1;
                 let heading = several.then(|| v.say1(keys::STEPS_FOR, "title", cause.title.clone()));
-                let step = |(i, step): (usize, &super::Step)| {
+                let step = |(i, step): (usize, &Step)| {
                     let rest = step.rest.lines().map(|line| format!("\n   {line}")).collect::<String>();
                     format!("{}. {}{rest}", i + 1, step.lead)
                 };
@@ -303,7 +305,7 @@ fn one_line(text: &str) -> String {
 /// Whether a finding is bad, for its colour in a mail.
 impl Finding {
     fn is_bad(&self) -> bool {
-        self.class == super::class_of(Verdict::Vulnerable)
+        self.class == class_of(Verdict::Vulnerable)
     }
 }
 

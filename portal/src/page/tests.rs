@@ -3,7 +3,16 @@
 use pratique_core::allow::AllowList;
 use pratique_core::view::Resident;
 
+use pratique_core::command::Missing;
+use pratique_core::rescan::Verdict;
+use pratique_core::time::Timestamp;
+use pratique_core::view::{CaseCard, CheckCard};
+
+use super::case::note_text;
+use super::words::{MAX_DEVICE, clean_name};
 use super::*;
+use crate::Ticked;
+use crate::actions::Note;
 
 fn pages() -> Pages {
     let settings = Settings::example("http://help.example.net/".parse().unwrap());

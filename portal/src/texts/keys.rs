@@ -212,6 +212,17 @@ keys! {
     /// The engine cannot take it.
     NOTE_UNAVAILABLE = "note-unavailable";
 
+    /// Title of a warned line's page.
+    WARNED_TITLE = "warned-title";
+    /// Its headline.
+    WARNED_HEADLINE = "warned-headline";
+    /// What it is about.
+    WARNED_TEXT = "warned-text";
+    /// What follows when the steps are done.
+    WARNED_NEXT = "warned-next";
+    /// What to do without knowing the device.
+    WARNED_WHICH = "warned-which";
+
     /// Title of everybody else's page.
     FREE_TITLE = "free-title";
     /// Its headline.

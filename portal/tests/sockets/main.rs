@@ -12,3 +12,4 @@ mod secure;
 mod self_check;
 mod small_browsers;
 mod support;
+mod warned;

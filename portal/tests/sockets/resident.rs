@@ -427,7 +427,8 @@ fn settings_that_promise_what_has_no_text_are_refused() {
             effects: Default::default(),
             refuse: Default::default(),
             hang: false,
-            ticked: std::sync::Mutex::default(),
+            ticked: Default::default(),
+            free: Default::default(),
         };
         let registry = prometheus::Registry::new();
         Portal::new(settings, None::<&Path>, view, std::sync::Arc::new(book), &registry).err().unwrap().to_string()

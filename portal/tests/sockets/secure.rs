@@ -59,6 +59,7 @@ impl Secured {
             effects: AtomicUsize::new(0),
             refuse: Default::default(),
             ticked: Default::default(),
+            free: Default::default(),
             hang: false,
         };
         let mut files = PairFiles::new(folder.path().join("chain.pem"), folder.path().join("key.pem"));

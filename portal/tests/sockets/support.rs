@@ -10,7 +10,7 @@ use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::view::{CaseCard, GardenView, Resident, Round};
-use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
+use pratique_portal::{Desk, DeskError, FreeLine, Portal, Settings, StepId, Ticked, Visitor};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -32,6 +32,8 @@ pub struct Book {
     pub refuse: Mutex<Option<DeskError>>,
     pub hang: bool,
     pub ticked: Mutex<Ticked>,
+    /// What is known of every line that is not in the view.
+    pub free: Mutex<Option<FreeLine>>,
 }
 
 impl Book {
@@ -82,6 +84,14 @@ impl Desk for Book {
         self.effects.fetch_add(usize::from(changed), Ordering::SeqCst);
         Ok(())
     }
+
+    async fn free_line(&self, _: Visitor) -> Result<Option<FreeLine>, DeskError> {
+        if self.hang {
+            std::future::pending::<()>().await;
+        }
+        let refuse = *self.refuse.lock().unwrap();
+        refuse.map_or_else(|| Ok(self.free.lock().unwrap().clone()), Err)
+    }
 }
 
 pub fn put(view: &GardenView, address: Ipv4Addr, card: CaseCard) {
@@ -126,6 +136,7 @@ pub async fn start_changed(change: impl FnOnce(&mut Settings), hang: bool) -> Ru
         effects: AtomicUsize::new(0),
         refuse: Mutex::default(),
         ticked: Mutex::default(),
+        free: Mutex::default(),
         hang,
     });
     let registry = prometheus::Registry::new();

@@ -12,8 +12,8 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CauseCard, CheckCard, GardenView, Resident, Round};
-use pratique_portal::{Desk, DeskError, Portal, Settings, StepId, Ticked};
+use pratique_core::view::{CauseCard, CheckCard, GardenView, Resident};
+use pratique_portal::{NoDesk, Portal, Settings};
 use tokio::sync::oneshot;
 
 /// Where every redirect leads.
@@ -52,7 +52,7 @@ pub fn run(wanted: &Wanted) -> Result<()> {
     view.put(Element::V4(Ipv4Addr::LOCALHOST), case(&texts, 0));
     (0..wanted.residents).for_each(|n| view.put(Element::V4(resident(n)), case(&texts, n + 1)));
     let settings = Settings::example(format!("http://{HOST}/").parse()?);
-    let portal = Portal::new(settings, None, view, Arc::new(Pressed), &prometheus::Registry::new())?;
+    let portal = Portal::new(settings, None, view, Arc::new(NoDesk), &prometheus::Registry::new())?;
     let (stop, stopped) = oneshot::channel::<()>();
     let listen = wanted.listen;
     let serving = runtime.block_on(async {
@@ -85,26 +85,4 @@ fn case(like: &Resident, n: u32) -> Arc<Resident> {
     card.missing = Some(Missing::StillVulnerable);
     card.self_release = true;
     Arc::new(Resident { case: card.case, line: LineNo(n + 1), garden: Arc::clone(&like.garden), card })
-}
-
-/// Buttons that do nothing: pressing them is not what is measured.
-struct Pressed;
-
-#[async_trait::async_trait]
-impl Desk for Pressed {
-    async fn report_fixed(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-        Ok(())
-    }
-
-    async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
-        Ok(())
-    }
-
-    fn ticked(&self, _: CaseId) -> Ticked {
-        Ticked::default()
-    }
-
-    fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
-        Ok(())
-    }
 }

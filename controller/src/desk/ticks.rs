@@ -7,29 +7,23 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use pratique_core::ids::CaseId;
 use pratique_core::state::State;
 use pratique_portal::{MAX_STEPS, StepId, Ticked};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tracing::warn;
 
-use super::stopped;
 use crate::engine::handle::EngineHandle;
 
 /// Beside the store.
 const FILE: &str = "ticks.jsonl";
 
-/// Ticks of closed cases are forgotten this often. They take a few bytes each.
-const FORGET_EVERY: Duration = Duration::from_secs(3_600);
-
 /// A page shows no more causes than this with all their steps; a case cannot have more ticks.
 const MAX_TICKS: usize = 8 * MAX_STEPS as usize;
 
 /// All ticks.
-pub struct Ticks {
+pub(super) struct Ticks {
     path: PathBuf,
     kept: Mutex<Kept>,
 }
@@ -50,7 +44,7 @@ struct Line {
 
 impl Ticks {
     /// Reads what was ticked before the start. Lines that cannot be read are left out; the last may be half written.
-    pub fn open(data_dir: &Path) -> Self {
+    pub(super) fn open(data_dir: &Path) -> Self {
         let path = data_dir.join(FILE);
         let mut cases = HashMap::new();
         match std::fs::read(&path) {
@@ -69,12 +63,12 @@ impl Ticks {
     }
 
     /// Those of a case.
-    pub fn of(&self, case: CaseId) -> Ticked {
+    pub(super) fn of(&self, case: CaseId) -> Ticked {
         self.lock().cases.get(&case).cloned().unwrap_or_default()
     }
 
     /// Ticks a step, or takes the tick away. What the disk does not take is kept in memory.
-    pub fn tick(&self, case: CaseId, step: StepId, done: bool) {
+    pub(super) fn tick(&self, case: CaseId, step: StepId, done: bool) {
         let line = Line { case: case.0, step: step.to_string(), done };
         let mut kept = self.lock();
         if !put(&mut kept.cases, case, step, done) {
@@ -137,21 +131,8 @@ fn written(line: &Line) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Forgets closed cases now and then, until the daemon stops.
-pub async fn forget(ticks: Arc<Ticks>, engine: EngineHandle, stopping: watch::Receiver<bool>) {
-    let mut turn = tokio::time::interval(FORGET_EVERY);
-    let stop = stopped(stopping);
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = turn.tick() => forget_closed(&ticks, &engine).await,
-        }
-    }
-}
-
-/// Once. The engine only says which cases are over; the file is written beside its loop.
-async fn forget_closed(ticks: &Arc<Ticks>, engine: &EngineHandle) {
+/// The engine only says which cases are over; the file is written beside its loop.
+pub(super) async fn forget_closed(ticks: &Arc<Ticks>, engine: &EngineHandle) {
     let ticked = ticks.cases();
     let is_over = |state: &State| matches!(state, State::Closed { .. });
     let over = engine

@@ -1,23 +1,28 @@
-//! The portal's buttons, as commands; and the steps that people ticked.
+//! The engine behind the portal's pages: their buttons as commands, the [`ticks`] of their steps, and of what the subscribers
+//! of lines were warned that are not in quarantine.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::CaseId;
+use pratique_core::state::State;
 use pratique_core::view::Round;
-use pratique_core::world::round as round_of;
-use pratique_portal::{Desk, DeskError, StepId, Ticked};
+use pratique_core::world::{World, causes, round as round_of};
+use pratique_portal::{Desk, DeskError, FreeLine, StepId, Ticked, Visitor, Warning};
 
-use super::ticks::Ticks;
+use self::ticks::Ticks;
 use crate::engine::handle::{EngineError, EngineHandle};
+
+mod ticks;
 
 /// The engine behind the portal.
 pub struct PortalDesk {
     /// Where commands go.
-    pub engine: EngineHandle,
+    engine: EngineHandle,
     /// What was ticked.
-    pub ticks: Arc<Ticks>,
+    ticks: Arc<Ticks>,
 }
 
 #[async_trait]
@@ -38,9 +43,35 @@ impl Desk for PortalDesk {
         self.ticks.tick(case, step, done);
         Ok(())
     }
+
+    async fn free_line(&self, visitor: Visitor) -> Result<Option<FreeLine>, DeskError> {
+        let line = self.engine.read(move |world, _| free_line(world, visitor)).await;
+        line.map_err(|_| DeskError::Unavailable)
+    }
+}
+
+/// Who visits, and of what was warned. Nobody is shown what may be another's.
+fn free_line(world: &World, visitor: Visitor) -> Option<FreeLine> {
+    let line = world.directory().holder(visitor.address, Some(visitor.port))?;
+    let warned = world.cases().open_of(line).and_then(|case| match case.state {
+        State::Warned { until, .. } => Some(Warning { case: case.id, until, causes: causes(case) }),
+        _ => None,
+    });
+    let language = world.lines.get(line).and_then(|line| line.contract.language.clone());
+    Some(FreeLine { language, warned })
 }
 
 impl PortalDesk {
+    /// With the ticks of the last run, which lie in `data_dir`.
+    pub fn open(engine: EngineHandle, data_dir: &Path) -> Self {
+        Self { engine, ticks: Arc::new(Ticks::open(data_dir)) }
+    }
+
+    /// Forgets the ticks of closed cases. They take a few bytes each: once an hour is enough.
+    pub async fn forget_closed(&self) {
+        ticks::forget_closed(&self.ticks, &self.engine).await;
+    }
+
     /// A button counts in the round its page showed: a double click and a replayed form find the case already further. The
     /// engine's case is asked, not the view's, which may be a moment behind.
     async fn press(&self, case: CaseId, round: Round, command: Command) -> Result<(), DeskError> {

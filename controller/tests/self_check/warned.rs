@@ -1,0 +1,58 @@
+//! The portal's own page of a line that is not in quarantine.
+
+use pratique_core::session::Holding;
+use pratique_core::time::Span;
+
+use crate::house::{HOME, House, NEIGHBOUR};
+
+const WARNED: &str = "A device on your line needs your help";
+const FREE: &str = "Your line is not on hold";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warned_subscriber_reads_what_to_do_and_who_is_next_at_the_address_nothing_of_it() {
+    let house = House::open().await;
+    let now = house.now();
+    let (since, moved) = (now.minus(Span::from_days(30)), now.minus(Span::from_mins(1)));
+    house.hold("jo", HOME, since, None).await;
+    house.hold("ed", NEIGHBOUR, since, None).await;
+    assert!(house.look_at(HOME, "/").await.contains(FREE));
+    // Of an open telnet people are warned, as the playbook says, when it was seen twice.
+    house.report_many("open-telnet", HOME, 2).await;
+    let page = house.look_at(HOME, "/").await;
+    assert!(page.contains(WARNED) && page.contains("Acme ip-camera") && page.contains("class=\"steps\""), "{page}");
+    assert!(page.contains("Your internet still works") && page.contains("Please do the steps before"), "{page}");
+    let page = house.look_at(NEIGHBOUR, "/").await;
+    assert!(page.contains(FREE) && !page.contains("Acme"), "{page}");
+    // It goes with the subscriber.
+    house.hold("jo", HOME, since, Some(moved)).await;
+    assert!(house.look_at(HOME, "/").await.contains(FREE));
+    house.hold("al", HOME, moved, None).await;
+    let page = house.look_at(HOME, "/").await;
+    assert!(page.contains(FREE) && !page.contains("Acme"), "{page}");
+    let next = [127, 0, 7, 9].into();
+    house.hold("jo", next, moved, None).await;
+    assert!(house.look_at(next, "/").await.contains(WARNED));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_proposal_nobody_is_told_and_behind_cgnat_the_port_decides() {
+    let house = House::open().await;
+    let since = house.now().minus(Span::from_days(30));
+    house.hold("jo", HOME, since, None).await;
+    house.report("mirai", HOME, house.now().minus(Span::from_hours(2))).await;
+    let state = house.engine.read(|world, _| world.cases().iter().map(|case| case.state.name()).collect::<Vec<_>>());
+    assert_eq!(state.await.unwrap(), [pratique_core::state::StateName::Proposed]);
+    let page = house.look_at(HOME, "/").await;
+    assert!(page.contains(FREE) && !page.contains("no problem"), "it may be true or not: {page}");
+
+    house.hold("ed", NEIGHBOUR, since, Some(house.now().minus(Span::from_hours(1)))).await;
+    for hours in [2, 3] {
+        house.report("open-telnet", NEIGHBOUR, house.now().minus(Span::from_hours(hours))).await;
+    }
+    let shared = house.now().minus(Span::from_mins(30));
+    house.session("ed", Holding::V4Ports(NEIGHBOUR, 1_024, 65_535), shared, None).await;
+    assert!(house.look_at(NEIGHBOUR, "/").await.contains(WARNED), "ports of clients here are above 1023");
+    house.session("ed", Holding::V4Ports(NEIGHBOUR, 1_024, 65_535), shared, Some(house.now())).await;
+    house.session("al", Holding::V4Ports(NEIGHBOUR, 1, 1_023), shared, None).await;
+    assert!(house.look_at(NEIGHBOUR, "/").await.contains(FREE));
+}

@@ -1,0 +1,61 @@
+//! What stands around every page, and the way to the telephone beneath most of them.
+
+use askama::Template;
+
+use super::Pages;
+use super::language::Switch;
+use crate::look::Dress;
+use crate::texts::Voice;
+use crate::texts::keys;
+
+/// Above every page.
+pub(super) struct Frame<'a> {
+    pub(super) dress: &'a Dress,
+    pub(super) provider: &'a str,
+    /// To the same page in other languages.
+    pub(super) switches: Vec<Switch>,
+}
+
+/// How to reach the provider.
+pub(super) struct Call<'a> {
+    pub(super) text: String,
+    pub(super) phone: &'a str,
+    /// The same, as a telephone dials it (RFC 3966).
+    pub(super) dial: String,
+    pub(super) hours: Option<String>,
+}
+
+impl Pages {
+    pub(super) fn frame(&self, switches: Vec<Switch>) -> Frame<'_> {
+        Frame { dress: &self.dress, provider: &self.settings.provider.name, switches }
+    }
+
+    /// `case`: the number to tell, where there is one.
+    pub(super) fn call(&self, v: Voice<'_>, case: Option<u64>) -> Call<'_> {
+        let provider = &self.settings.provider;
+        Call {
+            text: match case {
+                Some(case) => v.say1(keys::CALL_TEXT, "case", case.to_string()),
+                None => v.say(keys::CHECK_CALL),
+            },
+            phone: &provider.phone,
+            dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
+            hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
+        }
+    }
+
+    /// How a telephone number is found that nobody else can have put there.
+    pub(super) fn genuine_phone(&self, v: Voice<'_>) -> String {
+        let hint = self.settings.provider.contract_hint.is_some();
+        v.say(if hint { keys::GENUINE_PHONE_HINT } else { keys::GENUINE_PHONE })
+    }
+}
+
+/// A page as text.
+pub(super) fn rendered(page: &impl Template) -> String {
+    // Writing to memory cannot fail, and no filter of ours does; an empty page would be seen at once.
+    page.render().unwrap_or_else(|error| {
+        tracing::error!(%error, "a page could not be written");
+        String::new()
+    })
+}

@@ -1,0 +1,60 @@
+//! The page of a line that is not in quarantine.
+
+use askama::Template;
+
+use super::frame::{Frame, rendered};
+use super::{Pages, Wish};
+use crate::answer::{self, Answer};
+use crate::texts::Voice;
+use crate::texts::keys;
+use crate::visit;
+
+#[derive(Template)]
+#[template(path = "free.html")]
+struct FreePage<'a> {
+    v: Voice<'a>,
+    frame: Frame<'a>,
+    why: Free,
+    /// Where the self-check is; none where it is not switched on.
+    check: Option<String>,
+}
+
+/// Why somebody sees the page that says that nothing is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Free {
+    /// The line was in quarantine a moment ago, as this part of the address proves.
+    Released(String),
+    /// They asked for the portal.
+    Asked,
+    /// Shown in place of what was asked for, so that asking again makes sense.
+    Elsewhere,
+}
+
+impl Pages {
+    /// "Nothing is wrong."
+    pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
+        let tag = self.voice(wish).language().tag();
+        answer::page(self.free_html(wish, why), tag, &self.csp)
+    }
+
+    /// The same, as text.
+    pub(crate) fn free_html(&self, wish: &Wish<'_>, why: Free) -> String {
+        let v = self.voice(wish);
+        // In place of another site there is no address of ours to switch at.
+        let switches = match &why {
+            Free::Elsewhere => Vec::new(),
+            Free::Asked => self.switches(v, "/", None),
+            Free::Released(was) => self.switches(v, "/", Some(was)),
+        };
+        let check = self.check_link(wish);
+        rendered(&FreePage { v, frame: self.frame(switches), why, check })
+    }
+
+    /// Where the self-check is; none where it is not switched on. Whole, since in place of another site there is no path of ours.
+    pub(super) fn check_link(&self, wish: &Wish<'_>) -> Option<String> {
+        self.settings.self_check.as_ref().map(|_| {
+            let path = visit::address(crate::check::PATH, [visit::language(wish.chosen)]);
+            format!("{}{}", self.settings.portal_url, path.trim_start_matches('/'))
+        })
+    }
+}

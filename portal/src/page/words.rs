@@ -1,0 +1,181 @@
+//! What several pages say in the same words: causes and their steps, what a check found, and times.
+
+use fluent_bundle::FluentValue;
+use jiff::civil::DateTime;
+use pratique_core::ids::CauseKey;
+use pratique_core::rescan::Verdict;
+use pratique_core::time::Timestamp;
+use pratique_core::view::{CauseCard, CheckCard};
+use smol_str::SmolStr;
+
+use super::Pages;
+use crate::devices::Device;
+use crate::texts::Voice;
+use crate::texts::keys::{self, Key};
+use crate::{MAX_STEPS, StepId, Ticked};
+
+/// More causes than this are not shown at once: nobody could follow them, and the page stays below 30 KB.
+pub(super) const MAX_CAUSES: usize = 8;
+
+/// More findings than this are not shown.
+const MAX_FINDINGS: usize = 16;
+
+/// Characters of a device's name, which comes from a report and so from strangers.
+pub(super) const MAX_DEVICE: usize = 60;
+
+/// One cause in words.
+pub(super) struct Cause {
+    pub(super) title: String,
+    pub(super) means: String,
+    pub(super) device: Option<String>,
+    /// What kind of device to look for.
+    pub(super) kind: Option<String>,
+    pub(super) seen: String,
+    pub(super) steps: Vec<Step>,
+    pub(super) note: Option<String>,
+}
+
+impl Cause {
+    /// The steps where there is no button: the last one of each cause is the button of a case's page.
+    pub(super) fn steps_to_do(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.ticks)
+    }
+}
+
+/// One step: what to do, then how or why.
+pub(super) struct Step {
+    pub(super) id: String,
+    pub(super) lead: String,
+    pub(super) rest: String,
+    pub(super) done: bool,
+    /// The last one of each cause is the button below.
+    pub(super) ticks: bool,
+}
+
+/// What one probe found.
+pub(super) struct Finding {
+    pub(super) class: &'static str,
+    pub(super) mark: String,
+    pub(super) probe: String,
+    pub(super) found: String,
+}
+
+impl Pages {
+    /// A cause, with the steps that are ticked.
+    pub(super) fn cause(&self, v: Voice<'_>, card: &CauseCard, ticked: &Ticked) -> Cause {
+        let text = |cause: &str, part: &str| v.named(&format!("{}{cause}-{part}", keys::CAUSE.prefix), &[]);
+        // A provider's own cause without texts still gets advice that is never wrong.
+        let cause = Some(card.cause.as_str()).filter(|c| text(c, "title").is_some()).unwrap_or("generic");
+        let device = card.device.as_deref().and_then(Device::named_in);
+        let name = |device: Device| v.named(&format!("{}{}-name", keys::DEVICE.prefix, device.name()), &[]);
+        let first = self.time(v, card.first_seen).unwrap_or_default();
+        let last = self.time(v, card.last_seen).unwrap_or_default();
+        let seen = if card.count <= 1 || first == last {
+            v.say1(keys::SEEN_ONCE, "first", last)
+        } else {
+            v.with(
+                keys::SEEN_OFTEN,
+                &[
+                    ("first", FluentValue::from(first)),
+                    ("last", FluentValue::from(last)),
+                    ("count", FluentValue::from(card.count)),
+                ],
+            )
+        };
+        Cause {
+            title: text(cause, "title").unwrap_or_default(),
+            means: text(cause, "means").unwrap_or_default(),
+            note: text(cause, "note"),
+            device: card.device.as_deref().and_then(clean_name),
+            kind: device.and_then(name).map(|name| v.say1(keys::SEEN_KIND, "device", name)),
+            seen,
+            steps: steps(v.steps(cause, device), &card.cause, ticked),
+        }
+    }
+
+    /// What each probe found; `open` stands in front of what is open.
+    pub(super) fn findings(&self, v: Voice<'_>, card: &CheckCard, open: Key) -> Vec<Finding> {
+        let finding = |(probe, verdict, found): &(SmolStr, Verdict, SmolStr)| {
+            let (mark, other) = match verdict {
+                Verdict::Clean => (keys::FINDING_MARK_CLEAN, keys::FINDING_CLEAN),
+                Verdict::Vulnerable => (open, keys::FINDING_VULNERABLE),
+                Verdict::Inconclusive => (keys::FINDING_MARK_INCONCLUSIVE, keys::FINDING_INCONCLUSIVE),
+            };
+            let (name, port) = probe.split_once(':').unwrap_or((probe, ""));
+            let port = [("port", FluentValue::from(port))];
+            Finding {
+                class: class_of(*verdict),
+                mark: v.say(mark),
+                probe: v
+                    .named(&format!("{}{name}", keys::PROBE.prefix), &port)
+                    .unwrap_or_else(|| v.with(keys::FINDING_PROBE, &port)),
+                found: v.named(&format!("{}{found}", keys::FOUND.prefix), &[]).unwrap_or_else(|| v.say(other)),
+            }
+        };
+        card.found.iter().take(MAX_FINDINGS).map(finding).collect()
+    }
+
+    /// A point in time where the provider is; none beyond the calendar.
+    pub(super) fn time(&self, v: Voice<'_>, t: Timestamp) -> Option<String> {
+        self.calendar(t).map(|z| {
+            let mut args = day_args(z).to_vec();
+            args.push(("clock", FluentValue::from(z.strftime("%H:%M").to_string())));
+            v.with(keys::TIME, &args)
+        })
+    }
+
+    /// A day where the provider is; none beyond the calendar.
+    pub(super) fn day(&self, v: Voice<'_>, t: Timestamp) -> Option<String> {
+        self.calendar(t).map(|z| v.with(keys::DAY, &day_args(z)))
+    }
+
+    pub(super) fn calendar(&self, t: Timestamp) -> Option<DateTime> {
+        jiff::Timestamp::from_millisecond(t.as_millis()).ok().map(|t| self.zone.to_datetime(t))
+    }
+}
+
+fn day_args(z: DateTime) -> [(&'static str, FluentValue<'static>); 4] {
+    [
+        ("weekday", FluentValue::from(z.weekday().to_monday_one_offset())),
+        ("day", FluentValue::from(z.day())),
+        ("month", FluentValue::from(z.month())),
+        ("year", FluentValue::from(z.year().to_string())),
+    ]
+}
+
+/// The first line of a step says what to do.
+fn steps(texts: Vec<String>, cause: &CauseKey, ticked: &Ticked) -> Vec<Step> {
+    let last = texts.len();
+    let step = |(number, text): (u8, String)| {
+        let id = StepId { cause: cause.clone(), number };
+        let (lead, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        Step {
+            lead: lead.to_owned(),
+            rest: rest.to_owned(),
+            done: ticked.contains(&id),
+            ticks: usize::from(number) < last,
+            id: id.to_string(),
+        }
+    };
+    (1..=MAX_STEPS).zip(texts).map(step).collect()
+}
+
+/// How a verdict is coloured.
+pub(super) const fn class_of(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Clean => "good",
+        Verdict::Vulnerable => "bad",
+        Verdict::Inconclusive => "unsure",
+    }
+}
+
+/// A device's name without control characters and marks that turn the direction of writing, and not too long.
+pub(super) fn clean_name(name: &str) -> Option<String> {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    let clean: String = name.chars().filter(|c| !hidden(*c)).take(MAX_DEVICE).collect();
+    let clean = clean.trim();
+    (!clean.is_empty()).then(|| clean.to_owned())
+}

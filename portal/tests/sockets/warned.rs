@@ -1,0 +1,70 @@
+//! The page of a line that is not in quarantine.
+
+use pratique_core::ids::CaseId;
+use pratique_core::time::Timestamp;
+use pratique_portal::{DeskError, FreeLine, SelfCheck, Warning};
+
+use crate::support::{HOME, Options, Running, card, put, start, start_with};
+
+const WARNED: &str = "A device on your line needs your help";
+const FREE: &str = "Your line is not on hold";
+
+fn warn(portal: &Running, causes: &[&str], language: Option<&str>) {
+    let causes = causes.iter().flat_map(|cause| card(4711, cause).causes).collect();
+    let warned = Some(Warning { case: CaseId(4711), until: Timestamp::from_secs(1_771_156_800), causes });
+    *portal.book.free.lock().unwrap() = Some(FreeLine { language: language.map(Into::into), warned });
+}
+
+#[tokio::test]
+async fn a_warned_line_is_not_told_that_all_is_well() {
+    let portal = start().await;
+    warn(&portal, &["open-telnet", "open-snmp"], None);
+    let page = portal.look(HOME).await;
+    assert!(page.starts_with("HTTP/1.1 200") && page.contains(WARNED) && !page.contains(FREE), "{page}");
+    assert!(page.contains("before Sunday, 15 February 2026") && page.contains("4711"), "{page}");
+    assert_eq!(page.matches("<ol class=\"steps\">").count(), 2, "one list for each cause: {page}");
+    assert!(!page.contains("<form") && !page.contains("<script"), "there is nothing to press: {page}");
+    assert!(!page.contains("/check"), "no self-check is switched on");
+    assert!(page.contains("connection: close"), "what the browser wanted is elsewhere");
+    assert!(portal.metric("pratique_portal_answers_total{kind=\"warned_page\"} 1"));
+    // In quarantine the page is another.
+    put(&portal.view, HOME, card(4711, "open-telnet"));
+    assert!(portal.look(HOME).await.contains("Your internet is on hold"));
+}
+
+#[tokio::test]
+async fn a_free_line_is_spoken_to_in_the_language_of_its_record_where_the_browser_names_none() {
+    let portal = start().await;
+    for (language, free, warned) in [
+        ("nl-BE", "Uw aansluiting staat niet stil", "Een apparaat op uw aansluiting heeft uw hulp nodig"),
+        ("ja", "お客様の回線は止まっていません", "お客様の回線の機器に対応が必要です"),
+        ("tlh", FREE, WARNED),
+    ] {
+        *portal.book.free.lock().unwrap() = Some(FreeLine { language: Some(language.into()), warned: None });
+        assert!(portal.look(HOME).await.contains(free), "{language}");
+        warn(&portal, &["open-telnet"], Some(language));
+        assert!(portal.look(HOME).await.contains(warned), "{language}");
+        assert!(portal.look_at(HOME, "/?lang=en").await.contains(WARNED), "{language}: chosen");
+    }
+}
+
+#[tokio::test]
+async fn a_warned_line_finds_the_self_check_where_there_is_one() {
+    let change = |settings: &mut pratique_portal::Settings| settings.self_check = Some(SelfCheck::default());
+    let portal = start_with(Options { change, hang: false }).await;
+    warn(&portal, &["open-telnet"], None);
+    assert!(portal.look(HOME).await.contains("/check\">Look up what was seen on your line"));
+}
+
+#[tokio::test]
+async fn while_nothing_can_be_looked_up_the_page_says_nothing_that_could_be_wrong() {
+    let portal = start().await;
+    warn(&portal, &["open-telnet"], None);
+    *portal.book.refuse.lock().unwrap() = Some(DeskError::Unavailable);
+    let page = portal.look(HOME).await;
+    assert!(page.contains(FREE) && !page.contains("problem with your connection"), "{page}");
+    let change =
+        |s: &mut pratique_portal::Settings| s.limits.desk_timeout = pratique_core::time::Span::from_millis(100);
+    let slow = start_with(Options { change, hang: true }).await;
+    assert!(slow.look(HOME).await.contains(FREE), "an engine that does not answer keeps nobody waiting");
+}
