@@ -63,7 +63,7 @@ cause-mirai-step-5 = { -step-update }
 cause-mirai-step-6 = { -step-remote-off }
 cause-mirai-step-7 = { -step-retire }
 cause-mirai-step-8 = { -step-button }
-cause-mirai-note = While your line is on hold, nobody can get in from outside. So this is the right time to change the password. Are you not sure which device it is? Do the steps for each one.
+cause-mirai-note = With the old password, the device can be taken over again within minutes. So do all the steps in one go. Are you not sure which device it is? Do the steps for each one.
 
 cause-open-telnet-title = A device can be controlled from outside
 cause-open-telnet-means = One of your devices offers remote control to the whole internet. The way it does so is old and not safe. It is called Telnet. Strangers and harmful programs try passwords there day and night.
@@ -163,6 +163,7 @@ cause-open-adb-step-8 =
     { -step-button }
 
 cause-vulnerable-router-title = Your router has a known weak spot
+cause-vulnerable-router-counted = A router has a known weak spot
 cause-vulnerable-router-means = Your router, or another device at the edge of your home network, runs old software with a known hole. Strangers can use it to get in. Perhaps nobody has done so yet.
 cause-vulnerable-router-step-1 = { shared-call-us-about-router }
 cause-vulnerable-router-step-2 =
@@ -182,6 +183,7 @@ cause-vulnerable-router-step-7 =
 cause-vulnerable-router-step-8 = { -step-button }
 
 cause-infected-router-title = Your router was taken over by a harmful program
+cause-infected-router-counted = A router was taken over by a harmful program
 cause-infected-router-means = A harmful program runs on your router. Strangers can use it to attack others and to look at what passes through it.
 cause-infected-router-step-1 = { shared-call-us-about-router }
 cause-infected-router-step-2 =
@@ -205,6 +207,7 @@ cause-infected-router-step-7 =
 cause-infected-router-step-8 = { -step-button }
 
 cause-infected-nas-title = Your network disk was attacked
+cause-infected-nas-counted = A network disk was attacked
 cause-infected-nas-means = A network disk (often called NAS) on your line runs a harmful program. Some of these programs lock your files and ask for money. Your files may be in danger, so please act soon.
 cause-infected-nas-step-1 =
     Pull the network cable of the network disk.
@@ -284,6 +287,7 @@ cause-open-reflector-step-5 = { -step-update }
 cause-open-reflector-step-6 = { -step-button }
 
 cause-open-proxy-title = Strangers can surf through your line
+cause-open-proxy-counted = Strangers can surf through the line
 cause-open-proxy-means = A device or program on your line lets strangers use your internet as if they were you. What they do looks as if you had done it. Sometimes a free app or a TV box does this without saying so.
 cause-open-proxy-step-1 =
     Think of apps that promise money or free films for “sharing your internet”, and of free VPN apps.
@@ -311,6 +315,7 @@ cause-open-remote-desktop-step-6 = Install all updates.
 cause-open-remote-desktop-step-7 = { -step-button }
 
 cause-open-file-sharing-title = Your files can be seen from outside
+cause-open-file-sharing-counted = Files can be seen from outside
 cause-open-file-sharing-means = A computer or network disk on your line shares files with the whole internet. Strangers may be able to read, change or lock them.
 cause-open-file-sharing-step-1 =
     Find the device that shares files.

@@ -77,7 +77,6 @@ figures-lines = Lines
 figures-few = fewer than 5
 figures-few-short = <5
 figures-weeks-heading = Lines with a problem, week by week
-figures-table = The same as a table
 figures-week-from = Week from
 figures-week = { $day } { $month ->
     [1] Jan

@@ -48,7 +48,7 @@ cause-mirai-step-5 = { -step-update }
 cause-mirai-step-6 = { -step-remote-off }
 cause-mirai-step-7 = { -step-retire }
 cause-mirai-step-8 = { -step-button }
-cause-mirai-note = 回線が止まっている間は、外からだれも入れません。パスワードを変えるのに、ちょうどよい時です。どの機器か分からないときは、すべての機器で手順を行ってください。
+cause-mirai-note = 古いパスワードのままだと、数分でまた乗っ取られることがあります。手順は続けて全部行ってください。どの機器か分からないときは、すべての機器で手順を行ってください。
 
 cause-open-telnet-title = 機器が外から操作できる状態です
 cause-open-telnet-means = お客様の機器の一つが、インターネット全体に遠隔操作の入口を開いています。Telnetという、古くて安全でない方法です。知らない人や悪いプログラムが、昼も夜もパスワードを試しています。
@@ -148,6 +148,7 @@ cause-open-adb-step-8 =
     { -step-button }
 
 cause-vulnerable-router-title = ルーターに、知られている弱点があります
+cause-vulnerable-router-counted = ルーターに知られている弱点がある
 cause-vulnerable-router-means = お客様のルーター、または回線の入口にある機器のソフトウェアが古く、知られている穴があります。知らない人が、そこから入れます。まだだれも入っていないかもしれません。
 cause-vulnerable-router-step-1 = { shared-call-us-about-router }
 cause-vulnerable-router-step-2 =
@@ -167,6 +168,7 @@ cause-vulnerable-router-step-7 =
 cause-vulnerable-router-step-8 = { -step-button }
 
 cause-infected-router-title = ルーターが悪いプログラムに乗っ取られています
+cause-infected-router-counted = ルーターが悪いプログラムに乗っ取られている
 cause-infected-router-means = お客様のルーターで、悪いプログラムが動いています。知らない人がそれを使って、ほかの人を攻撃したり、通る内容をのぞいたりできます。
 cause-infected-router-step-1 = { shared-call-us-about-router }
 cause-infected-router-step-2 =
@@ -190,6 +192,7 @@ cause-infected-router-step-7 =
 cause-infected-router-step-8 = { -step-button }
 
 cause-infected-nas-title = ネットワークディスクが攻撃されました
+cause-infected-nas-counted = ネットワークディスクが攻撃された
 cause-infected-nas-means = お客様の回線のネットワークディスク（NAS）で、悪いプログラムが動いています。ファイルに鍵をかけて、お金を要求するものもあります。大切なファイルが危ないかもしれません。早めに行ってください。
 cause-infected-nas-step-1 =
     ネットワークディスクのLANケーブルを抜いてください。
@@ -269,6 +272,7 @@ cause-open-reflector-step-5 = { -step-update }
 cause-open-reflector-step-6 = { -step-button }
 
 cause-open-proxy-title = 知らない人が、お客様の回線を通してインターネットを使える状態です
+cause-open-proxy-counted = 知らない人が回線を通してインターネットを使える
 cause-open-proxy-means = お客様の回線の機器かプログラムが、知らない人にお客様のインターネットを使わせています。その人のしたことが、お客様のしたことのように見えます。無料のアプリやテレビにつなぐ機器が、何も言わずにしていることもあります。
 cause-open-proxy-step-1 =
     「回線を分けるとお金や映画がもらえる」というアプリや、無料のVPNアプリはありませんか？
@@ -296,6 +300,7 @@ cause-open-remote-desktop-step-6 = すべて最新の状態に更新してくだ
 cause-open-remote-desktop-step-7 = { -step-button }
 
 cause-open-file-sharing-title = ファイルが外から見える状態です
+cause-open-file-sharing-counted = ファイルが外から見える
 cause-open-file-sharing-means = お客様の回線のパソコンかネットワークディスクが、ファイルをインターネット全体に公開しています。知らない人が、読んだり、変えたり、鍵をかけたりできるかもしれません。
 cause-open-file-sharing-step-1 =
     ファイルを共有している機器を探してください。

@@ -68,7 +68,6 @@ figures-lines = 回線数
 figures-few = 5未満
 figures-few-short = <5
 figures-weeks-heading = 問題があった回線（週ごと）
-figures-table = 同じ内容を表で見る
 figures-week-from = 週の初め
 figures-week = { $month }/{ $day }
 

@@ -48,7 +48,7 @@ cause-mirai-step-5 = { -step-update }
 cause-mirai-step-6 = { -step-remote-off }
 cause-mirai-step-7 = { -step-retire }
 cause-mirai-step-8 = { -step-button }
-cause-mirai-note = Zolang uw aansluiting stilstaat, kan niemand van buiten naar binnen. Dit is dus het goede moment om het wachtwoord te veranderen. Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat.
+cause-mirai-note = Met het oude wachtwoord kan het apparaat binnen een paar minuten opnieuw worden overgenomen. Doe dus alle stappen achter elkaar. Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat.
 
 cause-open-telnet-title = Een apparaat kan van buiten worden bediend
 cause-open-telnet-means = Een van uw apparaten biedt het hele internet bediening op afstand aan. Dat gaat op een oude, onveilige manier, die Telnet heet. Vreemden en schadelijke programma's proberen daar dag en nacht wachtwoorden.
@@ -148,6 +148,7 @@ cause-open-adb-step-8 =
     { -step-button }
 
 cause-vulnerable-router-title = Uw router heeft een bekend zwak punt
+cause-vulnerable-router-counted = Een router heeft een bekend zwak punt
 cause-vulnerable-router-means = Op uw router, of een ander apparaat aan de rand van uw netwerk, staat oude software met een bekend gat. Vreemden kunnen daardoor binnenkomen. Misschien is dat nog niet gebeurd.
 cause-vulnerable-router-step-1 = { shared-call-us-about-router }
 cause-vulnerable-router-step-2 =
@@ -167,6 +168,7 @@ cause-vulnerable-router-step-7 =
 cause-vulnerable-router-step-8 = { -step-button }
 
 cause-infected-router-title = Uw router is overgenomen door een schadelijk programma
+cause-infected-router-counted = Een router is overgenomen door een schadelijk programma
 cause-infected-router-means = Op uw router draait een schadelijk programma. Vreemden kunnen er anderen mee aanvallen en bekijken wat erdoorheen gaat.
 cause-infected-router-step-1 = { shared-call-us-about-router }
 cause-infected-router-step-2 =
@@ -190,6 +192,7 @@ cause-infected-router-step-7 =
 cause-infected-router-step-8 = { -step-button }
 
 cause-infected-nas-title = Uw netwerkschijf is aangevallen
+cause-infected-nas-counted = Een netwerkschijf is aangevallen
 cause-infected-nas-means = Op een netwerkschijf (vaak NAS genoemd) op uw aansluiting draait een schadelijk programma. Sommige van die programma's zetten uw bestanden op slot en vragen geld. Uw bestanden kunnen in gevaar zijn, dus wacht niet te lang.
 cause-infected-nas-step-1 =
     Trek de netwerkkabel uit de netwerkschijf.
@@ -269,6 +272,7 @@ cause-open-reflector-step-5 = { -step-update }
 cause-open-reflector-step-6 = { -step-button }
 
 cause-open-proxy-title = Vreemden kunnen via uw aansluiting internetten
+cause-open-proxy-counted = Vreemden kunnen via de aansluiting internetten
 cause-open-proxy-means = Een apparaat of programma op uw aansluiting laat vreemden uw internet gebruiken alsof zij u zijn. Wat zij doen, lijkt van u te komen. Soms doet een gratis app of een tv-kastje dit zonder het te zeggen.
 cause-open-proxy-step-1 =
     Denk aan apps die geld of gratis films beloven voor het ‘delen van uw internet’, en aan gratis VPN-apps.
@@ -296,6 +300,7 @@ cause-open-remote-desktop-step-6 = Installeer alle updates.
 cause-open-remote-desktop-step-7 = { -step-button }
 
 cause-open-file-sharing-title = Uw bestanden zijn van buiten te zien
+cause-open-file-sharing-counted = Bestanden zijn van buiten te zien
 cause-open-file-sharing-means = Een computer of netwerkschijf op uw aansluiting deelt bestanden met het hele internet. Vreemden kunnen ze misschien lezen, veranderen of op slot zetten.
 cause-open-file-sharing-step-1 =
     Zoek het apparaat dat bestanden deelt.

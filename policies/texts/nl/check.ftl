@@ -68,7 +68,6 @@ figures-lines = Aansluitingen
 figures-few = minder dan 5
 figures-few-short = <5
 figures-weeks-heading = Aansluitingen met een probleem, per week
-figures-table = Hetzelfde als tabel
 figures-week-from = Week vanaf
 figures-week = { $day } { $month ->
     [1] jan.

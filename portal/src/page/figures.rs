@@ -52,8 +52,9 @@ struct Row {
     short: String,
     mark: String,
     count: String,
-    /// Of 100 or of [`HIGH`].
+    /// Of [`HIGH`], and of 100.
     bar: u64,
+    percent: u64,
     x: usize,
     y: u64,
 }
@@ -82,15 +83,26 @@ impl Pages {
         let widest = most(&mut figures.kinds.lines.iter().map(|kind| kind.lines));
         let highest = most(&mut figures.weeks.iter().map(|week| week.lines));
         let kinds = figures.kinds.lines.iter().take(MOST_KINDS).map(|kind| {
-            let title = |cause: &str| v.named(&format!("{}{cause}-title", keys::CAUSE.prefix), &[]);
+            let text = |cause: &str, part: &str| v.named(&format!("{}{cause}-{part}", keys::CAUSE.prefix), &[]);
+            let title = |cause: &str| text(cause, "counted").or_else(|| text(cause, "title"));
             let name = title(kind.cause.as_str()).or_else(|| title("generic")).unwrap_or_default();
             let bar = kind.lines.told().map_or(1, |n| n * 100 / widest);
-            Row { short: String::new(), mark: String::new(), count: said(v, kind.lines), name, bar, x: 0, y: 0 }
+            Row {
+                short: String::new(),
+                mark: String::new(),
+                count: said(v, kind.lines),
+                name,
+                bar,
+                percent: bar,
+                x: 0,
+                y: 0,
+            }
         });
         let weeks = figures.weeks.iter().enumerate().map(|(i, week)| {
             // What is small but not nothing has a bar that can be seen.
             let bar = week.lines.told().map_or(3, |n| if n == 0 { 0 } else { (n * HIGH / highest).max(3) });
             Row {
+                percent: bar * 100 / HIGH,
                 name: self.day(v, week.from.0).unwrap_or_default(),
                 short: self.short(v, week.from.0),
                 mark: week.lines.told().map_or_else(|| v.say(keys::FIGURES_FEW_SHORT), |n| n.to_string()),

@@ -9,7 +9,8 @@ pub struct Family {
     pub args: &'static [&'static str],
 }
 
-/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, and `-note` where there is more to say. A step of one
+/// Per cause: `cause-<cause>-title`, `-means`, `-step-1`, `-step-2` …, `-note` where there is more to say, and
+/// `-counted` where the title speaks to the reader and the open figures must not. A step of one
 /// kind of device is `cause-<cause>-step-1-<device>`.
 pub const CAUSE: Family = Family { prefix: "cause-", args: &[] };
 /// A shared step of one kind of device: `step-<shared step>-<device>`, shown where a step is `{ -step-<shared step> }` alone.

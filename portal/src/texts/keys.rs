@@ -381,8 +381,6 @@ keys! {
     FIGURES_FEW_SHORT = "figures-few-short";
     /// Heading of lines by week.
     FIGURES_WEEKS_HEADING = "figures-weeks-heading";
-    /// The same as a table.
-    FIGURES_TABLE = "figures-table";
     /// Heading of a column.
     FIGURES_WEEK_FROM = "figures-week-from";
     /// A week's first day, short.

@@ -382,7 +382,7 @@ fn args_of(name: &str) -> Option<&'static [&'static str]> {
 
 /// The cause in what follows `cause-`; none if it ends in nothing we show.
 fn cause_of(rest: &str) -> Option<&str> {
-    let ends = || ["-title", "-means", "-note"].iter().find_map(|end| rest.strip_suffix(end));
+    let ends = || ["-title", "-means", "-note", "-counted"].iter().find_map(|end| rest.strip_suffix(end));
     step_of(rest).map(|(cause, ..)| cause).or_else(ends)
 }
 
