@@ -23,6 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub const TAB: char = '\u{e004}';
 /// See above.
 pub const ENTER: char = '\u{e007}';
+/// See above.
+const SPACE: char = ' ';
 /// More than there are things to reach on a page, once around.
 const MOST_TABS: usize = 100;
 /// What an element is called in answers (WebDriver, section 12).
@@ -162,14 +164,8 @@ impl Browser {
     /// When it does not come or cannot be pressed.
     pub fn press(&self, selector: &str) -> Result<()> {
         if !self.scripts {
-            let wanted = self.element(selector)?;
-            for _ in 0..MOST_TABS {
-                if self.ask("GET", "/element/active", &Value::Null)?[ELEMENT] == wanted.as_str() {
-                    return self.key(ENTER);
-                }
-                self.key(TAB)?;
-            }
-            bail!("{selector} cannot be reached by the tab key");
+            self.reach(selector)?;
+            return self.key(ENTER);
         }
         // A page that is being replaced takes the element away between the look and the press.
         let end = Instant::now() + PATIENCE;
@@ -181,6 +177,30 @@ impl Browser {
                 Ok(_) => return Ok(()),
             }
         }
+    }
+
+    /// Ticks a box, as [`Self::press`] presses.
+    ///
+    /// # Errors
+    /// When it does not come or cannot be ticked.
+    pub fn tick(&self, selector: &str) -> Result<()> {
+        if self.scripts {
+            return self.press(selector);
+        }
+        self.reach(selector)?;
+        self.key(SPACE)
+    }
+
+    /// Goes there by the tab key.
+    fn reach(&self, selector: &str) -> Result<()> {
+        let wanted = self.element(selector)?;
+        for _ in 0..MOST_TABS {
+            if self.ask("GET", "/element/active", &Value::Null)?[ELEMENT] == wanted.as_str() {
+                return Ok(());
+            }
+            self.key(TAB)?;
+        }
+        bail!("{selector} cannot be reached by the tab key")
     }
 
     /// Its words, once it is there.
@@ -201,6 +221,38 @@ impl Browser {
         let element = self.element(selector)?;
         let value = self.ask("GET", &format!("/element/{element}/attribute/{name}"), &Value::Null)?;
         Ok(value.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// A property of its style, as the browser has worked it out.
+    ///
+    /// # Errors
+    /// When it does not come.
+    pub fn style(&self, selector: &str, property: &str) -> Result<String> {
+        let element = self.element(selector)?;
+        let value = self.ask("GET", &format!("/element/{element}/css/{property}"), &Value::Null)?;
+        Ok(value.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Writes into a field in place of what stands there, once it is there.
+    ///
+    /// # Errors
+    /// When it does not come or takes no text.
+    pub fn write(&self, selector: &str, text: &str) -> Result<()> {
+        let element = self.element(selector)?;
+        self.ask("POST", &format!("/element/{element}/clear"), &json!({}))?;
+        self.ask("POST", &format!("/element/{element}/value"), &json!({ "text": text })).map(drop)
+    }
+
+    /// Looks into a frame of the page; what is asked meanwhile is asked of the page in it.
+    ///
+    /// # Errors
+    /// When there is no such frame, or what is done fails.
+    pub fn within<T>(&self, frame: &str, does: impl FnOnce() -> Result<T>) -> Result<T> {
+        let element = self.element(frame)?;
+        self.ask("POST", "/frame", &json!({ "id": { ELEMENT: element } }))?;
+        let done = does();
+        self.ask("POST", "/frame", &json!({ "id": null }))?;
+        done
     }
 
     /// Runs a function's body in the page; its last argument is called with the result.

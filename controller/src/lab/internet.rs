@@ -20,7 +20,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 use super::net::Namespace;
-use super::town::Host;
+use super::node::PORTAL_NAME;
+use super::town::{Host, PORTAL4, PORTAL6};
 
 /// What the real web server's pages hold and no other page does.
 pub const REAL_PAGE: &str = "This is the real www.example.com of the lab.";
@@ -37,7 +38,8 @@ const CONNECTION_LIMIT: Duration = Duration::from_secs(600);
 /// TTL of the resolver's answers in seconds: short, so that a client that honours it notices its release.
 const TTL: u32 = 5;
 
-/// Names under these are known to the lab's DNS; all live on the one web server.
+/// Names under these are known to the lab's DNS; all live on the one web server but the provider's portal, which free lines
+/// find as well.
 const KNOWN: [&str; 4] = ["example.com", "example.net", "example.org", "example"];
 
 /// The running servers.
@@ -197,9 +199,10 @@ fn answer_to(packet: &[u8]) -> Option<Vec<u8>> {
     let name = name.trim_end_matches('.');
     let known = KNOWN.iter().any(|k| name == *k || name.strip_suffix(k).is_some_and(|rest| rest.ends_with('.')));
     if known {
+        let (v4, v6) = if name == PORTAL_NAME { (PORTAL4, PORTAL6) } else { (Host::WEB.v4(), Host::WEB.v6()) };
         let data = match question.query_type() {
-            RecordType::A => Some(RData::A(A(Host::WEB.v4()))),
-            RecordType::AAAA => Some(RData::AAAA(AAAA(Host::WEB.v6()))),
+            RecordType::A => Some(RData::A(A(v4))),
+            RecordType::AAAA => Some(RData::AAAA(AAAA(v6))),
             _ => None,
         };
         answer.add_answers(data.map(|d| Record::from_rdata(question.name().clone(), TTL, d)));
@@ -230,6 +233,7 @@ mod tests {
             Some(Host::WEB.v6().into())
         );
         assert!(ask("www.example.com.", RecordType::MX).answers.is_empty());
+        assert_eq!(ask("help.isp.example.", RecordType::A).answers[0].data.ip_addr(), Some(PORTAL4.into()));
         assert_eq!(ask("evilexample.com.", RecordType::A).metadata.response_code, ResponseCode::NXDomain);
     }
 

@@ -261,6 +261,7 @@ fn pages(url: PortalUrl) -> pratique_portal::Settings {
     // As the console and the timeline's files tell the time.
     pages.time_zone = "UTC".into();
     pages.still_works = vec!["emergency".into(), "steps".into()];
+    pages.self_check = Some(pratique_portal::SelfCheck { figures: true, ..Default::default() });
     pages
 }
 

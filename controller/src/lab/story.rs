@@ -1,7 +1,6 @@
 //! The story: a report comes in, a line is walled, its owner fixes the device, the line is let out. Each step is waited
 //! for, for a bounded time, and counts only when it was observed.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -10,13 +9,17 @@ use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::devices::{Camera, OpenResolver, Person, TestLine, open_page};
+use super::devices::{Camera, OpenResolver, Person, TestLine};
 use super::internet::{ECHO_PORT, Internet};
 use super::node::{Node, sessions_csv};
-use super::reports::{CAMERA, Report, Visit};
+use super::reports::{CAMERA, Report};
 use super::timeline::{Step, Timeline};
-use super::town::{Home, Host, PORTAL4, Town};
+use super::town::{Host, Town};
 use super::witness::{Checked, Shown, Steered, Witness};
+
+mod extras;
+
+pub use self::extras::{Infected, Warned};
 
 /// Ctrl-C, in words.
 pub const INTERRUPTED: &str = "stopped from outside";
@@ -44,17 +47,6 @@ pub struct Stage {
     pub town: Town,
     runtime: Handle,
     interrupted: Arc<AtomicBool>,
-}
-
-/// One more infected camera, for visitors to deal with.
-#[derive(Debug)]
-pub struct Infected {
-    /// Where it stands.
-    pub home: Home,
-    /// The case about it.
-    pub case: u64,
-    /// The device.
-    pub camera: Camera,
 }
 
 impl Stage {
@@ -367,67 +359,6 @@ impl Stage {
     /// How often the people in unharmed homes have seen that all is well.
     pub fn well_seen(&self) -> u64 {
         self.people.iter().map(Person::good).sum()
-    }
-
-    /// Brings a visitor's report in and returns the cases it opened.
-    ///
-    /// # Errors
-    /// When it is not taken in.
-    pub fn visit(&mut self, visit: &Visit) -> anyhow::Result<Vec<Value>> {
-        let staff = self.node.staff();
-        self.node.deliver(&visit.report)?;
-        let name = visit.report.name.clone();
-        let delivery = self.wait(LATER, "the visitor's report to be taken in", |_| {
-            let all = staff.get("/api/v1/deliveries")?;
-            Ok(find(&all, |d| d["name"].as_str().is_some_and(|n| n.contains(&name))))
-        })?;
-        let mut cases = vec![json!({ "delivery": delivery })];
-        for home in self.town.homes.iter().filter(|h| !h.visiting.is_empty()) {
-            if let Some(row) = self.case_of(&home.subscriber)? {
-                cases.push(json!({ "addresses": home.visiting, "case": row }));
-            }
-        }
-        Ok(cases)
-    }
-
-    /// Two more cameras are taken and reported, in the last two homes. The first one's line is walled; the second one's
-    /// case waits in the queue for whoever looks at the console.
-    ///
-    /// # Errors
-    /// When that is not reached.
-    pub fn leave_to_visitors(&mut self) -> anyhow::Result<[Infected; 2]> {
-        let [.., first, second] = &self.town.homes[..] else { bail!("the town has too few homes") };
-        let [first, second] = [first.clone(), second.clone()];
-        Ok([self.wall_in(&first)?, self.infect(&second)?])
-    }
-
-    /// One more camera is taken and reported, and the line is walled.
-    ///
-    /// # Errors
-    /// When that is not reached.
-    pub fn wall_in(&mut self, home: &Home) -> anyhow::Result<Infected> {
-        let walled = self.infect(home)?;
-        let staff = self.node.staff();
-        self.wait(SOON, "the approval to be taken", |s| {
-            let row = s.case_of(&home.subscriber)?.context("the case is gone")?;
-            let approval = json!({ "version": row["version"], "reason": "Seen attacking; evidence checked." });
-            staff.post(&format!("/api/v1/cases/{}/approve", walled.case), &approval).map(Some)
-        })?;
-        let portal = IpAddr::V4(PORTAL4);
-        self.wait(SOON, "the line to be walled", |_| {
-            let page = home.namespace.run(|| open_page("www.example.com.", "/"))?;
-            Ok(page.is_ok_and(|(at, _)| at == portal).then_some(()))
-        })?;
-        Ok(walled)
-    }
-
-    fn infect(&mut self, home: &Home) -> anyhow::Result<Infected> {
-        let camera = Camera::plug_in(home, &self.runtime)?;
-        self.node.deliver(&Report::infected_camera(home.v4.into(), SystemTime::now())?)?;
-        let row = self.wait(SOON, "the case to be proposed", |s| {
-            Ok(s.case_of(&home.subscriber)?.filter(|row| row["state"] == "proposed"))
-        })?;
-        Ok(Infected { home: home.clone(), case: row["case"].as_u64().context("a case without a number")?, camera })
     }
 
     /// The newest case of a line.

@@ -1,12 +1,4 @@
-### インターネットは使えるが、対応が必要な回線
-
-warned-title = お客様の回線の機器に対応が必要です – { $provider }
-warned-headline = お客様の回線の機器に対応が必要です
-warned-text = お客様の回線につながっている機器が、悪用されているか、悪用されるおそれがあります。インターネットは今も使えます。お客様が悪いわけではありません。下の手順で、ご自分で直せます。
-warned-next = 手順がすべて終わったら、ご連絡はいりません。そのあと何も見つからなければ、これで終わりです。
-warned-which = どの機器か分からないときは、あてはまりそうな機器すべてで手順を行ってください。お電話でもお手伝いします。
-
-## Japanese texts of the portal. How to write: see the English file. です・ます, short sentences, everyday words.
+### Japanese texts of the portal. How to write: see the English file. です・ます, short sentences, everyday words.
 
 day = { $year }年{ $month }月{ $day }日（{ $weekday ->
     [1] 月
@@ -173,6 +165,12 @@ note-press-again = 最後まで届きませんでした。もう一度ボタン�
 note-not-now = 今はまだできません。「今の状況」をご覧ください。
 note-used-up = 使える回数に達しました。手順を行って回線の確認を受けるか、お電話ください。
 note-unavailable = 今は受け付けられませんでした。何も失われていません。1分後に、もう一度ボタンを押してください。
+
+warned-title = お客様の回線の機器に対応が必要です – { $provider }
+warned-headline = お客様の回線の機器に対応が必要です
+warned-text = お客様の回線につながっている機器が、悪用されているか、悪用されるおそれがあります。インターネットは今も使えます。お客様が悪いわけではありません。下の手順で、ご自分で直せます。
+warned-next = 手順がすべて終わったら、ご連絡はいりません。そのあと何も見つからなければ、これで終わりです。
+warned-which = どの機器か分からないときは、あてはまりそうな機器すべてで手順を行ってください。お電話でもお手伝いします。
 
 free-title = お客様の回線は止まっていません – { $provider }
 free-headline = お客様の回線は止まっていません

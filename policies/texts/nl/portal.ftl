@@ -1,12 +1,4 @@
-### Internet werkt, en er is iets te doen: een gewaarschuwde aansluiting
-
-warned-title = Een apparaat op uw aansluiting heeft uw hulp nodig – { $provider }
-warned-headline = Een apparaat op uw aansluiting heeft uw hulp nodig
-warned-text = Anderen maken misbruik van een apparaat op uw aansluiting, of kunnen dat doen. Uw internet werkt nog gewoon. U heeft niets fout gedaan. Met de stappen hieronder lost u het zelf op.
-warned-next = Heeft u alle stappen gedaan? Dan hoeft u ons niets te laten weten. Zien wij niets meer, dan is het klaar.
-warned-which = Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat dat het kan zijn, of bel ons.
-
-## Dutch texts of the portal. How to write: see the English file. The reader is addressed as "u"; level B1.
+### Dutch texts of the portal. How to write: see the English file. The reader is addressed as "u"; level B1.
 
 day = { $weekday ->
     [1] maandag
@@ -208,6 +200,12 @@ note-press-again = Dat is niet helemaal bij ons aangekomen. Druk nog een keer op
 note-not-now = Dit kan nu nog niet. Bij ‘Hoe het er nu voor staat’ leest u waar wij op wachten.
 note-used-up = U heeft dit zo vaak gebruikt als wij kunnen toestaan. Volg de stappen en laat uw aansluiting controleren, of bel ons.
 note-unavailable = Dit lukte op dit moment niet. Er is niets verloren. Druk over een minuut nog een keer op de knop.
+
+warned-title = Een apparaat op uw aansluiting heeft uw hulp nodig – { $provider }
+warned-headline = Een apparaat op uw aansluiting heeft uw hulp nodig
+warned-text = Anderen maken misbruik van een apparaat op uw aansluiting, of kunnen dat doen. Uw internet werkt nog gewoon. U heeft niets fout gedaan. Met de stappen hieronder lost u het zelf op.
+warned-next = Heeft u alle stappen gedaan? Dan hoeft u ons niets te laten weten. Zien wij niets meer, dan is het klaar.
+warned-which = Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat dat het kan zijn, of bel ons.
 
 free-title = Uw aansluiting staat niet stil – { $provider }
 free-headline = Uw aansluiting staat niet stil

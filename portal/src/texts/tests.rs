@@ -5,7 +5,7 @@ use super::*;
 
 /// What the files of some folders say.
 fn files(folders: &[&str]) -> Vec<String> {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).unwrap());
     let files = files.map(|file| file.unwrap().path()).filter(|path| path.is_file());
     files.map(|path| std::fs::read_to_string(path).unwrap()).collect()

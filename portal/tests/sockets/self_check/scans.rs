@@ -41,7 +41,11 @@ async fn a_consent_begins_one_scan_and_a_double_click_or_a_replay_none() {
     }
     assert_eq!(lines.agreed(), [Agreed { line: LineNo(1), round: 5, mail: false }]);
     let page = portal.look_at(HOME, "/check").await;
-    assert!(page.contains("We are checking your line now") && page.contains("http-equiv=\"refresh\""), "{page}");
+    assert!(
+        page.contains("We are checking your line now")
+            && page.contains("<noscript><meta http-equiv=\"refresh\" content=\"4; url=/check\">"),
+        "{page}"
+    );
     assert!(!page.contains("<form"), "{page}");
     assert!(portal.metric("pratique_portal_scan_forms_total{outcome=\"begun\"} 1"));
     assert!(portal.metric("pratique_portal_scan_forms_total{outcome=\"again\"} 3"));
