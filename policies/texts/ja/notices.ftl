@@ -3,7 +3,7 @@
 notice-subject = 【{ $provider }】{ $title }（受付番号{ $case }）
 notice-subject-plain = 【{ $provider }】{ $title }
 
-notice-title-warning = お客様の回線の機器に手当てが必要です
+notice-title-warning = お客様の回線の機器に対応が必要です
 notice-title-quarantined = インターネットを一時的に止めています
 notice-title-check-clean = 確認の結果、開いているものはありませんでした
 notice-title-check-vulnerable = まだ問題が残っています
@@ -17,7 +17,7 @@ notice-title-relapse = 同じ問題がまた起きました
 notice-title-self-check-vulnerable = 確認の結果、開いている入口がありました
 notice-title-test = 送信テストです
 
-notice-lead-warning = お客様の回線につながっている機器に、手当てが必要です。悪用されているか、悪用されるおそれがあります。インターネットは今も使えます。お早めに手順を行ってください。お客様が悪いわけではありません。
+notice-lead-warning = お客様の回線につながっている機器に、対応が必要です。悪用されているか、悪用されるおそれがあります。インターネットは今も使えます。お早めに手順を行ってください。お客様が悪いわけではありません。
 notice-lead-quarantined = 機器がこれ以上悪用されないように、インターネットを一時的に止めました。お客様が悪いわけではありません。手順に沿って、ご自分で直すことができます。ご自宅でどれかのサイトを開くと、手順が表示されます。
 notice-lead-check-clean = ご依頼のとおり、回線を確認しました。開いているものはありませんでした。ありがとうございます。問題の種類によっては、1日か2日お待ちいただきます。そのあと、インターネットは自動で元に戻ります。
 notice-lead-check-vulnerable = ご依頼のとおり、回線を確認しました。まだ問題が残っています。もう一度、手順を行ってください。お困りのときは、お電話ください。
