@@ -118,7 +118,8 @@ fn letters(config: &Config, settings: &Settings) -> Result<(Letters, LinkKey, bo
 
 fn test_letter(letters: &Letters, language: Option<&str>) -> Letter {
     let (case, about, sent) = (CaseId(0), About::Test, now());
-    letters.write(&Facts { case, about, sent, until: None, causes: Vec::new(), check: None }, language)
+    let facts = Facts { case, about, sent, until: None, again: false, causes: Vec::new(), check: None };
+    letters.write(&facts, language)
 }
 
 /// What was said may name the address, which the person who reads this has typed.
