@@ -7,7 +7,7 @@
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
 //! * [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: files of resolver and portal
-//! * [`files`]: how many may be open
+//! * [`files`]: how many may be open; [`signals`]: what the system asks
 //! * [`emergency`]: `release --all` with everything else down
 
 mod certificate;
@@ -15,6 +15,7 @@ pub mod emergency;
 mod files;
 mod follow;
 mod inbox;
+mod signals;
 mod threats;
 mod wall;
 
@@ -31,7 +32,6 @@ use pratique_core::rescan::RescanTrigger;
 use pratique_core::view::GardenView;
 use pratique_portal::{LinkKey, Portal};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -39,6 +39,7 @@ use tracing::{error, info, warn};
 use self::certificate::Certificates;
 use self::follow::Followers;
 use self::inbox::Inbox;
+use self::signals::{Asked, Signals};
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::checks;
@@ -153,6 +154,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let _never_closed_here = ask_rescan.send((case.id, trigger)).is_err();
     }
     metrics.ready.policy_loaded.store(true, Ordering::Release);
+    let mut signals = Signals::listen()?;
 
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -257,7 +259,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
 
-    let ended = wait_for_end(&config, &inbox, &handle, &walls, (&certificates, &clock), &mut fenced_seen).await;
+    let ended =
+        wait_for_end(&config, &inbox, &handle, &walls, (&certificates, &clock), &mut fenced_seen, &mut signals).await;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     info!("stopping; the wall stays as it is");
     stop.send_replace(true);
@@ -303,7 +306,7 @@ fn open_portal(
     }))
 }
 
-/// Waits for a signal to stop, and reads policies and certificates again on SIGHUP.
+/// Waits until it is asked to stop, and reads policies and certificates again when asked for that.
 async fn wait_for_end(
     config: &Config,
     inbox: &Inbox,
@@ -311,20 +314,19 @@ async fn wait_for_end(
     walls: &Walls,
     (certificates, clock): (&Certificates, &Arc<dyn Clock>),
     fenced: &mut watch::Receiver<bool>,
+    signals: &mut Signals,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            asked = signals.next() => match asked {
+                Asked::Stop => return Ok(()),
+                Asked::Reload => {
+                    reload(config, inbox, handle, walls).await;
+                    certificates.look(clock.now(), true).await;
+                }
+            },
             _ = fenced.wait_for(|f| *f) => {
                 bail!("another node writes to this log: this one stops; its wall stays as it is");
-            }
-            _ = hangup.recv() => {
-                reload(config, inbox, handle, walls).await;
-                certificates.look(clock.now(), true).await;
             }
         }
     }
