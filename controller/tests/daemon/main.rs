@@ -8,8 +8,11 @@ mod garden;
 mod import;
 mod lifetime;
 mod notices;
+mod post;
 mod retraction;
 mod self_check;
+#[path = "../servers/mod.rs"]
+mod servers;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
