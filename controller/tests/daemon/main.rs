@@ -4,6 +4,7 @@
 
 mod check_config;
 mod decisions;
+mod files;
 mod garden;
 mod import;
 mod lifetime;

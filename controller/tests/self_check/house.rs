@@ -23,7 +23,7 @@ use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
-use pratique_portal::{LinkKey, Portal, SelfCheck, Settings};
+use pratique_portal::{Portal, SelfCheck, Settings};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -182,28 +182,28 @@ impl House {
         self.engine.sessions(vec![change]).await.unwrap();
     }
 
-    /// Notices go to this mail server; they stop when the answer is dropped.
+    /// Notices go to this mail server from now on; they stop when the answer is dropped.
     pub async fn send_notices(&self, smtp: u16) -> watch::Sender<bool> {
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(self.open_notices(smtp).await.run(stopping));
+        stop
+    }
+
+    /// Notices as they are before they run.
+    pub async fn open_notices(&self, smtp: u16) -> Arc<Notices> {
         let settings = format!("mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example}}");
-        let key = LinkKey::new([7; 32]);
+        let settings = serde_yaml::from_str(&settings).unwrap();
+        let pages = Settings::example(format!("http://{}/", self.portal).parse().unwrap());
+        let files = notices::Files::open(settings, pages, None, self.folder.path()).await.unwrap();
         let parts = notices::Parts {
-            settings: serde_yaml::from_str(&settings).unwrap(),
-            pages: Settings::example(format!("http://{}/", self.portal).parse().unwrap()),
-            texts: None,
-            data_dir: self.folder.path(),
-            key,
             engine: self.engine.clone(),
             reader: self.reader.clone(),
+            log_end: self.engine.read(|world, _| world.generation()).await.unwrap(),
             clock: self.clock.clone(),
             wake: self.grown.clone(),
             registry: &self.registry,
         };
-        let notices = Notices::open(parts).await.unwrap();
-        let (stop, stopping) = watch::channel(false);
-        tokio::spawn(notices.run(stopping));
-        // It follows the log from where it is now.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        stop
+        Notices::open(files, parts).await.unwrap()
     }
 
     /// Somebody reports an address.

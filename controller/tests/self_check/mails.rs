@@ -64,3 +64,17 @@ async fn who_does_not_ask_or_has_no_address_gets_none() {
     server.got();
     assert_eq!(server.more(), [] as [serde_json::Value; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_happens_before_notices_begin_to_run_is_told_all_the_same() {
+    let (home, server, house) = (Ipv4Addr::new(127, 0, 9, 4), server(), house().await);
+    house.reach("jo", home, house.now().minus(Span::from_days(30)), "hanako@mail.example", "ja").await;
+    let notices = house.open_notices(server.port).await;
+    let page = house.look(home).await;
+    house.press_with(home, &page, "&mail=yes").await;
+    house.result(home).await;
+    let (_stop, stopping) = tokio::sync::watch::channel(false);
+    tokio::spawn(notices.run(stopping));
+    let mail = server.got();
+    assert_eq!(mail["to"], json!(["hanako@mail.example"]));
+}
