@@ -6,7 +6,10 @@ mod check_config;
 mod decisions;
 mod files;
 mod garden;
+#[path = "../servers/home.rs"]
+mod home;
 mod import;
+mod letters;
 mod lifetime;
 mod notices;
 mod post;

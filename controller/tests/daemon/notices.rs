@@ -1,4 +1,5 @@
-//! Notices as they run: a real mail server with STARTTLS and a certificate by an authority of our own receives them.
+//! Notices as they run: a real mail server with STARTTLS and a certificate by an authority of our own receives them. Each kind
+//! with its words: `letters`.
 
 use mail_parser::MimeHeaders as _;
 use nix::sys::signal::Signal;

@@ -15,6 +15,7 @@ use super::{Node, ago, until};
 /// A node that sends notices to a server at this port, which may not be there yet.
 pub struct Post {
     pub node: Node,
+    pub portal: u16,
     smtp: u16,
 }
 
@@ -25,7 +26,7 @@ pub struct Mails {
 }
 
 /// Free at this moment; nothing else on this machine picks ports in a hurry.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -54,7 +55,7 @@ impl Post {
         node.edit("pratique.yaml", "api:", &sections);
         prepare(&node);
         node.run();
-        Self { node, smtp }
+        Self { node, portal, smtp }
     }
 
     /// The server, which refuses who is called `no`, and tells who is called `later` once to come again.
