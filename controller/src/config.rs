@@ -274,6 +274,29 @@ impl Config {
 }
 
 impl Config {
+    /// Files and folders that it names for notices and reports and that cannot be used, each with its place and its remedy.
+    /// Asked by `check-config`, and at start before anything listens.
+    pub fn unreadable(&self) -> Vec<ConfigError> {
+        let mut found: Vec<String> =
+            self.notices.iter().flat_map(|notices| notices.unreadable(&self.data_dir)).collect();
+        if let Some(dir) = self.drop_dir.as_ref().filter(|dir| !dir.is_dir()) {
+            found.push(format!("drop_dir: {} is no directory; create it, writable for pratique", dir.display()));
+        }
+        self.placed(found)
+    }
+
+    /// What was found after reading, with its place in the file.
+    fn placed(&self, found: Vec<String>) -> Vec<ConfigError> {
+        if found.is_empty() {
+            return Vec::new();
+        }
+        let path = self.file.clone().unwrap_or_else(|| "configuration".into());
+        // The place is a help: where the file has gone meanwhile, the words are enough.
+        let text = self.file.as_deref().and_then(|file| read_text(file).ok()).unwrap_or_default();
+        let placed = |what: String| ConfigError { path: path.clone(), at: place_of(&text, &what), what };
+        found.into_iter().map(placed).collect()
+    }
+
     /// Ports of encrypted DNS on this node's resolver that this node's wall keeps shut.
     fn walled_off_resolver(&self) -> Option<String> {
         let tls = self.dns.as_ref().filter(|_| self.enforcer == EnforcerKind::Nft)?.tls.as_ref()?;

@@ -36,7 +36,7 @@ pub enum NoticeKind {
     ReleasedExpired,
     /// Free: it was a mistake.
     ReleasedRetracted,
-    /// It came back after a release.
+    /// Something was seen again after a release; staff have not decided yet.
     Relapse,
     /// A check of the own line, asked for without a case, found nothing open.
     SelfCheckClean,
@@ -125,14 +125,16 @@ impl NoticeKind {
             Self::Quarantined | Self::CheckClean | Self::CheckVulnerable | Self::CheckInconclusive => {
                 matches!(state, StateName::Quarantined)
             }
-            Self::Relapse => matches!(state, StateName::Proposed | StateName::Quarantined),
+            // Who is walled by then hears of that instead: "we may have to pause your internet" would be wrong.
+            Self::Relapse => matches!(state, StateName::Proposed),
             Self::ReleasedProven
             | Self::ReleasedTrust
             | Self::ReleasedStaff
             | Self::ReleasedExpired
             | Self::ReleasedRetracted => !matches!(state, StateName::Quarantined),
-            // Of no case.
-            Self::SelfCheckClean | Self::SelfCheckVulnerable | Self::SelfCheckInconclusive => true,
+            // Of no case; but it says that the internet works.
+            Self::SelfCheckVulnerable => !matches!(state, StateName::Quarantined),
+            Self::SelfCheckClean | Self::SelfCheckInconclusive => true,
         }
     }
 
@@ -294,6 +296,9 @@ mod tests {
             if kind.as_str().starts_with("released") {
                 assert!(!kind.holds_in(StateName::Quarantined), "{kind}");
             }
+        }
+        for kind in [NoticeKind::Relapse, NoticeKind::SelfCheckVulnerable] {
+            assert!(kind.holds_in(StateName::Proposed) && !kind.holds_in(StateName::Quarantined), "{kind}");
         }
     }
 

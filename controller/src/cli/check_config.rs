@@ -123,7 +123,7 @@ impl CheckConfig {
         if self.policies.is_none() || self.node.config.is_some() {
             match Config::check(&self.node.path()) {
                 Ok(mut config) => {
-                    problems.extend(config.notices.iter().flat_map(crate::notices::Settings::unreadable));
+                    problems.extend(config.unreadable().iter().map(ToString::to_string));
                     let named = policies.unwrap_or(config.policies);
                     config.policies = named.clone();
                     policies = Some(named);

@@ -97,14 +97,16 @@ impl Test {
 /// In the words and with the key of the daemon; with a key of the moment where it has none yet, for it has to be the daemon's
 /// own file. The last says whether the key lasts.
 fn letters(config: &Config, settings: &Settings) -> Result<(Letters, LinkKey, bool), Failure> {
-    let lasting = config.data_dir.join(key::FILE).exists();
-    let key = if lasting {
-        key::load_or_make(&config.data_dir)?
-    } else {
-        let mut bytes = [0; LinkKey::BYTES];
-        getrandom::fill(&mut bytes)
-            .map_err(|e| Failure::Refused(format!("the system gives no random numbers: {e}")))?;
-        LinkKey::new(bytes)
+    let known = key::load(&config.data_dir)?;
+    let lasting = known.is_some();
+    let key = match known {
+        Some(key) => key,
+        None => {
+            let mut bytes = [0; LinkKey::BYTES];
+            getrandom::fill(&mut bytes)
+                .map_err(|e| Failure::Refused(format!("the system gives no random numbers: {e}")))?;
+            LinkKey::new(bytes)
+        }
     };
     let Some(portal) = &config.portal else {
         return Err(Failure::Usage("notices needs the section portal".into()));
@@ -118,7 +120,8 @@ fn letters(config: &Config, settings: &Settings) -> Result<(Letters, LinkKey, bo
 
 fn test_letter(letters: &Letters, language: Option<&str>) -> Letter {
     let (case, about, sent) = (CaseId(0), About::Test, now());
-    letters.write(&Facts { case, about, sent, until: None, causes: Vec::new(), check: None }, language)
+    let facts = Facts { case, about, sent, until: None, again: false, causes: Vec::new(), check: None };
+    letters.write(&facts, language)
 }
 
 /// What was said may name the address, which the person who reads this has typed.

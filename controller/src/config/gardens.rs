@@ -3,7 +3,7 @@
 use pratique_core::ids::CauseKey;
 use pratique_core::policy::Policy;
 
-use super::{Config, ConfigError, EnforcerKind, place_of};
+use super::{Config, ConfigError, EnforcerKind};
 use crate::policy_files::nearest;
 
 impl Config {
@@ -24,14 +24,7 @@ impl Config {
                 )
             })
             .collect();
-        if found.is_empty() {
-            return Vec::new();
-        }
-        let path = self.file.clone().unwrap_or_else(|| "configuration".into());
-        // The place is a help: where the file has gone meanwhile, the words are enough.
-        let text = self.file.as_deref().and_then(|file| super::read_text(file).ok()).unwrap_or_default();
-        let placed = |what: String| ConfigError { path: path.clone(), at: place_of(&text, &what), what };
-        found.into_iter().map(placed).collect()
+        self.placed(found)
     }
 
     /// Addresses that residents are told and this node's wall keeps shut.

@@ -1,13 +1,13 @@
 //! Everything started and stopped together.
 //!
-//! Start: settings and policies are checked, sockets bound and the store loaded before the wall is touched. Stop: pages
+//! Start: settings, policies and files are checked, sockets bound and the store loaded before the wall is touched. Stop: pages
 //! and API first, then the engine with a last snapshot, then the enforcer's thread; the wall stays as it is.
 //!
 //! * [`follow`]: what the engine's commits lead to
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
 //! * [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: files of resolver and portal
-//! * [`files`]: how many may be open
+//! * [`files`]: how many may be open; [`signals`]: what the system asks
 //! * [`emergency`]: `release --all` with everything else down
 
 mod certificate;
@@ -15,6 +15,7 @@ pub mod emergency;
 mod files;
 mod follow;
 mod inbox;
+mod signals;
 mod threats;
 mod wall;
 
@@ -29,9 +30,8 @@ use arc_swap::ArcSwapOption;
 use pratique_core::ids::CaseId;
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::view::GardenView;
-use pratique_portal::{LinkKey, Portal};
+use pratique_portal::Portal;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
@@ -39,6 +39,7 @@ use tracing::{error, info, warn};
 use self::certificate::Certificates;
 use self::follow::Followers;
 use self::inbox::Inbox;
+use self::signals::{Asked, Signals};
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
 use crate::api;
 use crate::checks;
@@ -53,7 +54,7 @@ use crate::office::EngineOffice;
 use crate::policy_files::{self, PolicySet};
 use crate::rescans::{Counters, Rescans, Running};
 use crate::scan::{Control, Scanner};
-use crate::store::{Options, Reader, SqliteStore, Store as _, StoreMetrics};
+use crate::store::{Options, SqliteStore, Store as _, StoreMetrics};
 
 /// The wall's counters are read this often. Attack traffic is evidence; a page that says "still attacking" should not be
 /// older than a few seconds.
@@ -92,11 +93,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry())?);
     let started_at = clock.now();
     let policies = load_policies(&config)?;
+    let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
+    anyhow::ensure!(unreadable.is_empty(), "{}", unreadable.join("\n"));
     if let Some(warning) = config.scan.warning(&policies.policy) {
         warn!("{warning}");
     }
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
+
+    // Files before sockets: what is missing must not stop a daemon that has begun to serve and to wall.
+    let mut second = second_files(&config).await?;
+    let drop_dir = config.drop_dir.as_deref().map(|folder| Inbox::open(folder, metrics.registry())).transpose()?;
 
     // Sockets before anything changes: an address in use must not leave a half-started daemon with a wall.
     let listener = TcpListener::bind(config.api.listen)
@@ -153,6 +160,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let _never_closed_here = ask_rescan.send((case.id, trigger)).is_err();
     }
     metrics.ready.policy_loaded.store(true, Ordering::Release);
+    let log_end = engine.world().generation();
+    let mut signals = Signals::listen()?;
 
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -168,8 +177,16 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let key = config.notices.as_ref().map(|_| notices::key::load_or_make(&config.data_dir)).transpose()?;
-    let second = second_channel(&config, key.as_ref(), &handle, &reader, &clock, grown, metrics.registry()).await?;
+    let bounces = second.as_mut().and_then(|files| files.bounces.take());
+    let key = second.as_ref().map(|files| files.key().clone());
+    let second = match second {
+        Some(files) => {
+            let (engine, reader, clock) = (handle.clone(), Arc::clone(&reader), Arc::clone(&clock));
+            let parts = notices::Parts { engine, reader, log_end, clock, wake: grown, registry: metrics.registry() };
+            Some(Notices::open(files, parts).await.context("notices")?)
+        }
+        None => None,
+    };
     let desk = Arc::new(PortalDesk::open(handle.clone(), &config.data_dir));
     let portal = portal.map(|p| open_portal(&config, p, &view, Arc::clone(&desk), &metrics)).transpose()?;
     if let (Some(portal), Some(key)) = (&portal, key) {
@@ -242,22 +259,21 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         let (router, meters) = staff_desk(&config, &office, &inbox, &metrics, &clock, portal.as_deref())?;
         tokio::spawn(api::serve::serve(listener, router, meters, stopping.clone()))
     };
-    if let Some(folder) = &config.drop_dir {
-        let folder = Inbox::open(folder, metrics.registry())?;
+    if let Some(folder) = drop_dir {
         let every = Duration::from_millis(config.drop_look_ms.into());
         tasks.spawn(Arc::clone(&inbox).watch(folder, every, stopping.clone()));
     }
     if let Some(second) = second {
         tasks.spawn(Arc::clone(&second).run(stopping.clone()));
-        if let Some(folder) = config.notices.as_ref().and_then(|settings| settings.bounce_dir.as_deref()) {
-            let folder = notices::drop::open(folder)?;
+        if let Some(folder) = bounces {
             tasks.spawn(notices::drop::watch(second, folder, stopped(stopping.clone())));
         }
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);
 
-    let ended = wait_for_end(&config, &inbox, &handle, &walls, (&certificates, &clock), &mut fenced_seen).await;
+    let ended =
+        wait_for_end(&config, &inbox, &handle, &walls, (&certificates, &clock), &mut fenced_seen, &mut signals).await;
     notify_systemd(&[sd_notify::NotifyState::Stopping]);
     info!("stopping; the wall stays as it is");
     stop.send_replace(true);
@@ -303,7 +319,7 @@ fn open_portal(
     }))
 }
 
-/// Waits for a signal to stop, and reads policies and certificates again on SIGHUP.
+/// Waits until it is asked to stop, and reads policies and certificates again when asked for that.
 async fn wait_for_end(
     config: &Config,
     inbox: &Inbox,
@@ -311,20 +327,19 @@ async fn wait_for_end(
     walls: &Walls,
     (certificates, clock): (&Certificates, &Arc<dyn Clock>),
     fenced: &mut watch::Receiver<bool>,
+    signals: &mut Signals,
 ) -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            asked = signals.next() => match asked {
+                Asked::Stop => return Ok(()),
+                Asked::Reload => {
+                    reload(config, inbox, handle, walls).await;
+                    certificates.look(clock.now(), true).await;
+                }
+            },
             _ = fenced.wait_for(|f| *f) => {
                 bail!("another node writes to this log: this one stops; its wall stays as it is");
-            }
-            _ = hangup.recv() => {
-                reload(config, inbox, handle, walls).await;
-                certificates.look(clock.now(), true).await;
             }
         }
     }
@@ -427,31 +442,12 @@ async fn every<F: Future<Output = ()>>(pause: Duration, stopping: watch::Receive
     }
 }
 
-/// Notices, where they are configured. Settings were checked; files and texts are read here.
-async fn second_channel(
-    config: &Config,
-    key: Option<&LinkKey>,
-    engine: &EngineHandle,
-    reader: &Arc<dyn Reader>,
-    clock: &Arc<dyn Clock>,
-    wake: Arc<tokio::sync::Notify>,
-    registry: &prometheus::Registry,
-) -> anyhow::Result<Option<Arc<Notices>>> {
-    let (Some(settings), Some(portal), Some(key)) = (&config.notices, &config.portal, key) else { return Ok(None) };
+/// The files of notices, where notices are configured.
+async fn second_files(config: &Config) -> anyhow::Result<Option<notices::Files>> {
+    let (Some(settings), Some(portal)) = (&config.notices, &config.portal) else { return Ok(None) };
     let texts = config.policies.join("texts");
-    let parts = notices::Parts {
-        settings: settings.clone(),
-        pages: portal.pages.clone(),
-        texts: texts.is_dir().then_some(texts.as_path()),
-        data_dir: &config.data_dir,
-        key: key.clone(),
-        engine: engine.clone(),
-        reader: Arc::clone(reader),
-        clock: Arc::clone(clock),
-        wake,
-        registry,
-    };
-    Notices::open(parts).await.context("notices").map(Some)
+    let texts = texts.is_dir().then_some(texts.as_path());
+    notices::Files::open(settings.clone(), portal.pages.clone(), texts, &config.data_dir).await.map(Some)
 }
 
 fn staff_desk(

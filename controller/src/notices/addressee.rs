@@ -38,6 +38,7 @@ impl Addressee {
             about: About::Case(kind),
             sent: now,
             until,
+            again: case.relapses > 0,
             causes: causes(case),
             check: last_check(case),
         };
@@ -59,8 +60,10 @@ impl Addressee {
         let card = |cause| CauseCard { cause, first_seen: at, last_seen: at, count: 1, device: None };
         let causes = doors(world.policy(), open).into_iter().map(card).collect();
         let (case, about) = (NO_CASE, About::Case(kind));
-        let facts = Facts { case, about, sent: now, until: None, causes, check: Some(check) };
-        Self::on(world, line, StateName::Closed, facts)
+        let facts = Facts { case, about, sent: now, until: None, again: false, causes, check: Some(check) };
+        // A line that was walled meanwhile must not hear that it works.
+        let state = world.cases().open_of(line).map_or(StateName::Closed, |case| case.state.name());
+        Self::on(world, line, state, facts)
     }
 
     fn on(world: &World, line: LineNo, state: StateName, facts: Facts) -> Option<Self> {

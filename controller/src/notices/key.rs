@@ -11,12 +11,11 @@ use pratique_portal::LinkKey;
 /// In the data directory.
 pub const FILE: &str = "notices.key";
 
-/// Reads the key, or makes one if there is none yet.
+/// Reads the key; none if there is none yet.
 ///
 /// # Errors
-/// When the file cannot be read or made, is no key, or can be read by others. A new key is never made over an old file: links
-/// that are out would not be genuine any more.
-pub fn load_or_make(data_dir: &Path) -> anyhow::Result<LinkKey> {
+/// When the file cannot be read, is no key, or can be read by others.
+pub fn load(data_dir: &Path) -> anyhow::Result<Option<LinkKey>> {
     let path = data_dir.join(FILE);
     let at = || format!("{}", path.display());
     match std::fs::File::open(&path) {
@@ -28,7 +27,7 @@ pub fn load_or_make(data_dir: &Path) -> anyhow::Result<LinkKey> {
             let mut bytes = Vec::new();
             file.take(LinkKey::BYTES as u64 + 1).read_to_end(&mut bytes).with_context(at)?;
             let key = bytes.try_into().ok().map(LinkKey::new);
-            key.with_context(|| {
+            key.map(Some).with_context(|| {
                 let length = LinkKey::BYTES;
                 format!(
                     "{}: is no key of {length} bytes; put the former one back, or remove it: links in notices that \
@@ -37,20 +36,31 @@ pub fn load_or_make(data_dir: &Path) -> anyhow::Result<LinkKey> {
                 )
             })
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let mut key = [0; LinkKey::BYTES];
-            getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
-            // Whole or not at all: half a key would never be a key again.
-            let unfinished = data_dir.join(format!("{FILE}.new"));
-            let file =
-                std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
-            let mut file = file.with_context(at)?;
-            file.write_all(&key).and_then(|()| file.sync_all()).with_context(at)?;
-            std::fs::rename(&unfinished, &path).with_context(at)?;
-            Ok(LinkKey::new(key))
-        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(at),
     }
+}
+
+/// Reads the key, or makes one if there is none yet.
+///
+/// # Errors
+/// As [`load`], or when it cannot be made. A new key is never made over an old file: links that are out would not be genuine any
+/// more.
+pub fn load_or_make(data_dir: &Path) -> anyhow::Result<LinkKey> {
+    if let Some(key) = load(data_dir)? {
+        return Ok(key);
+    }
+    let path = data_dir.join(FILE);
+    let at = || format!("{}: cannot be made", path.display());
+    let mut key = [0; LinkKey::BYTES];
+    getrandom::fill(&mut key).map_err(|e| anyhow::anyhow!("the system gives no random numbers: {e}"))?;
+    // Whole or not at all: half a key would never be a key again.
+    let unfinished = data_dir.join(format!("{FILE}.new"));
+    let file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    let mut file = file.with_context(at)?;
+    file.write_all(&key).and_then(|()| file.sync_all()).with_context(at)?;
+    std::fs::rename(&unfinished, &path).with_context(at)?;
+    Ok(LinkKey::new(key))
 }
 
 #[cfg(test)]
@@ -63,6 +73,7 @@ mod tests {
     fn the_key_outlives_a_restart_and_is_nobody_elses() {
         let folder = tempfile::tempdir().unwrap();
         let mark = |key: &LinkKey| key.mark("x", &[1]);
+        assert!(load(folder.path()).unwrap().is_none());
         let first = mark(&load_or_make(folder.path()).unwrap());
         assert_eq!(mark(&load_or_make(folder.path()).unwrap()), first);
         let path = folder.path().join(FILE);

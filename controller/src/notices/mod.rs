@@ -7,7 +7,8 @@
 //!          └── what became of it, without an address ◀──────────────┘        [bounce] ◀─ came back
 //! ```
 //!
-//! * [`settings`]: section `notices` of the configuration; [`key`], [`secret`]: files that nobody else may read
+//! * [`settings`]: section `notices` of the configuration; [`files`]: what it names, opened; [`key`], [`secret`]: files that
+//!   nobody else may read
 //! * [`service`]: the loop; [`addressee`]: to whom, and what is said; [`outbox`]: what waits and what ended; [`pace`]: how quickly, and when again
 //! * [`channel`]: what channels have in common; [`mail`], [`webhook`]: the channels; [`bounce`]: mails that came back, from a
 //!   [`drop`] directory or the API
@@ -17,6 +18,7 @@ mod addressee;
 pub mod bounce;
 pub mod channel;
 pub mod drop;
+mod files;
 pub mod key;
 pub mod mail;
 pub mod meters;
@@ -27,6 +29,7 @@ pub mod service;
 pub mod settings;
 pub mod webhook;
 
+pub use files::Files;
 pub use meters::Health;
 pub use service::{NotNoted, Noted, Notices, Parts};
 pub use settings::Settings;

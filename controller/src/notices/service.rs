@@ -2,7 +2,6 @@
 //! wakes it, and what it cannot do now stands in the log and in the outbox until it can.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use tracing::{debug, info, warn};
 use super::addressee::{Addressee, NO_CASE};
 use super::bounce::{self, NoBounce};
 use super::channel::{Stamp, Trouble};
+use super::files::Files;
 use super::mail::Mailer;
 use super::meters::{Health, Meters};
 use super::outbox::{Heard, KEPT, Notice, Outbox};
@@ -70,22 +70,15 @@ pub struct Notices {
     meters: Meters,
 }
 
-/// Where the parts come from.
+/// Where the parts come from that are no files.
 pub struct Parts<'a> {
-    /// Section `notices`.
-    pub settings: Settings,
-    /// What the provider says of itself.
-    pub pages: pratique_portal::Settings,
-    /// The provider's own texts.
-    pub texts: Option<&'a Path>,
-    /// Where key and outbox lie.
-    pub data_dir: &'a Path,
-    /// The key of links.
-    pub key: LinkKey,
     /// Where outcomes go.
     pub engine: EngineHandle,
     /// The log.
     pub reader: Arc<dyn Reader>,
+    /// Where the log ends before the engine goes on: nobody is told of what was before notices were switched on, and of all
+    /// that comes after it.
+    pub log_end: Seq,
     /// The engine's time.
     pub clock: Arc<dyn Clock>,
     /// Rings when the log has grown.
@@ -125,24 +118,22 @@ enum Next {
 }
 
 impl Notices {
-    /// Ready to run.
+    /// Ready to run: from here on nothing that the log gets is missed, however late [`Self::run`] begins.
     ///
     /// # Errors
-    /// What is wrong with settings, files or texts, in words with the remedy.
-    pub async fn open(parts: Parts<'_>) -> anyhow::Result<Arc<Self>> {
-        let Parts { settings, pages, texts, data_dir, key, engine, reader, clock, wake, registry } = parts;
-        let letters = Letters::new(pages, texts, key.clone(), settings.link_valid)?;
-        let mailer = settings.mail.as_ref().map(|mail| Mailer::new(mail, letters.provider())).transpose();
-        let webhook = settings.webhook.as_ref().map(Webhook::new).transpose();
-        let outbox = Outbox::open(data_dir).await?;
+    /// When the outbox cannot be written, or meters are registered already.
+    pub async fn open(files: Files, parts: Parts<'_>) -> anyhow::Result<Arc<Self>> {
+        let Files { settings, letters, key, mailer, webhook, mut outbox, bounces: _ } = files;
+        let Parts { engine, reader, log_end, clock, wake, registry } = parts;
+        begin(&mut outbox, log_end).await?;
         Ok(Arc::new(Self {
-            mailer: mailer.map_err(anyhow::Error::msg)?,
-            webhook: webhook.map_err(anyhow::Error::msg)?,
             outbox: Mutex::new(outbox),
             meters: Meters::new(registry)?,
             settings,
             letters,
             key,
+            mailer,
+            webhook,
             engine,
             reader,
             clock,
@@ -159,9 +150,8 @@ impl Notices {
     pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
         let mut bucket = Bucket::new(self.settings.rates.per_minute);
         let mut forget_at = self.clock.now();
-        let mut begun = false;
         loop {
-            let sleep = match self.turn(&mut bucket, &mut forget_at, &mut begun).await {
+            let sleep = match self.turn(&mut bucket, &mut forget_at).await {
                 Ok(sleep) => {
                     self.outbox_works(Ok(()), self.clock.now()).await;
                     sleep
@@ -199,11 +189,7 @@ impl Notices {
     }
 
     /// One turn; how long to sleep after it.
-    async fn turn(&self, bucket: &mut Bucket, forget_at: &mut Timestamp, begun: &mut bool) -> Result<Duration, Stuck> {
-        if !*begun {
-            self.begin().await?;
-            *begun = true;
-        }
+    async fn turn(&self, bucket: &mut Bucket, forget_at: &mut Timestamp) -> Result<Duration, Stuck> {
         let all_heard = self.follow().await?;
         self.tell().await?;
         let now = self.clock.now();
@@ -237,21 +223,6 @@ impl Notices {
         }
         let next = self.outbox.lock().await.next_due().await?;
         Ok(next.map_or(LONGEST_SLEEP, |at| at.since(self.clock.now()).to_std()))
-    }
-
-    /// A new outbox begins where the log ends: nobody is told of what was before notices were switched on. A log that ends
-    /// before the outbox's position is an old backup.
-    async fn begin(&self) -> Result<(), Stuck> {
-        let end = self.engine.read(|world, _| world.generation()).await?;
-        let mut outbox = self.outbox.lock().await;
-        match outbox.position().await? {
-            Some(position) if position <= end => {}
-            position => {
-                info!(%end, known = ?position.map(|seq| seq.0), "notices begin with what happens from here on");
-                outbox.begin_at(end).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Takes in what the log has to say; false if there is more of it.
@@ -470,6 +441,18 @@ impl Notices {
             false => Err(refused(&"the notice it speaks of is forgotten")),
         }
     }
+}
+
+/// A new outbox begins where the log ends. A log that ends before the outbox's position is an old backup.
+async fn begin(outbox: &mut Outbox, end: Seq) -> Result<(), StoreError> {
+    match outbox.position().await? {
+        Some(position) if position <= end => {}
+        position => {
+            info!(%end, known = ?position.map(|seq| seq.0), "notices begin with what happens from here on");
+            outbox.begin_at(end).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Why a turn could not be ended.

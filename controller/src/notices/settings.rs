@@ -115,13 +115,16 @@ impl Settings {
         NoticeKind::ALL.into_iter().filter(|kind| kind.is_self_check()).all(told)
     }
 
-    /// The files that it names and that cannot be used, in words, each with its remedy.
-    pub fn unreadable(&self) -> Vec<String> {
+    /// The files that it names or has in the data directory and that cannot be used, in words, each with its remedy.
+    pub fn unreadable(&self, data_dir: &Path) -> Vec<String> {
         let mail = self.mail.as_ref().and_then(|mail| mail::Mailer::new(mail, "").err());
         let webhook = self.webhook.as_ref().and_then(|webhook| webhook::Webhook::new(webhook).err());
         let folder = self.bounce_dir.as_ref().filter(|dir| !dir.is_dir());
-        let folder = folder.map(|dir| format!("notices.bounce_dir: {} is no directory; create it", dir.display()));
-        [mail, webhook, folder].into_iter().flatten().collect()
+        let folder = folder.map(|dir| {
+            format!("notices.bounce_dir: {} is no directory; create it, writable for pratique", dir.display())
+        });
+        let key = super::key::load(data_dir).err().map(|error| format!("notices: {error:#}"));
+        [mail, webhook, folder, key].into_iter().flatten().collect()
     }
 
     /// What serde cannot see, in words, each with its remedy.

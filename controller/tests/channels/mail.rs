@@ -5,7 +5,8 @@ use pratique::notices::channel::Trouble;
 use pratique::notices::mail::{Mailer, Settings};
 use serde_json::{Value, json};
 
-use super::{Place, Server, letter, noon, stamp};
+use super::servers::Server;
+use super::{Place, letter, noon, stamp};
 
 /// Settings for a server, with `more` in YAML.
 fn settings(place: &Place, port: u16, more: &str) -> Settings {

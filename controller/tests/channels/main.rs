@@ -3,13 +3,11 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod mail;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod webhook;
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::path::PathBuf;
 
 use pratique::notices::channel::Stamp;
 use pratique_core::ids::{CaseId, Seq};
@@ -17,9 +15,6 @@ use pratique_core::time::Timestamp;
 use pratique_portal::{Letter, LinkKey};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};
-
-/// No step of a test takes this long on a machine that works.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// 2026-02-15T12:00:00Z.
 fn noon() -> Timestamp {
@@ -82,48 +77,5 @@ impl Place {
         how["certificate"] = json!(self.path("own.pem"));
         how["key"] = json!(self.path("own-key.pem"));
         how
-    }
-}
-
-/// A server of its own process; ends with the test.
-struct Server {
-    process: Child,
-    port: u16,
-    lines: Receiver<Value>,
-}
-
-impl Server {
-    fn start(program: &str, how: &Value) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/channels").join(program);
-        let mut command = Command::new("/usr/bin/python3");
-        let mut process = command.arg(script).arg(how.to_string()).stdout(Stdio::piped()).spawn().unwrap();
-        let (tell, lines) = channel();
-        let out = BufReader::new(process.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            for line in out.lines().map_while(Result::ok) {
-                if tell.send(serde_json::from_str::<Value>(&line).unwrap()).is_err() {
-                    return;
-                }
-            }
-        });
-        let port = lines.recv_timeout(PATIENCE).expect("the server starts (Debian: python3-aiosmtpd)");
-        Self { process, port: u16::try_from(port.as_u64().unwrap()).unwrap(), lines }
-    }
-
-    /// What it got next.
-    fn got(&self) -> Value {
-        self.lines.recv_timeout(PATIENCE).unwrap()
-    }
-
-    /// What it got that nobody has asked for.
-    fn more(&self) -> Vec<Value> {
-        self.lines.try_iter().collect()
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _ended = self.process.wait();
     }
 }

@@ -5,7 +5,8 @@ use pratique::notices::webhook::{Post, Recipient, Settings, Webhook};
 use pratique_core::ids::CaseId;
 use serde_json::{Value, json};
 
-use super::{Place, Server, letter, noon, stamp};
+use super::servers::Server;
+use super::{Place, letter, noon, stamp};
 
 fn webhook(place: &Place, url: String) -> Webhook {
     let secret_file = place.file("secret", "open sesame\n");

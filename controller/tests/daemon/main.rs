@@ -4,12 +4,19 @@
 
 mod check_config;
 mod decisions;
+mod files;
 mod garden;
+#[path = "../servers/home.rs"]
+mod home;
 mod import;
+mod letters;
 mod lifetime;
 mod notices;
+mod post;
 mod retraction;
 mod self_check;
+#[path = "../servers/mod.rs"]
+mod servers;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

@@ -1,133 +1,19 @@
-//! Notices as they run: a real mail server with STARTTLS and a certificate by an authority of our own receives them.
+//! Notices as they run: a real mail server with STARTTLS and a certificate by an authority of our own receives them. Each kind
+//! with its words: `letters`.
 
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command};
-
-use mail_parser::{Message, MessageParser, MimeHeaders as _};
+use mail_parser::MimeHeaders as _;
 use nix::sys::signal::Signal;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use pratique_core::time::Span;
 use serde_json::{Value, json};
 
-use super::{Node, ago, pratique, said, until};
-use pratique_core::time::Span;
-
-/// The mail server; ends with its test.
-struct Server {
-    process: Child,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _gone = self.process.kill();
-        let _ended = self.process.wait();
-    }
-}
-
-/// A node that sends notices to a server at this port, which may not be there yet.
-struct Post {
-    node: Node,
-    smtp: u16,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-impl Post {
-    fn start(rates: &str) -> Self {
-        let mut node = Node::start();
-        node.signal(Signal::SIGTERM);
-        assert_eq!(node.ended(), Some(0));
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let own = CertificateParams::new(["localhost".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-        node.file("roots.pem", &authority.pem());
-        node.file("mail.pem", &own.pem());
-        node.file("mail-key.pem", &key.serialize_pem());
-        std::fs::create_dir(node.path("mails")).unwrap();
-        std::fs::create_dir(node.path("bounces")).unwrap();
-        let (smtp, portal) = (free_port(), free_port());
-        let sections = format!(
-            "portal:\n  listen: ['127.0.0.1:{portal}']\n  pages: {{portal_url: 'http://127.0.0.1:{portal}/', provider: \
-             {{name: Example Net, phone: 0800 0100, site: example.net/help}}}}\nnotices:\n  mail: {{host: localhost, port: \
-             {smtp}, roots: roots.pem, from: help@isp.example, bounces: bounces@isp.example}}\n  retry: {{first: 1s, most: \
-             1s, give_up_after: 1h}}\n  bounce_dir: bounces\n{rates}api:"
-        );
-        node.edit("pratique.yaml", "api:", &sections);
-        node.run();
-        Self { node, smtp }
-    }
-
-    fn server(&self, tls: bool) -> Server {
-        let mut command = Command::new("/usr/bin/python3");
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/daemon/smtpd.py"));
-        command.arg(self.node.path("mails")).arg(self.smtp.to_string());
-        if tls {
-            command.arg(self.node.path("mail.pem")).arg(self.node.path("mail-key.pem"));
-        }
-        let mut server = Server { process: command.spawn().unwrap() };
-        let port = self.smtp;
-        until("the mail server listens (Debian: python3-aiosmtpd)", || {
-            assert!(server.process.try_wait().unwrap().is_none(), "the mail server ended: is python3-aiosmtpd there?");
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
-        });
-        server
-    }
-
-    /// Gives lines an address and a language.
-    fn contacts(&self, rows: &[(u8, &str, &str)]) {
-        let at = ago(Span::from_days(1));
-        let row = |(i, email, language): &(u8, &str, &str)| {
-            format!("C-{i},198.51.100.{i},{at},{email},+31 20 555 010{i},{language}\n")
-        };
-        let rows: String = rows.iter().map(row).collect();
-        let list = self.node.file("contacts.csv", &format!("subscriber,address,from,email,phone,language\n{rows}"));
-        self.node.ok(&["sessions", "import", &list]);
-    }
-
-    fn quarantine(&self, line: u8) -> u64 {
-        let case = self.node.infect(&[line])[0];
-        assert_eq!(self.node.approve(&self.node.anna, case).0, 200);
-        case
-    }
-
-    fn mails(&self) -> Vec<Value> {
-        let mut files: Vec<_> =
-            std::fs::read_dir(self.node.path("mails")).unwrap().map(|e| e.unwrap().path()).collect();
-        files.retain(|file| file.extension().is_some_and(|e| e == "json"));
-        files.sort();
-        files.iter().map(|file| serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()).collect()
-    }
-
-    /// The mail to somebody, as soon as it is there.
-    fn mail_to(&self, to: &str) -> Value {
-        let of = |mails: Vec<Value>| mails.into_iter().find(|mail| mail["to"] == json!([to]));
-        until(&format!("a mail to {to}"), || of(self.mails()).is_some());
-        of(self.mails()).unwrap()
-    }
-
-    /// Waits for a line of the case's story.
-    fn told(&self, case: u64, kind: &str) -> String {
-        let line = || {
-            let story = self.node.case(case)["story"].clone();
-            let lines = story.as_array().unwrap().clone();
-            lines.into_iter().find(|line| line["kind"] == kind).map(|line| line["what"].as_str().unwrap().to_owned())
-        };
-        until(&format!("{kind} on case {case}"), || line().is_some());
-        line().unwrap()
-    }
-}
-
-fn parsed(raw: &str) -> Message<'_> {
-    MessageParser::default().parse(raw).unwrap()
-}
+use super::post::{Post, parsed};
+use super::servers::Server;
+use super::{ago, pratique, said, until};
 
 #[test]
 fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it() {
-    let post = Post::start("");
-    let _server = post.server(true);
+    let post = Post::start("", |_| {});
+    let server = post.server(true);
     let lines = [(1, "jo@mail.example", "en"), (2, "truus@mail.example", "nl-NL"), (3, "hanako@mail.example", "ja")];
     post.contacts(&lines);
     let words = [
@@ -138,7 +24,7 @@ fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it()
     for ((line, to, language), (subject, step, says)) in lines.iter().zip(words) {
         let case = post.quarantine(*line);
         assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by e-mail", "{language}");
-        let mail = post.mail_to(to);
+        let mail = server.mail_to(to);
         assert_eq!(mail["tls"], true, "never in the clear");
         let sender = mail["from"].as_str().unwrap();
         assert!(sender.starts_with(&format!("bounces+{case}-")) && sender.ends_with("@isp.example"), "{sender}");
@@ -171,8 +57,8 @@ fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it()
 
 #[test]
 fn who_is_refused_who_comes_again_and_who_has_no_address_shows_on_the_case() {
-    let post = Post::start("");
-    let _server = post.server(true);
+    let post = Post::start("", |_| {});
+    let server = post.server(true);
     post.contacts(&[(1, "no@mail.example", "en"), (2, "later@mail.example", "en")]);
     let (refused, later, nobody) = (post.quarantine(1), post.quarantine(2), post.quarantine(3));
     let said = post.told(refused, "notice-failed");
@@ -180,12 +66,12 @@ fn who_is_refused_who_comes_again_and_who_has_no_address_shows_on_the_case() {
     assert_eq!(post.told(later, "notice-sent"), "Notice quarantined sent by e-mail");
     let said = post.told(nobody, "notice-failed");
     assert_eq!(said, "Notice quarantined by e-mail did not leave: no address is known");
-    assert_eq!(post.mails().len(), 1);
+    until("the one mail", || server.mails().len() == 1);
 }
 
 #[test]
 fn a_notice_waits_for_the_server_across_a_crash_and_is_sent_once() {
-    let mut post = Post::start("");
+    let mut post = Post::start("", |_| {});
     post.contacts(&[(1, "jo@mail.example", "en")]);
     let case = post.quarantine(1);
     let failing = |post: &Post| post.node.get("/status")["notices"]["failing"].clone();
@@ -194,7 +80,7 @@ fn a_notice_waits_for_the_server_across_a_crash_and_is_sent_once() {
     post.node.signal(Signal::SIGKILL);
     post.node.ended();
     post.node.run();
-    let _server = post.server(true);
+    let server = post.server(true);
     assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by e-mail");
     for signal in [Signal::SIGKILL, Signal::SIGTERM] {
         post.node.signal(signal);
@@ -205,23 +91,24 @@ fn a_notice_waits_for_the_server_across_a_crash_and_is_sent_once() {
     let (version, path) = (post.node.case(case)["version"].clone(), format!("/cases/{case}/release"));
     let (status, answer) = post.node.post(&post.node.anna, &path, &json!({"version": version, "reason": "fixed"}));
     assert_eq!(status, 200, "{answer}");
-    until("two mails", || post.mails().len() == 2);
-    let story = post.node.case(case)["story"].to_string();
-    assert_eq!(story.matches("notice-sent").count(), 2, "{story}");
-    assert!(parsed(post.mails()[1]["raw"].as_str().unwrap()).subject().unwrap().contains("you are back online"));
+    until("two mails", || server.mails().len() == 2);
+    let told = || post.node.case(case)["story"].to_string().matches("notice-sent").count();
+    until("both on the case", || told() >= 2);
+    assert_eq!(told(), 2);
+    assert!(parsed(server.mails()[1]["raw"].as_str().unwrap()).subject().unwrap().contains("you are back online"));
 }
 
 #[test]
 fn without_tls_nothing_is_sent_and_the_reason_shows() {
-    let post = Post::start("");
-    let _server = post.server(false);
+    let post = Post::start("", |_| {});
+    let server = post.server(false);
     post.contacts(&[(1, "jo@mail.example", "en")]);
     post.quarantine(1);
     until("the trouble shows", || {
         let status = post.node.ok(&["status"]);
         status.contains("Notices by mail have not been taken since")
     });
-    assert_eq!(post.mails(), Vec::<Value>::new());
+    assert_eq!(server.mails(), Vec::<Value>::new());
     let log = std::fs::read_to_string(post.node.path("log")).unwrap();
     assert!(log.to_lowercase().contains("starttls"), "the log says why: {log}");
 }
@@ -238,13 +125,13 @@ fn report(to: &str, status: &str) -> String {
 
 #[test]
 fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
-    let post = Post::start("");
-    let _server = post.server(true);
+    let post = Post::start("", |_| {});
+    let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
     let (first, second) = (post.quarantine(1), post.quarantine(2));
     post.told(first, "notice-sent");
     post.told(second, "notice-sent");
-    let bounced = |to: &str| post.mail_to(to)["from"].as_str().unwrap().to_owned();
+    let bounced = |to: &str| server.mail_to(to)["from"].as_str().unwrap().to_owned();
     let send = |raw: &str| {
         let request =
             super::agent().post(post.node.url("/bounces")).header("authorization", post.node.bearer(&post.node.anna));
@@ -270,8 +157,8 @@ fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
 
 #[test]
 fn who_opted_out_or_is_erased_hears_nothing() {
-    let post = Post::start("");
-    let _server = post.server(true);
+    let post = Post::start("", |_| {});
+    let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
     let line = post.node.get("/lines/C-1");
     assert_eq!((line["email"].as_str(), line["phone"].as_str()), (Some("jo@mail.example"), Some("+31 20 555 0101")));
@@ -287,21 +174,21 @@ fn who_opted_out_or_is_erased_hears_nothing() {
     assert_eq!(post.node.approve(&post.node.anna, case).0, 200);
     assert!(post.told(case, "notice-failed").ends_with("no address is known"), "the address went with the line");
     post.node.infect(&[2]);
-    assert_eq!(post.mails(), Vec::<Value>::new());
+    assert_eq!(server.mails(), Vec::<Value>::new());
 }
 
 #[test]
 fn a_line_has_its_most_for_a_day() {
-    let post = Post::start("  rates: {per_line: 2}\n");
-    let _server = post.server(true);
+    let post = Post::start("  rates: {per_line: 2}\n", |_| {});
+    let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en")]);
     let case = post.quarantine(1);
     post.told(case, "notice-sent");
     let sighting = post.node.case(case)["troubles"][0]["evidence"][0]["number"].clone();
     let wanted = json!({"sightings": [sighting], "reason": "a honeypot of our own"});
     assert_eq!(post.node.post(&post.node.anna, "/retract", &wanted).0, 200);
-    until("two mails", || post.mails().len() == 2);
-    assert!(parsed(post.mails()[1]["raw"].as_str().unwrap()).body_text(0).unwrap().contains("by mistake"));
+    until("two mails", || server.mails().len() == 2);
+    assert!(parsed(server.mails()[1]["raw"].as_str().unwrap()).body_text(0).unwrap().contains("by mistake"));
     // A third on this day, of another case.
     let list = post.node.file("again.txt", &format!("198.51.100.1:23/tcp, {}\n", ago(Span::from_mins(30))));
     let done = post.node.ok(&["import", "--json", "--type", "list:mirai", &list]);
@@ -310,26 +197,15 @@ fn a_line_has_its_most_for_a_day() {
     assert_eq!(post.node.approve(&post.node.anna, next).0, 200);
     let said = post.told(next, "notice-failed");
     assert_eq!(said, "Notice quarantined by e-mail did not leave: the line has had its most for a day");
-    assert_eq!(post.mails().len(), 2);
-}
-
-/// The provider's own program: a real HTTP server, which says what it got.
-fn hook(post: &Post, answers: &Value) -> (Server, u16) {
-    let how =
-        json!({"certificate": post.node.path("mail.pem"), "key": post.node.path("mail-key.pem"), "answers": answers});
-    let mut command = Command::new("/usr/bin/python3");
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/channels/httpd.py")).arg(how.to_string());
-    let out = std::fs::File::create(post.node.path("hook")).unwrap();
-    let server = Server { process: command.stdout(out).spawn().unwrap() };
-    let port = || std::fs::read_to_string(post.node.path("hook")).unwrap().lines().next().and_then(|l| l.parse().ok());
-    until("the program of the provider listens", || port().is_some());
-    (server, port().unwrap())
+    assert_eq!(server.mails().len(), 2);
 }
 
 #[test]
 fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it() {
-    let mut post = Post::start("");
-    let (_hook, port) = hook(&post, &json!([500, 204]));
+    let mut post = Post::start("", |_| {});
+    let (certificate, key) = (post.node.path("mail.pem"), post.node.path("mail-key.pem"));
+    let hook = Server::start("httpd.py", &json!({"certificate": certificate, "key": key, "answers": [500, 204]}));
+    let port = hook.port;
     post.node.signal(Signal::SIGTERM);
     post.node.ended();
     post.node.file("secret", "open sesame\n");
@@ -344,9 +220,8 @@ fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it
     post.contacts(&[(1, "jo@mail.example", "nl")]);
     let case = post.quarantine(1);
     assert_eq!(post.told(case, "notice-sent"), "Notice quarantined sent by the webhook");
-    let got = std::fs::read_to_string(post.node.path("hook")).unwrap();
-    let got: Vec<Value> = got.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
-    assert_eq!(got.len(), 2, "500, then 204: {got:?}");
+    let got = [hook.got(), hook.got()];
+    assert_eq!(hook.more(), Vec::<Value>::new(), "500, then 204");
     assert_eq!(got[0]["headers"]["idempotency-key"], got[1]["headers"]["idempotency-key"]);
     let body: Value = serde_json::from_str(got[1]["body"].as_str().unwrap()).unwrap();
     assert_eq!((&body["case"], &body["kind"], &body["language"]), (&json!(case), &json!("quarantined"), &json!("nl")));
@@ -357,7 +232,7 @@ fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it
 
 #[test]
 fn a_test_notice_tells_whether_mail_server_and_files_are_sound() {
-    let post = Post::start("");
+    let post = Post::start("", |_| {});
     let config = post.node.path("pratique.yaml").display().to_string();
     let test = |more: &[&str]| {
         let done = pratique(&[&["notices", "test", "--config", &config], more].concat());
@@ -365,10 +240,10 @@ fn a_test_notice_tells_whether_mail_server_and_files_are_sound() {
     };
     let (code, told) = test(&["--to", "jo@mail.example"]);
     assert!(code == Some(1) && told.contains("cannot be reached"), "{told}");
-    let _server = post.server(true);
+    let server = post.server(true);
     let (code, told) = test(&["--to", "jo@mail.example", "--language", "nl"]);
     assert!(code == Some(0) && told.contains("has taken a test notice to jo@mail.example"), "{told}");
-    let mail = post.mail_to("jo@mail.example");
+    let mail = server.mail_to("jo@mail.example");
     assert!(parsed(mail["raw"].as_str().unwrap()).subject().unwrap().contains("dit is een test"), "{mail}");
     for (wrong, why) in [
         (&["--to", "jo"][..], "is no address"),

@@ -1,6 +1,6 @@
 //! A provider with a handful of lines, and what visitors of its portal do.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,17 +23,22 @@ use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
-use pratique_portal::{LinkKey, Portal, SelfCheck, Settings};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpSocket};
+use pratique_portal::{Portal, SelfCheck, Settings};
+use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
-/// No answer takes this long.
+use super::home;
+pub use super::home::{Answers, device};
+
+/// No scan and no count takes this long.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub const HOME: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 1);
 pub const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 7, 2);
+
+/// The fields of the form that asks for a scan.
+const CONSENT: [&str; 5] = ["line", "round", "made", "token", "consent"];
 
 /// A clock that a test can set.
 pub struct Hand(AtomicI64);
@@ -177,28 +182,28 @@ impl House {
         self.engine.sessions(vec![change]).await.unwrap();
     }
 
-    /// Notices go to this mail server; they stop when the answer is dropped.
+    /// Notices go to this mail server from now on; they stop when the answer is dropped.
     pub async fn send_notices(&self, smtp: u16) -> watch::Sender<bool> {
+        let (stop, stopping) = watch::channel(false);
+        tokio::spawn(self.open_notices(smtp).await.run(stopping));
+        stop
+    }
+
+    /// Notices as they are before they run.
+    pub async fn open_notices(&self, smtp: u16) -> Arc<Notices> {
         let settings = format!("mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example}}");
-        let key = LinkKey::new([7; 32]);
+        let settings = serde_yaml::from_str(&settings).unwrap();
+        let pages = Settings::example(format!("http://{}/", self.portal).parse().unwrap());
+        let files = notices::Files::open(settings, pages, None, self.folder.path()).await.unwrap();
         let parts = notices::Parts {
-            settings: serde_yaml::from_str(&settings).unwrap(),
-            pages: Settings::example(format!("http://{}/", self.portal).parse().unwrap()),
-            texts: None,
-            data_dir: self.folder.path(),
-            key,
             engine: self.engine.clone(),
             reader: self.reader.clone(),
+            log_end: self.engine.read(|world, _| world.generation()).await.unwrap(),
             clock: self.clock.clone(),
             wake: self.grown.clone(),
             registry: &self.registry,
         };
-        let notices = Notices::open(parts).await.unwrap();
-        let (stop, stopping) = watch::channel(false);
-        tokio::spawn(notices.run(stopping));
-        // It follows the log from where it is now.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        stop
+        Notices::open(files, parts).await.unwrap()
     }
 
     /// Somebody reports an address.
@@ -235,20 +240,7 @@ impl House {
 
     /// The same with more fields.
     pub async fn press_with(&self, from: Ipv4Addr, page: &str, more: &str) -> String {
-        let value = |name: &str| {
-            let start =
-                page.split(&format!("name=\"{name}\" value=\"")).nth(1).unwrap_or_else(|| panic!("{name}: {page}"));
-            start.split('"').next().unwrap().to_owned()
-        };
-        let fields = ["line", "round", "made", "token", "consent"].map(|name| format!("{name}={}", value(name)));
-        let body = fields.join("&") + more;
-        let request = format!(
-            "POST /check/scan HTTP/1.1\r\nHost: {}\r\n{HTML}Content-Type: application/x-www-form-urlencoded\r\nConnection: \
-             close\r\nContent-Length: {}\r\n\r\n{body}",
-            self.portal,
-            body.len()
-        );
-        self.ask(from, &request).await
+        home::press(from, self.portal, "/check/scan", page, &CONSENT, more).await
     }
 
     /// Looks until the scan is over.
@@ -276,8 +268,7 @@ impl House {
         tokio::spawn(counter.run(std::future::pending()));
         let began = std::time::Instant::now();
         loop {
-            let request = format!("GET /figures.json HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.portal);
-            let answer = self.ask(from, &request).await;
+            let answer = home::look(from, self.portal, "/figures.json").await;
             if answer.starts_with("HTTP/1.1 200") {
                 return answer.split_once("\r\n\r\n").unwrap().1.to_owned();
             }
@@ -293,23 +284,9 @@ impl House {
 
     /// The same at this path.
     pub async fn look_at(&self, from: Ipv4Addr, path: &str) -> String {
-        self.ask(from, &format!("GET {path} HTTP/1.1\r\nHost: {}\r\n{HTML}Connection: close\r\n\r\n", self.portal))
-            .await
-    }
-
-    pub async fn ask(&self, from: Ipv4Addr, request: &str) -> String {
-        let socket = TcpSocket::new_v4().unwrap();
-        socket.bind(SocketAddr::new(IpAddr::V4(from), 0)).unwrap();
-        let mut stream = socket.connect(self.portal).await.unwrap();
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut bytes = Vec::new();
-        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut bytes)).await.expect("an answer").unwrap();
-        String::from_utf8(bytes).unwrap()
+        home::look(from, self.portal, path).await
     }
 }
-
-/// What browsers say they accept.
-pub const HTML: &str = "Accept: text/html,*/*;q=0.8\r\n";
 
 fn sighting(cause: &str, address: Ipv4Addr, at: Timestamp) -> Sighting {
     Sighting {
@@ -325,29 +302,4 @@ fn sighting(cause: &str, address: Ipv4Addr, at: Timestamp) -> Sighting {
         device: Some("Acme ip-camera".into()),
         detail: Vec::new(),
     }
-}
-
-/// How a device answers whoever connects.
-#[derive(Clone, Copy)]
-pub enum Answers {
-    /// As an open telnet does.
-    Login,
-    /// Not at all.
-    Never,
-}
-
-/// A device behind a line: where it listens.
-pub async fn device(at: Ipv4Addr, port: u16, answers: Answers) -> SocketAddr {
-    let listener = TcpListener::bind((at, port)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        let mut silent = Vec::new();
-        while let Ok((mut stream, _)) = listener.accept().await {
-            match answers {
-                Answers::Login => stream.write_all(b"\r\nlogin: ").await.unwrap_or(()),
-                Answers::Never => silent.push(stream),
-            }
-        }
-    });
-    address
 }

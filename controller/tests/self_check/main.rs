@@ -3,9 +3,13 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod figures;
+#[path = "../servers/home.rs"]
+mod home;
 mod house;
 mod mails;
 mod page;
 mod scans;
+#[path = "../servers/mod.rs"]
+mod servers;
 mod storm;
 mod warned;

@@ -55,10 +55,16 @@ step-power-nas =
 step-power-pc =
     Restart the computer.
     Then run a full virus scan. Windows has one built in: open “Windows Security”, then “Virus and threat protection”.
+step-power-phone =
+    Restart the phone or tablet.
+    Hold its power button until a menu opens. Choose “Restart”, or switch it off and on again. This stops the harmful program for now.
 step-restart-nas =
     Restart the network disk.
     Choose “Restart” in its settings. Do not just pull the plug: that can harm your files.
 step-restart-pc = Restart the computer.
+step-restart-phone =
+    Restart the phone or tablet.
+    Hold its power button until a menu opens. Choose “Restart”, or switch it off and on again.
 
 ## Its password
 
@@ -125,6 +131,15 @@ step-new-password-printer =
     Change the password of the printer.
     { -how-password-printer }
 
+-again-phone = A restart alone is not enough: a bad app starts again with the phone.
+-how-password-phone = Look in the settings for “Security”, “Screen lock” or “Passcode”. Take a PIN of six digits or more that you use nowhere else.
+step-password-phone =
+    Right after that, remove every app that you do not know, and set a new PIN.
+    The apps stand in the settings under “Apps”. { -how-password-phone } { -again-phone }
+step-new-password-phone =
+    Set a new PIN for the phone or tablet.
+    { -how-password-phone }
+
 ## Its updates
 
 step-update-camera =
@@ -175,3 +190,6 @@ step-remote-off-pc =
 step-remote-off-printer =
     Switch off remote access in the printer, if you do not need it.
     Look for words such as “web services”, “cloud” or “remote management”.
+step-remote-off-phone =
+    Switch off remote control of the phone or tablet.
+    Remove apps such as “AnyDesk” or “TeamViewer”, if you do not need them. On Android, look in the settings for “Developer options”. Is there such a menu? Then switch off “USB debugging” and “Wireless debugging” in it.

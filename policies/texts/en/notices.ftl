@@ -16,7 +16,7 @@ notice-title-released-trust = you are back online
 notice-title-released-staff = you are back online
 notice-title-released-expired = you are back online
 notice-title-released-retracted = you are back online
-notice-title-relapse = the problem has come back
+notice-title-relapse = there is a problem on your line again
 notice-title-self-check-vulnerable = our check found an open door
 notice-title-test = this is a test
 
@@ -28,11 +28,11 @@ notice-lead-check-clean = You asked us to check your line. We found nothing open
 notice-lead-check-vulnerable = You asked us to check your line. The problem is still there. Please go through the steps again. If you are stuck, call us. We are glad to help.
 notice-lead-check-inconclusive = You asked us to check your line. We could not see enough of it to be sure. Is your router on? Wait two minutes, and ask us to check again. Or call us.
 notice-lead-released-proven = Thank you! The problem on your line is solved. Your internet works again.
-notice-lead-released-trust = You told us that all steps are done. So your internet works again. We keep watching. If the problem comes back, we have to pause your internet again.
+notice-lead-released-trust = You told us that all steps are done. So your internet works again. We keep watching. If the problem comes back, we may have to pause your internet again.
 notice-lead-released-staff = We have put you back online. Your internet works again.
 notice-lead-released-expired = The longest time for a pause is over. Your internet works again. The problem may still be there, so please do the steps.
 notice-lead-released-retracted = We paused your internet by mistake, and we are sorry. Your internet works again. There is nothing that you have to do.
-notice-lead-relapse = We have seen the problem on your line again. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We may have to pause your internet.
+notice-lead-relapse = We have seen a problem on your line again. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We may have to pause your internet.
 notice-lead-self-check-clean = Somebody on your line asked us to check it from outside. We found nothing open. That is good. But it does not prove that no device was taken over. Harmful programs often shut the door behind them.
 notice-lead-self-check-vulnerable = Somebody on your line asked us to check it from outside. We found a door that is open to everybody. Your internet still works. Please do the steps below soon.
 notice-lead-self-check-inconclusive = Somebody on your line asked us to check it from outside. We could not see enough of it to be sure. Is your router on? Open the page again at home, and have your line checked once more.
@@ -42,9 +42,10 @@ notice-lead-test = { $provider } tests its notices with this mail. Nothing is wr
 
 notice-greeting = Hello,
 notice-warned-until = Please do the steps before { $day }. If we still see the problem then, we may have to pause your internet.
-notice-held-until = Whatever happens, the pause ends on { $day } at the latest.
+notice-held-until = The pause ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 notice-cause-heading = What we saw
 notice-steps-elsewhere = Your own page shows these steps, too. It opens by itself when you use the internet at home.
+notice-page = Your own page shows the steps, and how things are now. It opens by itself when you use the internet at home.
 notice-watch = Leave closed what you closed, and keep the new passwords. Keep your devices up to date.
 
 notice-genuine-heading = How to know that this mail is from us

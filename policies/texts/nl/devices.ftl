@@ -49,10 +49,16 @@ step-power-nas =
 step-power-pc =
     Start de computer opnieuw op.
     Laat daarna een volledige virusscan lopen. In Windows zit er een: open ‘Windows-beveiliging’ en dan ‘Virus- en bedreigingsbeveiliging’.
+step-power-phone =
+    Start de telefoon of tablet opnieuw op.
+    Houd de aan-uitknop ingedrukt tot er een menu komt. Kies ‘Opnieuw opstarten’, of zet het toestel uit en weer aan. Daarmee is het schadelijke programma voor dit moment gestopt.
 step-restart-nas =
     Start de netwerkschijf opnieuw op.
     Kies ‘Opnieuw opstarten’ in de instellingen. Trek niet zomaar de stekker eruit: daar kunnen uw bestanden stuk van gaan.
 step-restart-pc = Start de computer opnieuw op.
+step-restart-phone =
+    Start de telefoon of tablet opnieuw op.
+    Houd de aan-uitknop ingedrukt tot er een menu komt. Kies ‘Opnieuw opstarten’, of zet het toestel uit en weer aan.
 
 -again-camera = Alleen opnieuw opstarten is niet genoeg: met het oude wachtwoord wordt de camera binnen een paar minuten weer overgenomen.
 -how-password-camera = Open de app of de instellingenpagina van de camera. Zoek naar ‘Wachtwoord’, ‘Account’ of ‘Gebruiker’. Neem een lang wachtwoord dat u nergens anders gebruikt.
@@ -117,6 +123,15 @@ step-new-password-printer =
     Verander het wachtwoord van de printer.
     { -how-password-printer }
 
+-again-phone = Alleen opnieuw opstarten is niet genoeg: een slechte app start samen met het toestel weer op.
+-how-password-phone = Zoek in de instellingen naar ‘Beveiliging’, ‘Schermvergrendeling’ of ‘Toegangscode’. Neem een pincode van zes cijfers of meer die u nergens anders gebruikt.
+step-password-phone =
+    Verwijder meteen daarna elke app die u niet kent, en neem een nieuwe pincode.
+    De apps staan in de instellingen onder ‘Apps’. { -how-password-phone } { -again-phone }
+step-new-password-phone =
+    Neem een nieuwe pincode voor de telefoon of tablet.
+    { -how-password-phone }
+
 step-update-camera =
     Installeer de nieuwste update voor de camera.
     Open de app of de instellingenpagina van de camera. Zoek naar ‘Firmware’, ‘Update’ of ‘Systeem’. Neem alleen updates van de maker zelf.
@@ -163,3 +178,6 @@ step-remote-off-pc =
 step-remote-off-printer =
     Zet toegang op afstand in de printer uit, als u die niet nodig heeft.
     Zoek naar woorden als ‘webservices’, ‘cloud’ of ‘beheer op afstand’.
+step-remote-off-phone =
+    Zet bediening op afstand van de telefoon of tablet uit.
+    Verwijder apps zoals ‘AnyDesk’ of ‘TeamViewer’, als u die niet nodig heeft. Zoek op Android in de instellingen naar ‘Opties voor ontwikkelaars’. Is dat menu er? Zet daarin dan ‘USB-foutopsporing’ en ‘Draadloze foutopsporing’ uit.

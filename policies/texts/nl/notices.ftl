@@ -13,7 +13,7 @@ notice-title-released-trust = u bent weer online
 notice-title-released-staff = u bent weer online
 notice-title-released-expired = u bent weer online
 notice-title-released-retracted = u bent weer online
-notice-title-relapse = het probleem is terug
+notice-title-relapse = er is weer een probleem op uw aansluiting
 notice-title-self-check-vulnerable = onze controle vond een open deur
 notice-title-test = dit is een test
 
@@ -23,11 +23,11 @@ notice-lead-check-clean = U vroeg ons om uw aansluiting te controleren. Wij vond
 notice-lead-check-vulnerable = U vroeg ons om uw aansluiting te controleren. Het probleem is er nog. Loop de stappen nog een keer na. Komt u er niet uit? Bel ons. Wij helpen u graag.
 notice-lead-check-inconclusive = U vroeg ons om uw aansluiting te controleren. Wij konden te weinig zien om zeker te zijn. Staat uw router aan? Wacht twee minuten en vraag dan om een nieuwe controle. Of bel ons.
 notice-lead-released-proven = Dank u wel! Het probleem op uw aansluiting is opgelost. Uw internet werkt weer.
-notice-lead-released-trust = U liet ons weten dat u alle stappen heeft gedaan. Daarom werkt uw internet weer. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet opnieuw stilzetten.
+notice-lead-released-trust = U liet ons weten dat u alle stappen heeft gedaan. Daarom werkt uw internet weer. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet misschien opnieuw stilzetten.
 notice-lead-released-staff = Wij hebben u weer online gezet. Uw internet werkt weer.
 notice-lead-released-expired = Langer mogen wij uw internet niet stilzetten. Uw internet werkt weer. Het probleem kan er nog zijn. Doe daarom de stappen.
 notice-lead-released-retracted = Wij hebben uw internet stilgezet, maar dat was een fout van ons. Dat spijt ons. Uw internet werkt weer. U hoeft niets te doen.
-notice-lead-relapse = Wij hebben het probleem op uw aansluiting opnieuw gezien. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Misschien moeten wij uw internet stilzetten.
+notice-lead-relapse = Wij hebben weer een probleem op uw aansluiting gezien. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Misschien moeten wij uw internet stilzetten.
 notice-lead-self-check-clean = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Er stond niets open. Dat is goed. Maar het bewijst niet dat er geen apparaat is overgenomen. Schadelijke programma’s doen vaak de deur achter zich dicht.
 notice-lead-self-check-vulnerable = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Er staat een deur open voor iedereen. Uw internet werkt nog. Doe de stappen hieronder snel.
 notice-lead-self-check-inconclusive = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Wij konden te weinig zien om zeker te zijn. Staat uw router aan? Open de pagina thuis opnieuw en laat uw aansluiting nog een keer controleren.
@@ -35,9 +35,10 @@ notice-lead-test = { $provider } test met deze mail zijn berichten. Er is niets 
 
 notice-greeting = Goedendag,
 notice-warned-until = Doe de stappen vóór { $day }. Zien wij het probleem dan nog, dan moeten wij misschien uw internet stilzetten.
-notice-held-until = Hoe dan ook werkt uw internet weer op { $day }, of eerder.
+notice-held-until = Uw internet werkt vanzelf weer op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
 notice-cause-heading = Wat wij zagen
 notice-steps-elsewhere = Op uw eigen pagina staan deze stappen ook. Die ziet u vanzelf als u thuis internet gebruikt.
+notice-page = Op uw eigen pagina staan de stappen, en hoe het er nu voor staat. Die ziet u vanzelf als u thuis internet gebruikt.
 notice-watch = Houd dicht wat u dicht heeft gezet, en houd de nieuwe wachtwoorden. Houd uw apparaten bij met updates.
 
 notice-genuine-heading = Hoe u weet dat deze mail van ons is

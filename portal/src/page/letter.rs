@@ -55,6 +55,8 @@ pub struct Facts {
     pub sent: Timestamp,
     /// When the warning's time or the quarantine is over.
     pub until: Option<Timestamp>,
+    /// The line was free before, and something was seen again.
+    pub again: bool,
     /// What was seen.
     pub causes: Vec<CauseCard>,
     /// The last check.
@@ -87,12 +89,13 @@ struct Mail<'a> {
     provider: &'a str,
     subject: &'a str,
     lead: &'a str,
+    again: Option<String>,
     findings: Vec<Finding>,
     causes: Vec<Cause>,
     seen: bool,
     steps: bool,
     watch: Option<String>,
-    portal: bool,
+    portal: Option<String>,
     until: Option<String>,
     link: &'a str,
     link_says: String,
@@ -161,12 +164,16 @@ impl Letters {
             provider: &provider.name,
             subject: &subject,
             lead: &lead,
+            again: (facts.again && says.again).then(|| v.say(keys::AGAIN)),
             findings: checked.unwrap_or_default(),
             causes: causes.filter(|_| says.steps).collect(),
             seen: says.seen,
             steps: says.steps,
             watch: says.watch.then(|| v.say(keys::NOTICE_WATCH)),
-            portal: says.portal,
+            portal: says.portal.then(|| match says.steps {
+                true => v.say(keys::NOTICE_STEPS_ELSEWHERE),
+                false => v.say(keys::NOTICE_PAGE),
+            }),
             until: until.and_then(|day| match facts.about {
                 About::Case(NoticeKind::Warning) => Some(v.say1(keys::NOTICE_WARNED_UNTIL, "day", day)),
                 About::Case(NoticeKind::Quarantined) => Some(v.say1(keys::NOTICE_HELD_UNTIL, "day", day)),
@@ -225,14 +232,16 @@ struct Says {
     findings: bool,
     portal: bool,
     watch: bool,
+    again: bool,
 }
 
 impl Says {
     fn of(about: About) -> Self {
         let About::Case(kind) = about else { return Self::default() };
         match kind {
-            NoticeKind::Warning | NoticeKind::Relapse => Self { seen: true, steps: true, ..Self::default() },
-            NoticeKind::Quarantined => Self { seen: true, steps: true, portal: true, ..Self::default() },
+            NoticeKind::Warning => Self { seen: true, steps: true, again: true, ..Self::default() },
+            NoticeKind::Relapse => Self { seen: true, steps: true, ..Self::default() },
+            NoticeKind::Quarantined => Self { seen: true, steps: true, portal: true, again: true, ..Self::default() },
             NoticeKind::CheckVulnerable => Self { steps: true, findings: true, portal: true, ..Self::default() },
             NoticeKind::CheckInconclusive => Self { findings: true, portal: true, ..Self::default() },
             NoticeKind::SelfCheckVulnerable => Self { steps: true, findings: true, ..Self::default() },
@@ -253,6 +262,7 @@ impl Mail<'_> {
         let v = self.v;
         let mut blocks = vec![v.say(keys::NOTICE_GREETING)];
         blocks.push(self.lead.to_owned());
+        blocks.extend(self.again.clone());
         blocks.extend(self.until.clone());
         let mut list = |heading: Option<String>, items: Vec<String>| {
             if !items.is_empty() {
@@ -280,13 +290,13 @@ impl Mail<'_> {
             }
         }
         list(None, self.watch.iter().cloned().collect());
-        if self.portal {
-            list(None, vec![v.say(keys::NOTICE_STEPS_ELSEWHERE)]);
-        }
+        list(None, self.portal.iter().cloned().collect());
         let call = [Some(self.call.clone()), self.hours.clone()];
         list(Some(upper(v.say(keys::CALL_HEADING))), call.into_iter().flatten().collect());
-        list(Some(upper(v.say(keys::NOTICE_GENUINE_HEADING))), self.genuine.iter().map(|t| format!("* {t}")).collect());
-        list(None, vec![self.link_says.clone(), self.link.to_owned()]);
+        // The ways beside the link begin with "or".
+        let link = vec![self.link_says.clone(), self.link.to_owned()];
+        list(Some(upper(v.say(keys::NOTICE_GENUINE_HEADING))), link);
+        list(None, self.genuine.iter().map(|t| format!("* {t}")).collect());
         list(None, vec!["-- ".to_owned(), self.provider.to_owned(), v.say(keys::NOTICE_AUTOMATIC)]);
         blocks.join("\n\n") + "\n"
     }
@@ -332,6 +342,7 @@ mod tests {
             about,
             sent: at(0),
             until: Some(at(3 * 86_400)),
+            again: false,
             causes: vec![cause("mirai", Some("http://evil.example camera")), cause("open-telnet", None)],
             check: Some(CheckCard {
                 at: at(-60),
@@ -379,11 +390,26 @@ mod tests {
         assert!(!warning.contains("own page"), "a warned line has no page");
         assert!(says(NoticeKind::Quarantined).contains("Your own page shows these steps"));
         assert!(says(NoticeKind::CheckVulnerable).contains("log in here"));
+        let unclear = says(NoticeKind::CheckInconclusive);
+        assert!(unclear.contains("shows the steps") && !unclear.contains("these steps"), "it has none: {unclear}");
         assert!(!says(NoticeKind::ReleasedProven).contains("power plug"));
         assert!(says(NoticeKind::ReleasedProven).contains("keep the new passwords"));
         let open = says(NoticeKind::SelfCheckVulnerable);
         assert!(open.contains("* Open: ") && open.contains("log in here") && open.contains("power plug"), "{open}");
         assert!(says(NoticeKind::SelfCheckClean).contains("shut the door behind them"));
+    }
+
+    #[test]
+    fn who_was_free_before_is_told_that_it_was_seen_again() {
+        let again = |kind| {
+            let facts = Facts { again: true, ..facts(About::Case(kind)) };
+            let letter = letters().write(&facts, None);
+            [letter.text, letter.html].map(|form| form.contains("second device"))
+        };
+        assert_eq!(again(NoticeKind::Quarantined), [true, true]);
+        assert_eq!(again(NoticeKind::Warning), [true, true]);
+        assert_eq!(again(NoticeKind::ReleasedStaff), [false, false]);
+        assert!(!letters().write(&facts(About::Case(NoticeKind::Quarantined)), None).text.contains("second device"));
     }
 
     #[test]

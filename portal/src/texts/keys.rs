@@ -491,6 +491,8 @@ keys! {
     NOTICE_CAUSE_HEADING = "notice-cause-heading";
     /// That the page has the steps, too.
     NOTICE_STEPS_ELSEWHERE = "notice-steps-elsewhere";
+    /// That the page has the steps, where the mail has none.
+    NOTICE_PAGE = "notice-page";
     /// What to watch after a release.
     NOTICE_WATCH = "notice-watch";
     /// Heading of how to know that it is genuine.

@@ -263,6 +263,13 @@ fn steps_fit_the_kind_of_device_and_stay_as_many() {
         }
         // Who pulls the plug of a network disk loses files.
         assert_ne!(voice.steps("open-telnet", Some(Device::Nas))[5], voice.steps("open-telnet", None)[5]);
+        // A phone has no plug to pull, and no password that strangers try.
+        for (cause, numbers) in [("mirai", &[0, 2, 3, 4, 5][..]), ("open-telnet", &[0, 3, 4, 5])] {
+            let (own, general) = (voice.steps(cause, Some(Device::Phone)), voice.steps(cause, None));
+            for n in numbers {
+                assert_ne!(own[*n], general[*n], "{}: {cause}, step {}", language.tag(), n + 1);
+            }
+        }
     }
 }
 
@@ -272,7 +279,7 @@ fn what_a_provider_says_of_a_step_goes_before_what_is_built_in_for_a_device() {
     let fourth = |texts: &Texts, tag: &str, device| {
         Voice::new(texts.language(tag).unwrap(), &settings).steps("mirai", Some(device)).swap_remove(3)
     };
-    // A kind of device that had no words of its own, in one cause and in all.
+    // A kind of device in one cause, and another in all.
     let texts = with_file("nl.ftl", "cause-mirai-step-4-phone = A\nstep-password-camera = B\n").unwrap();
     assert_eq!((fourth(&texts, "nl", Device::Phone), fourth(&texts, "nl", Device::Camera)), ("A".into(), "B".into()));
     assert!(fourth(&texts, "en", Device::Camera).contains("password of the camera"));

@@ -13,7 +13,7 @@ fn link(portal: &Running, key: [u8; 32], sent: Timestamp) -> String {
     let letters = Letters::new(settings, None, LinkKey::new(key), Span::from_days(14)).unwrap();
     let card = card(4711, "mirai");
     let about = About::Case(NoticeKind::Quarantined);
-    let facts = Facts { case: CaseId(4711), about, sent, until: None, causes: card.causes, check: None };
+    let facts = Facts { case: CaseId(4711), about, sent, until: None, again: false, causes: card.causes, check: None };
     let link = letters.write(&facts, None).link;
     link.strip_prefix(&format!("http://{}", portal.address)).unwrap().to_owned()
 }

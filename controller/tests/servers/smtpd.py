@@ -1,6 +1,7 @@
 """A real mail server that can be difficult (Debian: python3-aiosmtpd). Prints its port, then a line of JSON for each mail it
-has. Argument: JSON with `certificate` and `key` (else no TLS), `at_once` (TLS from the first byte), `login` [user, password],
-`answers` (by recipient, a list of what RCPT gets before 250), `after_data` (what a mail gets instead of 250)."""
+has. Argument: JSON with `port` (else a free one), `certificate` and `key` (else no TLS), `at_once` (TLS from the first byte),
+`login` [user, password], `answers` (by recipient, a list of what RCPT gets before 250), `after_data` (what a mail gets instead of
+250)."""
 import asyncio
 import json
 import ssl
@@ -51,7 +52,7 @@ def smtp():
 
 async def serve():
     server = await asyncio.get_running_loop().create_server(
-        smtp, "127.0.0.1", 0, ssl=context if how.get("at_once", False) else None)
+        smtp, "127.0.0.1", how.get("port", 0), ssl=context if how.get("at_once", False) else None)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
