@@ -518,7 +518,7 @@ impl Office for Memory {
 
     async fn bounce(&self, raw: Vec<u8>) -> Result<Noted, NotNoted> {
         match pratique::notices::bounce::read(&raw) {
-            Ok(report) => Ok(Noted::Bounced(report.stamp.case)),
+            Ok(report) => Ok(Noted::Bounced(Some(report.stamp.case))),
             Err(why) => Err(NotNoted::Refused(why.to_string())),
         }
     }
