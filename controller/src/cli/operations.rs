@@ -9,11 +9,11 @@ use pratique_core::ids::CauseKey;
 use serde_json::{Value, json};
 
 use super::case::typed;
-use super::client::{Client, escaped};
+use super::client::Client;
 use super::{Failure, Node, Remote, show};
 use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
 use crate::api::operations::{AllReleased, ReleaseAll};
-use crate::api::plain;
+use crate::api::plain::{self, escaped};
 use crate::console::{pages, words};
 use crate::daemon::emergency;
 use crate::engine::handle::IntakeReport;

@@ -13,6 +13,7 @@ use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
 use crate::api::dossier::{CaseDossier, CasePage, DeliveryRow, Moment, SightingRow, Status};
 use crate::api::office::CaseQuery;
+use crate::api::plain::escaped;
 use crate::api::problem::Problem;
 use crate::api::tokens::Role;
 
@@ -245,14 +246,7 @@ pub(super) fn query_string(path: &str, fields: &impl Serialize) -> Option<String
             serde_json::Value::Number(n) => n.to_string(),
             _ => continue,
         };
-        let mut escaped = String::new();
-        for byte in text.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
-                _ => escaped.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        said.push(format!("{name}={escaped}"));
+        said.push(format!("{name}={}", escaped(&text)));
     }
     Some(format!("{path}?{}", said.join("&")))
 }
