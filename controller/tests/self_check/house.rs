@@ -195,9 +195,30 @@ impl House {
         self.engine.sessions(vec![change]).await.unwrap();
     }
 
+    /// A subscriber wants nothing of us.
+    pub async fn opt_out(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding: Holding::V4(address),
+            nas: "".into(),
+            from,
+            to: None,
+            contract: Some(Contract { opted_out: true, ..Contract::default() }),
+            contact: Contact::default(),
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
     /// Notices go to this mail server; they stop when the answer is dropped.
     pub async fn send_notices(&self, smtp: u16) -> watch::Sender<bool> {
-        let settings = format!("mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example}}");
+        self.notices(smtp).await.1
+    }
+
+    /// The same, with who takes in what comes back.
+    pub async fn notices(&self, smtp: u16) -> (Arc<Notices>, watch::Sender<bool>) {
+        let settings = format!(
+            "mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example, bounces: bounces@isp.example}}"
+        );
         let key = LinkKey::new([7; 32]);
         let parts = notices::Parts {
             settings: serde_yaml::from_str(&settings).unwrap(),
@@ -213,10 +234,10 @@ impl House {
         };
         let notices = Notices::open(parts).await.unwrap();
         let (stop, stopping) = watch::channel(false);
-        tokio::spawn(notices.run(stopping));
+        tokio::spawn(Arc::clone(&notices).run(stopping));
         // It follows the log from where it is now.
         tokio::time::sleep(Duration::from_millis(200)).await;
-        stop
+        (notices, stop)
     }
 
     /// Somebody reports an address.

@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::house::{Answers, House, device};
 
 /// Ends with its test.
-struct Server {
+pub struct Server {
     process: Child,
-    port: u16,
+    pub port: u16,
     mails: tempfile::TempDir,
 }
 
@@ -26,7 +26,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mails = tempfile::tempdir().unwrap();
         let mut command = Command::new("/usr/bin/python3");
@@ -47,7 +47,7 @@ impl Server {
         files.map(|file| serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()).collect()
     }
 
-    async fn first(&self) -> Value {
+    pub async fn first(&self) -> Value {
         let began = Instant::now();
         loop {
             if let Some(mail) = self.mails().pop() {
@@ -59,7 +59,7 @@ impl Server {
     }
 }
 
-async fn house() -> House {
+pub async fn house() -> House {
     let scan = Scans { probes: vec![Probe::Telnet(2323)], ..Scans::default() };
     House::open_with(SelfCheck { scan: Some(scan), ..SelfCheck::default() }).await
 }

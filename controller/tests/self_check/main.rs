@@ -7,4 +7,5 @@ mod house;
 mod mails;
 mod page;
 mod scans;
+mod staff;
 mod storm;
