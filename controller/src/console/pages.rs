@@ -12,6 +12,7 @@ use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
 use crate::api::dossier::{CaseDossier, CasePage, DeliveryRow, Moment, SightingRow, Status};
+use crate::api::line::SelfCheckRow;
 use crate::api::office::CaseQuery;
 use crate::api::plain::escaped;
 use crate::api::problem::Problem;
@@ -19,6 +20,8 @@ use crate::api::tokens::Role;
 
 /// Rows of a list; a person does not read more before acting.
 const ROWS: u32 = 50;
+/// Self-checks on the page of a case; the page of the line has more.
+const SELF_CHECKS: usize = 5;
 /// Sightings and deliveries shown.
 const NEWEST: u32 = 100;
 
@@ -256,6 +259,8 @@ pub(super) fn query_string(path: &str, fields: &impl Serialize) -> Option<String
 struct CasePageFull {
     frame: Frame,
     case: CaseDossier,
+    /// The newest; none of a line that was erased.
+    self_checks: Vec<SelfCheckRow>,
     approved_by_me: bool,
 }
 
@@ -280,7 +285,12 @@ pub async fn case_page(
         let status = refusal.as_ref().map_or(StatusCode::OK, |p| p.status);
         frame.refusal = refusal.map(|p| p.detail);
         let approved_by_me = case.row.approvals.contains(&frame.person);
-        render(status, &CasePageFull { frame, case, approved_by_me })
+        let mut self_checks = Vec::new();
+        if case.row.subscriber.is_some() {
+            self_checks = desk.office.self_checks(case.line).await?;
+            self_checks.truncate(SELF_CHECKS);
+        }
+        render(status, &CasePageFull { frame, case, self_checks, approved_by_me })
     };
     match page.await {
         Ok(page) => Ok(page),
