@@ -422,6 +422,9 @@ fn told(event: &Event, world: &World) -> Option<String> {
             SelfCheckStep::Done { verdict, .. } => {
                 format!("the line of {} was found {verdict:?}", name_of(*line, world))
             }
+            SelfCheckStep::Mail { outcome, .. } => {
+                format!("the result for {} by mail: {outcome:?}", name_of(*line, world))
+            }
         },
         Body::Halted { by, because } => format!("halted by {}: {because}", who(by)),
         Body::Resumed { by } => format!("resumed by {}", who(by)),

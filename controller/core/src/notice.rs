@@ -252,6 +252,8 @@ pub enum NotSent {
     Limited,
     /// It could not be written: an address that no mail program takes.
     Unwritable,
+    /// The subscriber wants none.
+    OptedOut,
 }
 
 impl fmt::Display for NotSent {
@@ -263,6 +265,7 @@ impl fmt::Display for NotSent {
             Self::Overtaken => f.write_str("the case had moved on before it could leave"),
             Self::Limited => f.write_str("the line has had its most for a day"),
             Self::Unwritable => f.write_str("the address is none that mail can be written to"),
+            Self::OptedOut => f.write_str("the subscriber has opted out"),
         }
     }
 }

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::ids::Seq;
+use crate::notice::NoticeOutcome;
 use crate::rescan::{ProbeResult, Rescan, Verdict};
 
 /// One step of such a check.
@@ -21,6 +23,14 @@ pub enum SelfCheckStep {
         #[serde(skip_serializing_if = "std::ops::Not::not", default)]
         mail: bool,
     },
+    /// What became of that mail; never where to.
+    Mail {
+        /// The log entry that asked for it: a `Done`.
+        of: Seq,
+        /// What became of it.
+        #[serde(flatten)]
+        outcome: NoticeOutcome,
+    },
 }
 
 impl SelfCheckStep {
@@ -28,5 +38,20 @@ impl SelfCheckStep {
     pub fn of(rescan: &Rescan, mail: bool) -> Self {
         let open = rescan.results.iter().filter(|r| r.verdict == Verdict::Vulnerable).cloned();
         Self::Done { verdict: rescan.verdict(), open: open.collect(), mail }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::notice::NotSent;
+
+    #[test]
+    fn what_became_of_a_mail_is_flat_in_the_log_and_names_nobody() {
+        let outcome = NoticeOutcome::Failed { why: NotSent::OptedOut };
+        let step = SelfCheckStep::Mail { of: Seq(7), outcome };
+        let text = serde_json::to_string(&step).unwrap();
+        assert_eq!(text, r#"{"type":"mail","of":7,"outcome":"failed","why":{"why":"opted-out"}}"#);
+        assert_eq!(serde_json::from_str::<SelfCheckStep>(&text).unwrap(), step);
     }
 }

@@ -310,33 +310,6 @@ pub struct DeliveryRow {
     pub refused: Vec<(SmolStr, u64)>,
 }
 
-/// What is known of a subscriber.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LineDossier {
-    /// The provider's id.
-    pub subscriber: SubscriberId,
-    /// Our number.
-    pub line: LineNo,
-    /// What it holds now.
-    pub holdings: Vec<HoldingRow>,
-    /// Its cases that are not forgotten, newest first.
-    pub cases: Vec<CaseRow>,
-    /// Why it is protected, if it is.
-    pub protected: Option<SmolStr>,
-    /// Version of the terms with the quarantine clause.
-    pub clause: Option<SmolStr>,
-    /// Opted out.
-    pub opted_out: bool,
-    /// Language, BCP 47.
-    pub language: Option<SmolStr>,
-    /// Where notices go.
-    #[serde(default)]
-    pub email: Option<SmolStr>,
-    /// The same by telephone.
-    #[serde(default)]
-    pub phone: Option<SmolStr>,
-}
-
 /// How everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {

@@ -324,8 +324,8 @@ async fn unattributed(
 /// Answer of `POST /bounces`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BounceTaken {
-    /// The case that shows now that a notice came back; none where there was nothing to note: a delay, a success, or the same
-    /// report again.
+    /// The case that shows now that a notice came back; none where a line's self-check does, and where there was nothing to
+    /// note: a delay, a success, or the same report again.
     pub case: Option<CaseId>,
     /// The same report came before.
     pub repeated: bool,
@@ -341,7 +341,7 @@ async fn bounces(State(desk): State<Desk>, staff: Staff, body: Body) -> Result<J
     let raw = read.map_err(|_| Problem::bad_request("the mail stopped arriving; send it again"))?;
     let raw = raw.map_err(|_| too_large())?;
     match desk.office.bounce(raw.to_vec()).await {
-        Ok(Noted::Bounced(case)) => Ok(Json(BounceTaken { case: Some(case), repeated: false })),
+        Ok(Noted::Bounced(case)) => Ok(Json(BounceTaken { case, repeated: false })),
         Ok(Noted::Temporary) => Ok(Json(BounceTaken { case: None, repeated: false })),
         Ok(Noted::Repeated) => Ok(Json(BounceTaken { case: None, repeated: true })),
         Err(NotNoted::Refused(why)) => Err(Problem::refused("no-bounce", why)),

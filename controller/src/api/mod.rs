@@ -6,7 +6,7 @@
 //! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
 //! * [`cases`], [`intake`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a preview
 //! * [`problem`]: every refusal, as `application/problem+json`
-//! * [`office`], [`dossier`], [`story`]: what the engine offers to staff, and the shapes of its answers
+//! * [`office`], [`dossier`], [`line`], [`story`]: what the engine offers to staff, and the shapes of its answers
 //! * [`plain`]: hostile text made harmless to look at
 
 use std::path::PathBuf;
@@ -23,6 +23,7 @@ pub mod cases;
 pub mod dossier;
 pub mod guard;
 pub mod intake;
+pub mod line;
 pub mod meters;
 pub mod office;
 pub mod operations;

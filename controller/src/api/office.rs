@@ -5,12 +5,13 @@
 
 use ipnet::IpNet;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, CauseKey, SightingNo, SubscriberId};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SubscriberId};
 use pratique_core::state::StateName;
 
 use super::dossier::{
-    CaseDossier, CasePage, DeliveryRow, LineDossier, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
+    CaseDossier, CasePage, DeliveryRow, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
 };
+use super::line::{LineDossier, SelfCheckRow};
 use super::retractions::Observation;
 use crate::engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
 use crate::notices::{NotNoted, Noted};
@@ -63,6 +64,9 @@ pub trait Office: Send + Sync + 'static {
 
     /// What is known of a subscriber; none if nothing is.
     async fn line(&self, subscriber: &SubscriberId) -> Result<Option<LineDossier>, EngineError>;
+
+    /// The newest self-checks of a line, newest first.
+    async fn self_checks(&self, line: LineNo) -> Result<Vec<SelfCheckRow>, EngineError>;
 
     /// Erases the personal data of a subscriber; the log keeps only the line's number. None if nothing is known.
     /// Refused while the line has an open case.

@@ -1,6 +1,6 @@
 //! Text from strangers (report columns, banners, file names, notes) made harmless to look at. HTML escaping is the
 //! templates' work; this takes what escaping leaves: control characters that drive terminals, and characters that
-//! reorder or hide text on a screen.
+//! reorder or hide text on a screen. Also text as part of an address.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -30,6 +30,19 @@ pub fn short(text: &str, max: usize) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// A text as part of a path or query (RFC 3986 unreserved characters stay).
+pub fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
+            // Writing to a String cannot fail.
+            _ => drop(write!(escaped, "%{byte:02X}")),
+        }
+    }
+    escaped
 }
 
 // Controls (C0, DEL, C1), bidi marks, embeddings and isolates, zero-width characters, the byte-order mark, line and

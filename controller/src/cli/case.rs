@@ -7,10 +7,11 @@ use clap::{Args, Subcommand};
 use pratique_core::time::Span;
 use serde_json::{Value, json};
 
-use super::client::{Client, escaped};
+use super::client::Client;
 use super::{Failure, Remote, show};
 use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter};
 use crate::api::dossier::{CaseDossier, CasePage};
+use crate::api::plain::escaped;
 
 /// What to do with cases.
 #[derive(Debug, Subcommand)]

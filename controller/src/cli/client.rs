@@ -126,17 +126,3 @@ impl Client {
         }))
     }
 }
-
-/// A text as part of a path or query (RFC 3986 unreserved characters stay).
-pub fn escaped(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
-            // Writing to a String cannot fail.
-            _ => drop(write!(escaped, "%{byte:02X}")),
-        }
-    }
-    escaped
-}

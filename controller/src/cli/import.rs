@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::client::{Client, escaped};
+use super::client::Client;
 use super::{Failure, Remote};
 use crate::api::intake::Taken;
+use crate::api::plain::escaped;
 use crate::engine::handle::SessionReport;
 use crate::store::DeliveryState;
 

@@ -9,11 +9,12 @@ use pratique_core::ids::CauseKey;
 use serde_json::{Value, json};
 
 use super::case::typed;
-use super::client::{Client, escaped};
+use super::client::Client;
 use super::{Failure, Node, Remote, show};
-use crate::api::dossier::{DeliveryRow, LineDossier, PlanReport, Purged, SightingRow, Status};
+use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
+use crate::api::line::LineDossier;
 use crate::api::operations::{AllReleased, ReleaseAll};
-use crate::api::plain;
+use crate::api::plain::{self, escaped};
 use crate::console::{pages, words};
 use crate::daemon::emergency;
 use crate::engine::handle::IntakeReport;
@@ -107,7 +108,7 @@ pub struct Decide {
 /// `line`.
 #[derive(Debug, Subcommand)]
 pub enum Line {
-    /// What is known of a subscriber.
+    /// What is known of a subscriber, as JSON: addresses, cases, contract, and the newest self-checks with their mails.
     Show(Who),
     /// Erase its personal data; the log keeps only a number.
     Purge(Who),

@@ -6,9 +6,10 @@ use clap::Args;
 use pratique_core::ids::SightingNo;
 use serde_json::Value;
 
-use super::client::{Client, escaped};
+use super::client::Client;
 use super::{Failure, Remote, import};
 use crate::api::cases::Retraction;
+use crate::api::plain::escaped;
 use crate::api::retractions::Retracted;
 
 /// `retract`.

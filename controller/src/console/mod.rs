@@ -3,7 +3,7 @@
 //! the same guards.
 //!
 //! * [`sessions`]: log-ins; [`visitor`]: who looks, and the check that a form is ours
-//! * [`pages`]: what is looked at; [`forms`]: what is done, through the same [`crate::api::cases::act`] as the API
+//! * [`pages`], [`lines`]: what is looked at; [`forms`]: what is done, through the same [`crate::api::cases::act`] as the API
 //! * [`portal`]: the subscribers' pages, tried before they are configured
 //! * [`words`]: times, states and strangers' text for people; `templates/` holds the pages
 
@@ -18,6 +18,7 @@ use crate::api::Desk;
 use crate::api::problem::Problem;
 
 pub mod forms;
+pub mod lines;
 pub mod pages;
 pub mod portal;
 pub mod sessions;
@@ -43,6 +44,8 @@ pub fn routes() -> Router<Desk> {
         .route("/cases/{case}", get(pages::case))
         .route("/cases/{case}/{action}", post(forms::decide))
         .route("/residents", get(pages::residents))
+        .route("/lines", get(lines::find))
+        .route("/lines/{subscriber}", get(lines::line))
         .route("/deliveries", get(pages::deliveries))
         .route("/deliveries/{delivery}/accept", post(forms::accept))
         .route("/deliveries/{delivery}/refuse", post(forms::refuse))

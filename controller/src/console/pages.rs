@@ -12,12 +12,16 @@ use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
 use crate::api::dossier::{CaseDossier, CasePage, DeliveryRow, Moment, SightingRow, Status};
+use crate::api::line::SelfCheckRow;
 use crate::api::office::CaseQuery;
+use crate::api::plain::escaped;
 use crate::api::problem::Problem;
 use crate::api::tokens::Role;
 
 /// Rows of a list; a person does not read more before acting.
 const ROWS: u32 = 50;
+/// Self-checks on the page of a case; the page of the line has more.
+const SELF_CHECKS: usize = 5;
 /// Sightings and deliveries shown.
 const NEWEST: u32 = 100;
 
@@ -245,14 +249,7 @@ pub(super) fn query_string(path: &str, fields: &impl Serialize) -> Option<String
             serde_json::Value::Number(n) => n.to_string(),
             _ => continue,
         };
-        let mut escaped = String::new();
-        for byte in text.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => escaped.push(byte.into()),
-                _ => escaped.push_str(&format!("%{byte:02X}")),
-            }
-        }
-        said.push(format!("{name}={escaped}"));
+        said.push(format!("{name}={}", escaped(&text)));
     }
     Some(format!("{path}?{}", said.join("&")))
 }
@@ -262,6 +259,8 @@ pub(super) fn query_string(path: &str, fields: &impl Serialize) -> Option<String
 struct CasePageFull {
     frame: Frame,
     case: CaseDossier,
+    /// The newest; none of a line that was erased.
+    self_checks: Vec<SelfCheckRow>,
     approved_by_me: bool,
 }
 
@@ -286,7 +285,12 @@ pub async fn case_page(
         let status = refusal.as_ref().map_or(StatusCode::OK, |p| p.status);
         frame.refusal = refusal.map(|p| p.detail);
         let approved_by_me = case.row.approvals.contains(&frame.person);
-        render(status, &CasePageFull { frame, case, approved_by_me })
+        let mut self_checks = Vec::new();
+        if case.row.subscriber.is_some() {
+            self_checks = desk.office.self_checks(case.line).await?;
+            self_checks.truncate(SELF_CHECKS);
+        }
+        render(status, &CasePageFull { frame, case, self_checks, approved_by_me })
     };
     match page.await {
         Ok(page) => Ok(page),

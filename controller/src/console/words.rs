@@ -1,5 +1,6 @@
 //! Small words of the pages: times as a person at night reads them, states, verdicts, strangers' text made harmless.
 
+use pratique_core::ids::SubscriberId;
 use pratique_core::playbook::Class;
 use pratique_core::rescan::Verdict;
 use pratique_core::sighting::{Severity, Transport};
@@ -90,6 +91,11 @@ pub fn place(row: &SightingRow) -> String {
         None => "",
     };
     row.port.map_or_else(|| row.address.to_string(), |port| format!("{} port {port}{transport}", row.address))
+}
+
+/// Where the page of a line is.
+pub fn line_path(subscriber: &SubscriberId) -> String {
+    format!("/lines/{}", plain::escaped(subscriber.as_str()))
 }
 
 /// A severity.

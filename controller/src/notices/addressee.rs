@@ -21,6 +21,7 @@ pub(super) struct Addressee {
     pub(super) state: StateName,
     /// None when nothing may be sent: purged, or opted out.
     pub(super) subscriber: Option<SubscriberId>,
+    pub(super) opted_out: bool,
     pub(super) language: Option<SmolStr>,
     pub(super) facts: Facts,
 }
@@ -71,6 +72,7 @@ impl Addressee {
         Some(Self {
             state,
             subscriber: known.subscriber.clone().filter(|_| !known.contract.opted_out),
+            opted_out: known.contract.opted_out,
             language: known.contract.language.clone(),
             facts,
         })

@@ -81,6 +81,7 @@ impl Meters {
                 NotSent::Overtaken => "overtaken",
                 NotSent::Limited => "limited",
                 NotSent::Unwritable => "unwritable",
+                NotSent::OptedOut => "opted-out",
             },
         };
         self.count(channel, kind, result);

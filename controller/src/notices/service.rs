@@ -90,8 +90,8 @@ pub struct Parts<'a> {
 /// What a report about a mail came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noted {
-    /// The case shows that the notice came back.
-    Bounced(CaseId),
+    /// The case shows that the notice came back; or the line, without one.
+    Bounced(Option<CaseId>),
     /// A delay, or a success: nothing to note.
     Temporary,
     /// Noted before.
@@ -280,6 +280,9 @@ impl Notices {
             Body::Case { what: CaseEvent::Notice { of, channel, outcome, .. }, .. } => {
                 Some(Heard::Told(*of, *channel, outcome.clone()))
             }
+            Body::SelfCheck { step: SelfCheckStep::Mail { of, outcome }, .. } => {
+                Some(Heard::Told(*of, Channel::Mail, outcome.clone()))
+            }
             Body::Purged { line: Some(line), .. } => Some(Heard::Purged(*line)),
             _ => None,
         }
@@ -290,8 +293,13 @@ impl Notices {
         let untold = self.outbox.lock().await.untold(TOLD_AT_ONCE).await?;
         for notice in untold {
             let Some(outcome) = notice.outcome.clone() else { continue };
-            let Notice { case, of, kind, channel, .. } = notice;
-            match self.engine.command(Command::RecordNotice { case, of, kind, channel, outcome }).await {
+            let Notice { case, line, of, kind, channel, .. } = notice;
+            let record = if kind.is_self_check() {
+                Command::RecordSelfCheck { line, step: SelfCheckStep::Mail { of, outcome } }
+            } else {
+                Command::RecordNotice { case, of, kind, channel, outcome }
+            };
+            match self.engine.command(record).await {
                 // Refused: the case is forgotten.
                 Ok(_) | Err(EngineError::Refused(_)) => self.outbox.lock().await.told(&notice).await?,
                 Err(error) => return Err(error.into()),
@@ -308,8 +316,7 @@ impl Notices {
         match next {
             Next::End(outcome) => {
                 self.meters.ended(notice.channel, notice.kind, &outcome);
-                // The log tells what became of a notice in its case's story.
-                outbox.end(notice, &outcome, notice.case == NO_CASE, now).await?;
+                outbox.end(notice, &outcome, false, now).await?;
             }
             Next::Drop => {
                 let outcome = NoticeOutcome::Failed { why: NotSent::NoAddress };
@@ -332,6 +339,10 @@ impl Notices {
             self.engine.read(move |world, now| Addressee::of_case(world, case, kind, now)).await?
         };
         let Some(addressee) = found else { return Ok(Next::Drop) };
+        // Somebody asked for this one, and staff may be asked where it is.
+        if addressee.opted_out && kind.is_self_check() {
+            return failed(NotSent::OptedOut);
+        }
         let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
         if !kind.holds_in(addressee.state) {
             return failed(NotSent::Overtaken);
@@ -434,7 +445,7 @@ impl Notices {
         let mut outbox = self.outbox.lock().await;
         if outbox.bounced(case, of, &outcome).await? {
             self.wake.notify_one();
-            return Ok(Noted::Bounced(case));
+            return Ok(Noted::Bounced((case != NO_CASE).then_some(case)));
         }
         match outbox.is_known(case, of).await? {
             true => Ok(Noted::Repeated),

@@ -16,9 +16,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
 use crate::api::dossier::{
-    ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, LineDossier, Moment, RescanRow, RowFacts,
-    SightingRow, StoryLine, TroubleDossier,
+    ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, Moment, RescanRow, RowFacts, SightingRow,
+    StoryLine, TroubleDossier,
 };
+use crate::api::line::LineDossier;
 use crate::api::office::{CaseQuery, MAX_PAGE, visible};
 use crate::store::StoredSighting;
 
@@ -295,5 +296,6 @@ pub(super) fn line(world: &World, subscriber: &SubscriberId, now: Timestamp) -> 
         language: contract.language,
         email: None,
         phone: None,
+        self_checks: Vec::new(),
     })
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, SightingNo, SubscriberId, TextRef};
+use pratique_core::ids::{CaseId, LineNo, SightingNo, SubscriberId, TextRef};
 use pratique_core::plan::{Element, Plan};
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
@@ -24,9 +24,10 @@ use smol_str::SmolStr;
 
 use self::cases::Search;
 use crate::api::dossier::{
-    CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, LineDossier, PlanReport, Purged, ReleasedAll,
-    SightingRow, Status, StoryLine,
+    CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, PlanReport, Purged, ReleasedAll, SightingRow,
+    Status, StoryLine,
 };
+use crate::api::line::{self, LineDossier, SelfCheckRow};
 use crate::api::office::{CaseQuery, Office};
 use crate::api::retractions::Observation;
 use crate::api::story;
@@ -198,7 +199,17 @@ impl Office for EngineOffice {
         let Some(mut line) = found else { return Ok(None) };
         let contact = self.reader.contact(line.line).await.map_err(unreadable)?;
         (line.email, line.phone) = (contact.email, contact.phone);
+        line.self_checks = self.self_checks(line.line).await?;
         Ok(Some(line))
+    }
+
+    async fn self_checks(&self, line: LineNo) -> Result<Vec<SelfCheckRow>, EngineError> {
+        let entries = self.reader.self_checks_of(line, line::ENTRIES).await.map_err(unreadable)?;
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.engine.read(|_, now| now).await?;
+        Ok(line::self_checks(&entries, self.started_at, now))
     }
 
     async fn purge(&self, subscriber: &SubscriberId, by: Actor) -> Result<Option<Purged>, EngineError> {

@@ -181,3 +181,34 @@ async fn a_plan_is_compared_with_what_stands_behind_the_wall() {
     let wall = &plan.enforcers[0];
     assert_eq!((plan.desired, wall.actual, wall.surplus_total, wall.missing_total), (0, Some(1), 1, 0));
 }
+
+#[tokio::test]
+async fn staff_see_the_self_checks_of_a_line_and_of_an_erased_one_nothing() {
+    use pratique_core::notice::{NotSent, NoticeOutcome};
+    use pratique_core::rescan::Verdict;
+    use pratique_core::self_check::SelfCheckStep;
+    let (office, _folder, now) = office().await;
+    let id = SubscriberId::new("line-3");
+    let line = office.line(&id).await.unwrap().unwrap().line;
+    assert_eq!(office.self_checks(line).await.unwrap(), []);
+    let record = async |step| office.engine.command(Command::RecordSelfCheck { line, step }).await.unwrap().seq;
+    record(SelfCheckStep::Agreed).await;
+    record(SelfCheckStep::Agreed).await;
+    let of = record(SelfCheckStep::Done { verdict: Verdict::Clean, open: Vec::new(), mail: true }).await;
+    let outcome = NoticeOutcome::Failed { why: NotSent::OptedOut };
+    record(SelfCheckStep::Mail { of, outcome }).await;
+    let known = office.line(&id).await.unwrap().unwrap();
+    let checks = &known.self_checks;
+    let states: Vec<_> = checks.iter().map(|check| check.state).collect();
+    assert_eq!(states, [line::SelfCheckState::Done, line::SelfCheckState::Lost]);
+    assert_eq!(checks[0].mail.as_ref().unwrap().words, "not sent: the subscriber has opted out");
+    assert!(checks[0].agreed_at.0 >= now && known.cases.is_empty());
+    let other = office.line(&SubscriberId::new("line-4")).await.unwrap().unwrap();
+    assert_eq!(other.self_checks, []);
+    office.sessions(vec![holds(3, now, Some(now))]).await.unwrap();
+    office.purge(&id, Actor::System).await.unwrap().unwrap();
+    assert_eq!(office.line(&id).await.unwrap(), None);
+    // The same subscriber again is another line.
+    office.sessions(vec![holds(3, now, None)]).await.unwrap();
+    assert_eq!(office.line(&id).await.unwrap().unwrap().self_checks, []);
+}

@@ -421,6 +421,8 @@ pub trait Reader: Send + Sync {
     async fn events_of(&self, case: CaseId) -> Result<Vec<Record>, StoreError>;
     /// A stretch of the log.
     async fn events_after(&self, seq: Seq, limit: u32) -> Result<Vec<Record>, StoreError>;
+    /// What the log says of a line's self-checks, newest first.
+    async fn self_checks_of(&self, line: LineNo, limit: u32) -> Result<Vec<Record>, StoreError>;
     /// Sightings that are or were evidence of a case, seen at an address of this network.
     async fn evidence_in(&self, network: IpNet) -> Result<Vec<SightingNo>, StoreError>;
     /// Sightings that are or were evidence of a case, seen at one of these addresses.

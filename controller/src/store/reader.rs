@@ -49,6 +49,15 @@ fn places(count: usize) -> String {
     vec!["?"; count].join(",")
 }
 
+/// A line's self-checks. Both conditions word for word as in the index, which ends in the position.
+pub(super) fn self_checks() -> String {
+    format!(
+        "SELECT {} FROM event WHERE substr(body, 1, 21) = '{{\"event\":\"self-check\"' \
+         AND json_extract(body, '$.line') = ? ORDER BY seq DESC LIMIT ?",
+        rows::EVENT
+    )
+}
+
 #[async_trait::async_trait]
 impl Reader for SqliteReader {
     async fn events_of(&self, case: CaseId) -> Result<Vec<Record>, StoreError> {
@@ -60,6 +69,10 @@ impl Reader for SqliteReader {
         let sql = format!("SELECT {} FROM event WHERE seq > ? ORDER BY seq LIMIT ?", rows::EVENT);
         let limit = limit.min(MOST).into();
         self.rows(sql, values(&[integer(seq.0)?, limit])?, |r| rows::entry(r)?.record()).await
+    }
+
+    async fn self_checks_of(&self, line: LineNo, limit: u32) -> Result<Vec<Record>, StoreError> {
+        self.rows(self_checks(), values(&[line.0.into(), limit.min(MOST).into()])?, |r| rows::entry(r)?.record()).await
     }
 
     async fn evidence_in(&self, network: IpNet) -> Result<Vec<SightingNo>, StoreError> {

@@ -80,6 +80,21 @@ fn every_path_asks_for_its_role() {
 }
 
 #[test]
+fn a_line_shows_the_checks_that_somebody_on_it_asked_for() {
+    let house = House::open(2);
+    let vera = house.token("vera", Role::Viewer);
+    let line = house.get("/api/v1/lines/C-00001", &vera).json();
+    let (lost, done) = (&line["self_checks"][0], &line["self_checks"][1]);
+    assert_eq!((&lost["state"], &lost["verdict"], &lost["mail"]), (&json!("lost"), &Value::Null, &Value::Null));
+    assert_eq!((&done["state"], &done["verdict"]), (&json!("done"), &json!("vulnerable")));
+    let open = json!([{"probe": "telnet:23", "found": "login-prompt", "words": "asks everybody to log in"}]);
+    assert_eq!(done["open"], open);
+    assert_eq!(done["mail"]["key"], "bounced");
+    assert!(done["agreed_at"].as_str().unwrap().ends_with('Z'), "times are RFC 3339");
+    assert_eq!(house.get("/api/v1/lines/C-00002", &vera).json()["self_checks"], json!([]));
+}
+
+#[test]
 fn a_case_is_approved_released_and_its_story_says_by_whom() {
     let house = House::open(2);
     let anna = house.token("anna", Role::Operator);

@@ -136,7 +136,9 @@ fn a_supervisor_halts_resumes_and_releases_everything() {
     assert!(susi.ok(&["release", "--all", "--dry-run"]).contains("1 lines are quarantined"));
     assert_eq!(susi.run(&["release", "--all", "--reason", "x"]).status.code(), Some(2), "nobody confirms");
     assert!(susi.ok(&["release", "--all", "--reason", "the wall misbehaves", "--yes"]).contains("1 released"));
-    assert!(susi.ok(&["line", "show", "C-00001"]).contains("2025-01"));
+    let line = susi.json(&["line", "show", "C-00001"]);
+    assert_eq!(line["clause"], "2025-01");
+    assert_eq!(line["self_checks"][1]["mail"]["words"], "sent, and came back: status 5.1.1");
     assert!(susi.ok(&["line", "purge", "C-00001"]).contains("5 rows erased"));
 }
 

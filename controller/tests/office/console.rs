@@ -107,7 +107,7 @@ fn two_people_approve_and_the_page_says_who_is_still_needed() {
 fn a_viewer_sees_no_buttons_and_his_forms_are_refused() {
     let house = House::open(1);
     let vera = Browser::log_in(&house, &house.token("vera", Role::Viewer));
-    for path in ["/queue", "/cases/1", "/cases/4", "/deliveries", "/health"] {
+    for path in ["/queue", "/cases/1", "/cases/4", "/lines/C-00001", "/deliveries", "/health"] {
         let page = vera.get(path);
         assert_eq!(page.status, 200, "{path}");
         assert_eq!(
@@ -187,6 +187,45 @@ fn everything_else_has_its_page() {
     assert!(!page("/queue").contains("Enforcement is halted:"));
     assert_eq!(house.send("GET", "/queue", &[], "").header("location"), "/login");
     assert_eq!(house.send("GET", "/style.css", &[], "").header("content-type"), "text/css; charset=utf-8");
+}
+
+#[test]
+fn a_line_is_found_without_its_case_and_shows_its_self_checks() {
+    let house = House::open(2);
+    let vera = Browser::log_in(&house, &house.token("vera", Role::Viewer));
+    let case = vera.get("/cases/1").text;
+    let mail = "sent, and came back: status 5.1.1";
+    for shown in ["Self-checks of the line", mail, "asks everybody to log in", "no result: it was broken off"] {
+        assert!(case.contains(shown), "{shown}: {case}");
+    }
+    assert!(case.contains("<a href=\"/lines/C-00001\">C-00001</a>"), "{case}");
+    assert!(!vera.get("/cases/2").text.contains("Self-checks of the line"), "it has none");
+    assert!(vera.get("/cases").text.contains("<form method=\"get\" action=\"/lines\""));
+    assert_eq!(vera.get("/lines?subscriber=+C-00001%20").header("location"), "/lines/C-00001");
+    assert_eq!(vera.get("/lines?subscriber=a%2Fb%3F%C3%A9").header("location"), "/lines/a%2Fb%3F%C3%A9");
+    assert_eq!(vera.get("/lines?subscriber=").header("location"), "/cases");
+    let line = vera.get("/lines/C-00001");
+    assert_eq!(line.status, 200);
+    for shown in ["Line C-00001", mail, "2026-02-14 18:00 UTC", "href=\"/cases/1\"", "192.0.2.1", "2025-01"] {
+        assert!(line.text.contains(shown), "{shown}: {}", line.text);
+    }
+    assert!(vera.get("/lines/C-00002").text.contains("Nobody on this line has asked for one."));
+    assert_eq!(vera.get("/lines/a%2Fb%3F%C3%A9").status, 404);
+}
+
+#[test]
+fn the_page_of_a_line_is_there_for_those_who_may_see_it() {
+    let house = House::open(1);
+    let rita = Browser::log_in(&house, &house.token_for("rita", Role::Operator, &["192.0.2.0/24"]));
+    assert_eq!(rita.get("/lines/C-00001").status, 200);
+    let (other, unknown) = (rita.get("/lines/C-00005"), rita.get("/lines/C-99999"));
+    assert_eq!((other.status, unknown.status), (404, 404));
+    let said =
+        |answer: &Answer| answer.text.contains("no such subscriber is known") && !answer.text.contains("C-00005");
+    assert!(said(&other) && said(&unknown), "the same words for both: {}", other.text);
+    for path in ["/lines/C-00001", "/lines?subscriber=C-00001"] {
+        assert_eq!(house.send("GET", path, &[], "").header("location"), "/login");
+    }
 }
 
 #[test]

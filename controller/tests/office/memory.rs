@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use pratique::api::dossier::*;
+use pratique::api::line::{LineDossier, MailRow, OpenRow, SelfCheckRow, SelfCheckState};
 use pratique::api::office::{CaseQuery, Office, visible};
 use pratique::api::retractions::Observation;
 use pratique::engine::handle::*;
@@ -346,6 +347,38 @@ impl World {
     }
 }
 
+/// The first line has had itself checked: once with an open door and a mail that came back, and once without an end.
+fn self_checks_of(line: LineNo) -> Vec<SelfCheckRow> {
+    if line != LineNo(1) {
+        return Vec::new();
+    }
+    let agreed = |hours: u64| SelfCheckRow {
+        seq: Seq(90 - hours),
+        agreed_at: NOW.minus(Span::from_hours(hours.cast_signed())).into(),
+        state: SelfCheckState::Lost,
+        ended_at: None,
+        verdict: None,
+        open: Vec::new(),
+        mail: None,
+    };
+    let open =
+        OpenRow { probe: "telnet:23".into(), found: "login-prompt".into(), words: "asks everybody to log in".into() };
+    let mail = MailRow {
+        key: "bounced".into(),
+        words: "sent, and came back: status 5.1.1".into(),
+        at: Some(NOW.minus(Span::from_hours(29)).into()),
+    };
+    let done = SelfCheckRow {
+        state: SelfCheckState::Done,
+        ended_at: Some(NOW.minus(Span::from_hours(30)).into()),
+        verdict: Some(Verdict::Vulnerable),
+        open: vec![open],
+        mail: Some(mail),
+        ..agreed(30)
+    };
+    vec![agreed(2), done]
+}
+
 #[async_trait]
 impl Office for Memory {
     async fn wish(&self, wish: Wish) -> Result<Done, EngineError> {
@@ -518,7 +551,7 @@ impl Office for Memory {
 
     async fn bounce(&self, raw: Vec<u8>) -> Result<Noted, NotNoted> {
         match pratique::notices::bounce::read(&raw) {
-            Ok(report) => Ok(Noted::Bounced(report.stamp.case)),
+            Ok(report) => Ok(Noted::Bounced(Some(report.stamp.case))),
             Err(why) => Err(NotNoted::Refused(why.to_string())),
         }
     }
@@ -536,7 +569,12 @@ impl Office for Memory {
             clause: Some("2025-01".into()),
             opted_out: false,
             language: Some("nl".into()),
+            self_checks: self_checks_of(k.case.line),
         }))
+    }
+
+    async fn self_checks(&self, line: LineNo) -> Result<Vec<SelfCheckRow>, EngineError> {
+        Ok(self_checks_of(line))
     }
 
     async fn purge(&self, subscriber: &SubscriberId, _: Actor) -> Result<Option<Purged>, EngineError> {

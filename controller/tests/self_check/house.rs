@@ -182,16 +182,37 @@ impl House {
         self.engine.sessions(vec![change]).await.unwrap();
     }
 
+    /// A subscriber wants nothing of us.
+    pub async fn opt_out(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding: Holding::V4(address),
+            nas: "".into(),
+            from,
+            to: None,
+            contract: Some(Contract { opted_out: true, ..Contract::default() }),
+            contact: Contact::default(),
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
     /// Notices go to this mail server from now on; they stop when the answer is dropped.
     pub async fn send_notices(&self, smtp: u16) -> watch::Sender<bool> {
-        let (stop, stopping) = watch::channel(false);
-        tokio::spawn(self.open_notices(smtp).await.run(stopping));
-        stop
+        self.notices(smtp).await.1
+    }
+
+    /// The same, with who takes in what comes back.
+    pub async fn notices(&self, smtp: u16) -> (Arc<Notices>, watch::Sender<bool>) {
+        let (notices, (stop, stopping)) = (self.open_notices(smtp).await, watch::channel(false));
+        tokio::spawn(Arc::clone(&notices).run(stopping));
+        (notices, stop)
     }
 
     /// Notices as they are before they run.
     pub async fn open_notices(&self, smtp: u16) -> Arc<Notices> {
-        let settings = format!("mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example}}");
+        let settings = format!(
+            "mail: {{host: localhost, port: {smtp}, tls: none, from: help@isp.example, bounces: bounces@isp.example}}"
+        );
         let settings = serde_yaml::from_str(&settings).unwrap();
         let pages = Settings::example(format!("http://{}/", self.portal).parse().unwrap());
         let files = notices::Files::open(settings, pages, None, self.folder.path()).await.unwrap();

@@ -11,11 +11,11 @@ use crate::house::{Answers, House, device};
 use crate::servers::Server;
 
 /// A mail server without TLS, which is on this machine.
-fn server() -> Server {
+pub fn server() -> Server {
     Server::start("smtpd.py", &json!({}))
 }
 
-async fn house() -> House {
+pub async fn house() -> House {
     let scan = Scans { probes: vec![Probe::Telnet(2323)], ..Scans::default() };
     House::open_with(SelfCheck { scan: Some(scan), ..SelfCheck::default() }).await
 }

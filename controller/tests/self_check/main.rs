@@ -11,5 +11,6 @@ mod page;
 mod scans;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod staff;
 mod storm;
 mod warned;

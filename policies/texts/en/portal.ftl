@@ -189,7 +189,7 @@ next-heading = What happens next
 next-check = You press the button. We check your line. This takes up to { $minutes }.
 next-clean = If all is well, your internet comes back by itself. With some problems we wait a day or two first, to be sure that it stays quiet.
 next-again = If not, this page shows what we found. You can try again as often as you like.
-next-until = Whatever happens, this ends on { $day } at the latest.
+next-until = This ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 
 works-heading = What still works
 works-emergency = Emergency calls to { $emergency } by mobile phone, and from your home phone with us

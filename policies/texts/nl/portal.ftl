@@ -172,7 +172,7 @@ next-heading = Hoe het verder gaat
 next-check = U drukt op de knop. Wij controleren uw aansluiting. Dit duurt hooguit { $minutes }.
 next-clean = Is alles goed, dan komt uw internet vanzelf terug. Bij sommige problemen wachten wij eerst een dag of twee, om zeker te weten dat het rustig blijft.
 next-again = Zo niet, dan ziet u op deze pagina wat wij hebben gevonden. U kunt het zo vaak proberen als u wilt.
-next-until = Hoe dan ook stopt dit uiterlijk op { $day }.
+next-until = Dit stopt vanzelf op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
 
 works-heading = Wat nog werkt
 works-emergency = Noodoproepen naar { $emergency } met uw mobiele telefoon, en met uw vaste telefoon bij ons

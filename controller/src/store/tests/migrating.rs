@@ -70,14 +70,19 @@ async fn version_1_keeps_its_log_and_its_waiting_sightings_join_the_case_they_op
 
 #[tokio::test]
 async fn each_step_is_taken_once() {
-    static LONGER: [&str; 4] =
-        [schema::MIGRATIONS[0], schema::MIGRATIONS[1], schema::MIGRATIONS[2], "CREATE TABLE later (x INTEGER) STRICT"];
+    static LONGER: [&str; 5] = [
+        schema::MIGRATIONS[0],
+        schema::MIGRATIONS[1],
+        schema::MIGRATIONS[2],
+        schema::MIGRATIONS[3],
+        "CREATE TABLE later (x INTEGER) STRICT",
+    ];
     let (place, store, _) = Place::with_cases(1).await;
     store.close().await.unwrap();
     let how = sqlx::sqlite::SqliteConnectOptions::new().filename(place.db());
     let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
     for _ in 0..2 {
         schema::migrate(&mut conn, &LONGER).await.unwrap();
-        assert_eq!(schema::version(&mut conn).await.unwrap(), 4);
+        assert_eq!(schema::version(&mut conn).await.unwrap(), 5);
     }
 }

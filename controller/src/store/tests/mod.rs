@@ -4,6 +4,7 @@ mod disk;
 mod erasing;
 mod log;
 mod migrating;
+mod self_checks;
 mod tables;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,53 @@
+//! The page of a line, with or without a case: who calls about a self-check often has none.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{Redirect, Response};
+use pratique_core::ids::SubscriberId;
+use serde::Deserialize;
+
+use super::pages::{Frame, refused, render};
+use super::visitor::Visitor;
+use super::words;
+use crate::api::Desk;
+use crate::api::cases::Asked;
+use crate::api::line::LineDossier;
+use crate::api::operations::line_of;
+use crate::api::problem::Problem;
+
+#[derive(Template)]
+#[template(path = "line.html")]
+struct LinePage {
+    frame: Frame,
+    line: LineDossier,
+}
+
+/// The search field.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sought {
+    subscriber: String,
+}
+
+/// To the page of the line that was typed; back to the list if none was.
+pub async fn find(_: Visitor, Asked(sought): Asked<Sought>) -> Redirect {
+    match sought.subscriber.trim() {
+        "" => Redirect::to("/cases"),
+        subscriber => Redirect::to(&words::line_path(&SubscriberId::new(subscriber))),
+    }
+}
+
+/// What is known of a line.
+pub async fn line(State(desk): State<Desk>, visitor: Visitor, Path(subscriber): Path<String>) -> Response {
+    match page(&desk, &visitor, &SubscriberId::new(subscriber)).await {
+        Ok(page) => page,
+        Err(problem) => refused(&desk, &visitor, problem).await,
+    }
+}
+
+async fn page(desk: &Desk, visitor: &Visitor, subscriber: &SubscriberId) -> Result<Response, Problem> {
+    let line = line_of(desk, &visitor.staff, subscriber).await?;
+    let (frame, _) = Frame::of(desk, visitor, "line").await?;
+    render(StatusCode::OK, &LinePage { frame, line })
+}
