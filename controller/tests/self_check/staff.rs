@@ -19,9 +19,11 @@ use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::self_check::SelfCheckStep;
 use pratique_core::time::Span;
+use serde_json::json;
 
 use crate::house::{Answers, House, device};
 use crate::mails::{house, server};
+use crate::servers::Server;
 
 /// Nothing is walled here.
 struct NoWall;
@@ -116,7 +118,8 @@ async fn staff_see_consent_result_and_what_became_of_the_mail_and_nothing_of_an_
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_was_refused_or_had_nowhere_to_go_says_why_and_a_scan_without_an_end_says_so() {
     let [home, other, third] = [2, 3, 4].map(|n| Ipv4Addr::new(127, 0, 11, n));
-    let (server, house) = (server(), house().await);
+    let refusing = json!({ "answers": { "no@mail.example": ["550 no such mailbox"] } });
+    let (server, house) = (Server::start("smtpd.py", &refusing), house().await);
     let since = house.now().minus(Span::from_days(30));
     house.reach("no", home, since, "no@mail.example", "en").await;
     house.hold("ed", other, since, None).await;
