@@ -54,22 +54,22 @@ pub async fn page(State(desk): State<Desk>, visitor: Visitor) -> Result<Response
 pub async fn shown(State(desk): State<Desk>, _: Visitor, Query(trial): Query<Trial>) -> Result<Response, Problem> {
     match preview(&desk)?.show(&trial, (desk.now)()) {
         Ok(shown) => Ok(framed(shown.html, shown.content_security_policy)),
-        Err(error) => Ok(framed(said(&error.to_string()), quiet_policy())),
+        Err(error) => Ok(framed(said("p", &error.to_string()), quiet_policy())),
     }
 }
 
 /// What to write into the configuration for it.
 pub async fn written(State(desk): State<Desk>, _: Visitor, Query(trial): Query<Trial>) -> Result<Response, Problem> {
-    let text = match preview(&desk)?.settings(&trial) {
+    let html = match preview(&desk)?.settings(&trial) {
         Ok(settings) => {
             let written = Written { provider: &settings.provider, look: &settings.look };
             let yaml = serde_yaml::to_string(&written).map_err(|e| Problem::internal(&e))?;
             let indented: String = yaml.lines().map(|line| format!("    {line}\n")).collect();
-            format!("portal:\n  pages:\n{indented}")
+            said("pre", &format!("portal:\n  pages:\n{indented}"))
         }
-        Err(error) => error.to_string(),
+        Err(error) => said("p", &error.to_string()),
     };
-    Ok(framed(said(&text), quiet_policy()))
+    Ok(framed(html, quiet_policy()))
 }
 
 /// The script of the page.
@@ -87,12 +87,12 @@ fn preview(desk: &Desk) -> Result<&Preview, Problem> {
     })
 }
 
-/// A few words in the frame, for reading and copying.
-fn said(text: &str) -> String {
+/// A few words in the frame: a paragraph, or lines to be copied as they are.
+fn said(element: &str, text: &str) -> String {
     let text = words::whole(text);
     let text = askama::filters::escape(text, askama::filters::Html).map(|safe| safe.to_string()).unwrap_or_default();
     format!(
-        "<!doctype html><html lang=\"en\"><title>Preview</title><meta name=\"color-scheme\" content=\"light dark\"><pre>{text}</pre>"
+        "<!doctype html><html lang=\"en\"><title>Preview</title><meta name=\"color-scheme\" content=\"light dark\"><{element}>{text}</{element}>"
     )
 }
 

@@ -1,7 +1,8 @@
 ### What each cause means and what to do about it, in English. See portal.ftl for how to write.
 ###
 ### A cause has cause-<cause>-title, -means, -step-1, -step-2 … without a gap, and -note where there is more to say. The last
-### step is the button of the page; the others can be ticked.
+### step is the button of the page; the others can be ticked. Where the title speaks to the reader (“Your router …”), the open
+### figures say cause-<cause>-counted in its place.
 ###
 ### When a report names the kind of device (camera, dvr, router, nas, tv-box, pc, printer, phone), steps can fit it:
 ###   step-password-camera        is said to owners of cameras wherever a step is { -step-password } and nothing else;
