@@ -87,7 +87,7 @@ figures-week = { $day } { $month ->
     [6] June
     [7] July
     [8] Aug
-    [9] Sept
+    [9] Sep
     [10] Oct
     [11] Nov
    *[12] Dec
