@@ -17,6 +17,7 @@ mod follow;
 mod inbox;
 mod signals;
 mod threats;
+mod upkeep;
 mod wall;
 
 use std::net::SocketAddr;
@@ -55,19 +56,6 @@ use crate::policy_files::{self, PolicySet};
 use crate::rescans::{Counters, Rescans, Running};
 use crate::scan::{Control, Scanner};
 use crate::store::{Options, SqliteStore, Store as _, StoreMetrics};
-
-/// The wall's counters are read this often. Attack traffic is evidence; a page that says "still attacking" should not be
-/// older than a few seconds.
-const COUNTERS_EVERY: Duration = Duration::from_secs(2);
-
-/// Gauges that nobody pushes are refreshed this often.
-const READINESS_EVERY: Duration = Duration::from_secs(1);
-
-/// Held deliveries are kept for days.
-const HELD_LOOKED_AT_EVERY: Duration = Duration::from_secs(3_600);
-
-/// Ticks of closed cases take a few bytes each.
-const FORGET_TICKS_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Everything under way may take this long when stopping.
 const GRACE: Duration = Duration::from_secs(15);
@@ -233,9 +221,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&counters) as Arc<dyn Counters>,
     );
     tasks.spawn(dispatch_rescans(rescans, rescan_asked, stopping.clone()));
-    tasks.spawn(read_counters(Arc::clone(&counters), stopping.clone()));
-    tasks.spawn(expire_held(Arc::clone(&office), stopping.clone()));
-    tasks.spawn(watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
+    tasks.spawn(upkeep::read_counters(Arc::clone(&counters), stopping.clone()));
+    tasks.spawn(upkeep::expire_held(Arc::clone(&office), stopping.clone()));
+    tasks.spawn(upkeep::watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
 
     if let (Some(resolver), Some(((udp, tcp), encrypted))) = (resolver, dns_sockets) {
         tasks.spawn(threats::watch(resolver.clone(), handle.clone(), Arc::clone(&clock), stopping.clone()));
@@ -249,7 +237,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     tasks.spawn(certificates.clone().watch(Arc::clone(&clock), stopping.clone()));
     if let Some(portal) = portal.clone() {
         let stop = stopping.clone();
-        tasks.spawn(async move { every(FORGET_TICKS_EVERY, stop, || desk.forget_closed()).await });
+        tasks.spawn(upkeep::forget_ticks(desk, stop));
         let (secured, until) = (Arc::clone(&portal), stopping.clone());
         tasks.spawn(async move { secured.serve_tls(portal_tls_sockets, stopped(until)).await });
         let stopping = stopping.clone();
@@ -396,48 +384,6 @@ async fn dispatch_rescans(
                 running.spawn(rescans.clone().run(case, trigger));
             }
             Some(_) = running.join_next() => {}
-        }
-    }
-}
-
-async fn read_counters(counters: Arc<WallCounters>, stopping: watch::Receiver<bool>) {
-    let mut turn = tokio::time::interval(COUNTERS_EVERY);
-    turn.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let stop = stopped(stopping);
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = turn.tick() => counters.refresh().await,
-        }
-    }
-}
-
-async fn expire_held(office: Arc<EngineOffice>, stopping: watch::Receiver<bool>) {
-    let office = &office;
-    let once = || async move {
-        if let Err(error) = office.expire_held().await {
-            warn!(%error, "held deliveries past their retention could not be refused; tried again in an hour");
-        }
-    };
-    every(HELD_LOOKED_AT_EVERY, stopping, once).await;
-}
-
-async fn watch_readiness(walls: Walls, metrics: Arc<Metrics>, stopping: watch::Receiver<bool>) {
-    let (walls, metrics) = (&walls, &metrics);
-    let once = || async move { metrics.ready.enforcers_in_step.store(walls.in_step(), Ordering::Release) };
-    every(READINESS_EVERY, stopping, once).await;
-}
-
-/// Does something at once and then again and again, until the daemon is to stop.
-async fn every<F: Future<Output = ()>>(pause: Duration, stopping: watch::Receiver<bool>, once: impl Fn() -> F) {
-    let mut turn = tokio::time::interval(pause);
-    let stop = stopped(stopping);
-    tokio::pin!(stop);
-    loop {
-        tokio::select! {
-            () = &mut stop => return,
-            _ = turn.tick() => once().await,
         }
     }
 }
