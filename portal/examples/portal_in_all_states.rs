@@ -169,7 +169,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             Err(warned) => {
                 said(&warned);
-                Some(Warning { case: warned.case, until: warned.until, causes: warned.causes })
+                Some(Warning { case: warned.case, until: Some(warned.until), causes: warned.causes })
             }
         };
         let settings = Settings::example(format!("http://{HOME}:{}/", port + number).parse()?);

@@ -58,8 +58,8 @@ pub struct FreeLine {
 pub struct Warning {
     /// Number to give on the phone.
     pub case: CaseId,
-    /// Time for the steps.
-    pub until: Timestamp,
+    /// Time for the steps; none if nothing follows but more warnings.
+    pub until: Option<Timestamp>,
     /// What was seen, per cause.
     pub causes: Vec<CauseCard>,
 }

@@ -179,7 +179,7 @@ impl Preview {
             Scene::Free => pages.free_html(&wish, Free::Elsewhere),
             Scene::Warned => {
                 let CaseCard { case, until, causes, .. } = card(&trial.cause, trial.scene, now);
-                pages.warned_html(&Warning { case, until, causes }, &wish)
+                pages.warned_html(&Warning { case, until: Some(until), causes }, &wish)
             }
             scene => {
                 let card = card(&trial.cause, scene, now);

@@ -53,10 +53,8 @@ impl Desk for PortalDesk {
 /// Who visits, and of what was warned. Nobody is shown what may be another's.
 fn free_line(world: &World, visitor: Visitor) -> Option<FreeLine> {
     let line = world.directory().holder(visitor.address, Some(visitor.port))?;
-    let warned = world.cases().open_of(line).and_then(|case| match case.state {
-        State::Warned { until, .. } => Some(Warning { case: case.id, until, causes: causes(case) }),
-        _ => None,
-    });
+    let warned = world.cases().open_of(line).filter(|case| matches!(case.state, State::Warned { .. }));
+    let warned = warned.map(|case| Warning { case: case.id, until: world.warned_until(case), causes: causes(case) });
     let language = world.lines.get(line).and_then(|line| line.contract.language.clone());
     Some(FreeLine { language, warned })
 }

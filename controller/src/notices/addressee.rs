@@ -31,7 +31,8 @@ impl Addressee {
     pub(super) fn of_case(world: &World, case: CaseId, kind: NoticeKind, now: Timestamp) -> Option<Self> {
         let case: &Case = world.cases().get(case)?;
         let until = match case.state {
-            State::Warned { until, .. } | State::Quarantined { until, .. } => Some(until),
+            State::Quarantined { until, .. } => Some(until),
+            State::Warned { .. } => world.warned_until(case),
             State::Proposed { .. } | State::Watching { .. } | State::Closed { .. } => None,
         };
         let facts = Facts {

@@ -23,6 +23,11 @@ async fn a_warned_subscriber_reads_what_to_do_and_who_is_next_at_the_address_not
     assert!(page.contains("Your internet still works") && page.contains("Please do the steps before"), "{page}");
     let page = house.look_at(NEIGHBOUR, "/").await;
     assert!(page.contains(FREE) && !page.contains("Acme"), "{page}");
+    // Who has opted out cannot be put into quarantine, and is not threatened with it.
+    house.opt_out("ed", NEIGHBOUR, since).await;
+    house.report_many("open-telnet", NEIGHBOUR, 2).await;
+    let page = house.look_at(NEIGHBOUR, "/").await;
+    assert!(page.contains(WARNED) && !page.contains("pause your internet"), "{page}");
     // It goes with the subscriber.
     house.hold("jo", HOME, since, Some(moved)).await;
     assert!(house.look_at(HOME, "/").await.contains(FREE));

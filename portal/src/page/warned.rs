@@ -40,7 +40,7 @@ impl Pages {
         rendered(&WarnedPage {
             frame: self.frame(self.switches(v, "/", None)),
             case: warning.case.0,
-            until: self.day(v, warning.until),
+            until: warning.until.and_then(|until| self.day(v, until)),
             causes: warning.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, &none)).collect(),
             check: self.check_link(wish),
             genuine_phone: self.genuine_phone(v),

@@ -11,7 +11,7 @@ const FREE: &str = "Your line is not on hold";
 
 fn warn(portal: &Running, causes: &[&str], language: Option<&str>) {
     let causes = causes.iter().flat_map(|cause| card(4711, cause).causes).collect();
-    let warned = Some(Warning { case: CaseId(4711), until: Timestamp::from_secs(1_771_156_800), causes });
+    let warned = Some(Warning { case: CaseId(4711), until: Some(Timestamp::from_secs(1_771_156_800)), causes });
     *portal.book.free.lock().unwrap() = Some(FreeLine { language: language.map(Into::into), warned });
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::World;
 use crate::ids::{CauseKey, LineNo};
+use crate::machine::Surroundings as _;
 use crate::state::{Case, State, Trouble};
 use crate::time::Timestamp;
 use crate::view::{CaseCard, CauseCard, CheckCard, Garden, Resident, Round};
@@ -37,6 +38,13 @@ impl World {
             relapses: case.relapses,
             language: self.lines.get(case.line).and_then(|line| line.contract.language.clone()),
         })
+    }
+
+    /// Until when a warned subscriber has time before it may come to a quarantine; none if the case is no warning, or if the
+    /// contract gives no ground for more than a warning.
+    pub fn warned_until(&self, case: &Case) -> Option<Timestamp> {
+        let State::Warned { until, .. } = case.state else { return None };
+        self.no_ground(case.line).is_none().then_some(until)
     }
 
     /// The garden of a combination of causes, made once per combination.
