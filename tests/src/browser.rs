@@ -273,6 +273,16 @@ impl Browser {
         self.ask("POST", "/actions", &actions).map(drop)
     }
 
+    /// As on a screen whose owner wants dark pages, or light ones.
+    ///
+    /// # Errors
+    /// When the browser is gone.
+    pub fn dark(&self, dark: bool) -> Result<()> {
+        let scheme = json!({ "name": "prefers-color-scheme", "value": if dark { "dark" } else { "light" } });
+        let command = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": [scheme] } });
+        self.ask("POST", "/goog/cdp/execute", &command).map(drop)
+    }
+
     /// Another size of the window, in CSS pixels.
     ///
     /// # Errors

@@ -19,16 +19,26 @@ pub(super) struct Visit<'a> {
 }
 
 impl Visit<'_> {
-    /// A picture, and with scripts what axe finds.
+    /// A picture, and with scripts what axe finds, in light and dark colours.
     pub(super) fn look(&self, moment: &str) -> Result<()> {
         self.browser.picture(&self.folder.join(format!("{}-{moment}.png", self.name)))?;
         if !self.reader.scripts {
             return Ok(());
         }
+        for dark in [false, true] {
+            self.browser.dark(dark)?;
+            self.ask_axe(moment, dark)?;
+        }
+        self.browser.dark(false)
+    }
+
+    fn ask_axe(&self, moment: &str, dark: bool) -> Result<()> {
+        // What axe says of dark colours counts only if there are any.
         let found = self.browser.run(&format!(
             "{AXE}; const done = arguments[arguments.length - 1]; \
              axe.run(document, {{ runOnly: {RULES} }}).then(r => done(r.violations.map(v => \
-             v.id + ': ' + v.help + ': ' + v.nodes.map(n => n.html).join(' ')))).catch(e => done(['axe: ' + e]))"
+             v.id + ': ' + v.help + ': ' + v.nodes.map(n => n.html).join(' ')).concat( \
+             matchMedia('(prefers-color-scheme: dark)').matches === {dark} ? [] : ['not the colours asked for']))).catch(e => done(['axe: ' + e]))"
         ))?;
         let found: Vec<_> = found.as_array().context("what axe found")?.iter().filter_map(Value::as_str).collect();
         ensure!(found.is_empty(), "{moment}: {}", found.join("\n"));
