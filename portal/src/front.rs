@@ -61,6 +61,8 @@ pub(crate) struct Front {
     pub(crate) checks: OnceLock<check::desk::Desk>,
     pub(crate) metrics: Metrics,
     pub(crate) in_flight: Semaphore,
+    /// Look-ups of free lines have places of their own: no crowd of them keeps a resident from a button.
+    looks: Semaphore,
     /// News end now: the portal stops.
     pub(crate) stopping: Arc<AtomicBool>,
     /// Where everybody is led who is somewhere else.
@@ -189,6 +191,7 @@ impl Front {
             links: OnceLock::new(),
             checks: OnceLock::new(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
+            looks: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
             pages,
             view,
             desk,
@@ -371,7 +374,7 @@ impl Front {
     }
 
     async fn free_line(&self, visitor: Visitor) -> Option<FreeLine> {
-        let _seat = self.in_flight.try_acquire().ok()?;
+        let _seat = self.looks.try_acquire().ok()?;
         let patience = self.pages.settings().limits.desk_timeout.to_std();
         tokio::time::timeout(patience, self.desk.free_line(visitor)).await.ok()?.ok()?
     }

@@ -422,14 +422,7 @@ fn settings_that_promise_what_has_no_text_are_refused() {
         let mut settings = Settings::example("http://help.example.net/".parse().unwrap());
         change(&mut settings);
         let view = std::sync::Arc::new(pratique_core::view::GardenView::default());
-        let book = crate::support::Book {
-            view: view.clone(),
-            effects: Default::default(),
-            refuse: Default::default(),
-            hang: false,
-            ticked: Default::default(),
-            free: Default::default(),
-        };
+        let book = crate::support::Book::new(&view);
         let registry = prometheus::Registry::new();
         Portal::new(settings, None::<&Path>, view, std::sync::Arc::new(book), &registry).err().unwrap().to_string()
     };

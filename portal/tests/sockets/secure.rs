@@ -3,7 +3,6 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use pratique_core::plan::Element;
@@ -54,14 +53,7 @@ impl Secured {
         settings.api_url = Some(format!("https://{NAME}:{}/captive-portal/api", secure.port()).parse().unwrap());
         change(&mut settings);
         let (view, registry) = (Arc::new(GardenView::default()), prometheus::Registry::new());
-        let book = Book {
-            view: view.clone(),
-            effects: AtomicUsize::new(0),
-            refuse: Default::default(),
-            ticked: Default::default(),
-            free: Default::default(),
-            hang: false,
-        };
+        let book = Book::new(&view);
         let mut files = PairFiles::new(folder.path().join("chain.pem"), folder.path().join("key.pem"));
         files.handshake = Span::from_millis(500);
         let portal = Portal::new(settings, None, view.clone(), Arc::new(book), &registry).unwrap();

@@ -1,7 +1,7 @@
 //! A portal on a real socket, clients that come from addresses of their own, and a desk that keeps a book.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,9 +34,25 @@ pub struct Book {
     pub ticked: Mutex<Ticked>,
     /// What is known of every line that is not in the view.
     pub free: Mutex<Option<FreeLine>>,
+    /// How often that was asked, and whether the answer never comes.
+    pub looks: AtomicUsize,
+    pub endless_looks: AtomicBool,
 }
 
 impl Book {
+    pub fn new(view: &Arc<GardenView>) -> Self {
+        Self {
+            view: Arc::clone(view),
+            effects: AtomicUsize::new(0),
+            refuse: Mutex::default(),
+            ticked: Mutex::default(),
+            free: Mutex::default(),
+            looks: AtomicUsize::new(0),
+            endless_looks: AtomicBool::new(false),
+            hang: false,
+        }
+    }
+
     fn enter(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
         let refuse = self.refuse.lock().unwrap();
         if let Some(refusal) = *refuse {
@@ -86,7 +102,8 @@ impl Desk for Book {
     }
 
     async fn free_line(&self, _: Visitor) -> Result<Option<FreeLine>, DeskError> {
-        if self.hang {
+        self.looks.fetch_add(1, Ordering::SeqCst);
+        if self.hang || self.endless_looks.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
         let refuse = *self.refuse.lock().unwrap();
@@ -131,14 +148,7 @@ pub async fn start_changed(change: impl FnOnce(&mut Settings), hang: bool) -> Ru
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let view = Arc::new(GardenView::default());
-    let book = Arc::new(Book {
-        view: view.clone(),
-        effects: AtomicUsize::new(0),
-        refuse: Mutex::default(),
-        ticked: Mutex::default(),
-        free: Mutex::default(),
-        hang,
-    });
+    let book = Arc::new(Book { hang, ..Book::new(&view) });
     let registry = prometheus::Registry::new();
     let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
     change(&mut settings);

@@ -1,10 +1,13 @@
 //! The page of a line that is not in quarantine.
 
+use std::sync::atomic::Ordering;
+
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
 use pratique_portal::{DeskError, FreeLine, SelfCheck, Warning};
+use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{HOME, Options, Running, card, put, start, start_with};
+use crate::support::{HOME, HTML, NEIGHBOUR, Options, Running, card, form, put, start, start_with};
 
 const WARNED: &str = "A device on your line needs your help";
 const FREE: &str = "Your line is not on hold";
@@ -67,4 +70,23 @@ async fn while_nothing_can_be_looked_up_the_page_says_nothing_that_could_be_wron
         |s: &mut pratique_portal::Settings| s.limits.desk_timeout = pratique_core::time::Span::from_millis(100);
     let slow = start_with(Options { change, hang: true }).await;
     assert!(slow.look(HOME).await.contains(FREE), "an engine that does not answer keeps nobody waiting");
+}
+
+#[tokio::test]
+async fn a_crowd_of_free_lines_keeps_no_resident_from_a_button() {
+    let change = |s: &mut pratique_portal::Settings| s.limits.desk_in_flight = 1;
+    let portal = start_with(Options { change, hang: false }).await;
+    portal.book.endless_looks.store(true, Ordering::SeqCst);
+    let mut waiting = portal.connect(NEIGHBOUR).await;
+    let request = format!("GET / HTTP/1.1\r\nHost: {}\r\n{HTML}\r\n", portal.address);
+    waiting.write_all(request.as_bytes()).await.unwrap();
+    while portal.book.looks.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // The one place is taken; the next free line is told what is true of every one, at once.
+    assert!(portal.look(NEIGHBOUR).await.contains(FREE));
+    put(&portal.view, HOME, card(4711, "mirai"));
+    let page = portal.look(HOME).await;
+    portal.press(HOME, "/fixed", "", &form(&page)).await;
+    assert_eq!(portal.effects(), 1);
 }
