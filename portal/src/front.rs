@@ -3,9 +3,9 @@
 //!
 //! ```text
 //!                       resident                               anybody else
-//! portal's own host     GET: page, news; POST: button          GET: what they were warned of, or "nothing is wrong"
+//! portal's own host     GET: page, news; POST: button          GET: what they were warned of, or "not on hold"
 //! self-check            GET: what was seen; POST: a scan       the same
-//! any other host        browser or probe: to the portal        probe: "online"; browser: "nothing is wrong"
+//! any other host        browser or probe: to the portal        probe: "online"; browser: "not on hold"
 //! anything else         511, empty                             404 or 421, empty, connection closed
 //! captive API           captive: true                          captive: false
 //! ```
@@ -101,9 +101,9 @@ pub(crate) enum Route {
     ApiPage,
     /// The API, with a method it does not know.
     ApiRefused,
-    /// The resident's page, or "nothing is wrong", on the portal's own host.
+    /// The resident's page, or that of a free line, on the portal's own host.
     Page,
-    /// "Nothing is wrong", on a host that is not ours.
+    /// "Not on hold", on a host that is not ours.
     FreeElsewhere,
     /// One line of text.
     Plain,
@@ -354,10 +354,6 @@ impl Front {
 
     /// The page of a line that is not in quarantine. Its subscriber may have been warned.
     async fn free(&self, visit: &Visit<'_>, peer: SocketAddr, mut wish: Wish<'_>) -> Answer {
-        if let Some((case, seal)) = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip())) {
-            self.metrics.free_pages.inc();
-            return self.pages.free(&wish, Free::Released(visit::was(case, seal)));
-        }
         // The page says nothing that would be wrong of a line that cannot be looked up now.
         let line = self.free_line(peer.into()).await.unwrap_or_default();
         wish.record = line.language.as_deref();
@@ -368,7 +364,9 @@ impl Front {
             }
             None => {
                 self.metrics.free_pages.inc();
-                self.pages.free(&wish, Free::Asked)
+                let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip()));
+                let why = freed.map_or(Free::Asked, |(case, seal)| Free::Released(visit::was(case, seal)));
+                self.pages.free(&wish, why)
             }
         }
     }

@@ -5,7 +5,7 @@ function has(name){return parts().getAttribute('data-'+name)}
 function reloadIn(s){setTimeout(function(){location.reload()},s*1000)}
 var live=has('live'),freed=has('freed');
 if(!w.EventSource||!w.fetch||!w.DOMParser){if(has('waits'))reloadIn(5);return}
-function swap(answer){return answer.then(function(r){return r.text()}).then(function(t){
+function swap(answer){return answer.then(function(r){if(!live&&!r.ok)throw r.status;return r.text()}).then(function(t){
 var page=new DOMParser().parseFromString(t,'text/html'),now=page.querySelector('main');
 if(live&&(!now||!now.getAttribute('data-live'))){location.replace(freed);return}
 var at=document.activeElement&&document.activeElement.id,old=parts(),status=page.querySelector('.status');

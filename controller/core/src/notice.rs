@@ -132,9 +132,9 @@ impl NoticeKind {
             | Self::ReleasedStaff
             | Self::ReleasedExpired
             | Self::ReleasedRetracted => !matches!(state, StateName::Quarantined),
-            // Of no case; but it says that the internet works.
-            Self::SelfCheckVulnerable => !matches!(state, StateName::Quarantined),
-            Self::SelfCheckClean | Self::SelfCheckInconclusive => true,
+            // Of no case; but they say that the internet works, and what to do on a line that is free.
+            Self::SelfCheckVulnerable | Self::SelfCheckInconclusive => !matches!(state, StateName::Quarantined),
+            Self::SelfCheckClean => true,
         }
     }
 

@@ -187,6 +187,15 @@ impl State {
 }
 
 impl Case {
+    /// Its subscriber was told of it. Of a first proposal nobody is: staff may still dismiss it.
+    pub fn is_told(&self) -> bool {
+        match self.state {
+            State::Warned { .. } | State::Quarantined { .. } | State::Watching { .. } => true,
+            State::Proposed { .. } => self.relapses > 0,
+            State::Closed { .. } => false,
+        }
+    }
+
     /// A line is enforced if and only if its case says so.
     pub const fn is_enforced(&self) -> bool {
         matches!(self.state, State::Quarantined { .. })

@@ -2,7 +2,6 @@
 
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::session::{Ambiguity, Attribution, Holding};
-use pratique_core::state::StateName;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::World;
 use pratique_portal::Visitor;
@@ -44,12 +43,10 @@ impl Who {
             return if shared { Self::Shared } else { Self::Nobody };
         };
         let case = world.cases().open_of(line);
-        // Of a proposal nobody was told: staff may still dismiss it.
-        let told = |state| matches!(state, StateName::Warned | StateName::Quarantined | StateName::Watching);
         Self::Holder(Holder {
             line,
             held: case.is_some_and(pratique_core::state::Case::is_enforced),
-            case: case.filter(|case| told(case.state.name())).map(|case| case.id),
+            case: case.filter(|case| case.is_told()).map(|case| case.id),
             may_be_told: world.lines.get(line).is_some_and(|line| !line.contract.opted_out),
             live: directory.live(line).collect(),
             language: world.lines.get(line).and_then(|line| line.contract.language.clone()),

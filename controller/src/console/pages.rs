@@ -14,6 +14,7 @@ use crate::api::cases::{self, Asked, CasePath, Filter};
 use crate::api::dossier::{CaseDossier, CasePage, DeliveryRow, Moment, SightingRow, Status};
 use crate::api::line::SelfCheckRow;
 use crate::api::office::CaseQuery;
+use crate::api::operations::line_of;
 use crate::api::plain::escaped;
 use crate::api::problem::Problem;
 use crate::api::tokens::Role;
@@ -259,8 +260,10 @@ pub(super) fn query_string(path: &str, fields: &impl Serialize) -> Option<String
 struct CasePageFull {
     frame: Frame,
     case: CaseDossier,
-    /// The newest; none of a line that was erased.
+    /// The newest; none of a line that was erased, or that this person may not see.
     self_checks: Vec<SelfCheckRow>,
+    /// There is a page of the line for this person.
+    knows_line: bool,
     approved_by_me: bool,
 }
 
@@ -285,12 +288,18 @@ pub async fn case_page(
         let status = refusal.as_ref().map_or(StatusCode::OK, |p| p.status);
         frame.refusal = refusal.map(|p| p.detail);
         let approved_by_me = case.row.approvals.contains(&frame.person);
-        let mut self_checks = Vec::new();
-        if case.row.subscriber.is_some() {
-            self_checks = desk.office.self_checks(case.line).await?;
-            self_checks.truncate(SELF_CHECKS);
-        }
-        render(status, &CasePageFull { frame, case, self_checks, approved_by_me })
+        // Who may see a case by its old evidence may not see the line as it is now.
+        let line = match &case.row.subscriber {
+            Some(subscriber) => line_of(desk, &visitor.staff, subscriber).await,
+            None => Err(Problem::not_found("erased")),
+        };
+        let (mut self_checks, knows_line) = match line {
+            Ok(line) => (line.self_checks, true),
+            Err(problem) if problem.status == StatusCode::NOT_FOUND => (Vec::new(), false),
+            Err(problem) => return Err(problem),
+        };
+        self_checks.truncate(SELF_CHECKS);
+        render(status, &CasePageFull { frame, case, self_checks, knows_line, approved_by_me })
     };
     match page.await {
         Ok(page) => Ok(page),

@@ -89,7 +89,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
 
-    // Files before sockets: what is missing must not stop a daemon that has begun to serve and to wall.
+    // The files of notices and reports before sockets: what is missing must not stop a daemon that has begun to serve and to wall.
     let mut second = second_files(&config).await?;
     let drop_dir = config.drop_dir.as_deref().map(|folder| Inbox::open(folder, metrics.registry())).transpose()?;
 

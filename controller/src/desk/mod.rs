@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::CaseId;
-use pratique_core::state::State;
+use pratique_core::state::{Case, State};
 use pratique_core::view::Round;
 use pratique_core::world::{World, causes, round as round_of};
 use pratique_portal::{Desk, DeskError, FreeLine, StepId, Ticked, Visitor, Warning};
@@ -53,7 +53,9 @@ impl Desk for PortalDesk {
 /// Who visits, and of what was warned. Nobody is shown what may be another's.
 fn free_line(world: &World, visitor: Visitor) -> Option<FreeLine> {
     let line = world.directory().holder(visitor.address, Some(visitor.port))?;
-    let warned = world.cases().open_of(line).filter(|case| matches!(case.state, State::Warned { .. }));
+    // Who hears that it has come back reads here what to do, as who is warned for the first time.
+    let warned = |case: &&Case| case.is_told() && matches!(case.state, State::Warned { .. } | State::Proposed { .. });
+    let warned = world.cases().open_of(line).filter(warned);
     let warned = warned.map(|case| Warning { case: case.id, until: world.warned_until(case), causes: causes(case) });
     let language = world.lines.get(line).and_then(|line| line.contract.language.clone());
     Some(FreeLine { language, warned })

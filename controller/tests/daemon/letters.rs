@@ -178,7 +178,7 @@ fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
     jo.approved();
     let first =
         jo.hears("quarantined", "your internet is on hold", &["The pause ends by itself on", "Your own page shows"]);
-    assert!(!first.contains("come back since"), "{first}");
+    assert!(!first.contains("seen again since"), "{first}");
     jo.presses("/fixed");
     jo.hears("check-vulnerable", "the problem is still there", &["log in here", "go through the steps again"]);
     drop(camera);
@@ -197,7 +197,7 @@ fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
         jo.hears("relapse", "there is a problem on your line again", &["We may have to pause", "second device"]);
     assert!(!relapse.contains("Your own page"), "a free line has none: {relapse}");
     jo.approved();
-    jo.hears("quarantined", "your internet is on hold", &["The problem has come back since", "second device"]);
+    jo.hears("quarantined", "your internet is on hold", &["A problem was seen again since", "second device"]);
     // What follows a restart shows that all before it was sent once.
     let (seen, case) = (jo.seen, jo.case);
     let node = &mut town.0.node;
@@ -225,7 +225,7 @@ fn a_warning_and_the_proof_of_a_fix_are_told() {
     truus.reported("open-telnet", Span::from_hours(1));
     let says = ["Uw internet werkt nog gewoon", "Doe de stappen vóór", "Telnet", "zaak"];
     let warning = truus.hears("warning", "een apparaat op uw aansluiting heeft uw hulp nodig", &says);
-    assert!(!warning.contains("eigen pagina"), "a warned line has none: {warning}");
+    assert!(!warning.contains("eigen pagina"), "it has all steps itself: {warning}");
     truus.reported_until("open-telnet", "proposed");
     truus.approved();
     truus.hears("quarantined", "uw internet staat even stil", &["Uw internet werkt vanzelf weer op"]);

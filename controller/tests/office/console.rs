@@ -223,6 +223,14 @@ fn the_page_of_a_line_is_there_for_those_who_may_see_it() {
     let said =
         |answer: &Answer| answer.text.contains("no such subscriber is known") && !answer.text.contains("C-00005");
     assert!(said(&other) && said(&unknown), "the same words for both: {}", other.text);
+    // A case is seen by its old evidence, too; the line as it is now is not.
+    let case = |browser: &Browser| browser.get("/cases/1").text;
+    assert!(case(&rita).contains("All that is known of the line"));
+    house.memory.world().cases[0].left = true;
+    assert_eq!(rita.get("/lines/C-00001").status, 404);
+    let (hers, anna) = (case(&rita), Browser::log_in(&house, &house.token("anna", Role::Viewer)));
+    assert!(hers.contains("C-00001") && !hers.contains("All that is known of the line"), "{hers}");
+    assert!(case(&anna).contains("All that is known of the line"));
     for path in ["/lines/C-00001", "/lines?subscriber=C-00001"] {
         assert_eq!(house.send("GET", path, &[], "").header("location"), "/login");
     }

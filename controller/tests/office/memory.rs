@@ -42,6 +42,8 @@ pub struct Kept {
     pub holding: IpAddr,
     pub protected: Option<&'static str>,
     pub story: Vec<StoryLine>,
+    /// The line holds nothing any more.
+    pub left: bool,
 }
 
 impl Memory {
@@ -128,7 +130,14 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         line(n * 2, "opened", "Opened for mirai on 3 sightings"),
         line(n * 2 + 1, "proposed", "Proposed for quarantine: the evidence passed the threshold"),
     ];
-    Kept { case, subscriber: SubscriberId::new(format!("C-{n:05}")), holding: address.into(), protected: None, story }
+    Kept {
+        case,
+        subscriber: SubscriberId::new(format!("C-{n:05}")),
+        holding: address.into(),
+        protected: None,
+        story,
+        left: false,
+    }
 }
 
 impl Kept {
@@ -148,7 +157,7 @@ impl Kept {
     fn row(&self) -> CaseRow {
         let facts = RowFacts {
             subscriber: Some(self.subscriber.clone()),
-            elements: vec![self.element()],
+            elements: (!self.left).then(|| self.element()).into_iter().collect(),
             approvals: self.case.approvals.iter().map(|a| a.by.clone()).collect(),
             approvals_needed: self.needed(),
             protected: self.protected.map(Into::into),
@@ -207,13 +216,16 @@ impl Kept {
                 confirm_protected: self.protected.is_some(),
                 blocked: halted.map(|h| format!("enforcement is halted ({h})")),
             }),
-            holdings: vec![HoldingRow {
-                holding: self.holding.to_string(),
-                element: Some(self.element()),
-                nas: "bras1".into(),
-                since: NOW.minus(Span::from_days(3)).into(),
-                walled: self.case.is_enforced(),
-            }],
+            holdings: (!self.left)
+                .then(|| HoldingRow {
+                    holding: self.holding.to_string(),
+                    element: Some(self.element()),
+                    nas: "bras1".into(),
+                    since: NOW.minus(Span::from_days(3)).into(),
+                    walled: self.case.is_enforced(),
+                })
+                .into_iter()
+                .collect(),
             if_approved: proposed.then(|| Consequence {
                 walled: vec![self.element()],
                 not_walled: vec![("100.64.0.9:1024-2047".into(), "shared address: wall it inside the CGNAT".into())],

@@ -1,5 +1,7 @@
 //! The portal's own page of a line that is not in quarantine.
 
+use std::net::Ipv4Addr;
+
 use pratique_core::session::Holding;
 use pratique_core::time::Span;
 
@@ -57,7 +59,10 @@ async fn of_a_proposal_nobody_is_told_and_behind_cgnat_the_port_decides() {
     let shared = house.now().minus(Span::from_mins(30));
     house.session("ed", Holding::V4Ports(NEIGHBOUR, 1_024, 65_535), shared, None).await;
     assert!(house.look_at(NEIGHBOUR, "/").await.contains(WARNED), "ports of clients here are above 1023");
-    house.session("ed", Holding::V4Ports(NEIGHBOUR, 1_024, 65_535), shared, Some(house.now())).await;
-    house.session("al", Holding::V4Ports(NEIGHBOUR, 1, 1_023), shared, None).await;
-    assert!(house.look_at(NEIGHBOUR, "/").await.contains(FREE));
+    let (moved, next) = (house.now().minus(Span::from_mins(1)), Ipv4Addr::new(127, 0, 7, 8));
+    house.session("ed", Holding::V4Ports(NEIGHBOUR, 1_024, 65_535), shared, Some(moved)).await;
+    // Both live at one address: ed with the ports that nobody here comes from, al with those that everybody has.
+    house.session("ed", Holding::V4Ports(next, 1, 1_023), moved, None).await;
+    house.session("al", Holding::V4Ports(next, 1_024, 65_535), moved, None).await;
+    assert!(house.look_at(next, "/").await.contains(FREE));
 }

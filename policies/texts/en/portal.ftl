@@ -66,7 +66,7 @@ languages-label = Language
 page-title = Your internet is on hold – { $provider }
 headline = Your internet is on hold to keep you safe
 why = A device on your line needs your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong, and you can fix it yourself with the steps below.
-again = The problem has come back since your line was last opened. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We are glad to help you by phone.
+again = A problem was seen again since your line was last opened. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We are glad to help you by phone.
 terms-link = The rules for this
 genuine-link = Is this page really from { $provider }?
 call-link = Call us
@@ -174,7 +174,7 @@ button-fixed = I have done this: check my connection
 button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
 
 trust-heading = Back online now
-trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we have to pause your internet again. You can use this only a few times.
+trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we may have to pause your internet again. You can use this only a few times.
 trust-used = You have used this { $used ->
     [one] once
    *[other] { $used } times
@@ -227,7 +227,7 @@ note-unavailable = We could not take this just now. Nothing is lost. Please pres
 warned-title = A device on your line needs your help – { $provider }
 warned-headline = A device on your line needs your help
 warned-text = Others on the internet misuse a device on your line, or could do so. Your internet still works. You have done nothing wrong, and you can fix it yourself with the steps below.
-warned-next = Have you done all the steps? Then you do not have to tell us. If we see nothing more, that is the end of it.
+warned-next = Have you done all the steps? Then please call us, so that we know.
 warned-which = Are you not sure which device it is? Do the steps for every device that fits, or call us.
 
 ## Nothing is wrong
@@ -238,14 +238,14 @@ free-text = You can use the internet as usual.
 free-retry = Try again
 released-title = You are back online – { $provider }
 released-headline = You are back online
-released-text = Thank you! The problem on your line is solved, and your internet works again.
+released-text = Your internet works again. You can use everything as usual.
 released-watch-heading = What you should watch now
 released-passwords = Did you change the password of the device? With the old one it can be taken over again within minutes.
 released-closed = Leave closed what you closed: port forwardings, UPnP, remote access.
-released-again = We keep watching for a while. If the problem comes back, we have to pause your internet again, and tell you here.
+released-again = We keep watching for a while. If a problem comes back, we may have to pause your internet again. Then we tell you here.
 released-browser = Does a website still lead you here? Close your browser, wait a minute and open it again.
 free-released = Did you just fix a problem? Thank you! If a website still leads you here, close your browser, wait a minute and open it again.
-free-watch = Keep your devices up to date, and give each one its own password. Then it stays that way.
+free-watch = Keep your devices up to date, and give each one its own password.
 free-call = Do you still have a problem? Call { $provider } at { $phone }.
 
 plain-held = This line is on hold. Open http://{ $portal }/ in a browser.

@@ -25,7 +25,7 @@ notice-lead-check-inconclusive = U vroeg ons om uw aansluiting te controleren. W
 notice-lead-released-proven = Dank u wel! Het probleem op uw aansluiting is opgelost. Uw internet werkt weer.
 notice-lead-released-trust = U liet ons weten dat u alle stappen heeft gedaan. Daarom werkt uw internet weer. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet misschien opnieuw stilzetten.
 notice-lead-released-staff = Wij hebben u weer online gezet. Uw internet werkt weer.
-notice-lead-released-expired = Langer mogen wij uw internet niet stilzetten. Uw internet werkt weer. Het probleem kan er nog zijn. Doe daarom de stappen.
+notice-lead-released-expired = De langste tijd voor een pauze is voorbij. Uw internet werkt weer. Het probleem kan er nog zijn. Doe daarom de stappen.
 notice-lead-released-retracted = Wij hebben uw internet stilgezet, maar dat was een fout van ons. Dat spijt ons. Uw internet werkt weer. U hoeft niets te doen.
 notice-lead-relapse = Wij hebben weer een probleem op uw aansluiting gezien. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Misschien moeten wij uw internet stilzetten.
 notice-lead-self-check-clean = Iemand op uw aansluiting heeft ons gevraagd die van buiten te controleren. Er stond niets open. Dat is goed. Maar het bewijst niet dat er geen apparaat is overgenomen. Schadelijke programma’s doen vaak de deur achter zich dicht.
@@ -34,7 +34,7 @@ notice-lead-self-check-inconclusive = Iemand op uw aansluiting heeft ons gevraag
 notice-lead-test = { $provider } test met deze mail zijn berichten. Er is niets mis met uw aansluiting. U hoeft niets te doen.
 
 notice-greeting = Goedendag,
-notice-warned-until = Doe de stappen vóór { $day }. Zien wij het probleem dan nog, dan moeten wij misschien uw internet stilzetten.
+notice-warned-until = Doe de stappen vóór { $day }. Wordt het probleem tot die dag opnieuw gezien, dan moeten wij misschien uw internet stilzetten.
 notice-held-until = Uw internet werkt vanzelf weer op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
 notice-cause-heading = Wat wij zagen
 notice-steps-elsewhere = Op uw eigen pagina staan deze stappen ook. Die ziet u vanzelf als u thuis internet gebruikt.

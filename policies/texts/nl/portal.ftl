@@ -55,7 +55,7 @@ languages-label = Taal
 page-title = Uw internet staat stil – { $provider }
 headline = Uw internet staat even stil voor uw veiligheid
 why = Een apparaat op uw aansluiting heeft uw hulp nodig. Wij hebben uw internet stilgezet, zodat niemand er nog misbruik van kan maken. Dit overkomt veel mensen. U heeft niets fout gedaan, en u kunt het zelf oplossen met de stappen hieronder.
-again = Het probleem is teruggekomen nadat uw aansluiting de vorige keer weer openging. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Wij helpen u graag aan de telefoon.
+again = Er is weer een probleem gezien nadat uw aansluiting de vorige keer openging. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Wij helpen u graag aan de telefoon.
 terms-link = De regels hiervoor
 genuine-link = Is deze pagina echt van { $provider }?
 call-link = Bel ons
@@ -157,7 +157,7 @@ button-fixed = Ik heb dit gedaan: controleer mijn aansluiting
 button-fixed-hint = De controle duurt hooguit { $minutes }. Wij kijken van buiten of het probleem weg is. Wij lezen uw gegevens niet.
 
 trust-heading = Nu weer online
-trust-text = U kunt ook meteen weer online, zonder te wachten. Doe dat alleen als u alle stappen heeft gedaan. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet opnieuw stilzetten. U kunt dit maar een paar keer doen.
+trust-text = U kunt ook meteen weer online, zonder te wachten. Doe dat alleen als u alle stappen heeft gedaan. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet misschien opnieuw stilzetten. U kunt dit maar een paar keer doen.
 trust-used = U heeft dit { $used ->
     [one] één keer
    *[other] { $used } keer
@@ -204,7 +204,7 @@ note-unavailable = Dit lukte op dit moment niet. Er is niets verloren. Druk over
 warned-title = Een apparaat op uw aansluiting heeft uw hulp nodig – { $provider }
 warned-headline = Een apparaat op uw aansluiting heeft uw hulp nodig
 warned-text = Anderen maken misbruik van een apparaat op uw aansluiting, of kunnen dat doen. Uw internet werkt nog gewoon. U heeft niets fout gedaan. Met de stappen hieronder lost u het zelf op.
-warned-next = Heeft u alle stappen gedaan? Dan hoeft u ons niets te laten weten. Zien wij niets meer, dan is het klaar.
+warned-next = Heeft u alle stappen gedaan? Bel ons dan even, zodat wij het weten.
 warned-which = Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat dat het kan zijn, of bel ons.
 
 free-title = Uw aansluiting staat niet stil – { $provider }
@@ -213,14 +213,14 @@ free-text = U kunt internet gewoon gebruiken.
 free-retry = Probeer het opnieuw
 released-title = U bent weer online – { $provider }
 released-headline = U bent weer online
-released-text = Dank u wel! Het probleem op uw aansluiting is opgelost en uw internet werkt weer.
+released-text = Uw internet werkt weer. U kunt alles gewoon gebruiken.
 released-watch-heading = Waar u nu op moet letten
 released-passwords = Heeft u het wachtwoord van het apparaat veranderd? Met het oude wachtwoord kan het binnen een paar minuten weer worden overgenomen.
 released-closed = Houd dicht wat u dicht heeft gezet: doorgestuurde poorten, UPnP, toegang op afstand.
-released-again = Wij blijven een tijd opletten. Komt het probleem terug, dan moeten wij uw internet opnieuw stilzetten. U leest dat dan hier.
+released-again = Wij blijven een tijd opletten. Komt er weer een probleem, dan moeten wij uw internet misschien opnieuw stilzetten. U leest dat dan hier.
 released-browser = Komt u met een website nog steeds hier uit? Sluit uw browser, wacht een minuut en open hem opnieuw.
 free-released = Heeft u net een probleem opgelost? Dank u wel! Komt u met een website nog steeds hier uit? Sluit dan uw browser, wacht een minuut en open hem opnieuw.
-free-watch = Houd uw apparaten bij met updates en geef elk apparaat een eigen wachtwoord. Dan blijft het zo.
+free-watch = Houd uw apparaten bij met updates en geef elk apparaat een eigen wachtwoord.
 free-call = Heeft u nog een probleem? Bel { $provider } op { $phone }.
 
 plain-held = Deze aansluiting staat stil. Open http://{ $portal }/ in een browser.

@@ -19,7 +19,7 @@ struct FreePage<'a> {
     check: Option<String>,
 }
 
-/// Why somebody sees the page that says that nothing is wrong.
+/// Why somebody sees the page of a free line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Free {
     /// The line was in quarantine a moment ago, as this part of the address proves.
@@ -31,7 +31,7 @@ pub(crate) enum Free {
 }
 
 impl Pages {
-    /// "Nothing is wrong."
+    /// "Your line is not on hold."
     pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
         let tag = self.voice(wish).language().tag();
         answer::page(self.free_html(wish, why), tag, &self.csp)

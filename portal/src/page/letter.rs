@@ -387,7 +387,7 @@ mod tests {
         assert!(warning.contains("1. ") && warning.contains("power plug"), "{warning}");
         assert!(!warning.contains("Press the button"), "{warning}");
         assert!(warning.contains("before Wednesday, 18 February 2026"), "{warning}");
-        assert!(!warning.contains("own page"), "a warned line has no page");
+        assert!(!warning.contains("own page"), "the warning itself has all steps");
         assert!(says(NoticeKind::Quarantined).contains("Your own page shows these steps"));
         assert!(says(NoticeKind::CheckVulnerable).contains("log in here"));
         let unclear = says(NoticeKind::CheckInconclusive);

@@ -24,7 +24,8 @@ impl Visit<'_> {
 
         // Without consent nothing is sent: the browser says so itself.
         browser.press("#ask button")?;
-        ensure!(!browser.has("#scan")?, "a scan began without consent");
+        ensure!(!browser.has("#scan")? && !browser.has(".note")?, "a form went without consent");
+        ensure!(!browser.address()?.contains("s="), "a form went without consent: {}", browser.address()?);
         self.check()?;
         browser.wait_for("#scan.bad .findings .bad")?;
         ensure!(browser.attribute("html", "lang")? == self.reader.language, "still in the language of the browser");
