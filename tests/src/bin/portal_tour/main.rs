@@ -1,6 +1,6 @@
 //! People with a real browser in the lab, in every language, on a phone and at a desk, with and without scripts: residents
-//! from typing an address to being back online, warned subscribers through the self-check, and somebody at the NOC who tries
-//! other colours. `portal_tour FOLDER` leaves pictures there; with `held`, `free` or `console` only those visit.
+//! from typing an address to being back online, warned subscribers through the self-check, curious ones whose line is well, and
+//! somebody at the NOC who tries other colours. `portal_tour FOLDER` leaves pictures there; with `held`, `free`, `well` or `console` only those visit.
 //!
 //! The lab starts its daemon as the program it runs in, so this one is `pratique`, too, when it is called with `run`.
 
@@ -8,6 +8,7 @@ mod console;
 mod free;
 mod resident;
 mod visit;
+mod well;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
             }
         },
         None => {
-            eprintln!("usage: portal_tour FOLDER [held|free|console]");
+            eprintln!("usage: portal_tour FOLDER [held|free|well|console]");
             ExitCode::from(2)
         }
     }
@@ -85,6 +86,12 @@ fn tour(folder: PathBuf, only: Option<&str>) -> Result<()> {
     for (reader, home) in warned().zip(free).filter(|_| comes("free")) {
         let mut warned = stage.warn(home)?;
         let done = visit(&home.namespace, reader, &folder, "free", |visit| visit.through_the_self_check(&mut warned));
+        done.map_err(|error| anyhow::anyhow!(stage.with_log(&error)))?;
+    }
+    // Nothing was ever reported of the third home of the story.
+    let clean = stage.town.homes.get(2).context("a clean home")?.namespace.clone();
+    for reader in residents().filter(|reader| reader.scripts && comes("well")) {
+        let done = visit(&clean, reader, &folder, "well", |visit| visit.around());
         done.map_err(|error| anyhow::anyhow!(stage.with_log(&error)))?;
     }
     let (console, token) = (format!("http://127.0.0.1:{API_PORT}/"), stage.node.token().to_owned());
