@@ -50,9 +50,9 @@ notice-watch = Leave closed what you closed, and keep the new passwords. Keep yo
 
 notice-genuine-heading = How to know that this mail is from us
 notice-genuine-link = This page says that we sent you a notice. It works until { $day }.
-notice-genuine-site = Or type { $site } yourself. You find our notices explained there.
-notice-genuine-phone-hint = Or call us. Do not take the number from this mail. Take it from { $hint }.
-notice-genuine-phone = Or call us. Do not take the number from this mail. Take it from a letter or a bill from us.
+notice-genuine-site = Type { $site } yourself. You find our notices explained there.
+notice-genuine-phone-hint = Call us. Do not take the number from this mail. Take it from { $hint }.
+notice-genuine-phone = Call us. Do not take the number from this mail. Take it from a letter or a bill from us.
 notice-genuine-never = We never ask you for money, passwords or bank details. Nothing is attached to this mail. You do not have to install anything.
 notice-automatic = A program sent this mail. Nobody reads the answers to it, so please call us.
 

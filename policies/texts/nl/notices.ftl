@@ -43,9 +43,9 @@ notice-watch = Houd dicht wat u dicht heeft gezet, en houd de nieuwe wachtwoorde
 
 notice-genuine-heading = Hoe u weet dat deze mail van ons is
 notice-genuine-link = Op deze pagina staat dat wij u een bericht hebben gestuurd. De pagina werkt tot { $day }.
-notice-genuine-site = Of typ zelf { $site }. Daar leest u meer over onze berichten.
-notice-genuine-phone-hint = Of bel ons. Neem het nummer niet uit deze mail. Neem het van { $hint }.
-notice-genuine-phone = Of bel ons. Neem het nummer niet uit deze mail. Neem het van een brief of rekening van ons.
+notice-genuine-site = Typ zelf { $site }. Daar leest u meer over onze berichten.
+notice-genuine-phone-hint = Bel ons. Neem het nummer niet uit deze mail. Neem het van { $hint }.
+notice-genuine-phone = Bel ons. Neem het nummer niet uit deze mail. Neem het van een brief of rekening van ons.
 notice-genuine-never = Wij vragen u nooit om geld, wachtwoorden of bankgegevens. Bij deze mail zit geen bijlage. U hoeft niets te installeren.
 notice-automatic = Een programma heeft deze mail gestuurd. Niemand leest de antwoorden. Bel ons dus als u iets wilt vragen.
 

@@ -81,7 +81,12 @@ fn tour(folder: PathBuf, only: Option<&str>) -> Result<()> {
     for (reader, home) in residents().zip(walled).filter(|_| comes("held")) {
         let mut infected = stage.wall_in(home)?;
         let done = visit(&home.namespace, reader, &folder, "held", |visit| visit.to_freedom(&mut infected));
-        done.map_err(|error| anyhow::anyhow!(stage.with_log(&error)))?;
+        done.map_err(|error| {
+            let case = stage.node.staff().get(&format!("/api/v1/cases/{}", infected.case));
+            let case =
+                case.map_or_else(|e| format!("{e:#}"), |case| format!("{}; {}", case["missing"], case["wall_traffic"]));
+            anyhow::anyhow!("{}\nthe case waits for {case}", stage.with_log(&error))
+        })?;
     }
     for (reader, home) in warned().zip(free).filter(|_| comes("free")) {
         let mut warned = stage.warn(home)?;
