@@ -106,6 +106,9 @@ const TICK_EVERY: Span = Span::from_secs(5);
 /// The engine's time never goes back behind the log's. A clock further behind than this at start is told.
 const CLOCK_BEHIND: Span = Span::from_secs(60);
 
+/// Closing the store may take this long.
+const CLOSING: Duration = Duration::from_secs(5);
+
 /// How often the store is looked at while it is unwell.
 const SLEEP_WHILE_UNWELL: Duration = Duration::from_secs(1);
 
@@ -190,6 +193,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 self.finish(turn, now).await;
                 self.erase().await;
                 self.last_snapshot().await;
+                self.close().await;
                 let _asker_gone = done.send(()).is_err();
                 return;
             }
@@ -465,6 +469,17 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if self.since_snapshot > 0 && !self.ahead {
             let writing = self.write_snapshot();
             self.written(writing).await;
+        }
+    }
+
+    /// Readers that are under way end first, and one that does not must not keep a stopped daemon alive.
+    async fn close(self) {
+        let Self { store, recall, .. } = self;
+        drop(recall);
+        match tokio::time::timeout(CLOSING, store.close()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn!(%error, "the store did not close well; the next start recovers it"),
+            Err(_) => warn!("the store was still being read and is left open; the next start recovers it"),
         }
     }
 

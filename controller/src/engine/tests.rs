@@ -104,6 +104,9 @@ impl Store for Fragile {
     fn reader(&self) -> Arc<dyn Reader> {
         self.store.reader()
     }
+    async fn close(self) -> Result<(), StoreError> {
+        self.store.close().await
+    }
 }
 
 #[derive(Clone, Default)]

@@ -262,7 +262,7 @@ impl Outbox {
         Ok(sqlx::query(sql).bind(ended_before.as_millis()).execute(&mut self.conn).await?.rows_affected())
     }
 
-    /// Folds the write-ahead log back: what was erased leaves the disk.
+    /// Folds the write-ahead log back: what was erased leaves the disk, and the file is whole for whoever copies it.
     pub async fn scrub(&mut self) -> Result<(), StoreError> {
         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut self.conn).await?;
         Ok(())

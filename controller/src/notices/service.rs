@@ -167,10 +167,13 @@ impl Notices {
             };
             tokio::select! {
                 // The sender gone is a stop, too.
-                _stopped = stopping.wait_for(|stop| *stop) => return,
+                _stopped = stopping.wait_for(|stop| *stop) => break,
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep(sleep.min(LONGEST_SLEEP)) => {}
             }
+        }
+        if let Err(error) = self.outbox.lock().await.scrub().await {
+            warn!(%error, "the outbox of notices is not in one file; the next start recovers it");
         }
     }
 

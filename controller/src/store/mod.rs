@@ -376,6 +376,13 @@ pub trait Store: Send + 'static {
 
     /// Readers beside the writer.
     fn reader(&self) -> Arc<dyn Reader>;
+
+    /// Lets go of everything, and leaves the file whole for whoever copies it. Dropping instead is safe too: the next start
+    /// recovers.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing acknowledged is lost by that.
+    fn close(self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
 /// From when on to keep.

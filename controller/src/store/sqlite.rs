@@ -118,19 +118,6 @@ impl SqliteStore {
         Ok(Self { path: path.to_owned(), options, conn: Some(conn), reserve, position, known, reader, _lock: lock })
     }
 
-    /// Folds the write-ahead log back and lets go of everything. Dropping instead is safe too: the next start recovers.
-    ///
-    /// # Errors
-    /// When the disk refuses; nothing acknowledged is lost by that.
-    pub async fn close(mut self) -> Result<(), StoreError> {
-        self.position.sync();
-        self.reader.pool.close().await;
-        match self.conn.take() {
-            Some(conn) => Ok(conn.close().await?),
-            None => Ok(()),
-        }
-    }
-
     async fn writer(&mut self) -> Result<&mut SqliteConnection, StoreError> {
         let conn = match self.conn.take() {
             Some(conn) => conn,
@@ -311,6 +298,16 @@ impl Store for SqliteStore {
 
     fn reader(&self) -> Arc<dyn Reader> {
         self.reader.clone()
+    }
+
+    /// The last connection that closes folds the write-ahead log back: readers first.
+    async fn close(mut self) -> Result<(), StoreError> {
+        self.position.sync();
+        self.reader.pool.close().await;
+        match self.conn.take() {
+            Some(conn) => Ok(conn.close().await?),
+            None => Ok(()),
+        }
     }
 }
 

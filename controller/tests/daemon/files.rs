@@ -44,6 +44,16 @@ impl Stopped {
 }
 
 #[test]
+fn a_stopped_node_leaves_each_database_in_one_file() {
+    let stopped = Stopped::new();
+    for database in ["pratique.db", "notices.db"] {
+        let beside = stopped.post.node.path(&format!("data/{database}-wal"));
+        let left = std::fs::metadata(&beside).map_or(0, |file| file.len());
+        assert_eq!(left, 0, "{} holds what {database} lacks", beside.display());
+    }
+}
+
+#[test]
 fn what_the_configuration_names_is_there_or_refused_with_place_and_remedy_before_anything_listens() {
     let stopped = Stopped::new();
     let node = &stopped.post.node;
