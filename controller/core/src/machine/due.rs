@@ -3,6 +3,7 @@
 use super::{Cases, Surroundings};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, ProposedBecause, Release};
 use crate::ids::CaseId;
+use crate::policy::Policy;
 use crate::rescan::RescanTrigger;
 use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
 use crate::time::{Span, Timestamp};
@@ -79,11 +80,10 @@ impl Cases {
         self.deadlines.iter().take_while(|(at, _)| *at <= now).take(PER_TICK).map(|(_, id)| *id).collect()
     }
 
-    /// Sets the next look at a case that was due and may not have changed: as its state says, but never in the past;
-    /// `soon` for one that waits for counters that are read every few seconds.
-    pub fn postpone(&mut self, id: CaseId, policy: &crate::policy::Policy, soon: bool, now: Timestamp) {
-        let next = self.get(id).and_then(|case| self.look_again_at(case, policy, now));
-        let next = next.map(|n| if soon { n.min(now.plus(Span::from_secs(2))) } else { n });
+    /// Sets the next look at a case that was due and may not have changed: as its state says and at `wall`, if that is
+    /// worth one ([`Cases::look_at_wall`]), but never in the past.
+    pub fn postpone(&mut self, id: CaseId, policy: &Policy, wall: Option<Timestamp>, now: Timestamp) {
+        let next = self.get(id).and_then(|case| self.look_again_at(case, policy, wall, now));
         self.set_deadline(id, next.map(|n| n.max(now.plus(Span::from_secs(1)))));
     }
 }

@@ -269,7 +269,12 @@ impl Cases {
         }
         let after = case.state.name();
         self.recount(before, after);
-        self.set_deadline(id, self.get(id).and_then(|case| self.look_again_at(case, policy, at)));
+        let next = self.get(id).and_then(|case| {
+            // What the counters have shown is no event: also a silence that is over by the clock may not have been read yet.
+            let wall = self.wall_silent_at(case, None, policy).map(|over| over.max(at.plus(proof::WALL_READ_WITHIN)));
+            self.look_again_at(case, policy, wall, at)
+        });
+        self.set_deadline(id, next);
         self.drop_oldest_ended();
     }
 

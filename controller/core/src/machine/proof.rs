@@ -64,8 +64,33 @@ impl Cases {
         silent && asked && case.rescan_pending.is_none() && last.is_none_or(|l| l.plus(RESCAN_EVERY) <= now)
     }
 
-    /// When to look at a case again, from what is known now. Feeds that deliver are looked at when they do.
-    pub(super) fn look_again_at(&self, case: &Case, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    /// When the wall's silence is worth a look at a case, given what its counters have shown; none if nothing about it can
+    /// change by time alone.
+    pub fn look_at_wall(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Option<Timestamp> {
+        let watched = around.wall_watched();
+        let over = self.wall_silent_at(case, watched.map(|w| w.from), around.policy())?;
+        // What the counters say of the last seconds is read in the next ones.
+        let read = watched.is_some_and(|w| w.until >= over);
+        (!read).then(|| over.max(now.plus(WALL_READ_WITHIN)))
+    }
+
+    /// When the wall has been silent for long enough, if it was watched from here on and shows nothing more; none if no
+    /// silence is asked for.
+    pub(super) fn wall_silent_at(&self, case: &Case, watched: Option<Timestamp>, policy: &Policy) -> Option<Timestamp> {
+        let State::Quarantined { since, .. } = case.state else { return None };
+        let needed = wall_silence(&self.troubles(case, policy))?;
+        Some(watched.map_or(wall_since(case, since), |from| wall_since(case, since).max(from)).plus(needed))
+    }
+
+    /// When to look at a case again, from what is known now, and at `wall` for the wall's sake. Feeds that deliver are
+    /// looked at when they do.
+    pub(super) fn look_again_at(
+        &self,
+        case: &Case,
+        policy: &Policy,
+        wall: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         match &case.state {
             State::Closed { .. } | State::Proposed { .. } => None,
             State::Watching { until, .. } => Some(*until),
@@ -75,22 +100,19 @@ impl Cases {
                 // Evidence went on: the deadline counts. Otherwise quiet closes it.
                 Some(if last > *since { *until } else { since.plus(quiet) })
             }
-            State::Quarantined { since, until } => {
-                let mut next = *until;
+            State::Quarantined { until, .. } => {
+                let mut next = wall.map_or(*until, |at| at.min(*until));
                 for (trouble, playbook) in self.troubles(case, policy) {
                     let silent = trouble.last_seen.plus(playbook.release.silence);
-                    let wall = wall_since(case, *since).plus(playbook.release.wall_silence);
-                    for at in [silent, wall] {
-                        if at > now {
-                            next = next.min(at);
-                        }
+                    if silent > now {
+                        next = next.min(silent);
                     }
                 }
                 let rescan = case.last_rescan.as_ref().map(|r| r.finished_at.plus(RESCAN_EVERY));
                 if let Some(at) = rescan.filter(|at| *at > now) {
                     next = next.min(at);
                 }
-                // A release that waits for a feed or the wall's counters is looked at again in any case.
+                // A release that waits for a feed is looked at again in any case.
                 Some(next.min(now.plus(LOOK_EVERY)))
             }
         }
@@ -135,6 +157,9 @@ impl Cases {
 /// A failed or inconclusive check is made again by the schedule after this long.
 const RESCAN_EVERY: Span = Span::from_hours(24);
 
+/// The wall's counters are read every few seconds: a look that comes before they are is made again after this long.
+pub(super) const WALL_READ_WITHIN: Span = Span::from_secs(2);
+
 /// The longest time between two looks at a quarantined case.
 const LOOK_EVERY: Span = Span::from_hours(1);
 
@@ -164,16 +189,18 @@ fn wall_missing(
     now: Timestamp,
 ) -> Option<Missing> {
     let State::Quarantined { since, .. } = case.state else { return None };
-    let needed = parts.iter().map(|(_, p)| p.release.wall_silence).max().unwrap_or_default();
-    if needed <= Span::ZERO {
-        return None;
-    }
+    let needed = wall_silence(parts)?;
     // What the wall's counters have not shown, yet or ever, is not silence.
     let silent = around.wall_watched().is_some_and(|watched| {
         let quiet_since = wall_since(case, since).max(watched.from);
         watched.until.min(now).since(quiet_since) >= needed
     });
     (!silent).then_some(Missing::WallSilence)
+}
+
+/// The longest silence that one of the causes asks the wall for; none if none does.
+fn wall_silence(parts: &[(&Trouble, &Playbook)]) -> Option<Span> {
+    parts.iter().map(|(_, p)| p.release.wall_silence).max().filter(|needed| *needed > Span::ZERO)
 }
 
 fn wall_since(case: &Case, since: Timestamp) -> Timestamp {

@@ -162,10 +162,8 @@ impl World {
         for id in due.iter().copied() {
             let Some(case) = self.cases.get(id) else { continue };
             let line = case.line;
-            // Waiting for the wall's counters: they are read every few seconds, not every hour.
-            let soon =
-                case.is_enforced() && self.cases.missing(case, self, now) == Some(crate::command::Missing::WallSilence);
-            self.cases.postpone(id, &policy, soon, now);
+            let wall = self.cases.look_at_wall(case, self, now);
+            self.cases.postpone(id, &policy, wall, now);
             self.unsettled.insert(line);
         }
     }

@@ -1,5 +1,7 @@
 //! The whole core: sessions and sightings in, plan and view out.
 
+mod wall;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 

@@ -32,7 +32,8 @@ impl Bench {
         }
         if command == Command::Tick {
             for id in due {
-                self.cases.postpone(id, &self.around.policy, false, now);
+                let wall = self.cases.get(id).and_then(|case| self.cases.look_at_wall(case, &self.around, now));
+                self.cases.postpone(id, &self.around.policy, wall, now);
             }
         }
         Ok(events)

@@ -1,0 +1,97 @@
+//! The wall's silence: what becomes true by time alone has to be looked at when it may have, and pages say it then.
+
+use super::*;
+use crate::command::Missing;
+
+/// Ticks as the engine does: whenever a case is to be looked at. How often that was.
+fn look(bench: &mut Bench, until: Timestamp) -> usize {
+    let mut looks = 0;
+    while let Some(at) = bench.world.cases().next_deadline().filter(|at| *at <= until) {
+        bench.command(&Command::Tick, at);
+        looks += 1;
+    }
+    looks
+}
+
+/// C-1 in quarantine since hour 1 for what its wall has to be silent about for an hour.
+fn behind_a_watched_wall() -> Bench {
+    let mut bench = Bench::new();
+    bench.session("C-1", "192.0.2.10", 0, None, hours(1));
+    bench.sight("192.0.2.10", "mirai", hours(1), hours(1));
+    bench.approve(1, hours(1));
+    assert!(bench.walled("192.0.2.10"));
+    bench
+}
+
+impl Bench {
+    fn counters_read(&mut self, at: Timestamp) {
+        self.world.wall_seen_until(at);
+        self.command(&Command::WallWatched { until: at }, at);
+    }
+
+    fn checked_clean(&mut self, at: Timestamp) {
+        let rescan = crate::testing::rescan(crate::rescan::Verdict::Clean, at.minus(Span::from_secs(9)));
+        assert!(self.command(&Command::RecordRescan { case: CaseId(1), rescan }, at));
+    }
+
+    /// What C-1's page waits for, and whether it offers to leave.
+    fn page(&self) -> (Option<Missing>, bool) {
+        let resident = self.view.at("192.0.2.10".parse().unwrap()).unwrap();
+        (resident.card.missing, resident.card.self_release)
+    }
+}
+
+#[test]
+fn a_check_that_ends_between_the_end_of_silence_and_its_reading_does_not_keep_the_page_waiting() {
+    let mut bench = behind_a_watched_wall();
+    let read = hours(2).minus(Span::from_secs(1));
+    (0..4).for_each(|quarter| bench.counters_read(hours(1).plus(Span::from_mins(15 * quarter))));
+    bench.counters_read(read);
+    bench.checked_clean(hours(2));
+    assert_eq!(bench.page(), (Some(Missing::WallSilence), false), "not read up to here yet");
+    bench.counters_read(hours(2).plus(Span::from_secs(1)));
+    look(&mut bench, hours(2).plus(Span::from_secs(3)));
+    assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
+}
+
+#[test]
+fn a_line_that_attacked_is_looked_at_when_its_silence_may_be_over_and_not_all_the_time_before() {
+    let mut bench = behind_a_watched_wall();
+    let mut policy = policy();
+    policy.playbooks.get_mut(&CauseKey::new("mirai")).unwrap().release.wall_silence = Span::from_hours(6);
+    bench.world.set_policy(Arc::new(policy));
+    bench.command(&Command::WallTraffic { case: CaseId(1), packets: 1, last_seen: hours(2) }, hours(2));
+    bench.checked_clean(hours(2).plus(Span::from_mins(1)));
+    let mut looks = 0;
+    for minute in 120..=479 {
+        let at = hours(0).plus(Span::from_mins(minute));
+        bench.counters_read(at);
+        looks += look(&mut bench, at.plus(Span::from_secs(59)));
+    }
+    assert_eq!(bench.page().0, Some(Missing::WallSilence));
+    assert!(looks <= 8, "{looks} looks in six hours");
+    // Silent for long enough, but not read: what the counters say now is all that is waited for.
+    let looks = look(&mut bench, hours(8).plus(Span::from_mins(1)));
+    assert!((25..35).contains(&looks), "{looks} looks in the minute after");
+    assert_eq!(bench.page().0, Some(Missing::WallSilence));
+    bench.counters_read(hours(8).plus(Span::from_mins(1)));
+    look(&mut bench, hours(8).plus(Span::from_secs(63)));
+    assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
+    let looks = look(&mut bench, hours(9));
+    assert!(looks <= 2, "{looks} looks in the hour after");
+}
+
+#[test]
+fn a_gap_in_the_readings_moves_the_look_to_when_its_silence_may_be_over() {
+    let mut bench = behind_a_watched_wall();
+    bench.counters_read(hours(1));
+    bench.checked_clean(hours(3));
+    // Nobody read for three hours: silence begins here.
+    for minute in 0..=60 {
+        let at = hours(4).plus(Span::from_mins(minute));
+        bench.counters_read(at);
+        look(&mut bench, at);
+    }
+    look(&mut bench, hours(5).plus(Span::from_secs(3)));
+    assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
+}
