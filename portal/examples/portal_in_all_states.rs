@@ -14,7 +14,7 @@ use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident, Round, Trust};
-use pratique_portal::{Desk, DeskError, FreeLine, Portal, Settings, StepId, Ticked, Visitor, Warning};
+use pratique_portal::{Desk, DeskError, FreeLine, Grace, Portal, Settings, StepId, Ticked, Visitor, Warning};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -169,7 +169,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             Err(warned) => {
                 said(&warned);
-                Some(Warning { case: warned.case, until: Some(warned.until), causes: warned.causes })
+                Some(Warning { case: warned.case, grace: Some(Grace::Until(warned.until)), causes: warned.causes })
             }
         };
         let settings = Settings::example(format!("http://{HOME}:{}/", port + number).parse()?);

@@ -59,9 +59,18 @@ pub struct Warning {
     /// Number to give on the phone.
     pub case: CaseId,
     /// Time for the steps; none if nothing follows but more warnings.
-    pub until: Option<Timestamp>,
+    pub grace: Option<Grace>,
     /// What was seen, per cause.
     pub causes: Vec<CauseCard>,
+}
+
+/// Time that a warned subscriber has. What is seen after it may lead to a quarantine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grace {
+    /// So long.
+    Until(Timestamp),
+    /// It is over.
+    Over,
 }
 
 /// Why a button had no effect.

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::Ticked;
-use crate::desk::Warning;
+use crate::desk::{Grace, Warning};
 use crate::front::Front;
 use crate::page::{Free, Pages, Wish};
 use crate::settings::{Settings, SettingsError};
@@ -179,7 +179,7 @@ impl Preview {
             Scene::Free => pages.free_html(&wish, Free::Elsewhere),
             Scene::Warned => {
                 let CaseCard { case, until, causes, .. } = card(&trial.cause, trial.scene, now);
-                pages.warned_html(&Warning { case, until: Some(until), causes }, &wish)
+                pages.warned_html(&Warning { case, grace: Some(Grace::Until(until)), causes }, &wish)
             }
             scene => {
                 let card = card(&trial.cause, scene, now);

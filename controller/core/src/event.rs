@@ -100,7 +100,7 @@ pub enum CaseEvent {
     },
     /// The subscriber is warned; enforcement waits.
     Warned {
-        /// Proposed if evidence goes on until here.
+        /// Proposed if something is seen after this.
         until: Timestamp,
     },
     /// Waits for approval. Also the relapse of a watched case.

@@ -30,7 +30,7 @@ pub struct Playbook {
     /// Who has to agree before the line is enforced.
     #[serde(default)]
     pub approval: ApprovalRule,
-    /// With `action: warn`: how long after the warning the case is proposed for quarantine if evidence goes on.
+    /// With `action: warn`: time for the steps; what is seen after it has the case proposed for quarantine.
     #[serde(default = "default_warn_for")]
     pub warn_for: Span,
     /// With `action: warn`: closed after this long without a sighting.

@@ -39,16 +39,13 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
         CaseEvent::Opened { cause, evidence, .. } => {
             ("opened", system, format!("Opened for {cause} on {}", sightings(evidence.len())), None)
         }
-        CaseEvent::Warned { until } => (
-            "warned",
-            system,
-            format!("Subscriber warned; proposed for quarantine if evidence goes on until {until}"),
-            None,
-        ),
+        CaseEvent::Warned { until } => {
+            ("warned", system, format!("Subscriber warned; proposed for quarantine if it is seen after {until}"), None)
+        }
         CaseEvent::Proposed { rule, because } => {
             let why = match because {
                 ProposedBecause::Evidence => "the evidence passed the threshold",
-                ProposedBecause::WarningIgnored => "evidence went on after the warning",
+                ProposedBecause::WarningIgnored => "it was seen after the time that the warning gave",
                 ProposedBecause::Relapse => "evidence came back after the release",
                 ProposedBecause::Protected => "the line has become protected, and those who approve have to know that",
             };

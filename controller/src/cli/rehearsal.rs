@@ -181,7 +181,7 @@ fn lines(set: &PolicySet, list: &Path, batch: &sources::Batch, now: Timestamp) -
 fn line(world: &World, case: &Case) -> Line {
     let held: Vec<_> = world.directory().live(case.line).collect();
     let what = match &case.state {
-        State::Warned { until, .. } => format!("warned; proposed if evidence goes on until {until}"),
+        State::Warned { until, .. } => format!("warned; proposed if it is seen after {until}"),
         State::Proposed { rule: ApprovalRule::Auto, .. } => {
             "approved by its rule as soon as the caps leave room".into()
         }

@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::CaseId;
 use pratique_core::state::{Case, State};
+use pratique_core::time::Timestamp;
 use pratique_core::view::Round;
 use pratique_core::world::{World, causes, round as round_of};
-use pratique_portal::{Desk, DeskError, FreeLine, StepId, Ticked, Visitor, Warning};
+use pratique_portal::{Desk, DeskError, FreeLine, Grace, StepId, Ticked, Visitor, Warning};
 
 use self::ticks::Ticks;
 use crate::engine::handle::{EngineError, EngineHandle};
@@ -45,18 +46,21 @@ impl Desk for PortalDesk {
     }
 
     async fn free_line(&self, visitor: Visitor) -> Result<Option<FreeLine>, DeskError> {
-        let line = self.engine.read(move |world, _| free_line(world, visitor)).await;
+        let line = self.engine.read(move |world, now| free_line(world, visitor, now)).await;
         line.map_err(|_| DeskError::Unavailable)
     }
 }
 
 /// Who visits, and of what was warned. Nobody is shown what may be another's.
-fn free_line(world: &World, visitor: Visitor) -> Option<FreeLine> {
+fn free_line(world: &World, visitor: Visitor, now: Timestamp) -> Option<FreeLine> {
     let line = world.directory().holder(visitor.address, Some(visitor.port))?;
     // Who hears that it has come back reads here what to do, as who is warned for the first time.
     let warned = |case: &&Case| case.is_told() && matches!(case.state, State::Warned { .. } | State::Proposed { .. });
     let warned = world.cases().open_of(line).filter(warned);
-    let warned = warned.map(|case| Warning { case: case.id, until: world.warned_until(case), causes: causes(case) });
+    let warned = warned.map(|case| {
+        let grace = world.warned_until(case).map(|until| if until > now { Grace::Until(until) } else { Grace::Over });
+        Warning { case: case.id, grace, causes: causes(case) }
+    });
     let language = world.lines.get(line).and_then(|line| line.contract.language.clone());
     Some(FreeLine { language, warned })
 }

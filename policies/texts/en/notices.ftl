@@ -41,7 +41,7 @@ notice-lead-test = { $provider } tests its notices with this mail. Nothing is wr
 ## What else stands in a mail
 
 notice-greeting = Hello,
-notice-warned-until = Please do the steps before { $day }. If the problem is seen again before that day, we may have to pause your internet.
+notice-warned-until = Please do the steps before { $day }. If the problem is still seen from that day on, we may have to pause your internet.
 notice-held-until = The pause ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 notice-cause-heading = What we saw
 notice-steps-elsewhere = Your own page shows these steps, too. It opens by itself when you use the internet at home.

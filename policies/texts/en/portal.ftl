@@ -227,6 +227,7 @@ note-unavailable = We could not take this just now. Nothing is lost. Please pres
 warned-title = A device on your line needs your help – { $provider }
 warned-headline = A device on your line needs your help
 warned-text = Others on the internet misuse a device on your line, or could do so. Your internet still works. You have done nothing wrong, and you can fix it yourself with the steps below.
+warned-over = The time for the steps is over. If the problem is seen again, we may have to pause your internet. Please do the steps today, or call us.
 warned-next = Have you done all the steps? Then please call us, so that we know.
 warned-which = Are you not sure which device it is? Do the steps for every device that fits, or call us.
 

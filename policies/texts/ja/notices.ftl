@@ -34,7 +34,7 @@ notice-lead-self-check-inconclusive = お客様の回線から、外側からの
 notice-lead-test = { $provider }からのお知らせの送信テストです。回線に問題はありません。していただくことはありません。
 
 notice-greeting = いつもご利用いただき、ありがとうございます。
-notice-warned-until = { $day }までに手順を行ってください。それまでに問題がまた見つかったときは、インターネットを一時的に止めることがあります。
+notice-warned-until = { $day }までに手順を行ってください。その日以降も問題が見つかったときは、インターネットを一時的に止めることがあります。
 notice-held-until = 遅くとも{ $day }には、自動でまた使えるようになります。これより延ばすのは、担当者が決めたときだけです。
 notice-cause-heading = 見つかったこと
 notice-steps-elsewhere = この手順は、お客様専用のページにもあります。ご自宅でインターネットを使うと、自動で表示されます。

@@ -34,7 +34,7 @@ notice-lead-self-check-inconclusive = Iemand op uw aansluiting heeft ons gevraag
 notice-lead-test = { $provider } test met deze mail zijn berichten. Er is niets mis met uw aansluiting. U hoeft niets te doen.
 
 notice-greeting = Goedendag,
-notice-warned-until = Doe de stappen vóór { $day }. Wordt het probleem tot die dag opnieuw gezien, dan moeten wij misschien uw internet stilzetten.
+notice-warned-until = Doe de stappen vóór { $day }. Wordt het probleem vanaf die dag nog gezien, dan moeten wij misschien uw internet stilzetten.
 notice-held-until = Uw internet werkt vanzelf weer op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
 notice-cause-heading = Wat wij zagen
 notice-steps-elsewhere = Op uw eigen pagina staan deze stappen ook. Die ziet u vanzelf als u thuis internet gebruikt.

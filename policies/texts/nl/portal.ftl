@@ -204,6 +204,7 @@ note-unavailable = Dit lukte op dit moment niet. Er is niets verloren. Druk over
 warned-title = Een apparaat op uw aansluiting heeft uw hulp nodig – { $provider }
 warned-headline = Een apparaat op uw aansluiting heeft uw hulp nodig
 warned-text = Anderen maken misbruik van een apparaat op uw aansluiting, of kunnen dat doen. Uw internet werkt nog gewoon. U heeft niets fout gedaan. Met de stappen hieronder lost u het zelf op.
+warned-over = De tijd voor de stappen is voorbij. Wordt het probleem opnieuw gezien, dan moeten wij misschien uw internet stilzetten. Doe de stappen vandaag nog, of bel ons.
 warned-next = Heeft u alle stappen gedaan? Bel ons dan even, zodat wij het weten.
 warned-which = Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat dat het kan zijn, of bel ons.
 

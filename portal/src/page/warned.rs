@@ -7,7 +7,7 @@ use super::words::{Cause, MAX_CAUSES};
 use super::{Pages, Wish};
 use crate::Ticked;
 use crate::answer::{self, Answer};
-use crate::desk::Warning;
+use crate::desk::{Grace, Warning};
 use crate::texts::Voice;
 use crate::texts::keys;
 
@@ -17,7 +17,8 @@ struct WarnedPage<'a> {
     v: Voice<'a>,
     frame: Frame<'a>,
     case: u64,
-    until: Option<String>,
+    /// Time for the steps, as a sentence.
+    time: Option<String>,
     causes: Vec<Cause>,
     /// Where the self-check is; none where it is not switched on.
     check: Option<String>,
@@ -40,7 +41,13 @@ impl Pages {
         rendered(&WarnedPage {
             frame: self.frame(self.switches(v, "/", None)),
             case: warning.case.0,
-            until: warning.until.and_then(|until| self.day(v, until)),
+            time: match warning.grace {
+                Some(Grace::Until(until)) => {
+                    self.day(v, until).map(|day| v.say1(keys::NOTICE_WARNED_UNTIL, "day", day))
+                }
+                Some(Grace::Over) => Some(v.say(keys::WARNED_OVER)),
+                None => None,
+            },
             causes: warning.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, &none)).collect(),
             check: self.check_link(wish),
             genuine_phone: self.genuine_phone(v),

@@ -218,6 +218,8 @@ keys! {
     WARNED_HEADLINE = "warned-headline";
     /// What it is about.
     WARNED_TEXT = "warned-text";
+    /// The time for the steps has passed.
+    WARNED_OVER = "warned-over";
     /// What follows when the steps are done.
     WARNED_NEXT = "warned-next";
     /// What to do without knowing the device.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
-use pratique_portal::{DeskError, FreeLine, SelfCheck, Warning};
+use pratique_portal::{DeskError, FreeLine, Grace, SelfCheck, Warning};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::support::{HOME, HTML, NEIGHBOUR, Options, Running, card, form, put, start, start_with};
@@ -14,7 +14,8 @@ const FREE: &str = "Your line is not on hold";
 
 fn warn(portal: &Running, causes: &[&str], language: Option<&str>) {
     let causes = causes.iter().flat_map(|cause| card(4711, cause).causes).collect();
-    let warned = Some(Warning { case: CaseId(4711), until: Some(Timestamp::from_secs(1_771_156_800)), causes });
+    let warned =
+        Some(Warning { case: CaseId(4711), grace: Some(Grace::Until(Timestamp::from_secs(1_771_156_800))), causes });
     *portal.book.free.lock().unwrap() = Some(FreeLine { language: language.map(Into::into), warned });
 }
 
@@ -30,6 +31,9 @@ async fn a_warned_line_is_not_told_that_all_is_well() {
     assert!(!page.contains("/check"), "no self-check is switched on");
     assert!(page.contains("connection: close"), "what the browser wanted is elsewhere");
     assert!(portal.metric("pratique_portal_answers_total{kind=\"warned_page\"} 1"));
+    portal.book.free.lock().unwrap().as_mut().unwrap().warned.as_mut().unwrap().grace = Some(Grace::Over);
+    let page = portal.look(HOME).await;
+    assert!(page.contains("The time for the steps is over") && !page.contains("do the steps before"), "{page}");
     // In quarantine the page is another.
     put(&portal.view, HOME, card(4711, "open-telnet"));
     assert!(portal.look(HOME).await.contains("Your internet is on hold"));

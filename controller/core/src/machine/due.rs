@@ -46,7 +46,8 @@ impl Cases {
             State::Warned { since, until } => {
                 let last = case.last_seen().unwrap_or(*since);
                 let quiet = self.troubles(case, policy).iter().map(|(_, p)| p.warn_quiet).max().unwrap_or_default();
-                if last > *since && *until <= now {
+                // Who does the steps in time is seen again before as often as not: only what was seen after it counts.
+                if last >= *until && *until <= now {
                     // Without a ground in the contract a warning stays a warning.
                     return match around.no_ground(case.line) {
                         Some(_) => vec![event(case, now, CaseEvent::Warned { until: now.plus(until.since(*since)) })],

@@ -97,8 +97,8 @@ impl Cases {
             State::Warned { since, until } => {
                 let last = case.last_seen().unwrap_or(*since);
                 let quiet = self.troubles(case, policy).iter().map(|(_, p)| p.warn_quiet).max().unwrap_or_default();
-                // Evidence went on: the deadline counts. Otherwise quiet closes it.
-                Some(if last > *since { *until } else { since.plus(quiet) })
+                // What was seen after the time for the steps counts. Otherwise quiet closes it.
+                Some(if last >= *until { *until } else { last.max(*since).plus(quiet) })
             }
             State::Quarantined { until, .. } => {
                 let mut next = wall.map_or(*until, |at| at.min(*until));

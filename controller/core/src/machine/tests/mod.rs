@@ -3,6 +3,7 @@
 mod properties;
 mod stories;
 mod table;
+mod warnings;
 
 use super::*;
 use crate::command::{Command, Refusal};

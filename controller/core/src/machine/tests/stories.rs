@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::command::Missing;
-use crate::event::{ProposedBecause, Release};
+use crate::event::Release;
 use crate::ids::Feed;
 
 fn report_and_rescan(bench: &mut Bench, verdict: Verdict, now: Timestamp) {
@@ -286,37 +286,6 @@ fn the_share_cap_counts_against_known_lines() {
 }
 
 #[test]
-fn a_warned_line_is_proposed_when_it_goes_on_and_forgotten_when_it_does_not() {
-    let mut bench = Bench::new();
-    bench.observe(1, "slow", hours(0), hours(1)).unwrap();
-    bench.observe(1, "slow", hours(20), hours(21)).unwrap();
-    bench.send(Command::Tick, hours(48)).unwrap();
-    assert_eq!(bench.state(), StateName::Warned);
-    let events = bench.send(Command::Tick, hours(49)).unwrap();
-    assert_eq!(bench.state(), StateName::Proposed);
-    let ignored = CaseEvent::Proposed { rule: ApprovalRule::One, because: ProposedBecause::WarningIgnored };
-    assert!(events.iter().any(|e| matches!(&e.body, Body::Case { what, .. } if *what == ignored)));
-
-    let mut quiet = Bench::new();
-    quiet.observe(1, "slow", hours(0), hours(1)).unwrap();
-    quiet.send(Command::Tick, hours(72)).unwrap();
-    assert_eq!(quiet.state(), StateName::Warned);
-    quiet.send(Command::Tick, hours(73)).unwrap();
-    assert_eq!(quiet.state(), StateName::Closed);
-}
-
-#[test]
-fn without_a_ground_in_the_contract_a_line_is_only_warned() {
-    let mut bench = Bench::new();
-    bench.around.no_ground.insert(LineNo(1));
-    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
-    assert_eq!(bench.state(), StateName::Warned);
-    bench.observe(1, "door", hours(2), hours(2)).unwrap();
-    bench.send(Command::Tick, hours(60)).unwrap();
-    assert_eq!(bench.state(), StateName::Warned);
-}
-
-#[test]
 fn a_late_report_of_before_the_release_is_no_relapse() {
     let mut bench = Bench::quarantined();
     bench.release(hours(10));
@@ -410,26 +379,6 @@ fn an_observation_older_than_the_playbook_accepts_opens_no_case() {
     let mut bench = Bench::new();
     assert_eq!(bench.observe(1, "mirai", hours(0), hours(24 * 4)), Err(Refusal::TooOld(Span::from_days(3))));
     assert_eq!(bench.observe(1, "info", hours(0), hours(1)), Err(Refusal::InformationOnly("info".into())));
-}
-
-#[test]
-fn warnings_that_run_out_together_stay_within_the_caps() {
-    let mut b = Bench::new();
-    let slow = b.around.policy.playbooks.get_mut(&"slow".into()).unwrap();
-    slow.approval = ApprovalRule::Auto;
-    for line in 1..=5 {
-        b.observe(line, "slow", hours(0), hours(1)).unwrap();
-        b.observe(line, "slow", hours(3), hours(4)).unwrap();
-    }
-    // A case of another rule waits since before, so that both ways to the wall share one decision.
-    b.send(Command::Halt { by: Actor::System, because: "test".into() }, hours(4)).unwrap();
-    b.observe(6, "door", hours(3), hours(4)).unwrap();
-    b.send(Command::Resume { by: person("ann") }, hours(4)).unwrap();
-    b.send(Command::Tick, hours(60)).unwrap();
-    assert_eq!(b.cases.count(StateName::Quarantined), 2, "automatic_per_hour is 2");
-    assert_eq!(b.cases.count(StateName::Proposed), 4);
-    b.send(Command::Tick, hours(62)).unwrap();
-    assert_eq!(b.cases.count(StateName::Quarantined), 4, "the next go an hour later");
 }
 
 #[test]
