@@ -13,7 +13,7 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Resident, Round, Trust};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Proof, Resident, Round, Trust};
 use pratique_portal::{Desk, DeskError, FreeLine, Grace, Portal, Settings, StepId, Ticked, Visitor, Warning};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -75,11 +75,11 @@ impl Desk for Card {
         Ok(())
     }
 
-    fn ticked(&self, _: CaseId) -> Ticked {
+    fn ticked(&self, _: CaseId, _: Timestamp) -> Ticked {
         self.ticked.lock().map(|ticked| ticked.clone()).unwrap_or_default()
     }
 
-    fn tick(&self, _: CaseId, step: StepId, done: bool) -> Result<(), DeskError> {
+    fn tick(&self, _: CaseId, _: Timestamp, step: StepId, done: bool) -> Result<(), DeskError> {
         let mut ticked = self.ticked.lock().map_err(|_| DeskError::Unavailable)?;
         if done {
             ticked.insert(step)
@@ -113,6 +113,8 @@ fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
         checking_since: None,
         last_check: None,
         missing: Some(Missing::Rescan),
+        proof: Proof { checks: true, silence: Span::from_days(2), wall_silence: Span::from_hours(1) },
+        alive_at: None,
         self_release: false,
         trust: Some(Trust { used: 1, times: 2, within: Span::from_days(30) }),
         relapses: 0,

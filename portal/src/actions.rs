@@ -171,7 +171,7 @@ impl Front {
         else {
             return Came::Of(card.case, Note::PressAgain);
         };
-        match self.desk.tick(card.case, step.clone(), done) {
+        match self.desk.tick(card.case, card.since, step.clone(), done) {
             Ok(()) => Came::Ticked(step),
             Err(error) => Came::Of(card.case, Note::of(error)),
         }
@@ -185,8 +185,11 @@ impl Front {
             Came::Ticked(step) => visit::address("", [language]) + &format!("#step-{step}"),
             // Who is let out at once sees it when the page asks again.
             Came::Of(case, note) => {
-                let (note, was) = (format!("n={}", note.name()), visit::was(case, &self.seal.token(case, peer)));
-                visit::address("", [Some(note), Some(was), language]) + "#status"
+                // Of after the press; without a resident there is no page that could say it.
+                let round = self.view.resident(peer).map(|resident| resident.card.round());
+                let note = round.map(|round| visit::note(note, round));
+                let was = visit::was(case, &self.seal.token(case, peer));
+                visit::address("", [note, Some(was), language]) + "#status"
             }
         };
         Pages::location(portal, &behind)

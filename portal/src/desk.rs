@@ -27,14 +27,15 @@ pub trait Desk: Send + Sync + 'static {
     /// [`DeskError`]; nothing has changed then.
     async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError>;
 
-    /// The steps ticked so far. From memory: every page asks.
-    fn ticked(&self, case: CaseId) -> Ticked;
+    /// The steps ticked so far in the quarantine that began at `since`; in the next one nothing is done yet. From memory:
+    /// every page asks.
+    fn ticked(&self, case: CaseId, since: Timestamp) -> Ticked;
 
     /// Ticks a step, or takes the tick away. Doing it twice is doing it once.
     ///
     /// # Errors
     /// [`DeskError::Unavailable`] when it cannot be kept.
-    fn tick(&self, case: CaseId, step: StepId, done: bool) -> Result<(), DeskError>;
+    fn tick(&self, case: CaseId, since: Timestamp, step: StepId, done: bool) -> Result<(), DeskError>;
 
     /// The line behind a visitor's address at this moment, where it is not in quarantine; none where nobody is known to hold
     /// the address, or more than one may.
@@ -104,11 +105,11 @@ impl Desk for NoDesk {
         Err(DeskError::Unavailable)
     }
 
-    fn ticked(&self, _: CaseId) -> Ticked {
+    fn ticked(&self, _: CaseId, _: Timestamp) -> Ticked {
         Ticked::new()
     }
 
-    fn tick(&self, _: CaseId, _: StepId, _: bool) -> Result<(), DeskError> {
+    fn tick(&self, _: CaseId, _: Timestamp, _: StepId, _: bool) -> Result<(), DeskError> {
         Err(DeskError::Unavailable)
     }
 

@@ -254,7 +254,8 @@ impl Front {
                 let form =
                     Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer.ip()) };
                 wish.record = card.language.as_deref();
-                return self.pages.case(card, &self.desk.ticked(card.case), Some(form), visit.note, &wish);
+                let note = visit.note.filter(|_| visit.round == Some(card.round()));
+                return self.pages.case(card, &self.desk.ticked(card.case, card.since), Some(form), note, &wish);
             }
             // Connections are too scarce to hold one open. A browser that hears "no content" does not ask again.
             Route::Live if crowded => answer::empty(StatusCode::NO_CONTENT),

@@ -7,7 +7,7 @@ use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, CauseKey};
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, Trust};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, Proof, Trust};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -220,6 +220,8 @@ fn card(cause: &str, scene: Scene, now: Timestamp) -> CaseCard {
         checking_since: (scene == Scene::Checking).then_some(now),
         last_check,
         missing: Some(missing),
+        proof: Proof { checks: true, silence: Span::from_days(2), wall_silence: Span::from_hours(1) },
+        alive_at: None,
         self_release: scene == Scene::Clean,
         trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
         relapses: 0,

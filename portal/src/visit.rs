@@ -2,6 +2,7 @@
 //! was a resident a moment ago. There are no cookies: small captive browsers throw them away.
 
 use pratique_core::ids::CaseId;
+use pratique_core::view::Round;
 
 use crate::actions::Note;
 use crate::check::form::Said;
@@ -11,6 +12,8 @@ use crate::check::form::Said;
 pub(crate) struct Visit<'a> {
     /// `n`: about the last press.
     pub(crate) note: Option<Note>,
+    /// `r`: the round in which that was true.
+    pub(crate) round: Option<Round>,
     /// `s`: about the last form of the self-check.
     pub(crate) said: Option<Said>,
     /// `c`: the campaign whose link it was.
@@ -29,6 +32,7 @@ impl<'a> Visit<'a> {
             match name {
                 "lang" => visit.language = Some(value).filter(|tag| !tag.is_empty()),
                 "n" => visit.note = Note::of_name(value),
+                "r" => visit.round = value.parse().ok().map(Round),
                 "c" => visit.campaign = Some(value).filter(|name| !name.is_empty()),
                 "s" => visit.said = Said::of_name(value),
                 "w" => visit.was = value.split_once('.').and_then(|(case, seal)| Some((case_of(case)?, seal))),
@@ -42,6 +46,11 @@ impl<'a> Visit<'a> {
 /// As a query carries it; what [`Visit::read`] reads.
 pub(crate) fn was(case: CaseId, seal: &str) -> String {
     format!("w={}.{seal}", case.0)
+}
+
+/// The same for a note, and the round in which it is true: an address that is opened again later says nothing old.
+pub(crate) fn note(note: Note, round: Round) -> String {
+    format!("n={}&r={}", note.name(), round.0)
 }
 
 /// The same for a language of ours, if the reader chose one.
@@ -66,21 +75,37 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_not_there() {
         assert_eq!(Visit::read(None), Visit::default());
-        for odd in
-            ["", "n", "n=", "n=<script>", "w=7", "w=x.ab", "w=.", "=&&=", "m=started", "n=Started", "lang=", "lang"]
-        {
+        for odd in [
+            "",
+            "n",
+            "n=",
+            "n=<script>",
+            "w=7",
+            "w=x.ab",
+            "w=.",
+            "=&&=",
+            "m=started",
+            "n=Started",
+            "r=x",
+            "lang=",
+            "lang",
+        ] {
             assert_eq!(Visit::read(Some(odd)), Visit::default(), "{odd}");
         }
     }
 
     #[test]
     fn all_parts_are_read_in_any_order() {
-        let address = address("/", [Some(was(CaseId(7), "abc")), None, language(Some("nl")), Some("n=started".into())]);
+        let address = address(
+            "/",
+            [Some(was(CaseId(7), "abc")), None, language(Some("nl")), Some(note(Note::Started, Round(3)))],
+        );
         let read = Visit::read(address.strip_prefix("/?"));
         assert_eq!(
             read,
             Visit {
                 note: Some(Note::Started),
+                round: Some(Round(3)),
                 language: Some("nl"),
                 was: Some((CaseId(7), "abc")),
                 said: None,

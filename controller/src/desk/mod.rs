@@ -36,12 +36,12 @@ impl Desk for PortalDesk {
         self.press(case, round, Command::SelfRelease { case }).await
     }
 
-    fn ticked(&self, case: CaseId) -> Ticked {
-        self.ticks.of(case)
+    fn ticked(&self, case: CaseId, since: Timestamp) -> Ticked {
+        self.ticks.of(case, since)
     }
 
-    fn tick(&self, case: CaseId, step: StepId, done: bool) -> Result<(), DeskError> {
-        self.ticks.tick(case, step, done);
+    fn tick(&self, case: CaseId, since: Timestamp, step: StepId, done: bool) -> Result<(), DeskError> {
+        self.ticks.tick(case, since, step, done);
         Ok(())
     }
 

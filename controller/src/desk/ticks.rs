@@ -1,6 +1,6 @@
 //! Which steps subscribers ticked on their pages. A tick changes no case and proves nothing, so it is not in the log: it
-//! lies in a file of its own beside it, a line for each tick, and is forgotten with its case. Losing the file costs people a
-//! few clicks.
+//! lies in a file of its own beside it, a line for each tick, and is forgotten with its case. It holds for one quarantine: who
+//! is put on hold again has all steps before him. Losing the file costs people a few clicks.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pratique_core::ids::CaseId;
 use pratique_core::state::State;
+use pratique_core::time::Timestamp;
 use pratique_portal::{MAX_STEPS, StepId, Ticked};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -29,15 +30,23 @@ pub(super) struct Ticks {
 }
 
 struct Kept {
-    cases: HashMap<CaseId, Ticked>,
+    cases: HashMap<CaseId, Quarantine>,
     /// Appended to; none when it cannot be opened.
     file: Option<File>,
+}
+
+/// The newest quarantine of a case in which something was ticked.
+#[derive(Default)]
+struct Quarantine {
+    since: Timestamp,
+    ticked: Ticked,
 }
 
 /// A line of the file.
 #[derive(Serialize, Deserialize)]
 struct Line {
     case: u64,
+    since: i64,
     step: String,
     done: bool,
 }
@@ -50,9 +59,9 @@ impl Ticks {
         match std::fs::read(&path) {
             Ok(bytes) => {
                 let lines = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok());
-                for Line { case, step, done } in lines {
+                for Line { case, since, step, done } in lines {
                     if let Ok(step) = step.parse() {
-                        put(&mut cases, CaseId(case), step, done);
+                        put(&mut cases, CaseId(case), Timestamp::from_millis(since), step, done);
                     }
                 }
             }
@@ -62,16 +71,18 @@ impl Ticks {
         Self { path, kept: Mutex::new(Kept { cases, file: None }) }
     }
 
-    /// Those of a case.
-    pub(super) fn of(&self, case: CaseId) -> Ticked {
-        self.lock().cases.get(&case).cloned().unwrap_or_default()
+    /// Those of a case's quarantine that began then.
+    pub(super) fn of(&self, case: CaseId, since: Timestamp) -> Ticked {
+        let kept = self.lock();
+        let same = kept.cases.get(&case).filter(|quarantine| quarantine.since == since);
+        same.map(|quarantine| quarantine.ticked.clone()).unwrap_or_default()
     }
 
     /// Ticks a step, or takes the tick away. What the disk does not take is kept in memory.
-    pub(super) fn tick(&self, case: CaseId, step: StepId, done: bool) {
-        let line = Line { case: case.0, step: step.to_string(), done };
+    pub(super) fn tick(&self, case: CaseId, since: Timestamp, step: StepId, done: bool) {
+        let line = Line { case: case.0, since: since.as_millis(), step: step.to_string(), done };
         let mut kept = self.lock();
-        if !put(&mut kept.cases, case, step, done) {
+        if !put(&mut kept.cases, case, since, step, done) {
             return;
         }
         if let Err(error) = append(&mut kept.file, &self.path, &line) {
@@ -93,12 +104,14 @@ impl Ticks {
         for case in over {
             kept.cases.remove(case);
         }
-        kept.cases.retain(|_, ticked| !ticked.is_empty());
+        kept.cases.retain(|_, quarantine| !quarantine.ticked.is_empty());
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        let lines = kept.cases.iter().flat_map(|(case, ticked)| ticked.iter().map(move |step| (case, step)));
-        for (case, step) in lines {
-            file.write_all(&written(&Line { case: case.0, step: step.to_string(), done: true })?)?;
+        for (case, Quarantine { since, ticked }) in &kept.cases {
+            for step in ticked {
+                let line = Line { case: case.0, since: since.as_millis(), step: step.to_string(), done: true };
+                file.write_all(&written(&line)?)?;
+            }
         }
         kept.file = Some(file.persist(&self.path).map_err(|error| error.error)?);
         Ok(())
@@ -111,8 +124,15 @@ impl Ticks {
 }
 
 /// Whether that changed anything.
-fn put(cases: &mut HashMap<CaseId, Ticked>, case: CaseId, step: StepId, done: bool) -> bool {
-    let ticked = cases.entry(case).or_default();
+fn put(cases: &mut HashMap<CaseId, Quarantine>, case: CaseId, since: Timestamp, step: StepId, done: bool) -> bool {
+    let quarantine = cases.entry(case).or_default();
+    if since < quarantine.since {
+        return false;
+    }
+    if since > quarantine.since {
+        *quarantine = Quarantine { since, ticked: Ticked::new() };
+    }
+    let ticked = &mut quarantine.ticked;
     if done { ticked.len() < MAX_TICKS && ticked.insert(step) } else { ticked.remove(&step) }
 }
 
@@ -153,6 +173,8 @@ pub(super) async fn forget_closed(ticks: &Arc<Ticks>, engine: &EngineHandle) {
 mod tests {
     use super::*;
 
+    const HELD: Timestamp = Timestamp::from_secs(1_771_156_800);
+
     fn step(text: &str) -> StepId {
         text.parse().unwrap()
     }
@@ -161,19 +183,33 @@ mod tests {
     fn ticks_outlive_a_restart_and_a_half_written_line() {
         let dir = tempfile::tempdir().unwrap();
         let ticks = Ticks::open(dir.path());
-        ticks.tick(CaseId(7), step("mirai-1"), true);
-        ticks.tick(CaseId(7), step("mirai-2"), true);
-        ticks.tick(CaseId(7), step("mirai-1"), false);
-        ticks.tick(CaseId(8), step("mirai-1"), true);
+        ticks.tick(CaseId(7), HELD, step("mirai-1"), true);
+        ticks.tick(CaseId(7), HELD, step("mirai-2"), true);
+        ticks.tick(CaseId(7), HELD, step("mirai-1"), false);
+        ticks.tick(CaseId(8), HELD, step("mirai-1"), true);
         let mut file = OpenOptions::new().append(true).open(dir.path().join(FILE)).unwrap();
-        file.write_all(b"\n{\"case\":7,\"st").unwrap();
+        file.write_all(b"\n{\"case\":7,\"si").unwrap();
 
         let ticks = Ticks::open(dir.path());
-        assert_eq!(ticks.of(CaseId(7)), [step("mirai-2")].into());
-        ticks.tick(CaseId(7), step("mirai-3"), true);
+        assert_eq!(ticks.of(CaseId(7), HELD), [step("mirai-2")].into());
+        ticks.tick(CaseId(7), HELD, step("mirai-3"), true);
         let ticks = Ticks::open(dir.path());
-        assert_eq!(ticks.of(CaseId(7)), [step("mirai-2"), step("mirai-3")].into());
-        assert_eq!(ticks.of(CaseId(9)), Ticked::new());
+        assert_eq!(ticks.of(CaseId(7), HELD), [step("mirai-2"), step("mirai-3")].into());
+        assert_eq!(ticks.of(CaseId(9), HELD), Ticked::new());
+    }
+
+    #[test]
+    fn in_the_next_quarantine_nothing_is_done_yet_and_a_page_of_the_last_one_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let ticks = Ticks::open(dir.path());
+        let again = HELD.plus(pratique_core::time::Span::from_days(3));
+        ticks.tick(CaseId(7), HELD, step("mirai-1"), true);
+        assert_eq!(ticks.of(CaseId(7), again), Ticked::new());
+        ticks.tick(CaseId(7), again, step("mirai-2"), true);
+        ticks.tick(CaseId(7), HELD, step("mirai-3"), true);
+        for ticks in [&ticks, &Ticks::open(dir.path())] {
+            assert_eq!(ticks.of(CaseId(7), again), [step("mirai-2")].into());
+        }
     }
 
     #[test]
@@ -182,28 +218,28 @@ mod tests {
         let ticks = Ticks::open(dir.path());
         let size = || std::fs::metadata(dir.path().join(FILE)).unwrap().len();
         for _ in 0..100 {
-            ticks.tick(CaseId(7), step("mirai-1"), true);
-            ticks.tick(CaseId(7), step("mirai-1"), false);
+            ticks.tick(CaseId(7), HELD, step("mirai-1"), true);
+            ticks.tick(CaseId(7), HELD, step("mirai-1"), false);
         }
-        ticks.tick(CaseId(8), step("mirai-1"), true);
-        ticks.tick(CaseId(9), step("mirai-1"), true);
+        ticks.tick(CaseId(8), HELD, step("mirai-1"), true);
+        ticks.tick(CaseId(9), HELD, step("mirai-1"), true);
         let before = size();
         ticks.forget(&[CaseId(7), CaseId(9)]).unwrap();
         assert!(size() < before / 50, "{} of {before}", size());
-        ticks.tick(CaseId(8), step("mirai-2"), true);
+        ticks.tick(CaseId(8), HELD, step("mirai-2"), true);
         for ticks in [&ticks, &Ticks::open(dir.path())] {
-            assert_eq!(ticks.of(CaseId(8)), [step("mirai-1"), step("mirai-2")].into());
-            assert_eq!(ticks.of(CaseId(9)), Ticked::new());
+            assert_eq!(ticks.of(CaseId(8), HELD), [step("mirai-1"), step("mirai-2")].into());
+            assert_eq!(ticks.of(CaseId(9), HELD), Ticked::new());
         }
     }
 
     #[test]
     fn without_a_disk_ticks_are_kept_in_memory() {
         let ticks = Ticks::open(Path::new("/nowhere/at/all"));
-        ticks.tick(CaseId(7), step("mirai-1"), true);
-        assert_eq!(ticks.of(CaseId(7)).len(), 1);
+        ticks.tick(CaseId(7), HELD, step("mirai-1"), true);
+        assert_eq!(ticks.of(CaseId(7), HELD).len(), 1);
         assert!(ticks.forget(&[]).is_err());
-        assert_eq!(ticks.of(CaseId(7)).len(), 1);
+        assert_eq!(ticks.of(CaseId(7), HELD).len(), 1);
     }
 
     #[test]
@@ -211,9 +247,9 @@ mod tests {
         let ticks = Ticks::open(Path::new("/nowhere/at/all"));
         for cause in 0..40 {
             for number in 1..=MAX_STEPS {
-                ticks.tick(CaseId(7), step(&format!("c{cause}-{number}")), true);
+                ticks.tick(CaseId(7), HELD, step(&format!("c{cause}-{number}")), true);
             }
         }
-        assert_eq!(ticks.of(CaseId(7)).len(), MAX_TICKS);
+        assert_eq!(ticks.of(CaseId(7), HELD).len(), MAX_TICKS);
     }
 }

@@ -94,9 +94,9 @@ figures-week = { $day } { $month ->
  }
 
 figures-cases-heading = What was done in these weeks
-figures-opened = Lines that we told of a problem, or looked into: { $count }
-figures-released = Lines that were on hold and are back online: { $count }
-figures-until-clean = Half of the lines on hold were clean within { $days ->
+figures-opened = Times that we told a line of a problem, or looked into one: { $count }
+figures-released = Times that a line was on hold and came back online: { $count }
+figures-until-clean = Where the fix was proven, half of the lines were back online within { $days ->
     [one] one day
    *[other] { $days } days
  }.

@@ -24,7 +24,7 @@ notice-title-test = this is a test
 
 notice-lead-warning = A device on your line needs your help. Others on the internet misuse it, or could do so. Your internet still works. Please do the steps soon. You have done nothing wrong.
 notice-lead-quarantined = We have put your internet on hold, so that nobody can misuse a device on your line any further. You have done nothing wrong. You can fix it yourself, step by step. Open any website at home, and you see what to do.
-notice-lead-check-clean = You asked us to check your line. We found nothing open. Well done! With some problems we wait a day or two, to be sure that it stays quiet. Your internet then comes back by itself.
+notice-lead-check-clean = You asked us to check your line. We found nothing open. Well done! With some problems we wait some days, to be sure that it stays quiet. Your internet then comes back by itself.
 notice-lead-check-vulnerable = You asked us to check your line. The problem is still there. Please go through the steps again. If you are stuck, call us. We are glad to help.
 notice-lead-check-inconclusive = You asked us to check your line. We could not see enough of it to be sure. Is your router on? Wait two minutes, and ask us to check again. Or call us.
 notice-lead-released-proven = Thank you! The problem on your line is solved. Your internet works again.

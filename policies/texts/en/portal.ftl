@@ -55,6 +55,14 @@ minutes = { $count ->
     [one] one minute
    *[other] { $count } minutes
  }
+hours = { $count ->
+    [one] one hour
+   *[other] { $count } hours
+ }
+days = { $count ->
+    [one] one day
+   *[other] { $count } days
+ }
 
 ## Languages: each by its own name
 
@@ -66,6 +74,7 @@ languages-label = Language
 page-title = Your internet is on hold – { $provider }
 headline = Your internet is on hold to keep you safe
 why = A device on your line needs your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong, and you can fix it yourself with the steps below.
+why-waiting = A device on your line needed your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong.
 again = A problem was seen again since your line was last opened. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We are glad to help you by phone.
 terms-link = The rules for this
 genuine-link = Is this page really from { $provider }?
@@ -77,6 +86,8 @@ since = On hold since { $time }.
 
 status-heading = Where we are now
 status-unchecked = We are waiting for you. Follow the steps below, then press the button. We check your line at once.
+status-untold = We are waiting for you. Follow the steps below, then press the button.
+status-told = Thank you. You told us that all steps are done. This problem cannot be seen from outside.
 status-checking = We are checking your line now. This takes up to { $minutes }.
 status-reloads = You can leave this page open. It updates by itself.
 status-checked-at = Last check: { $time }.
@@ -92,9 +103,10 @@ choice-call = Or call us at { $phone }. We look at it together.
 missing-rescan = Since then, the problem was seen again. Please go through the steps once more, then press the button.
 missing-still-vulnerable = Please go through the steps again. The list below shows what we found. If you are stuck, call us. We are glad to help.
 missing-inconclusive = That can happen when the router or a device is off. It does not mean that you did something wrong.
-missing-silence = Now we wait a little to be sure that it stays quiet. You do not have to do anything. Your internet comes back by itself.
+missing-silence = Now we wait until it has been quiet for { $time }, to be sure. You do not have to do anything. Your internet comes back by itself.
 missing-feed-stalled = One of the services that watch for attacks is late with its news. We wait for it, to be sure. You do not have to do anything. If it takes longer than a day, call us.
-missing-wall-silence = A device on your line is still trying to attack others. We block this. Please check whether there is another device, and go through the steps for it, too.
+missing-wall-silence = Now we wait until nothing on your line has tried to do harm for { $time }. You do not have to do anything. Does this page still say so tomorrow? Then call us.
+missing-alive = On { $time } a device on your line tried again to do harm. We blocked it. Is there another device? Then do the steps for it, too. If you are stuck, call us.
 missing-nothing = Your line is about to be opened.
 
 finding-mark-clean = OK:
@@ -164,6 +176,8 @@ means-heading = What this means
 
 steps-heading = What to do now
 steps-intro = Take your time. Do the steps in this order. Most people need less than half an hour.
+steps-kept = We keep what you have ticked, even if you close this page or restart the router.
+steps-again = Show the steps once more
 steps-for = For “{ $title }”
 steps-help = Do you need a guide or an update that you cannot open here? Switch off Wi-Fi on your phone and use its mobile internet for that. You can still open the settings of your own router and devices at home.
 steps-progress = { $done } of { $steps } steps are done.
@@ -172,6 +186,8 @@ step-done = I have done this
 step-undo = Done. Undo
 button-fixed = I have done this: check my connection
 button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
+button-told = I have done all the steps
+button-told-hint = We then watch your line. You do not have to stay on this page.
 
 trust-heading = Back online now
 trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we may have to pause your internet again. You can use this only a few times.
@@ -187,7 +203,9 @@ button-trust = I have done all the steps: put me back online
 
 next-heading = What happens next
 next-check = You press the button. We check your line. This takes up to { $minutes }.
-next-clean = If all is well, your internet comes back by itself. With some problems we wait a day or two first, to be sure that it stays quiet.
+next-clean = If all is well, your internet comes back by itself.
+next-told = You press the button. Then we watch your line.
+next-quiet = If all is well, we wait until it has been quiet for { $time }, to be sure. Then your internet comes back by itself.
 next-again = If not, this page shows what we found. You can try again as often as you like.
 next-until = This ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 
@@ -214,7 +232,6 @@ call-hours = Open { $hours }.
 
 ## After a button
 
-note-started = Thank you. We are starting the check now.
 note-released = Thank you. Your line is being opened. This takes a few seconds.
 note-again = Something has changed since you opened this page. You now see the newest state. If the button is still there, you can press it again.
 note-press-again = That did not reach us in full. Please press the button once more.

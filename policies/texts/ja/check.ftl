@@ -72,9 +72,9 @@ figures-week-from = 週の初め
 figures-week = { $month }/{ $day }
 
 figures-cases-heading = この期間の対応
-figures-opened = 問題をお知らせした、または調べた回線：{ $count }
-figures-released = 一時的に止め、また使えるようになった回線：{ $count }
-figures-until-clean = 止めた回線の半分は、{ $days }日以内にきれいになりました。
+figures-opened = 問題をお知らせした、または調べた回数：{ $count }
+figures-released = 一時的に止めた回線が、また使えるようになった回数：{ $count }
+figures-until-clean = 解決が確認できた回線の半分は、{ $days }日以内にまた使えるようになりました。
 figures-checks-heading = この{ $days }日間に、お申し込みで行った確認
 figures-checks-clean = 開いている入口なし：{ $count }
 figures-checks-open = 開いている入口あり：{ $count }

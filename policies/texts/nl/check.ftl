@@ -85,12 +85,12 @@ figures-week = { $day } { $month ->
  }
 
 figures-cases-heading = Wat er in deze weken is gedaan
-figures-opened = Aansluitingen waarover wij een probleem hebben gemeld of bekeken: { $count }
-figures-released = Aansluitingen die stilstonden en weer online zijn: { $count }
-figures-until-clean = De helft van de aansluitingen die stilstonden, was binnen { $days ->
+figures-opened = Keren dat wij een probleem op een aansluiting hebben gemeld of onderzocht: { $count }
+figures-released = Keren dat een aansluiting was stilgezet en weer online kwam: { $count }
+figures-until-clean = Waar vaststond dat het probleem was opgelost, was de helft van de aansluitingen weer online binnen { $days ->
     [one] één dag
    *[other] { $days } dagen
- } schoon.
+ }.
 figures-checks-heading = Controles die mensen vroegen in de laatste { $days } dagen
 figures-checks-clean = Er stond niets open: { $count }
 figures-checks-open = Er stond een deur open: { $count }

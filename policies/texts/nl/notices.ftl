@@ -19,7 +19,7 @@ notice-title-test = dit is een test
 
 notice-lead-warning = Een apparaat op uw aansluiting heeft uw hulp nodig. Anderen maken er misbruik van, of kunnen dat doen. Uw internet werkt nog gewoon. Doe de stappen liefst snel. U heeft niets fout gedaan.
 notice-lead-quarantined = Wij hebben uw internet stilgezet, zodat niemand nog misbruik kan maken van een apparaat op uw aansluiting. U heeft niets fout gedaan. U kunt het zelf oplossen, stap voor stap. Open thuis een website, en u ziet wat u moet doen.
-notice-lead-check-clean = U vroeg ons om uw aansluiting te controleren. Wij vonden niets dat open staat. Goed gedaan! Bij sommige problemen wachten wij een dag of twee, om zeker te weten dat het rustig blijft. Daarna komt uw internet vanzelf terug.
+notice-lead-check-clean = U vroeg ons om uw aansluiting te controleren. Wij vonden niets dat open staat. Goed gedaan! Bij sommige problemen wachten wij een paar dagen, om zeker te weten dat het rustig blijft. Daarna komt uw internet vanzelf terug.
 notice-lead-check-vulnerable = U vroeg ons om uw aansluiting te controleren. Het probleem is er nog. Loop de stappen nog een keer na. Komt u er niet uit? Bel ons. Wij helpen u graag.
 notice-lead-check-inconclusive = U vroeg ons om uw aansluiting te controleren. Wij konden te weinig zien om zeker te zijn. Staat uw router aan? Wacht twee minuten en vraag dan om een nieuwe controle. Of bel ons.
 notice-lead-released-proven = Dank u wel! Het probleem op uw aansluiting is opgelost. Uw internet werkt weer.

@@ -48,6 +48,14 @@ minutes = { $count ->
     [one] één minuut
    *[other] { $count } minuten
  }
+hours = { $count ->
+    [one] één uur
+   *[other] { $count } uur
+ }
+days = { $count ->
+    [one] één dag
+   *[other] { $count } dagen
+ }
 
 language-name = Nederlands
 languages-label = Taal
@@ -55,6 +63,7 @@ languages-label = Taal
 page-title = Uw internet staat stil – { $provider }
 headline = Uw internet staat even stil voor uw veiligheid
 why = Een apparaat op uw aansluiting heeft uw hulp nodig. Wij hebben uw internet stilgezet, zodat niemand er nog misbruik van kan maken. Dit overkomt veel mensen. U heeft niets fout gedaan, en u kunt het zelf oplossen met de stappen hieronder.
+why-waiting = Een apparaat op uw aansluiting had uw hulp nodig. Wij hebben uw internet stilgezet, zodat niemand er verder misbruik van kan maken. Dit gebeurt bij veel mensen. U heeft niets fout gedaan.
 again = Er is weer een probleem gezien nadat uw aansluiting de vorige keer openging. Misschien is er een stap overgeslagen, of is er nog een apparaat. Doe deze keer alle stappen, voor elk apparaat. Wij helpen u graag aan de telefoon.
 terms-link = De regels hiervoor
 genuine-link = Is deze pagina echt van { $provider }?
@@ -64,6 +73,8 @@ since = Stilgezet op { $time }.
 
 status-heading = Hoe het er nu voor staat
 status-unchecked = Wij wachten op u. Volg de stappen hieronder en druk dan op de knop. Wij controleren uw aansluiting meteen.
+status-untold = Wij wachten op u. Doe de stappen hieronder en druk dan op de knop.
+status-told = Dank u wel. U liet ons weten dat alle stappen klaar zijn. Dit probleem is van buitenaf niet te zien.
 status-checking = Wij controleren uw aansluiting nu. Dit duurt hooguit { $minutes }.
 status-reloads = U kunt deze pagina open laten staan. Deze ververst vanzelf.
 status-checked-at = Laatste controle: { $time }.
@@ -79,9 +90,10 @@ choice-call = Of bel ons op { $phone }. Dan kijken we er samen naar.
 missing-rescan = Daarna is het probleem opnieuw gezien. Doe de stappen nog een keer en druk dan op de knop.
 missing-still-vulnerable = Doe de stappen nog een keer. In de lijst hieronder staat wat wij hebben gevonden. Komt u er niet uit? Bel ons. Wij helpen u graag.
 missing-inconclusive = Dat kan gebeuren als de router of een apparaat uit staat. Het betekent niet dat u iets fout heeft gedaan.
-missing-silence = Nu wachten wij een tijdje, om zeker te weten dat het rustig blijft. U hoeft niets te doen. Uw internet komt vanzelf terug.
+missing-silence = Nu wachten wij tot het { $time } rustig is gebleven, om zeker te zijn. U hoeft niets te doen. Uw internet komt vanzelf terug.
 missing-feed-stalled = Een van de diensten die op aanvallen letten, is laat met haar berichten. Wij wachten daarop, voor de zekerheid. U hoeft niets te doen. Duurt het langer dan een dag? Bel ons dan.
-missing-wall-silence = Een apparaat op uw aansluiting probeert nog steeds anderen aan te vallen. Wij houden dat tegen. Kijk of er nog een apparaat is, en doe ook daarvoor de stappen.
+missing-wall-silence = Nu wachten wij tot niets op uw aansluiting { $time } lang heeft geprobeerd schade te doen. U hoeft niets te doen. Staat dit hier morgen nog? Bel ons dan.
+missing-alive = Op { $time } probeerde een apparaat op uw aansluiting opnieuw schade te doen. Wij hebben dat tegengehouden. Is er nog een apparaat? Doe dan ook daarvoor de stappen. Lukt het niet? Bel ons.
 missing-nothing = Uw aansluiting gaat zo weer open.
 
 finding-mark-clean = Goed:
@@ -147,6 +159,8 @@ means-heading = Wat dit betekent
 
 steps-heading = Wat u nu doet
 steps-intro = Neem de tijd. Doe de stappen in deze volgorde. De meeste mensen hebben minder dan een half uur nodig.
+steps-kept = Wij onthouden wat u heeft aangevinkt, ook als u deze pagina sluit of de router opnieuw start.
+steps-again = Laat de stappen nog eens zien
 steps-for = Voor ‘{ $title }’
 steps-help = Heeft u een handleiding of update nodig die u hier niet kunt openen? Zet op uw telefoon de wifi uit en gebruik daarvoor het mobiele internet. De instellingen van uw eigen router en apparaten thuis kunt u gewoon openen.
 steps-progress = { $done } van de { $steps } stappen zijn klaar.
@@ -155,6 +169,8 @@ step-done = Dit heb ik gedaan
 step-undo = Klaar. Ongedaan maken
 button-fixed = Ik heb dit gedaan: controleer mijn aansluiting
 button-fixed-hint = De controle duurt hooguit { $minutes }. Wij kijken van buiten of het probleem weg is. Wij lezen uw gegevens niet.
+button-told = Ik heb alle stappen gedaan
+button-told-hint = Wij letten dan op uw aansluiting. U hoeft niet op deze pagina te blijven.
 
 trust-heading = Nu weer online
 trust-text = U kunt ook meteen weer online, zonder te wachten. Doe dat alleen als u alle stappen heeft gedaan. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet misschien opnieuw stilzetten. U kunt dit maar een paar keer doen.
@@ -170,7 +186,9 @@ button-trust = Ik heb alle stappen gedaan: zet mij weer online
 
 next-heading = Hoe het verder gaat
 next-check = U drukt op de knop. Wij controleren uw aansluiting. Dit duurt hooguit { $minutes }.
-next-clean = Is alles goed, dan komt uw internet vanzelf terug. Bij sommige problemen wachten wij eerst een dag of twee, om zeker te weten dat het rustig blijft.
+next-clean = Is alles goed, dan komt uw internet vanzelf terug.
+next-told = U drukt op de knop. Daarna letten wij op uw aansluiting.
+next-quiet = Is alles goed, dan wachten wij tot het { $time } rustig is gebleven, om zeker te zijn. Daarna komt uw internet vanzelf terug.
 next-again = Zo niet, dan ziet u op deze pagina wat wij hebben gevonden. U kunt het zo vaak proberen als u wilt.
 next-until = Dit stopt vanzelf op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
 
@@ -193,7 +211,6 @@ call-heading = Wij helpen u graag
 call-text = Bel { $provider } en noem uw zaaknummer: { $case }.
 call-hours = Open: { $hours }.
 
-note-started = Dank u wel. Wij beginnen nu met de controle.
 note-released = Dank u wel. Uw aansluiting gaat nu open. Dit duurt een paar seconden.
 note-again = Er is iets veranderd sinds u deze pagina opende. U ziet nu de nieuwste stand. Staat de knop er nog, dan kunt u er opnieuw op drukken.
 note-press-again = Dat is niet helemaal bij ons aangekomen. Druk nog een keer op de knop.

@@ -11,7 +11,7 @@ use pratique_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::form::{Consent, Said};
-use super::pace::Pace;
+use super::pace::{Pace, Wait};
 use super::settings::SelfCheck;
 use super::{Agreed, CheckError, Checker, Known, Offer, PATH, Visitor};
 use crate::answer::{self, Answer};
@@ -65,9 +65,16 @@ impl Front {
             return self.pages.self_check(&CheckView::Nobody, &wish);
         }
         let now = now();
-        if let Err(until) = desk.pace.look(peer.ip(), now) {
-            self.metrics.check("limited");
-            return self.limited(&CheckView::Limited(until), until, now, &wish);
+        match desk.pace.look(peer.ip(), now) {
+            Ok(()) => {}
+            Err(Wait::Often(until)) => {
+                self.metrics.check("limited");
+                return self.limited(&CheckView::Limited(until), until, now, &wish);
+            }
+            Err(Wait::Crowd) => {
+                self.metrics.check("busy");
+                return self.busy(&wish);
+            }
         }
         let known = self.known(desk, peer.into()).await;
         if let Ok(Known::Line(card)) = &known {
@@ -76,8 +83,7 @@ impl Front {
         match &known {
             Err(_) => {
                 self.metrics.check("busy");
-                let page = self.pages.self_check(&CheckView::Busy, &wish);
-                answer::refused(page, StatusCode::SERVICE_UNAVAILABLE, BUSY_SECONDS)
+                self.busy(&wish)
             }
             Ok(Known::Nobody) => {
                 self.metrics.check("nobody");
@@ -116,8 +122,13 @@ impl Front {
             self.limited(view, until, now, &wish)
         };
         // Forms cost more than looks, so they count as one, too.
-        if let Err(until) = desk.pace.look(peer.ip(), now) {
-            return limited(&CheckView::Limited(until), until);
+        match desk.pace.look(peer.ip(), now) {
+            Ok(()) => {}
+            Err(Wait::Often(until)) => return limited(&CheckView::Limited(until), until),
+            Err(Wait::Crowd) => {
+                self.metrics.scan("busy");
+                return self.busy(&Wish { chosen: language, browser: browser.as_deref(), record: None });
+            }
         }
         let body = match self.form(request, portal).await {
             Ok(body) => body,
@@ -148,6 +159,11 @@ impl Front {
             CheckError::Moved | CheckError::NotOffered => Refused::Said(Said::PressAgain),
             CheckError::Later(at) => Refused::Later(at),
         })
+    }
+
+    fn busy(&self, wish: &Wish<'_>) -> Answer {
+        let page = self.pages.self_check(&CheckView::Busy, wish);
+        answer::refused(page, StatusCode::SERVICE_UNAVAILABLE, BUSY_SECONDS)
     }
 
     fn limited(&self, view: &CheckView<'_>, until: Timestamp, now: Timestamp, wish: &Wish<'_>) -> Answer {

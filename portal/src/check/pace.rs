@@ -8,10 +8,19 @@ use pratique_core::time::{Span, Timestamp};
 
 use crate::token::client_of;
 
-/// Clients remembered at once; some 600 KB. While so many look within one minute, strangers among them wait for the next.
+/// Clients remembered at once; some 600 KB. While so many look within one minute, others among them wait for the next.
 const MOST: usize = 16_384;
 
 const MINUTE: Span = Span::from_mins(1);
+
+/// Why a client has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// It looked too often; the next look counts from then on.
+    Often(Timestamp),
+    /// Too many others look in this minute.
+    Crowd,
+}
 
 /// Who looked in this minute.
 pub(crate) struct Pace {
@@ -32,8 +41,8 @@ impl Pace {
     /// Counts a look.
     ///
     /// # Errors
-    /// When there were too many: from when on the next counts.
-    pub(crate) fn look(&self, peer: IpAddr, now: Timestamp) -> Result<(), Timestamp> {
+    /// [`Wait`]: the look does not count.
+    pub(crate) fn look(&self, peer: IpAddr, now: Timestamp) -> Result<(), Wait> {
         // Nothing can panic between lock and unlock, so a poisoned lock is still sound.
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if now < kept.begun || now >= kept.begun.plus(MINUTE) {
@@ -43,11 +52,11 @@ impl Pace {
         let until = kept.begun.plus(MINUTE);
         let client = client_of(peer);
         if kept.clients.len() >= MOST && !kept.clients.contains_key(&client) {
-            return Err(until);
+            return Err(Wait::Crowd);
         }
         let looks = kept.clients.entry(client).or_insert(0);
         if *looks >= self.per_minute {
-            return Err(until);
+            return Err(Wait::Often(until));
         }
         *looks += 1;
         Ok(())
@@ -67,7 +76,7 @@ mod tests {
         let pace = Pace::new(2);
         let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
         assert_eq!([pace.look(a, at(0)), pace.look(a, at(1))], [Ok(()); 2]);
-        assert_eq!(pace.look(a, at(59)), Err(at(60)));
+        assert_eq!(pace.look(a, at(59)), Err(Wait::Often(at(60))));
         assert_eq!(pace.look(b, at(59)), Ok(()));
         assert_eq!(pace.look(a, at(60)), Ok(()));
         assert_eq!(pace.look(a, at(-500)), Ok(()), "a clock that went back shuts nobody out");
@@ -79,7 +88,8 @@ mod tests {
         let peer = |i: u32| IpAddr::from(i.to_be_bytes());
         let most = u32::try_from(MOST).unwrap();
         assert!((0..most).all(|i| pace.look(peer(i), at(0)).is_ok()));
-        assert_eq!(pace.look(peer(most), at(0)), Err(at(60)));
+        assert_eq!(pace.look(peer(most), at(0)), Err(Wait::Crowd));
+        assert_eq!(pace.look(peer(0), at(0)), Err(Wait::Often(at(60))));
         assert_eq!(pace.kept.lock().unwrap().clients.len(), MOST);
         assert_eq!(pace.look(peer(most), at(60)), Ok(()));
     }

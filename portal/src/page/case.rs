@@ -4,7 +4,8 @@ use askama::Template;
 use fluent_bundle::FluentValue;
 use pratique_core::command::Missing;
 use pratique_core::rescan::Verdict;
-use pratique_core::view::{CaseCard, CheckCard, Round, Trust};
+use pratique_core::time::Span;
+use pratique_core::view::{CaseCard, Proof, Round, Trust};
 
 use super::frame::{Call, Frame, rendered};
 use super::words::{Cause, Finding, MAX_CAUSES, class_of};
@@ -40,11 +41,19 @@ struct CasePage<'a> {
     form: Option<Form>,
     note: Option<String>,
     case: u64,
+    why: String,
     since: Option<String>,
     minutes: String,
+    /// The main button, and what it does.
+    button: String,
+    hint: String,
+    /// What follows.
+    next: Vec<String>,
     checking: bool,
-    check: Option<Check>,
-    missing: Option<String>,
+    /// Where things stand; none while a check is under way.
+    stand: Option<Stand>,
+    /// There is nothing to do but to wait: the steps fold away.
+    waiting: bool,
     /// What else can be done where the check saw too little.
     choices: Vec<String>,
     causes: Vec<Cause>,
@@ -57,7 +66,6 @@ struct CasePage<'a> {
     trust: bool,
     /// How often leaving on trust was used, or that it cannot be used any more.
     trust_used: Option<String>,
-    until: Option<String>,
     works: Vec<String>,
     genuine_phone: String,
     call: Call<'a>,
@@ -66,12 +74,15 @@ struct CasePage<'a> {
     step_path: String,
 }
 
-/// The last check in words.
-struct Check {
+/// Where things stand, in words.
+struct Stand {
     class: &'static str,
-    at: Option<String>,
-    verdict: String,
+    lead: String,
+    missing: Option<String>,
     findings: Vec<Finding>,
+    checked_at: Option<String>,
+    /// Something was done already, so this is what people come for.
+    first: bool,
 }
 
 impl Pages {
@@ -103,8 +114,18 @@ impl Pages {
             |form: &Form| visit::address("/", [Some(visit::was(card.case, &form.token)), visit::language(wish.chosen)]);
         let checking = card.checking_since.is_some();
         let minutes = self.settings.check_takes.as_millis().max(60_000) / 60_000;
+        let minutes = v.say1(keys::MINUTES, "count", minutes);
         let works = |work: &smol_str::SmolStr| v.named(&format!("{}{work}", keys::WORKS.prefix), &[]);
-        let causes: Vec<_> = card.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, ticked)).collect();
+        let mut causes: Vec<_> =
+            card.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, ticked)).collect();
+        if !card.proof.checks {
+            // The last step is the button: nothing is checked at once.
+            causes
+                .iter_mut()
+                .flat_map(|cause| &mut cause.steps)
+                .filter(|step| !step.ticks)
+                .for_each(|s| s.rest.clear());
+        }
         let steps = || causes.iter().flat_map(|cause| &cause.steps).filter(|step| step.ticks);
         let (done, steps) = (steps().filter(|step| step.done).count(), steps().count());
         let count = [("done", FluentValue::from(done)), ("steps", FluentValue::from(steps))];
@@ -114,7 +135,7 @@ impl Pages {
             live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
             page: at("/"),
             freed: form.as_ref().map_or_else(|| at("/"), freed),
-            waits: checking || matches!(note, Some(Note::Started | Note::Released)),
+            waits: checking || note == Some(Note::Released),
             again: (card.relapses > 0).then(|| v.say(keys::AGAIN)),
             choices: self.choices(v, card),
             progress: v.with(if done == steps { keys::STEPS_ALL_DONE } else { keys::STEPS_PROGRESS }, &count),
@@ -124,15 +145,21 @@ impl Pages {
             step_path: at(Button::STEP_PATH),
             form,
             note: note.and_then(|n| note_text(n, checking)).map(|key| v.say(key)),
+            stand: (!checking).then(|| self.stand(v, card)),
+            waiting: !checking && is_waiting(card),
+            why: v.say(if is_waiting(card) { keys::WHY_WAITING } else { keys::WHY }),
             case: card.case.0,
             since: self.time(v, card.since),
-            minutes: v.say1(keys::MINUTES, "count", minutes),
+            next: self.next(v, card, &minutes),
+            button: v.say(if card.proof.checks { keys::BUTTON_FIXED } else { keys::BUTTON_TOLD }),
+            hint: match card.proof.checks {
+                true => v.say1(keys::BUTTON_FIXED_HINT, "minutes", minutes.as_str()),
+                false => v.say(keys::BUTTON_TOLD_HINT),
+            },
+            minutes,
             checking,
-            check: card.last_check.as_ref().map(|check| self.check(v, check)),
-            missing: card.last_check.as_ref().map(|_| v.say(card.missing.map_or(keys::MISSING_NOTHING, missing_text))),
             causes,
             trust: card.self_release && !checking,
-            until: self.day(v, card.until),
             works: self.settings.still_works.iter().filter_map(works).collect(),
             genuine_phone: self.genuine_phone(v),
             call: self.call(v, Some(card.case.0)),
@@ -140,6 +167,19 @@ impl Pages {
             leave_path: at(Button::LEAVE_PATH),
             v,
         })
+    }
+
+    /// What follows the button.
+    fn next(&self, v: Voice<'_>, card: &CaseCard, minutes: &str) -> Vec<String> {
+        let Proof { checks, silence, .. } = card.proof;
+        let press = if checks { v.say1(keys::NEXT_CHECK, "minutes", minutes) } else { v.say(keys::NEXT_TOLD) };
+        let quiet = match silence > Span::ZERO {
+            true => v.say1(keys::NEXT_QUIET, "time", self.lasts(v, silence)),
+            false => v.say(keys::NEXT_CLEAN),
+        };
+        let again = checks.then(|| v.say(keys::NEXT_AGAIN));
+        let end = self.day(v, card.until).map(|day| v.say1(keys::NEXT_UNTIL, "day", day));
+        [Some(press), Some(quiet), again, end].into_iter().flatten().collect()
     }
 
     /// What else there is to do; nothing where the last check saw enough.
@@ -150,19 +190,65 @@ impl Pages {
         [keys::CHOICE_AGAIN, keys::CHOICE_WAIT, keys::CHOICE_CALL].map(|key| v.say(key)).into()
     }
 
-    fn check(&self, v: Voice<'_>, card: &CheckCard) -> Check {
-        let verdict = match card.verdict {
-            Verdict::Clean => keys::STATUS_CLEAN,
-            Verdict::Vulnerable => keys::STATUS_VULNERABLE,
-            Verdict::Inconclusive => keys::STATUS_INCONCLUSIVE,
-        };
-        Check {
-            class: class_of(card.verdict),
-            at: self.time(v, card.at),
-            verdict: v.say(verdict),
-            findings: self.findings(v, card, keys::FINDING_MARK_VULNERABLE),
+    fn stand(&self, v: Voice<'_>, card: &CaseCard) -> Stand {
+        let missing = Some(self.missing(v, card));
+        if let Some(check) = &card.last_check {
+            let lead = match check.verdict {
+                Verdict::Clean => keys::STATUS_CLEAN,
+                Verdict::Vulnerable => keys::STATUS_VULNERABLE,
+                Verdict::Inconclusive => keys::STATUS_INCONCLUSIVE,
+            };
+            return Stand {
+                class: if card.alive_at.is_some() { class_of(Verdict::Inconclusive) } else { class_of(check.verdict) },
+                lead: v.say(lead),
+                missing,
+                findings: self.findings(v, check, keys::FINDING_MARK_VULNERABLE),
+                checked_at: self.time(v, check.at),
+                first: true,
+            };
         }
+        let told = card.fix_reported_at.is_some();
+        let lead = match (told, card.proof.checks) {
+            // What was asked for and has not begun is asked for again.
+            (true, true) | (false, true) => keys::STATUS_UNCHECKED,
+            (true, false) => keys::STATUS_TOLD,
+            (false, false) => keys::STATUS_UNTOLD,
+        };
+        let first = told && !card.proof.checks;
+        let missing = missing.filter(|_| first);
+        Stand { class: "", lead: v.say(lead), missing, findings: Vec::new(), checked_at: None, first }
     }
+
+    /// What is still missing after the subscriber did something.
+    fn missing(&self, v: Voice<'_>, card: &CaseCard) -> String {
+        let found = card.last_check.as_ref().map(|check| check.verdict);
+        let key = match card.missing {
+            // What was found says more than that it was also reported.
+            Some(Missing::Rescan) if found == Some(Verdict::Vulnerable) => keys::MISSING_STILL_VULNERABLE,
+            Some(Missing::Rescan) => keys::MISSING_RESCAN,
+            Some(Missing::StillVulnerable) => keys::MISSING_STILL_VULNERABLE,
+            Some(Missing::Inconclusive) => keys::MISSING_INCONCLUSIVE,
+            Some(Missing::Silence) => {
+                return v.say1(keys::MISSING_SILENCE, "time", self.lasts(v, card.proof.silence));
+            }
+            Some(Missing::FeedStalled) => keys::MISSING_FEED_STALLED,
+            Some(Missing::WallSilence) => {
+                if let Some(at) = card.alive_at.and_then(|at| self.time(v, at)) {
+                    return v.say1(keys::MISSING_ALIVE, "time", at);
+                }
+                return v.say1(keys::MISSING_WALL_SILENCE, "time", self.lasts(v, card.proof.wall_silence));
+            }
+            None => keys::MISSING_NOTHING,
+        };
+        v.say(key)
+    }
+}
+
+/// The subscriber did what can be done, and nothing speaks against it.
+fn is_waiting(card: &CaseCard) -> bool {
+    let done = card.last_check.is_some() || (card.fix_reported_at.is_some() && !card.proof.checks);
+    let quiet = matches!(card.missing, None | Some(Missing::Silence | Missing::FeedStalled | Missing::WallSilence));
+    done && quiet && card.alive_at.is_none()
 }
 
 fn trust_used(v: Voice<'_>, trust: Trust) -> String {
@@ -178,22 +264,12 @@ fn trust_used(v: Voice<'_>, trust: Trust) -> String {
     v.with(keys::TRUST_USED, &count)
 }
 
-fn missing_text(missing: Missing) -> Key {
-    match missing {
-        Missing::Rescan => keys::MISSING_RESCAN,
-        Missing::StillVulnerable => keys::MISSING_STILL_VULNERABLE,
-        Missing::Inconclusive => keys::MISSING_INCONCLUSIVE,
-        Missing::Silence => keys::MISSING_SILENCE,
-        Missing::FeedStalled => keys::MISSING_FEED_STALLED,
-        Missing::WallSilence => keys::MISSING_WALL_SILENCE,
-    }
-}
-
 /// What is said of the last press; nothing where the page itself says it already.
 pub(super) fn note_text(note: Note, checking: bool) -> Option<Key> {
     match note {
-        Note::Started | Note::Again if checking => None,
-        Note::Started => Some(keys::NOTE_STARTED),
+        // The check shows itself, or its end; and where there is none, that it was told.
+        Note::Started => None,
+        Note::Again if checking => None,
         Note::Released => Some(keys::NOTE_RELEASED),
         Note::Again => Some(keys::NOTE_AGAIN),
         Note::PressAgain => Some(keys::NOTE_PRESS_AGAIN),

@@ -114,9 +114,9 @@ fn words_of(card: &LineCard) -> (Key, Key) {
     match (card.held, card.seen.iter().any(|seen| seen.recent), card.seen.is_empty()) {
         (true, ..) => (keys::CHECK_HELD_HEADLINE, keys::CHECK_HELD),
         (_, true, _) => (keys::CHECK_RECENT_HEADLINE, keys::CHECK_RECENT),
-        (_, _, false) => (keys::CHECK_OLDER_HEADLINE, keys::CHECK_OLDER),
-        // A scan may see what nobody has reported yet.
+        // A scan may see what nobody has reported yet, or not for some time.
         _ if is_open(card) => (keys::CHECK_OPEN_HEADLINE, keys::CHECK_OPEN),
+        (_, _, false) => (keys::CHECK_OLDER_HEADLINE, keys::CHECK_OLDER),
         _ => (keys::CHECK_NOTHING_HEADLINE, keys::CHECK_NOTHING),
     }
 }

@@ -5,8 +5,8 @@ use pratique_core::view::Resident;
 
 use pratique_core::command::Missing;
 use pratique_core::rescan::Verdict;
-use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, CheckCard};
+use pratique_core::time::{Span, Timestamp};
+use pratique_core::view::{CaseCard, CheckCard, Proof};
 
 use super::case::note_text;
 use super::words::{MAX_DEVICE, clean_name};
@@ -61,7 +61,6 @@ fn names_from_reports_lose_what_cannot_be_seen_and_end_somewhere() {
 
 #[test]
 fn every_state_of_what_is_missing_is_said_after_a_check() {
-    let pages = pages();
     let mut card = card();
     card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Clean, found: Vec::new() });
     let mut said = std::collections::BTreeSet::new();
@@ -75,14 +74,71 @@ fn every_state_of_what_is_missing_is_said_after_a_check() {
         Some(Missing::WallSilence),
     ] {
         card.missing = missing;
-        said.insert(pages.case_html(&card, &Ticked::new(), None, None, &Wish::default()));
+        said.insert(html(&card));
     }
     assert_eq!(said.len(), 7);
+}
+
+fn html(card: &CaseCard) -> String {
+    pages().case_html(card, &Ticked::new(), None, None, &Wish::default())
+}
+
+#[test]
+fn attacks_are_only_spoken_of_where_one_was_seen_since() {
+    let mut card = card();
+    card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Clean, found: Vec::new() });
+    card.missing = Some(Missing::WallSilence);
+    let quiet = html(&card);
+    assert!(quiet.contains("has tried to do harm for one hour") && quiet.contains("status good"), "{quiet}");
+    card.alive_at = Some(Timestamp::parse("2026-07-01 22:30:00").unwrap());
+    let alive = html(&card);
+    let words = "On Thursday, 2 July 2026, 00:30 a device on your line tried again to do harm";
+    assert!(alive.contains(words) && alive.contains("status unsure"), "{alive}");
+    assert!(!alive.contains("<details"), "there is something to do");
+}
+
+#[test]
+fn who_waits_has_the_steps_folded_away_and_is_told_how_long_it_takes() {
+    let mut card = card();
+    assert!(!html(&card).contains("<details") && html(&card).contains("quiet for 48 hours"));
+    card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Clean, found: Vec::new() });
+    card.missing = Some(Missing::Silence);
+    card.proof.silence = Span::from_hours(72);
+    let page = html(&card);
+    assert!(page.contains("<details") && page.contains("Now we wait until it has been quiet for 3 days"), "{page}");
+    assert!(!page.contains("with the steps below"), "{page}");
+    card.proof.silence = Span::ZERO;
+    assert!(html(&card).contains("If all is well, your internet comes back by itself."));
+}
+
+#[test]
+fn where_nothing_can_be_checked_nobody_is_promised_a_check() {
+    let mut card = Resident::for_test(7, "infected-host", AllowList::default()).card.clone();
+    card.proof = Proof { checks: false, silence: Span::from_days(3), wall_silence: Span::from_hours(2) };
+    card.missing = Some(Missing::Silence);
+    let before = html(&card);
+    card.fix_reported_at = Some(card.since);
+    let after = html(&card);
+    for page in [&before, &after] {
+        let promises = ["We check your line", "check my connection", "what we found", "looks from outside"];
+        assert!(promises.iter().all(|promise| !page.contains(promise)), "{page}");
+        assert!(page.contains("I have done all the steps"), "{page}");
+    }
+    assert!(before.contains("We are waiting for you") && !before.contains("Now we wait"), "{before}");
+    assert!(after.contains("You told us that all steps are done") && after.contains("Now we wait until"), "{after}");
+    assert!(!after.contains("We are waiting for you"), "{after}");
+}
+
+#[test]
+fn what_a_check_found_is_not_hidden_by_what_was_reported_since() {
+    let mut card = card();
+    card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Vulnerable, found: Vec::new() });
+    assert!(html(&card).contains("Please go through the steps again") && !html(&card).contains("Since then"));
 }
 
 #[test]
 fn a_note_is_not_said_twice_while_the_check_shows_itself() {
     assert_eq!(note_text(Note::Started, true), None);
     assert_eq!(note_text(Note::Again, true), None);
-    assert_eq!(note_text(Note::Started, false), Some(keys::NOTE_STARTED));
+    assert_eq!(note_text(Note::Again, false), Some(keys::NOTE_AGAIN));
 }

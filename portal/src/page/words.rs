@@ -4,7 +4,7 @@ use fluent_bundle::FluentValue;
 use jiff::civil::DateTime;
 use pratique_core::ids::CauseKey;
 use pratique_core::rescan::Verdict;
-use pratique_core::time::Timestamp;
+use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CauseCard, CheckCard};
 use smol_str::SmolStr;
 
@@ -127,6 +127,17 @@ impl Pages {
     /// A day where the provider is; none beyond the calendar.
     pub(super) fn day(&self, v: Voice<'_>, t: Timestamp) -> Option<String> {
         self.calendar(t).map(|z| v.with(keys::DAY, &day_args(z)))
+    }
+
+    /// How long something lasts, rounded up.
+    pub(super) fn lasts(&self, v: Voice<'_>, span: Span) -> String {
+        let minutes = span.as_millis().max(1).unsigned_abs().div_ceil(60_000);
+        let (key, count) = match minutes {
+            0..60 => (keys::MINUTES, minutes),
+            60..2_880 => (keys::HOURS, minutes.div_ceil(60)),
+            _ => (keys::DAYS, minutes.div_ceil(1_440)),
+        };
+        v.say1(key, "count", count)
     }
 
     pub(super) fn calendar(&self, t: Timestamp) -> Option<DateTime> {

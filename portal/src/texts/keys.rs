@@ -31,6 +31,10 @@ keys! {
     DAY = "day" ["weekday", "day", "month", "year"];
     /// Minutes.
     MINUTES = "minutes" ["count"];
+    /// Hours.
+    HOURS = "hours" ["count"];
+    /// Days.
+    DAYS = "days" ["count"];
 
     /// The language's own name.
     LANGUAGE_NAME = "language-name";
@@ -43,6 +47,8 @@ keys! {
     HEADLINE = "headline";
     /// Why, and that it is nobody's fault.
     WHY = "why";
+    /// The same, where the steps are done.
+    WHY_WAITING = "why-waiting";
     /// It came back after a release.
     AGAIN = "again";
     /// Link to the terms.
@@ -64,6 +70,10 @@ keys! {
     STATUS_RELOADS = "status-reloads";
     /// Nothing was checked yet.
     STATUS_UNCHECKED = "status-unchecked";
+    /// Nothing was told yet, and there is nothing that could be checked.
+    STATUS_UNTOLD = "status-untold";
+    /// It was told.
+    STATUS_TOLD = "status-told";
     /// When the last check was.
     STATUS_CHECKED_AT = "status-checked-at" ["time"];
     /// The last check was clean.
@@ -104,11 +114,13 @@ keys! {
     /// See above.
     MISSING_INCONCLUSIVE = "missing-inconclusive";
     /// See above.
-    MISSING_SILENCE = "missing-silence";
+    MISSING_SILENCE = "missing-silence" ["time"];
     /// See above.
     MISSING_FEED_STALLED = "missing-feed-stalled";
     /// See above.
-    MISSING_WALL_SILENCE = "missing-wall-silence";
+    MISSING_WALL_SILENCE = "missing-wall-silence" ["time"];
+    /// See above.
+    MISSING_ALIVE = "missing-alive" ["time"];
     /// Nothing is missing: the line is about to open.
     MISSING_NOTHING = "missing-nothing";
 
@@ -131,6 +143,10 @@ keys! {
     STEPS_HEADING = "steps-heading";
     /// Before the steps.
     STEPS_INTRO = "steps-intro";
+    /// Behind it, where ticks are kept.
+    STEPS_KEPT = "steps-kept";
+    /// What folds them away while there is nothing to do.
+    STEPS_AGAIN = "steps-again";
     /// Heading of one cause's steps where there are several causes.
     STEPS_FOR = "steps-for" ["title"];
     /// How to get to a device's settings while the line is on hold.
@@ -149,6 +165,10 @@ keys! {
     BUTTON_FIXED = "button-fixed";
     /// Beneath it.
     BUTTON_FIXED_HINT = "button-fixed-hint" ["minutes"];
+    /// The same where nothing can be checked.
+    BUTTON_TOLD = "button-told";
+    /// Beneath it.
+    BUTTON_TOLD_HINT = "button-told-hint";
     /// Heading above leaving on trust.
     TRUST_HEADING = "trust-heading";
     /// What leaving on trust means.
@@ -166,6 +186,10 @@ keys! {
     NEXT_CHECK = "next-check" ["minutes"];
     /// Then.
     NEXT_CLEAN = "next-clean";
+    /// The first, where nothing can be checked.
+    NEXT_TOLD = "next-told";
+    /// Then, where it has to be quiet for some time.
+    NEXT_QUIET = "next-quiet" ["time"];
     /// Otherwise.
     NEXT_AGAIN = "next-again";
     /// At the latest.
@@ -197,8 +221,6 @@ keys! {
     /// When.
     CALL_HOURS = "call-hours" ["hours"];
 
-    /// The check starts.
-    NOTE_STARTED = "note-started";
     /// The line opens.
     NOTE_RELEASED = "note-released";
     /// The page was older than the case.

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
+use pratique_core::time::Timestamp;
 use pratique_core::view::{CaseCard, GardenView, Resident, Round};
 use pratique_portal::{Desk, DeskError, FreeLine, Portal, Settings, StepId, Ticked, Visitor};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -87,11 +88,11 @@ impl Desk for Book {
         Ok(())
     }
 
-    fn ticked(&self, _: CaseId) -> Ticked {
+    fn ticked(&self, _: CaseId, _: Timestamp) -> Ticked {
         self.ticked.lock().unwrap().clone()
     }
 
-    fn tick(&self, _: CaseId, step: StepId, done: bool) -> Result<(), DeskError> {
+    fn tick(&self, _: CaseId, _: Timestamp, step: StepId, done: bool) -> Result<(), DeskError> {
         if let Some(refusal) = *self.refuse.lock().unwrap() {
             return Err(refusal);
         }

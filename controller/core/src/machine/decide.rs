@@ -46,12 +46,15 @@ impl Cases {
                 let case = self.at_version(*case, None)?;
                 in_state(case, &[StateName::Quarantined], "reported as fixed")?;
                 no_rescan_under_way(case, now)?;
-                let mut events = vec![event(case, now, CaseEvent::FixReported)];
-                if self.troubles(case, around.policy()).iter().any(|(_, p)| !p.rescan.is_empty()) {
+                let reported = event(case, now, CaseEvent::FixReported);
+                if self.proof(case, around.policy()).checks {
                     let trigger = RescanTrigger::Subscriber;
-                    events.push(event(case, now, CaseEvent::RescanRequested { trigger }));
+                    return Ok(vec![reported, event(case, now, CaseEvent::RescanRequested { trigger })]);
                 }
-                Ok(events)
+                // Nothing follows but silence: said again before anything else was seen, it says nothing.
+                let seen = case.last_seen().max(case.last_sign_of_life());
+                let known = case.fix_reported_at.is_some_and(|at| seen.is_none_or(|seen| seen <= at));
+                Ok(if known { Vec::new() } else { vec![reported] })
             }
             Command::SelfRelease { case } => {
                 let case = self.at_version(*case, None)?;

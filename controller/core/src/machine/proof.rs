@@ -7,9 +7,9 @@ use crate::command::{Missing, Refusal};
 use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::rescan::{Rescan, Verdict};
-use crate::state::{Case, State, Trouble};
+use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
 use crate::time::{Span, Timestamp};
-use crate::view::Trust;
+use crate::view::{Proof, Trust};
 
 impl Cases {
     /// What still stands between a quarantined line and its release by proof; none when it is proven. Of several things
@@ -109,12 +109,26 @@ impl Cases {
                     }
                 }
                 let rescan = case.last_rescan.as_ref().map(|r| r.finished_at.plus(RESCAN_EVERY));
-                if let Some(at) = rescan.filter(|at| *at > now) {
-                    next = next.min(at);
+                // One that does not end is asked for again.
+                let lost = case.rescan_pending.map(|(_, since)| since.plus(RESCAN_PATIENCE));
+                for at in [rescan, lost].into_iter().flatten() {
+                    if at > now {
+                        next = next.min(at);
+                    }
                 }
                 // A release that waits for a feed is looked at again in any case.
                 Some(next.min(now.plus(LOOK_EVERY)))
             }
+        }
+    }
+
+    /// What proves the fix of all causes of a case.
+    pub fn proof(&self, case: &Case, policy: &Policy) -> Proof {
+        let parts = self.troubles(case, policy);
+        Proof {
+            checks: parts.iter().any(|(_, p)| !p.rescan.is_empty()),
+            silence: parts.iter().map(|(_, p)| p.release.silence).max().unwrap_or_default(),
+            wall_silence: wall_silence(&parts).unwrap_or_default(),
         }
     }
 

@@ -64,6 +64,10 @@ pub struct CaseCard {
     pub last_check: Option<CheckCard>,
     /// What is still missing before the line is freed by proof.
     pub missing: Option<Missing>,
+    /// What proves the fix.
+    pub proof: Proof,
+    /// When the trouble was last seen alive at the wall, if that was after the subscriber said "fixed" or the last check.
+    pub alive_at: Option<Timestamp>,
     /// The subscriber may leave on trust now.
     pub self_release: bool,
     /// What the policy allows of that; none if the causes rule it out.
@@ -93,6 +97,17 @@ impl Round {
         (since, fix_reported_at, checked_at).hash(&mut hasher);
         Self(hasher.finish())
     }
+}
+
+/// What proves the fix of all causes of a case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Proof {
+    /// A check from outside can tell something; otherwise silence alone does.
+    pub checks: bool,
+    /// So long nobody may report the trouble.
+    pub silence: Span,
+    /// So long the wall may see nothing of it.
+    pub wall_silence: Span,
 }
 
 /// How often a line may leave on trust.
@@ -305,6 +320,8 @@ impl Resident {
                 checking_since: None,
                 last_check: None,
                 missing: Some(Missing::Rescan),
+                proof: Proof { checks: true, silence: Span::from_hours(48), wall_silence: Span::from_hours(1) },
+                alive_at: None,
                 self_release: false,
                 trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
                 relapses: 0,

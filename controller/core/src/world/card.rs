@@ -6,7 +6,7 @@ use super::World;
 use crate::ids::{CauseKey, LineNo};
 use crate::machine::Surroundings as _;
 use crate::state::{Case, State, Trouble};
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 use crate::view::{CaseCard, CauseCard, CheckCard, Garden, Resident, Round};
 
 impl World {
@@ -31,8 +31,10 @@ impl World {
             causes: causes(case),
             fix_reported_at: case.fix_reported_at,
             checking_since: case.rescan_pending.map(|(_, since)| since),
-            last_check: last_check(case),
+            last_check: last_check(case).filter(|check| check.at >= since),
             missing: self.cases.missing(case, self, now),
+            proof: self.cases.proof(case, &self.policy),
+            alive_at: alive_at(case),
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
             trust: self.cases.trust(case, self, now),
             relapses: case.relapses,
@@ -62,8 +64,20 @@ impl World {
 /// Which round of fixing and checking a case is in; none if its line is not in quarantine.
 pub fn round(case: &Case) -> Option<Round> {
     let State::Quarantined { since, .. } = case.state else { return None };
-    Some(Round::of(since, case.fix_reported_at, case.last_rescan.as_ref().map(|rescan| rescan.finished_at)))
+    // What was checked before belongs to an earlier quarantine, as on the page.
+    let checked_at = case.last_rescan.as_ref().map(|rescan| rescan.finished_at).filter(|at| *at >= since);
+    Some(Round::of(since, case.fix_reported_at, checked_at))
 }
+
+/// When the wall last saw the trouble alive, if that was surely after the fix: what it counts is read every few seconds.
+fn alive_at(case: &Case) -> Option<Timestamp> {
+    let checked_at = case.last_rescan.as_ref().map(|rescan| rescan.started_at);
+    let fixed_at = case.fix_reported_at.max(checked_at)?.plus(READ_LATE);
+    case.last_sign_of_life().filter(|at| *at > fixed_at)
+}
+
+/// A sign of life may have been this much before the moment that it bears.
+const READ_LATE: Span = Span::from_secs(10);
 
 /// What was seen, for pages and notices.
 pub fn causes(case: &Case) -> Vec<CauseCard> {

@@ -413,3 +413,29 @@ fn a_tick_does_not_put_off_what_it_has_not_looked_at() {
     b.send(Command::Tick, all).unwrap();
     assert_eq!(b.cases.count(StateName::Quarantined), 0);
 }
+
+#[test]
+fn a_fix_that_no_check_can_see_is_noted_once_until_something_is_seen_again() {
+    let mut bench = Bench::new();
+    bench.around.policy.playbooks.get_mut(&"mirai".into()).unwrap().rescan.clear();
+    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+    bench.approve("ann", hours(1)).unwrap();
+    let case = bench.case().id;
+    let noted = |bench: &mut Bench, at: Timestamp| bench.send(Command::ReportFixed { case }, at).unwrap().len();
+    assert_eq!([hours(2), hours(3), hours(4)].map(|at| noted(&mut bench, at)), [1, 0, 0]);
+    bench.observe(1, "mirai", hours(5), hours(6)).unwrap();
+    assert_eq!([hours(7), hours(8)].map(|at| noted(&mut bench, at)), [1, 0]);
+    bench.send(Command::WallTraffic { case, packets: 1, last_seen: hours(9) }, hours(9)).unwrap();
+    assert_eq!(noted(&mut bench, hours(10)), 1);
+}
+
+#[test]
+fn a_check_that_does_not_end_is_asked_for_again_in_minutes() {
+    let mut bench = Bench::quarantined();
+    let case = bench.case().id;
+    bench.send(Command::ReportFixed { case }, hours(2)).unwrap();
+    let at = hours(2).plus(crate::state::RESCAN_PATIENCE);
+    assert_eq!(bench.cases.next_deadline(), Some(at));
+    let asked = bench.send(Command::Tick, at).unwrap();
+    assert!(matches!(&asked[..], [Event { body: Body::Case { what: CaseEvent::RescanRequested { .. }, .. }, .. }]));
+}

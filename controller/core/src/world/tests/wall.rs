@@ -95,3 +95,36 @@ fn a_gap_in_the_readings_moves_the_look_to_when_its_silence_may_be_over() {
     look(&mut bench, hours(5).plus(Span::from_secs(3)));
     assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
 }
+
+#[test]
+fn the_page_of_a_line_on_hold_again_knows_nothing_of_the_check_before() {
+    let mut bench = behind_a_watched_wall();
+    let card = |bench: &Bench| bench.view.at("192.0.2.10".parse().unwrap()).unwrap().card.clone();
+    bench.checked_clean(hours(2));
+    assert!(card(&bench).last_check.is_some());
+    bench.release(1, hours(3));
+    bench.sight("192.0.2.10", "mirai", hours(4), hours(4));
+    bench.approve(1, hours(5));
+    let now = card(&bench);
+    assert_eq!((now.last_check.clone(), now.alive_at), (None, None));
+    let case = bench.world.cases().get(CaseId(1)).unwrap();
+    assert_eq!(Some(now.round()), super::super::round(case), "or no button would work");
+}
+
+#[test]
+fn the_page_speaks_of_attacks_only_when_they_came_after_the_fix() {
+    let mut bench = behind_a_watched_wall();
+    let alive = |bench: &Bench| bench.view.at("192.0.2.10".parse().unwrap()).unwrap().card.alive_at;
+    let mut attack = |bench: &mut Bench, at| {
+        bench.command(&Command::WallTraffic { case: CaseId(1), packets: 1, last_seen: at }, at);
+        alive(bench)
+    };
+    let fixed = hours(2);
+    assert_eq!(attack(&mut bench, hours(1)), None);
+    bench.command(&Command::ReportFixed { case: CaseId(1) }, fixed);
+    assert_eq!(attack(&mut bench, fixed.plus(Span::from_secs(4))), None, "read late");
+    let later = fixed.plus(Span::from_secs(40));
+    assert_eq!(attack(&mut bench, later), Some(later));
+    bench.checked_clean(hours(3));
+    assert_eq!(alive(&bench), None, "checked since");
+}
