@@ -163,13 +163,13 @@ means-heading = What this means
 ## Steps
 
 steps-heading = What to do now
-steps-intro = Take your time. Do the steps in this order. Most people need less than half an hour.
+steps-intro = Take your time. Do the steps in this order. A virus scan can take hours.
 steps-for = For “{ $title }”
 steps-help = Do you need a guide or an update that you cannot open here? Switch off Wi-Fi on your phone and use its mobile internet for that. You can still open the settings of your own router and devices at home.
 steps-progress = { $done } of { $steps } steps are done.
 steps-all-done = All { $steps } steps are done. Now press the button.
 step-done = I have done this
-step-undo = Done. Undo
+step-undo = Not done after all
 button-fixed = I have done this: check my connection
 button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
 

@@ -117,13 +117,13 @@ seen-often = { $count }回見つかりました。最初は{ $first }、最後�
 means-heading = どういうことか
 
 steps-heading = 今していただきたいこと
-steps-intro = 急がなくて大丈夫です。上から順番に行ってください。ほとんどの方は30分以内に終わります。
+steps-intro = 急がなくて大丈夫です。上から順番に進めてください。ウイルスのスキャンは数時間かかることがあります。
 steps-for = 「{ $title }」について
 steps-help = ここで開けない説明書や更新が必要ですか？スマートフォンのWi-Fiを切って、携帯電話の通信を使ってください。ご家庭のルーターや機器の設定は、今も開けます。
 steps-progress = { $steps }個の手順のうち、{ $done }個が終わりました。
 steps-all-done = { $steps }個の手順がすべて終わりました。ボタンを押してください。
 step-done = 終わりました
-step-undo = 済み。取り消す
+step-undo = まだ終わっていません（戻す）
 button-fixed = 作業が終わりました。回線を確認する
 button-fixed-hint = 確認は長くて{ $minutes }ほどです。問題がなくなったかを外側から調べます。お客様のデータは読みません。
 

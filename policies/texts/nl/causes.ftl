@@ -5,7 +5,7 @@
     Denk aan camera's, videorecorders, tv-kastjes, routers, netwerkschijven en slimme stekkers.
 -step-close-router =
     Doe de open deuren van uw router dicht.
-    Open de instellingen van de router. Verwijder elke ‘port forwarding’ of ‘poortdoorschakeling’ die u niet nodig heeft. Zet ‘UPnP’ en ‘beheer op afstand’ uit.
+    Typ het adres van de sticker op de router in uw browser en log in. Verwijder elke ‘port forwarding’ of ‘poortdoorschakeling’ die u niet zelf heeft ingesteld. Zet ‘UPnP’ en ‘beheer op afstand’ uit. Lukt het niet? Bel ons.
 -step-power =
     Zet het apparaat uit en weer aan.
     Trek de stekker eruit, wacht een minuut en steek hem er weer in. Daarmee is het schadelijke programma voor dit moment weg.
@@ -32,8 +32,8 @@ shared-call-us-about-router =
     Is de router van { $provider }? Bel ons.
     Zet hem niet zelf terug naar de beginstand. Dat doen we samen.
 -step-scan-pc =
-    Laat op elke computer een volledige virusscan lopen.
-    In Windows zit er een: open ‘Windows-beveiliging’, dan ‘Virus- en bedreigingsbeveiliging’, dan ‘Scanopties’, dan ‘Microsoft Defender Antivirus (offlinescan)’.
+    Laat op elke computer een virusscan lopen.
+    In Windows zit er een. Sla eerst uw werk op. Open dan ‘Windows-beveiliging’, dan ‘Virus- en bedreigingsbeveiliging’, dan ‘Scanopties’, dan ‘Microsoft Defender Antivirus (offlinescan)’. De computer start opnieuw op en scant ongeveer een kwartier.
 -step-change-accounts =
     Is het apparaat schoon? Verander dan uw belangrijke wachtwoorden: eerst e-mail, dan de bank, dan de rest.
     Doe dat op een apparaat dat u vertrouwt.
@@ -138,14 +138,14 @@ cause-open-adb-step-3 =
 cause-open-adb-step-4 =
     Zet het apparaat terug naar de fabrieksinstellingen.
     Misschien is er al iemand binnen geweest. Zo haalt u weg wat is achtergelaten. Kijk daarna of foutopsporing nog uit staat.
-cause-open-adb-step-5 = { -step-update }
-cause-open-adb-step-6 = { -step-close-router }
-cause-open-adb-step-7 =
+cause-open-adb-step-5 = { -step-close-router }
+cause-open-adb-step-6 =
     Staat foutopsporing na opnieuw opstarten weer aan?
     Sommige goedkope tv-kastjes zijn niet veilig te maken. Gebruik zo'n kastje niet meer.
-cause-open-adb-step-8 =
-    Sluit het apparaat weer aan.
-    { -step-button }
+cause-open-adb-step-7 =
+    Sluit het apparaat weer aan. Installeer dan de nieuwste update.
+    Zoek in de instellingen onder ‘Over’ of ‘Systeem’ naar ‘Systeemupdate’.
+cause-open-adb-step-8 = { -step-button }
 
 cause-vulnerable-router-title = Uw router heeft een bekend zwak punt
 cause-vulnerable-router-counted = Een router heeft een bekend zwak punt
@@ -207,8 +207,8 @@ cause-infected-nas-step-4 =
     Ga naar www.nomoreransom.org.
     Dat is een gratis dienst van de politie. U ziet er of er een sleutel is voor uw bestanden, nu of later.
 cause-infected-nas-step-5 =
-    Kopieer uw bestanden en de bestanden op slot naar een schijf die u niet met het netwerk verbindt.
-    Kopieer niet over oudere, goede kopieën heen.
+    Kopieer uw bestanden, ook de vergrendelde, naar een schijf die u niet met het netwerk verbindt.
+    Sluit een USB-schijf aan op de netwerkschijf. Of verbind de netwerkschijf met een kabel met één computer, met de wifi van die computer uit. Een computerwinkel kan dit voor u doen. Schrijf niet over oudere, goede kopieën heen.
 cause-infected-nas-step-6 =
     Open de instellingen van uw router.
     Verwijder port forwardings naar de netwerkschijf. Zet ‘UPnP’ uit.

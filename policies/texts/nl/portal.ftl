@@ -146,13 +146,13 @@ seen-often = { $count } keer gezien. Voor het eerst op { $first }, het laatst op
 means-heading = Wat dit betekent
 
 steps-heading = Wat u nu doet
-steps-intro = Neem de tijd. Doe de stappen in deze volgorde. De meeste mensen hebben minder dan een half uur nodig.
+steps-intro = Neem de tijd. Doe de stappen in deze volgorde. Een virusscan kan uren duren.
 steps-for = Voor ‘{ $title }’
 steps-help = Heeft u een handleiding of update nodig die u hier niet kunt openen? Zet op uw telefoon de wifi uit en gebruik daarvoor het mobiele internet. De instellingen van uw eigen router en apparaten thuis kunt u gewoon openen.
 steps-progress = { $done } van de { $steps } stappen zijn klaar.
 steps-all-done = Alle { $steps } stappen zijn klaar. Druk nu op de knop.
 step-done = Dit heb ik gedaan
-step-undo = Klaar. Ongedaan maken
+step-undo = Toch nog niet gedaan
 button-fixed = Ik heb dit gedaan: controleer mijn aansluiting
 button-fixed-hint = De controle duurt hooguit { $minutes }. Wij kijken van buiten of het probleem weg is. Wij lezen uw gegevens niet.
 
