@@ -64,7 +64,7 @@ languages-label = Language
 ## Top of the page
 
 page-title = Your internet is on hold – { $provider }
-headline = Your internet is on hold to keep you safe
+headline = Your internet is on hold to keep you safe
 why = A device on your line needs your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong, and you can fix it yourself with the steps below.
 again = A problem was seen again since your line was last opened. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We are glad to help you by phone.
 terms-link = The rules for this
@@ -105,7 +105,7 @@ finding-clean = we found it closed.
 finding-vulnerable = we found it open.
 finding-inconclusive = we could not tell.
 
-probe-telnet = Remote control by text (Telnet, door { $port })
+probe-telnet = Old remote control of a device (Telnet, door { $port })
 probe-tcp-banner = A service on door { $port }
 probe-http-admin = Settings page of a device (door { $port })
 probe-open-dns = Name service (DNS, door { $port })
@@ -189,7 +189,7 @@ next-heading = What happens next
 next-check = You press the button. We check your line. This takes up to { $minutes }.
 next-clean = If all is well, your internet comes back by itself. With some problems we wait a day or two first, to be sure that it stays quiet.
 next-again = If not, this page shows what we found. You can try again as often as you like.
-next-until = This ends by itself on { $day } at the latest. Only a person from our team can make it longer.
+next-until = The pause ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 
 works-heading = What still works
 works-emergency = Emergency calls to { $emergency } by mobile phone, and from your home phone with us

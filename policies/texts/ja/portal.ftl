@@ -63,7 +63,7 @@ finding-clean = 閉じていました。
 finding-vulnerable = 開いていました。
 finding-inconclusive = 確かめられませんでした。
 
-probe-telnet = 文字による遠隔操作（Telnet、{ $port }番の入口）
+probe-telnet = 古い方式の遠隔操作（Telnet、{ $port }番の入口）
 probe-tcp-banner = { $port }番の入口のサービス
 probe-http-admin = 機器の設定画面（{ $port }番の入口）
 probe-open-dns = 名前を調べるサービス（DNS、{ $port }番の入口）
@@ -137,7 +137,7 @@ next-heading = この後の流れ
 next-check = ボタンを押すと、回線を確認します。長くて{ $minutes }ほどです。
 next-clean = 問題がなければ、インターネットは自動で元に戻ります。問題の種類によっては、静かな状態が続くことを確かめるため、1日か2日お待ちいただきます。
 next-again = 問題が残っているときは、見つかったものをこのページに示します。何度でもやり直せます。
-next-until = 遅くとも{ $day }には、自動で終わります。これより延ばすのは、担当者が決めたときだけです。
+next-until = インターネットの停止は、遅くとも{ $day }に自動で終わります。延ばすことができるのは担当者だけです。
 
 works-heading = 今も使えるもの
 works-emergency = 携帯電話からの緊急通報（{ $emergency }）と、当社の固定電話からの緊急通報
@@ -180,7 +180,7 @@ free-retry = もう一度試す
 released-title = インターネットを再開しました – { $provider }
 released-headline = インターネットを再開しました
 released-text = インターネットがまた使えます。いつもどおりお使いいただけます。
-released-watch-heading = これから気をつけていただきたいこと
+released-watch-heading = これから気をつけること
 released-passwords = 機器のパスワードは変えましたか？前のパスワードのままだと、数分でまた乗っ取られることがあります。
 released-closed = 閉じたものは、閉じたままにしてください。ポート開放、UPnP、外からの操作などです。
 released-again = しばらくの間、見守ります。問題がまた起きたときは、もう一度止めることがあります。そのときは、ここでお知らせします。

@@ -18,7 +18,7 @@ notice-title-self-check-vulnerable = onze controle vond een open deur
 notice-title-test = dit is een test
 
 notice-lead-warning = Een apparaat op uw aansluiting heeft uw hulp nodig. Anderen maken er misbruik van, of kunnen dat doen. Uw internet werkt nog gewoon. Doe de stappen liefst snel. U heeft niets fout gedaan.
-notice-lead-quarantined = Wij hebben uw internet stilgezet, zodat niemand nog misbruik kan maken van een apparaat op uw aansluiting. U heeft niets fout gedaan. U kunt het zelf oplossen, stap voor stap. Open thuis een website, en u ziet wat u moet doen.
+notice-lead-quarantined = Wij hebben uw internet stilgezet, zodat niemand nog misbruik kan maken van een apparaat op uw aansluiting. U heeft niets fout gedaan. U kunt het zelf oplossen, stap voor stap. Typ thuis { $portal } in uw browser. Dan ziet u wat u moet doen.
 notice-lead-check-clean = U vroeg ons om uw aansluiting te controleren. Wij vonden niets dat open staat. Goed gedaan! Bij sommige problemen wachten wij een dag of twee, om zeker te weten dat het rustig blijft. Daarna komt uw internet vanzelf terug.
 notice-lead-check-vulnerable = U vroeg ons om uw aansluiting te controleren. Het probleem is er nog. Loop de stappen nog een keer na. Komt u er niet uit? Bel ons. Wij helpen u graag.
 notice-lead-check-inconclusive = U vroeg ons om uw aansluiting te controleren. Wij konden te weinig zien om zeker te zijn. Staat uw router aan? Wacht twee minuten en vraag dan om een nieuwe controle. Of bel ons.
@@ -35,10 +35,10 @@ notice-lead-test = { $provider } test met deze mail zijn berichten. Er is niets 
 
 notice-greeting = Goedendag,
 notice-warned-until = Doe de stappen vóór { $day }. Wordt het probleem vanaf die dag nog gezien, dan moeten wij misschien uw internet stilzetten.
-notice-held-until = Uw internet werkt vanzelf weer op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
+notice-held-until = Uw internet gaat uiterlijk op { $day } vanzelf weer aan. Alleen een medewerker van ons kan dit uitstellen.
 notice-cause-heading = Wat wij zagen
-notice-steps-elsewhere = Op uw eigen pagina staan deze stappen ook. Die ziet u vanzelf als u thuis internet gebruikt.
-notice-page = Op uw eigen pagina staan de stappen, en hoe het er nu voor staat. Die ziet u vanzelf als u thuis internet gebruikt.
+notice-steps-elsewhere = Op uw eigen pagina staan deze stappen ook. Typ thuis { $portal } in uw browser.
+notice-page = Op uw eigen pagina staan de stappen, en hoe het er nu voor staat. Typ thuis { $portal } in uw browser.
 notice-watch = Houd dicht wat u dicht heeft gezet, en houd de nieuwe wachtwoorden. Houd uw apparaten bij met updates.
 
 notice-genuine-heading = Hoe u weet dat deze mail van ons is

@@ -92,7 +92,7 @@ finding-clean = deze was dicht.
 finding-vulnerable = deze stond open.
 finding-inconclusive = wij konden het niet zien.
 
-probe-telnet = Bediening op afstand met tekst (Telnet, deur { $port })
+probe-telnet = Oude bediening op afstand (Telnet, deur { $port })
 probe-tcp-banner = Een dienst achter deur { $port }
 probe-http-admin = Instellingenpagina van een apparaat (deur { $port })
 probe-open-dns = Namendienst (DNS, deur { $port })
@@ -172,7 +172,7 @@ next-heading = Hoe het verder gaat
 next-check = U drukt op de knop. Wij controleren uw aansluiting. Dit duurt hooguit { $minutes }.
 next-clean = Is alles goed, dan komt uw internet vanzelf terug. Bij sommige problemen wachten wij eerst een dag of twee, om zeker te weten dat het rustig blijft.
 next-again = Zo niet, dan ziet u op deze pagina wat wij hebben gevonden. U kunt het zo vaak proberen als u wilt.
-next-until = Dit stopt vanzelf op { $day }, of eerder. Alleen een medewerker van ons kan dat later maken.
+next-until = Uw internet gaat uiterlijk op { $day } vanzelf weer aan. Alleen een medewerker van ons kan dit uitstellen.
 
 works-heading = Wat nog werkt
 works-emergency = Noodoproepen naar { $emergency } met uw mobiele telefoon, en met uw vaste telefoon bij ons
