@@ -228,7 +228,7 @@ fn a_warning_and_the_proof_of_a_fix_are_told() {
     assert!(!warning.contains("eigen pagina"), "it has all steps itself: {warning}");
     truus.reported_until("open-telnet", "proposed");
     truus.approved();
-    truus.hears("quarantined", "uw internet staat even stil", &["vanzelf weer aan"]);
+    truus.hears("quarantined", "uw internet is tijdelijk stilgezet", &["vanzelf weer aan"]);
     truus.presses("/fixed");
     let says = ["Het probleem op uw aansluiting is opgelost", "Uw internet werkt weer"];
     truus.hears("released-proven", "u bent weer online", &says);

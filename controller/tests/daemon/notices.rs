@@ -18,7 +18,7 @@ fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it()
     post.contacts(&lines);
     let words = [
         ("your internet is on hold", "Pull its power plug", "At home, type "),
-        ("uw internet staat even stil", "stekker", "Typ thuis "),
+        ("uw internet is tijdelijk stilgezet", "stekker", "Typ thuis "),
         ("インターネットを一時的に止めています", "電源", "ご自宅"),
     ];
     for ((line, to, language), (subject, step, says)) in lines.iter().zip(words) {
