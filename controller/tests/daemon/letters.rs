@@ -228,7 +228,7 @@ fn a_warning_and_the_proof_of_a_fix_are_told() {
     assert!(!warning.contains("eigen pagina"), "it has all steps itself: {warning}");
     truus.reported_until("open-telnet", "proposed");
     truus.approved();
-    truus.hears("quarantined", "uw internet staat even stil", &["Uw internet werkt vanzelf weer op"]);
+    truus.hears("quarantined", "uw internet is tijdelijk stilgezet", &["vanzelf weer aan"]);
     truus.presses("/fixed");
     let says = ["Het probleem op uw aansluiting is opgelost", "Uw internet werkt weer"];
     truus.hears("released-proven", "u bent weer online", &says);
@@ -248,7 +248,7 @@ fn a_check_that_saw_too_little_and_the_end_of_the_longest_time_are_told() {
     let _silent = hanako.device(Answers::Never);
     hanako.reported("mirai", Span::from_hours(1));
     hanako.approved();
-    hanako.hears("quarantined", "インターネットを一時的に止めています", &["自動でまた使えるようになります"]);
+    hanako.hears("quarantined", "インターネットを一時的に止めています", &["自動で終わります"]);
     hanako.presses("/fixed");
     let says = ["様子が十分に分かりませんでした", "お客様専用のページにあります"];
     hanako.hears("check-inconclusive", "回線の様子が十分に分かりませんでした", &says);

@@ -17,8 +17,8 @@ fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it()
     let lines = [(1, "jo@mail.example", "en"), (2, "truus@mail.example", "nl-NL"), (3, "hanako@mail.example", "ja")];
     post.contacts(&lines);
     let words = [
-        ("your internet is on hold", "Pull its power plug", "Open any website at home"),
-        ("uw internet staat even stil", "stekker", "Open thuis een website"),
+        ("your internet is on hold", "Pull its power plug", "At home, type "),
+        ("uw internet is tijdelijk stilgezet", "stekker", "Typ thuis "),
         ("インターネットを一時的に止めています", "電源", "ご自宅"),
     ];
     for ((line, to, language), (subject, step, says)) in lines.iter().zip(words) {

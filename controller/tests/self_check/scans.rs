@@ -131,5 +131,5 @@ async fn a_line_without_an_address_of_its_own_is_offered_no_scan() {
     let since = house.now().minus(Span::from_days(30));
     house.session("jo", Holding::V4Ports(home, 1_024, 65_535), since, None).await;
     let page = house.look(home).await;
-    assert!(page.contains("shares its address with others") && !page.contains("<form"), "{page}");
+    assert!(page.contains("shares its internet address") && !page.contains("<form"), "{page}");
 }

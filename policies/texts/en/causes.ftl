@@ -19,7 +19,7 @@
     Think of cameras, video recorders, TV boxes, routers, network disks and smart plugs.
 -step-close-router =
     Close the open doors of your router.
-    Open its settings. Delete every “port forwarding” or “port opening” that you do not need. Switch off “UPnP” and “remote management”.
+    Type the address on the sticker of the router into your browser, and log in. Delete every “port forwarding” or “port opening” that you did not set up yourself, or do not need. Switch off “UPnP” and “remote management”. Is this too hard? Call us.
 -step-power =
     Switch the device off and on again.
     Pull its power plug, wait for one minute, and plug it in again. This removes the harmful program for now.
@@ -46,8 +46,8 @@ shared-call-us-about-router =
     Is the router from { $provider }? Call us.
     Please do not reset it. We do it together.
 -step-scan-pc =
-    Run a full virus scan on every computer.
-    Windows has one built in: open “Windows Security”, then “Virus and threat protection”, then “Scan options”, then “Microsoft Defender Antivirus (offline scan)”.
+    Run a virus scan on every computer.
+    Windows has one built in. Save your work, then open “Windows Security”, then “Virus and threat protection”, then “Scan options”, then “Microsoft Defender Antivirus (offline scan)”. The computer restarts and scans for some 15 minutes.
 -step-change-accounts =
     When the device is clean, change your important passwords: e-mail first, then bank, then the rest.
     Do this from a device that you trust.
@@ -154,14 +154,14 @@ cause-open-adb-step-3 =
 cause-open-adb-step-4 =
     Reset the device to factory settings.
     Somebody may have been in already, and this removes what they left. Then make sure that debugging is still off.
-cause-open-adb-step-5 = { -step-update }
-cause-open-adb-step-6 = { -step-close-router }
-cause-open-adb-step-7 =
+cause-open-adb-step-5 = { -step-close-router }
+cause-open-adb-step-6 =
     Is debugging on again after a restart?
     Some cheap TV boxes cannot be made safe. Please do not use such a box any more.
-cause-open-adb-step-8 =
-    Connect the device again.
-    { -step-button }
+cause-open-adb-step-7 =
+    Connect the device again. Then install its newest update.
+    Look in its settings under “About” or “System” for “System update”.
+cause-open-adb-step-8 = { -step-button }
 
 cause-vulnerable-router-title = Your router has a known weak spot
 cause-vulnerable-router-counted = A router has a known weak spot
@@ -224,7 +224,7 @@ cause-infected-nas-step-4 =
     It is a free service of the police. It shows whether there is a key for your files, now or later.
 cause-infected-nas-step-5 =
     Copy your files and the locked files to a disk that you do not connect to the network.
-    Do not copy over older good copies.
+    Plug a USB disk into the network disk. Or join the network disk to one computer by cable, with the Wi-Fi of that computer off. A computer shop can do this for you. Do not copy over older good copies.
 cause-infected-nas-step-6 =
     Open the settings of your router.
     Delete port forwardings to the network disk. Switch off “UPnP”.

@@ -23,7 +23,7 @@ notice-title-test = this is a test
 ## The first lines. Also sent alone, as an SMS, so each must make sense by itself.
 
 notice-lead-warning = A device on your line needs your help. Others on the internet misuse it, or could do so. Your internet still works. Please do the steps soon. You have done nothing wrong.
-notice-lead-quarantined = We have put your internet on hold, so that nobody can misuse a device on your line any further. You have done nothing wrong. You can fix it yourself, step by step. Open any website at home, and you see what to do.
+notice-lead-quarantined = We have put your internet on hold, so that nobody can misuse a device on your line any further. You have done nothing wrong. You can fix it yourself, step by step. At home, type { $portal } into your browser, and you see what to do.
 notice-lead-check-clean = You asked us to check your line. We found nothing open. Well done! With some problems we wait some days, to be sure that it stays quiet. Your internet then comes back by itself.
 notice-lead-check-vulnerable = You asked us to check your line. The problem is still there. Please go through the steps again. If you are stuck, call us. We are glad to help.
 notice-lead-check-inconclusive = You asked us to check your line. We could not see enough of it to be sure. Is your router on? Wait two minutes, and ask us to check again. Or call us.
@@ -44,8 +44,8 @@ notice-greeting = Hello,
 notice-warned-until = Please do the steps before { $day }. If the problem is still seen from that day on, we may have to pause your internet.
 notice-held-until = The pause ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 notice-cause-heading = What we saw
-notice-steps-elsewhere = Your own page shows these steps, too. It opens by itself when you use the internet at home.
-notice-page = Your own page shows the steps, and how things are now. It opens by itself when you use the internet at home.
+notice-steps-elsewhere = Your own page shows these steps, too. At home, type { $portal } into your browser.
+notice-page = Your own page shows the steps, and how things are now. At home, type { $portal } into your browser.
 notice-watch = Leave closed what you closed, and keep the new passwords. Keep your devices up to date.
 
 notice-genuine-heading = How to know that this mail is from us

@@ -72,7 +72,7 @@ languages-label = Language
 ## Top of the page
 
 page-title = Your internet is on hold – { $provider }
-headline = Your internet is on hold to keep you safe
+headline = Your internet is on hold to keep you safe
 why = A device on your line needs your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong, and you can fix it yourself with the steps below.
 why-waiting = A device on your line needed your help. We paused your internet so that nobody can misuse it any further. This happens to many people. You have done nothing wrong.
 again = A problem was seen again since your line was last opened. Perhaps one step was left out, or there is a second device. Please do all the steps this time, for every device. We are glad to help you by phone.
@@ -117,7 +117,7 @@ finding-clean = we found it closed.
 finding-vulnerable = we found it open.
 finding-inconclusive = we could not tell.
 
-probe-telnet = Remote control by text (Telnet, door { $port })
+probe-telnet = Old remote control of a device (Telnet, door { $port })
 probe-tcp-banner = A service on door { $port }
 probe-http-admin = Settings page of a device (door { $port })
 probe-open-dns = Name service (DNS, door { $port })
@@ -175,7 +175,7 @@ means-heading = What this means
 ## Steps
 
 steps-heading = What to do now
-steps-intro = Take your time. Do the steps in this order. Most people need less than half an hour.
+steps-intro = Take your time. Do the steps in this order. A virus scan can take hours.
 steps-kept = We keep what you have ticked, even if you close this page or restart the router.
 steps-again = Show the steps once more
 steps-for = For “{ $title }”
@@ -183,7 +183,7 @@ steps-help = Do you need a guide or an update that you cannot open here? Switch 
 steps-progress = { $done } of { $steps } steps are done.
 steps-all-done = All { $steps } steps are done. Now press the button.
 step-done = I have done this
-step-undo = Done. Undo
+step-undo = Not done after all
 button-fixed = I have done this: check my connection
 button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
 button-told = I have done all the steps
@@ -207,7 +207,7 @@ next-clean = If all is well, your internet comes back by itself.
 next-told = You press the button. Then we watch your line.
 next-quiet = If all is well, we wait until it has been quiet for { $time }, to be sure. Then your internet comes back by itself.
 next-again = If not, this page shows what we found. You can try again as often as you like.
-next-until = This ends by itself on { $day } at the latest. Only a person from our team can make it longer.
+next-until = The pause ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 
 works-heading = What still works
 works-emergency = Emergency calls to { $emergency } by mobile phone, and from your home phone with us

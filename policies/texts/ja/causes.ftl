@@ -5,7 +5,7 @@
     カメラ、録画機、テレビにつなぐ箱型の機器、ルーター、ネットワークディスク、スマートプラグなどです。
 -step-close-router =
     ルーターの開いている入口を閉じてください。
-    ルーターの設定を開きます。要らない「ポート開放」「ポート転送」をすべて消してください。「UPnP」と「リモート管理」を切ってください。
+    ルーターのシールに書かれたアドレスをブラウザーに入力し、ログインします。ご自分で設定した覚えのない、または必要のない「ポート開放」「ポート転送」をすべて消し、「UPnP」と「リモート管理」を切ってください。難しいときはお電話ください。
 -step-power =
     機器の電源を切って、入れ直してください。
     電源プラグを抜き、1分待ってから差し直します。これで、悪いプログラムはひとまず消えます。
@@ -30,16 +30,16 @@
     すぐに回線を確認します。
 shared-call-us-about-router =
     ルーターは{ $provider }のものですか？お電話ください。
-    ご自分で初期化しないでください。一緒に行います。
+    ご自分で初期化しないでください。ご一緒に進めます。
 -step-scan-pc =
-    すべてのパソコンで、ウイルスの完全スキャンをしてください。
-    Windowsには最初から入っています。「Windows セキュリティ」「ウイルスと脅威の防止」「スキャンのオプション」「Microsoft Defender ウイルス対策 (オフライン スキャン)」の順に開いてください。
+    すべてのパソコンで、ウイルスのスキャンをしてください。
+    Windowsには最初から入っています。作業中のものを保存してから、「Windows セキュリティ」「ウイルスと脅威の防止」「スキャンのオプション」「Microsoft Defender ウイルス対策 (オフライン スキャン)」の順に開いてください。パソコンが再起動し、15分ほどスキャンします。
 -step-change-accounts =
     機器がきれいになったら、大切なパスワードを変えてください。メール、銀行、そのほかの順です。
-    信頼できる機器で行ってください。
+    この作業は、信頼できる機器でしてください。
 
 cause-mirai-title = 機器が悪いプログラムに乗っ取られています
-cause-mirai-means = お客様の機器の一つで、Mirai（ミライ）という種類の悪いプログラムが動いています。カメラ、録画機、テレビにつなぐ箱型の機器、ルーターであることが多いです。知らない人が、それを使ってほかの人を攻撃しています。お客様は何も気づかないかもしれません。パスワードが簡単だったか、知られていたか、またはインターネットに開いていたために、入り込まれました。
+cause-mirai-means = お客様の機器の一つで、Mirai（ミライ）という種類の悪いプログラムが動いています。カメラ、録画機、テレビにつなぐ箱型の機器、ルーターであることが多いです。知らない人が、それを使ってほかの人を攻撃しています。お客様は何も気づかないかもしれません。パスワードが簡単だったか、知られていたか、またはインターネットからだれでもつながる状態だったため、入り込まれました。
 cause-mirai-step-1 = { -step-find }
 cause-mirai-step-2 = { -step-close-router }
 cause-mirai-step-3 = { -step-power }
@@ -48,7 +48,7 @@ cause-mirai-step-5 = { -step-update }
 cause-mirai-step-6 = { -step-remote-off }
 cause-mirai-step-7 = { -step-retire }
 cause-mirai-step-8 = { -step-button }
-cause-mirai-note = 古いパスワードのままだと、数分でまた乗っ取られることがあります。手順は続けて全部行ってください。どの機器か分からないときは、すべての機器で手順を行ってください。
+cause-mirai-note = 古いパスワードのままだと、数分でまた乗っ取られることがあります。手順は続けて全部進めてください。どの機器か分からないときは、すべての機器で手順を行ってください。
 
 cause-open-telnet-title = 機器が外から操作できる状態です
 cause-open-telnet-means = お客様の機器の一つが、インターネット全体に遠隔操作の入口を開いています。Telnetという、古くて安全でない方法です。知らない人や悪いプログラムが、昼も夜もパスワードを試しています。
@@ -138,14 +138,14 @@ cause-open-adb-step-3 =
 cause-open-adb-step-4 =
     機器を初期化してください。
     すでにだれかが入ったかもしれません。初期化すれば、残されたものが消えます。そのあと、デバッグが切れていることを確かめてください。
-cause-open-adb-step-5 = { -step-update }
-cause-open-adb-step-6 = { -step-close-router }
-cause-open-adb-step-7 =
+cause-open-adb-step-5 = { -step-close-router }
+cause-open-adb-step-6 =
     電源を入れ直すと、デバッグがまた入りますか？
     安い機器の中には、安全にできないものがあります。そのような機器は、もう使わないでください。
-cause-open-adb-step-8 =
-    機器をつなぎ直してください。
-    { -step-button }
+cause-open-adb-step-7 =
+    機器をつなぎ直し、最新の状態に更新してください。
+    設定の「デバイス情報」か「システム」の中の「システム アップデート」を探します。
+cause-open-adb-step-8 = { -step-button }
 
 cause-vulnerable-router-title = ルーターに、知られている弱点があります
 cause-vulnerable-router-counted = ルーターに知られている弱点がある
@@ -193,7 +193,7 @@ cause-infected-router-step-8 = { -step-button }
 
 cause-infected-nas-title = ネットワークディスクが攻撃されました
 cause-infected-nas-counted = ネットワークディスクが攻撃された
-cause-infected-nas-means = お客様の回線のネットワークディスク（NAS）で、悪いプログラムが動いています。ファイルに鍵をかけて、お金を要求するものもあります。大切なファイルが危ないかもしれません。早めに行ってください。
+cause-infected-nas-means = お客様の回線のネットワークディスク（NAS）で、悪いプログラムが動いています。ファイルに鍵をかけて、お金を要求するものもあります。大切なファイルが危ないかもしれません。早めに手順を進めてください。
 cause-infected-nas-step-1 =
     ネットワークディスクのLANケーブルを抜いてください。
     電源は、まだ入れたままにします。今まさにファイルに鍵がかかっていくのが見えたら、電源を切ってください。
@@ -207,26 +207,26 @@ cause-infected-nas-step-4 =
     www.nomoreransom.org を開いてください。
     警察による無料のサービスです。ファイルの鍵が見つかっているかを調べられます。あとで見つかることもあります。
 cause-infected-nas-step-5 =
-    ファイルと、鍵のかかったファイルを、ネットワークにつながないディスクに写してください。
-    前からある正しい控えに、上書きしないでください。
+    鍵のかかったものも含めて、ファイルをネットワークにつながないディスクにコピーしてください。
+    USBディスクをつなぐか、Wi-Fiを切ったパソコン1台とケーブルで直接つなぎます。パソコンショップにも頼めます。以前に取った正常なバックアップには、上書きしないでください。
 cause-infected-nas-step-6 =
     ルーターの設定を開いてください。
     ネットワークディスクへのポート転送を消し、「UPnP」を切ってください。
 cause-infected-nas-step-7 =
     ネットワークディスクをつなぎ直してください。
-    本体とすべてのアプリを最新の状態に更新します。そのあと、「Malware Remover」や「Antivirus」などのウイルス検査を行ってください。
+    本体とすべてのアプリを最新の状態に更新します。そのあと、「Malware Remover」や「Antivirus」などのウイルス検査をしてください。
 cause-infected-nas-step-8 =
     すべての利用者のパスワードを変えてください。
     知らない利用者は消してください。できれば「admin」という利用者を止めてください。電源を入れ直すだけでは足りません。
 cause-infected-nas-step-9 = ネットワークディスクの、外からのアクセスを切ってください。
 cause-infected-nas-step-10 = { -step-button }
-cause-infected-nas-note = 警察に届け出ることもできます。犯人を見つける助けになります。これからは、大切なファイルの控えを、いつもつないでいるわけではないディスクに取っておいてください。
+cause-infected-nas-note = 警察に届け出ることもできます。犯人を見つける助けになります。これからは、大切なファイルのバックアップを、いつもつないでいるわけではないディスクに取っておいてください。
 
 cause-infected-host-title = パソコンで悪いプログラムが動いています
 cause-infected-host-means = お客様の回線のパソコン、スマートフォンなどが、犯罪者のサーバーと通信しています。悪いプログラムが動いていると考えられます。パスワードを盗んだり、ほかの人を攻撃したりするものです。
 cause-infected-host-step-1 =
     ご家庭のパソコンをすべて探してください。
-    お客さんやお子さんのものも忘れずに。
+    来客の方やお子さまのものも忘れずに。
 cause-infected-host-step-2 = { -step-scan-pc }
 cause-infected-host-step-3 =
     見つかったものを取り除いてください。
@@ -237,7 +237,7 @@ cause-infected-host-step-6 = スマートフォンやテレビにつなぐ機器
 cause-infected-host-step-7 = { -step-change-accounts }
 cause-infected-host-step-8 =
     何も見つからない、またはすぐ元に戻りますか？
-    ファイルを控えて、パソコンを初めから設定し直してください。パソコンの店でも頼めます。
+    ファイルのバックアップを取り、パソコンを初期化してください。パソコンショップでも頼めます。
 cause-infected-host-step-9 = { -step-button }
 
 cause-open-http-admin-title = 機器の設定画面が、だれにでも見える状態です
@@ -275,7 +275,7 @@ cause-open-proxy-title = 知らない人が、お客様の回線を通してイ�
 cause-open-proxy-counted = 知らない人が回線を通してインターネットを使える
 cause-open-proxy-means = お客様の回線の機器かプログラムが、知らない人にお客様のインターネットを使わせています。その人のしたことが、お客様のしたことのように見えます。無料のアプリやテレビにつなぐ機器が、何も言わずにしていることもあります。
 cause-open-proxy-step-1 =
-    「回線を分けるとお金や映画がもらえる」というアプリや、無料のVPNアプリはありませんか？
+    「回線を共有すると、お金がもらえる・映画が無料で見られる」というアプリや、無料のVPNアプリはありませんか？
     あれば消してください。
 cause-open-proxy-step-2 = { -step-scan-pc }
 cause-open-proxy-step-3 =
@@ -323,7 +323,7 @@ cause-open-database-step-2 =
     長いパスワードをつけてください。
 cause-open-database-step-3 = { -step-close-router }
 cause-open-database-step-4 = { -step-update }
-cause-open-database-step-5 = データの控えを取り、何も変えられていないか確かめてください。
+cause-open-database-step-5 = データのバックアップを取り、何も変えられていないか確かめてください。
 cause-open-database-step-6 = { -step-button }
 
 cause-vulnerable-server-title = サーバーに、知られている弱点があります
@@ -343,10 +343,10 @@ cause-compromised-server-means = 知らない人が、お客様の回線のサ�
 cause-compromised-server-step-1 =
     機器のLANケーブルを抜いてください。
     電源は入れたままにします。
-cause-compromised-server-step-2 = ご自分のデータを、ネットワークにつながないディスクに控えてください。
+cause-compromised-server-step-2 = ご自分のデータのバックアップを、ネットワークにつながないディスクに取ってください。
 cause-compromised-server-step-3 =
     最新のソフトウェアで、機器を初めから設定し直してください。
-    掃除だけではたいてい足りません。入口がほかにも残されているからです。
+    悪いプログラムを消すだけでは、たいてい足りません。入口がほかにも残されているからです。
 cause-compromised-server-step-4 =
     すべての利用者に、新しい長いパスワードをつけてください。
     知らない利用者は消してください。

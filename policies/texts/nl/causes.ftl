@@ -2,13 +2,13 @@
 
 -step-find =
     Zoek de apparaten in huis die internet gebruiken.
-    Denk aan camera's, videorecorders, tv-kastjes, routers, netwerkschijven en slimme stekkers.
+    Denk aan camera’s, videorecorders, tv-kastjes, routers, netwerkschijven en slimme stekkers.
 -step-close-router =
     Doe de open deuren van uw router dicht.
-    Open de instellingen van de router. Verwijder elke ‘port forwarding’ of ‘poortdoorschakeling’ die u niet nodig heeft. Zet ‘UPnP’ en ‘beheer op afstand’ uit.
+    Typ het adres van de sticker op de router in uw browser en log in. Verwijder elke ‘port forwarding’ of ‘poortdoorschakeling’ die u niet zelf heeft ingesteld of niet nodig heeft. Zet ‘UPnP’ en ‘beheer op afstand’ uit. Lukt het niet? Bel ons.
 -step-power =
     Zet het apparaat uit en weer aan.
-    Trek de stekker eruit, wacht een minuut en steek hem er weer in. Daarmee is het schadelijke programma voor dit moment weg.
+    Trek de stekker eruit, wacht een minuut en steek hem er weer in. Daarmee is het schadelijke programma voorlopig weg.
 -step-password =
     Verander meteen daarna het wachtwoord van het apparaat.
     Neem een lang wachtwoord dat u nergens anders gebruikt. Alleen opnieuw opstarten is niet genoeg: met het oude wachtwoord wordt het apparaat binnen een paar minuten weer overgenomen.
@@ -32,8 +32,8 @@ shared-call-us-about-router =
     Is de router van { $provider }? Bel ons.
     Zet hem niet zelf terug naar de beginstand. Dat doen we samen.
 -step-scan-pc =
-    Laat op elke computer een volledige virusscan lopen.
-    In Windows zit er een: open ‘Windows-beveiliging’, dan ‘Virus- en bedreigingsbeveiliging’, dan ‘Scanopties’, dan ‘Microsoft Defender Antivirus (offlinescan)’.
+    Laat op elke computer een virusscan lopen.
+    In Windows zit er een. Sla eerst uw werk op. Open dan ‘Windows-beveiliging’, dan ‘Virus- en bedreigingsbeveiliging’, dan ‘Scanopties’, dan ‘Microsoft Defender Antivirus (offlinescan)’. De computer start opnieuw op en scant ongeveer een kwartier.
 -step-change-accounts =
     Is het apparaat schoon? Verander dan uw belangrijke wachtwoorden: eerst e-mail, dan de bank, dan de rest.
     Doe dat op een apparaat dat u vertrouwt.
@@ -50,8 +50,8 @@ cause-mirai-step-7 = { -step-retire }
 cause-mirai-step-8 = { -step-button }
 cause-mirai-note = Met het oude wachtwoord kan het apparaat binnen een paar minuten opnieuw worden overgenomen. Doe dus alle stappen achter elkaar. Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat.
 
-cause-open-telnet-title = Een apparaat kan van buiten worden bediend
-cause-open-telnet-means = Een van uw apparaten biedt het hele internet bediening op afstand aan. Dat gaat op een oude, onveilige manier, die Telnet heet. Vreemden en schadelijke programma's proberen daar dag en nacht wachtwoorden.
+cause-open-telnet-title = Een apparaat kan van buitenaf worden bediend
+cause-open-telnet-means = Een van uw apparaten biedt het hele internet bediening op afstand aan. Dat gaat op een oude, onveilige manier, die Telnet heet. Vreemden en schadelijke programma’s proberen daar dag en nacht wachtwoorden.
 cause-open-telnet-step-1 = { -step-find }
 cause-open-telnet-step-2 =
     Zet ‘Telnet’ uit in de instellingen van het apparaat.
@@ -63,23 +63,23 @@ cause-open-telnet-step-6 = { -step-restart }
 cause-open-telnet-step-7 = { -step-retire }
 cause-open-telnet-step-8 = { -step-button }
 
-cause-open-dns-resolver-title = Een apparaat antwoordt aan vreemden en kan misbruikt worden
-cause-open-dns-resolver-means = Een apparaat op uw aansluiting, meestal een router, beantwoordt vragen naar namen van het hele internet. Aanvallers gebruiken zulke apparaten om anderen te overspoelen met gegevens. Het is geen virus. Er staat één instelling verkeerd.
+cause-open-dns-resolver-title = Een apparaat reageert op vreemden en kan misbruikt worden
+cause-open-dns-resolver-means = Een apparaat op uw aansluiting, meestal een router, beantwoordt vragen van het hele internet over namen van websites. Aanvallers gebruiken zulke apparaten om anderen te overspoelen met gegevens. Het is geen virus. Er staat één instelling verkeerd.
 cause-open-dns-resolver-step-1 =
     Zoek uit welk apparaat het is.
     Meestal is het uw router, of een computer of netwerkschijf met een ‘DNS-server’.
 cause-open-dns-resolver-step-2 = { shared-call-us-about-router }
 cause-open-dns-resolver-step-3 =
-    Is het uw eigen router? Doe de dienst dicht.
+    Is het uw eigen router? Zet de dienst uit.
     Open de instellingen. Zet ‘DNS’ of ‘beheer op afstand’ uit aan de kant van internet (vaak ‘WAN’ genoemd).
 cause-open-dns-resolver-step-4 =
     Heeft u zelf een DNS-server ingesteld?
-    Laat die alleen aan uw eigen netwerk thuis antwoorden.
+    Laat die alleen reageren op uw eigen netwerk thuis.
 cause-open-dns-resolver-step-5 = Verwijder port forwardings naar deur 53.
 cause-open-dns-resolver-step-6 = { -step-update }
 cause-open-dns-resolver-step-7 = { -step-button }
 
-cause-open-ssdp-title = Een apparaat antwoordt aan vreemden en kan misbruikt worden
+cause-open-ssdp-title = Een apparaat reageert op vreemden en kan misbruikt worden
 cause-open-ssdp-means = Een apparaat op uw aansluiting laat zich aan het hele internet zien. De dienst, SSDP of UPnP genoemd, is alleen voor thuis bedoeld. Aanvallers gebruiken zulke apparaten om anderen te overspoelen met gegevens. Het is geen virus. Er staat één instelling verkeerd.
 cause-open-ssdp-step-1 =
     Zoek uit welk apparaat het is.
@@ -129,7 +129,7 @@ cause-open-snmp-step-6 = { -step-update }
 cause-open-snmp-step-7 = { -step-button }
 
 cause-open-adb-title = Iedereen kan een tv-kastje of telefoon bedienen
-cause-open-adb-means = Een Android-apparaat op uw aansluiting, meestal een tv-kastje, kan vanaf het hele internet worden bediend, zonder wachtwoord. Er staat een testfunctie aan die ADB heet. Vreemden kunnen zo schadelijke programma's installeren.
+cause-open-adb-means = Een Android-apparaat op uw aansluiting, meestal een tv-kastje, kan vanaf het hele internet worden bediend, zonder wachtwoord. Er staat een testfunctie aan die ADB heet. Vreemden kunnen zo schadelijke programma’s installeren.
 cause-open-adb-step-1 = Zoek uw Android-apparaten: tv-kastjes, televisies, tablets, telefoons, fotolijstjes.
 cause-open-adb-step-2 = Trek de netwerkkabel uit het tv-kastje, of zet de wifi ervan uit.
 cause-open-adb-step-3 =
@@ -138,14 +138,14 @@ cause-open-adb-step-3 =
 cause-open-adb-step-4 =
     Zet het apparaat terug naar de fabrieksinstellingen.
     Misschien is er al iemand binnen geweest. Zo haalt u weg wat is achtergelaten. Kijk daarna of foutopsporing nog uit staat.
-cause-open-adb-step-5 = { -step-update }
-cause-open-adb-step-6 = { -step-close-router }
-cause-open-adb-step-7 =
+cause-open-adb-step-5 = { -step-close-router }
+cause-open-adb-step-6 =
     Staat foutopsporing na opnieuw opstarten weer aan?
-    Sommige goedkope tv-kastjes zijn niet veilig te maken. Gebruik zo'n kastje niet meer.
-cause-open-adb-step-8 =
-    Sluit het apparaat weer aan.
-    { -step-button }
+    Sommige goedkope tv-kastjes zijn niet veilig te maken. Gebruik zo’n kastje niet meer.
+cause-open-adb-step-7 =
+    Sluit het apparaat weer aan. Installeer dan de nieuwste update.
+    Zoek in de instellingen onder ‘Over’ of ‘Systeem’ naar ‘Systeemupdate’.
+cause-open-adb-step-8 = { -step-button }
 
 cause-vulnerable-router-title = Uw router heeft een bekend zwak punt
 cause-vulnerable-router-counted = Een router heeft een bekend zwak punt
@@ -176,7 +176,7 @@ cause-infected-router-step-2 =
     Dus de naam en het wachtwoord van uw wifi, en wat u nodig heeft om online te komen.
 cause-infected-router-step-3 =
     Zet hem terug naar de fabrieksinstellingen.
-    Houd de resetknop tien seconden ingedrukt. Daarmee zijn de meeste schadelijke programma's weg.
+    Houd de resetknop tien seconden ingedrukt. Daarmee zijn de meeste schadelijke programma’s weg.
 cause-infected-router-step-4 =
     Geef de router meteen daarna een nieuw, lang wachtwoord.
     Alleen opnieuw opstarten is niet genoeg: met het oude wachtwoord wordt hij binnen een paar minuten weer overgenomen.
@@ -193,7 +193,7 @@ cause-infected-router-step-8 = { -step-button }
 
 cause-infected-nas-title = Uw netwerkschijf is aangevallen
 cause-infected-nas-counted = Een netwerkschijf is aangevallen
-cause-infected-nas-means = Op een netwerkschijf (vaak NAS genoemd) op uw aansluiting draait een schadelijk programma. Sommige van die programma's zetten uw bestanden op slot en vragen geld. Uw bestanden kunnen in gevaar zijn, dus wacht niet te lang.
+cause-infected-nas-means = Op een netwerkschijf (vaak NAS genoemd) op uw aansluiting draait een schadelijk programma. Sommige van die programma’s zetten uw bestanden op slot en vragen geld. Uw bestanden kunnen in gevaar zijn, dus wacht niet te lang.
 cause-infected-nas-step-1 =
     Trek de netwerkkabel uit de netwerkschijf.
     Laat de schijf voorlopig aan staan. Ziet u dat hij op dit moment bestanden op slot zet? Zet hem dan uit.
@@ -207,8 +207,8 @@ cause-infected-nas-step-4 =
     Ga naar www.nomoreransom.org.
     Dat is een gratis dienst van de politie. U ziet er of er een sleutel is voor uw bestanden, nu of later.
 cause-infected-nas-step-5 =
-    Kopieer uw bestanden en de bestanden op slot naar een schijf die u niet met het netwerk verbindt.
-    Kopieer niet over oudere, goede kopieën heen.
+    Kopieer uw bestanden, ook de vergrendelde, naar een schijf die u niet met het netwerk verbindt.
+    Sluit een USB-schijf aan op de netwerkschijf. Of verbind de netwerkschijf met een kabel met één computer, met de wifi van die computer uit. Een computerwinkel kan dit voor u doen. Schrijf niet over oudere, goede kopieën heen.
 cause-infected-nas-step-6 =
     Open de instellingen van uw router.
     Verwijder port forwardings naar de netwerkschijf. Zet ‘UPnP’ uit.
@@ -223,7 +223,7 @@ cause-infected-nas-step-10 = { -step-button }
 cause-infected-nas-note = U kunt aangifte doen bij de politie. Dat helpt om de daders te vinden. Bewaar voortaan een kopie van belangrijke bestanden op een schijf die niet altijd is aangesloten.
 
 cause-infected-host-title = Op een computer draait een schadelijk programma
-cause-infected-host-means = Een computer, telefoon of ander apparaat op uw aansluiting praat met servers van criminelen. Waarschijnlijk draait er een schadelijk programma op. Zulke programma's kunnen wachtwoorden stelen en anderen aanvallen.
+cause-infected-host-means = Een computer, telefoon of ander apparaat op uw aansluiting praat met servers van criminelen. Waarschijnlijk draait er een schadelijk programma op. Zulke programma’s kunnen wachtwoorden stelen en anderen aanvallen.
 cause-infected-host-step-1 =
     Zoek alle computers in huis.
     Denk ook aan gasten en kinderen.
@@ -231,7 +231,7 @@ cause-infected-host-step-2 = { -step-scan-pc }
 cause-infected-host-step-3 =
     Verwijder wat de scan vindt.
     Start de computer daarna opnieuw op en scan nog een keer. Alleen opnieuw opstarten is niet genoeg.
-cause-infected-host-step-4 = Verwijder programma's en uitbreidingen van uw browser die u niet kent.
+cause-infected-host-step-4 = Verwijder programma’s en uitbreidingen van uw browser die u niet kent.
 cause-infected-host-step-5 = Installeer alle updates van Windows, macOS of uw telefoon, en van uw browser.
 cause-infected-host-step-6 = Verwijder op telefoons en tv-kastjes apps die niet uit de officiële winkel komen.
 cause-infected-host-step-7 = { -step-change-accounts }
@@ -260,14 +260,14 @@ cause-open-iot-step-5 = { -step-update }
 cause-open-iot-step-6 = { -step-retire }
 cause-open-iot-step-7 = { -step-button }
 
-cause-open-reflector-title = Een apparaat antwoordt aan vreemden en kan misbruikt worden
+cause-open-reflector-title = Een apparaat reageert op vreemden en kan misbruikt worden
 cause-open-reflector-means = Een apparaat op uw aansluiting beantwoordt vragen van het hele internet. Aanvallers gebruiken zulke apparaten om anderen te overspoelen met gegevens. Het is geen virus. Er staat één instelling verkeerd.
 cause-open-reflector-step-1 = { -step-find }
 cause-open-reflector-step-2 = { shared-call-us-about-router }
 cause-open-reflector-step-3 = { -step-close-router }
 cause-open-reflector-step-4 =
     Heeft u zelf een server ingesteld?
-    Laat die alleen aan uw eigen netwerk thuis antwoorden.
+    Laat die alleen reageren op uw eigen netwerk thuis.
 cause-open-reflector-step-5 = { -step-update }
 cause-open-reflector-step-6 = { -step-button }
 
@@ -285,22 +285,22 @@ cause-open-proxy-step-4 = { -step-close-router }
 cause-open-proxy-step-5 = { -step-update }
 cause-open-proxy-step-6 = { -step-button }
 
-cause-open-remote-desktop-title = Een computer kan van buiten worden bediend
+cause-open-remote-desktop-title = Een computer kan van buitenaf worden bediend
 cause-open-remote-desktop-means = Een computer op uw aansluiting biedt zijn scherm aan het hele internet aan (extern bureaublad of VNC). Criminelen proberen daar dag en nacht wachtwoorden, en zetten bestanden op slot zodra zij binnen zijn.
 cause-open-remote-desktop-step-1 =
     Zoek de computer waarvan u het scherm ergens anders kunt gebruiken.
     Misschien heeft iemand dit ingesteld om u te helpen.
 cause-open-remote-desktop-step-2 =
     Zet bediening op afstand uit.
-    In Windows: ‘Instellingen’, ‘Systeem’, ‘Extern bureaublad’, ‘Uit’. Verwijder ook programma's zoals VNC, als u ze niet nodig heeft.
+    In Windows: ‘Instellingen’, ‘Systeem’, ‘Extern bureaublad’, ‘Uit’. Verwijder ook programma’s zoals VNC, als u ze niet nodig heeft.
 cause-open-remote-desktop-step-3 = { -step-close-router }
 cause-open-remote-desktop-step-4 = Verander de wachtwoorden van alle gebruikers van de computer.
 cause-open-remote-desktop-step-5 = { -step-scan-pc }
 cause-open-remote-desktop-step-6 = Installeer alle updates.
 cause-open-remote-desktop-step-7 = { -step-button }
 
-cause-open-file-sharing-title = Uw bestanden zijn van buiten te zien
-cause-open-file-sharing-counted = Bestanden zijn van buiten te zien
+cause-open-file-sharing-title = Uw bestanden zijn van buitenaf te zien
+cause-open-file-sharing-counted = Bestanden zijn van buitenaf te zien
 cause-open-file-sharing-means = Een computer of netwerkschijf op uw aansluiting deelt bestanden met het hele internet. Vreemden kunnen ze misschien lezen, veranderen of op slot zetten.
 cause-open-file-sharing-step-1 =
     Zoek het apparaat dat bestanden deelt.
@@ -319,7 +319,7 @@ cause-open-database-step-1 =
     Zoek het apparaat.
     Meestal is het een kleine server, een netwerkschijf of een computer waarop iemand programmeert.
 cause-open-database-step-2 =
-    Laat de database alleen antwoorden aan het apparaat zelf of aan uw netwerk thuis.
+    Laat de database alleen reageren op het apparaat zelf of op uw netwerk thuis.
     Geef hem een lang wachtwoord.
 cause-open-database-step-3 = { -step-close-router }
 cause-open-database-step-4 = { -step-update }
@@ -334,7 +334,7 @@ cause-vulnerable-server-step-1 =
 cause-vulnerable-server-step-2 = Installeer de nieuwste updates van het systeem en van elk programma erop.
 cause-vulnerable-server-step-3 = { -step-close-router }
 cause-vulnerable-server-step-4 =
-    Zoek naar gebruikers, bestanden en programma's die u niet kent.
+    Zoek naar gebruikers, bestanden en programma’s die u niet kent.
     Vindt u die? Stel het apparaat dan helemaal opnieuw in.
 cause-vulnerable-server-step-5 = { -step-button }
 
@@ -346,7 +346,7 @@ cause-compromised-server-step-1 =
 cause-compromised-server-step-2 = Bewaar uw eigen gegevens op een schijf die u niet met het netwerk verbindt.
 cause-compromised-server-step-3 =
     Stel het apparaat helemaal opnieuw in met de nieuwste software.
-    Alleen schoonmaken is zelden genoeg, want vreemden laten meer dan één ingang achter.
+    Alleen opruimen is zelden genoeg, want vreemden laten meer dan één ingang achter.
 cause-compromised-server-step-4 =
     Geef elke gebruiker een nieuw, lang wachtwoord.
     Verwijder gebruikers die u niet kent.

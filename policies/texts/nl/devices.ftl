@@ -1,7 +1,7 @@
 ### What is done otherwise with some kinds of devices, in Dutch.
 
 device-camera-name = camera
-device-dvr-name = recorder voor camera's
+device-dvr-name = recorder voor camera’s
 device-router-name = router of modem
 device-nas-name = netwerkschijf (NAS)
 device-tv-box-name = tv-kastje
@@ -10,17 +10,17 @@ device-printer-name = printer
 device-phone-name = telefoon of tablet
 
 step-find-camera =
-    Zoek uw camera's.
+    Zoek uw camera’s.
     Kijk bij de voordeur, in de tuin, in de garage en op de babykamer. De naam staat meestal aan de onderkant. Heeft u er meer dan één? Doe de stappen dan voor elke camera.
 step-find-dvr =
-    Zoek de recorder van uw camera's.
-    Dat is een kast met een harde schijf waar uw camera's op zijn aangesloten. Vaak staat hij bij de router of de televisie.
+    Zoek de recorder van uw camera’s.
+    Dat is een kast met een harde schijf waar uw camera’s op zijn aangesloten. Vaak staat hij bij de router of de televisie.
 step-find-router =
     Zoek uw router.
     Dat is het kastje dat het internet in huis brengt. Meestal zitten er lampjes op, en een sticker met het wachtwoord van de wifi. Heeft u een tweede router of een wifi-versterker? Doe de stappen dan ook daarvoor.
 step-find-nas =
     Zoek uw netwerkschijf.
-    Dat is een kastje met een of meer harde schijven voor foto's en andere bestanden. Er loopt een kabel van het kastje naar de router.
+    Dat is een kastje met een of meer harde schijven voor foto’s en andere bestanden. Er loopt een kabel van het kastje naar de router.
 step-find-tv-box =
     Zoek uw tv-kastjes.
     Kijk achter en onder elke televisie of u een kastje of een stick ziet.
@@ -36,22 +36,22 @@ step-find-phone =
 
 step-power-camera =
     Zet de camera uit en weer aan.
-    Trek de stekker eruit, wacht een minuut en steek hem er weer in. Zit er een batterij of accu in? Haal die er dan ook uit. Daarmee is het schadelijke programma voor dit moment weg.
+    Trek de stekker eruit, wacht een minuut en steek hem er weer in. Zit er een batterij of accu in? Haal die er dan ook uit. Daarmee is het schadelijke programma voorlopig weg.
 step-power-dvr =
     Zet de recorder uit en weer aan.
-    Staat er ‘Shut down’ of ‘Afsluiten’ in het menu? Gebruik dat eerst. Trek dan de stekker eruit, wacht een minuut en steek hem er weer in. Daarmee is het schadelijke programma voor dit moment weg.
+    Staat er ‘Shut down’ of ‘Afsluiten’ in het menu? Gebruik dat eerst. Trek dan de stekker eruit, wacht een minuut en steek hem er weer in. Daarmee is het schadelijke programma voorlopig weg.
 step-power-router =
     Zet de router uit en weer aan.
-    Trek de stekker eruit, wacht een minuut en steek hem er weer in. Het kan vijf minuten duren voor hij klaar is. Daarmee is het schadelijke programma voor dit moment weg.
+    Trek de stekker eruit, wacht een minuut en steek hem er weer in. Het kan vijf minuten duren voor hij klaar is. Daarmee is het schadelijke programma voorlopig weg.
 step-power-nas =
     Start de netwerkschijf opnieuw op.
-    Kies ‘Opnieuw opstarten’ in de instellingen. Trek niet zomaar de stekker eruit: daar kunnen uw bestanden stuk van gaan. Daarmee is het schadelijke programma voor dit moment weg.
+    Kies ‘Opnieuw opstarten’ in de instellingen. Trek niet zomaar de stekker eruit: daar kunnen uw bestanden stuk van gaan. Daarmee is het schadelijke programma voorlopig weg.
 step-power-pc =
     Start de computer opnieuw op.
     Laat daarna een volledige virusscan lopen. In Windows zit er een: open ‘Windows-beveiliging’ en dan ‘Virus- en bedreigingsbeveiliging’.
 step-power-phone =
     Start de telefoon of tablet opnieuw op.
-    Houd de aan-uitknop ingedrukt tot er een menu komt. Kies ‘Opnieuw opstarten’, of zet het toestel uit en weer aan. Daarmee is het schadelijke programma voor dit moment gestopt.
+    Houd de aan-uitknop ingedrukt tot er een menu komt. Kies ‘Opnieuw opstarten’, of zet het toestel uit en weer aan. Daarmee is het schadelijke programma voorlopig gestopt.
 step-restart-nas =
     Start de netwerkschijf opnieuw op.
     Kies ‘Opnieuw opstarten’ in de instellingen. Trek niet zomaar de stekker eruit: daar kunnen uw bestanden stuk van gaan.
@@ -174,7 +174,7 @@ step-remote-off-tv-box =
     Denk aan apps voor gratis films en aan gratis VPN-apps. Sommige laten vreemden binnen.
 step-remote-off-pc =
     Zet bediening op afstand van de computer uit, als u die niet nodig heeft.
-    In Windows: ‘Instellingen’, ‘Systeem’, ‘Extern bureaublad’, ‘Uit’. Verwijder ook programma's zoals VNC.
+    In Windows: ‘Instellingen’, ‘Systeem’, ‘Extern bureaublad’, ‘Uit’. Verwijder ook programma’s zoals VNC.
 step-remote-off-printer =
     Zet toegang op afstand in de printer uit, als u die niet nodig heeft.
     Zoek naar woorden als ‘webservices’, ‘cloud’ of ‘beheer op afstand’.

@@ -173,8 +173,8 @@ async fn pressing_the_button_shows_the_check_and_then_its_result() {
     let page = words(&portal.look(HOME).await);
     for line in [
         "The last check found that the problem is still there.",
-        "Still open: Remote control by text (Telnet, door 23): anybody on the internet can try to log in here.",
-        "OK: Remote control by text (Telnet, door 2323): the door is closed.",
+        "Still open: Old remote control of a device (Telnet, door 23): anybody on the internet can try to log in here.",
+        "OK: Old remote control of a device (Telnet, door 2323): the door is closed.",
         "Not sure: Remote control of an Android device (ADB, door 5555): our own test did not work. This is not your \
          fault. Please try again.",
         "Not sure: Door number 99: we could not tell.",

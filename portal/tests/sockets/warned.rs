@@ -43,7 +43,7 @@ async fn a_warned_line_is_not_told_that_all_is_well() {
 async fn a_free_line_is_spoken_to_in_the_language_of_its_record_where_the_browser_names_none() {
     let portal = start().await;
     for (language, free, warned) in [
-        ("nl-BE", "Uw aansluiting staat niet stil", "Een apparaat op uw aansluiting heeft uw hulp nodig"),
+        ("nl-BE", "Uw internet is niet stilgezet", "Een apparaat op uw aansluiting heeft uw hulp nodig"),
         ("ja", "お客様の回線は止まっていません", "お客様の回線の機器に対応が必要です"),
         ("tlh", FREE, WARNED),
     ] {

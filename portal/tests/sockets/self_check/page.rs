@@ -65,7 +65,7 @@ async fn every_state_says_what_it_is_in_every_language() {
     let states = [
         (Known::Nobody, "We do not know your line", "Wij kennen uw aansluiting niet", "お客様の回線が分かりません"),
         (Known::Shared, "We cannot tell your line", "niet van andere onderscheiden", "見分けられません"),
-        (known(line(1)), "We have seen nothing bad", "niets slechts gezien", "悪いものは見つかっていません"),
+        (known(line(1)), "We have seen nothing bad", "geen problemen gezien", "問題は見つかっていません"),
         (
             known(LineCard { seen: vec![seen("mirai", true)], ..line(1) }),
             "There is a problem",
@@ -104,7 +104,7 @@ async fn every_state_says_what_it_is_in_every_language() {
 async fn the_record_decides_on_the_language_where_the_browser_does_not() {
     let (portal, lines) = checking().await;
     lines.put(HOME, Known::Line(Box::new(LineCard { language: Some("nl-BE".into()), ..line(1) })));
-    assert!(portal.look_at(HOME, "/check").await.contains("niets slechts gezien"));
+    assert!(portal.look_at(HOME, "/check").await.contains("geen problemen gezien"));
 }
 
 #[tokio::test]

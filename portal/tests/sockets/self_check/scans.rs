@@ -136,7 +136,7 @@ async fn what_a_scan_found_is_said_with_what_it_does_not_prove_and_with_the_step
         assert_eq!(page.contains("hero free"), !steps, "{page}");
     }
     lines.put(HOME, Known::Line(Box::new(LineCard { offer: Offer::NoAddress, ..line(1) })));
-    assert!(portal.look_at(HOME, "/check").await.contains("shares its address with others"));
+    assert!(portal.look_at(HOME, "/check").await.contains("shares its internet address"));
     lines.put(HOME, Known::Line(Box::new(LineCard { offer: Offer::No, ..line(1) })));
     assert!(!portal.look_at(HOME, "/check").await.contains("Let us check your line"));
 }

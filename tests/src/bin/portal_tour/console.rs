@@ -20,7 +20,7 @@ impl Visit<'_> {
         browser.wait_for("a[href='/portal']")?;
         browser.go(&format!("{console}portal"))?;
         browser.wait_for("#trial")?;
-        self.shown("h1", "Your internet is on hold to keep you safe")?;
+        self.shown("h1", "hold to keep you safe")?;
         self.look("1-preview")?;
         self.narrow_and_large()?;
 
