@@ -433,8 +433,9 @@ fn a_fix_that_no_check_can_see_is_noted_once_until_something_is_seen_again() {
 fn a_check_that_does_not_end_is_asked_for_again_in_minutes() {
     let mut bench = Bench::quarantined();
     let case = bench.case().id;
-    bench.send(Command::ReportFixed { case }, hours(2)).unwrap();
-    let at = hours(2).plus(crate::state::RESCAN_PATIENCE);
+    let told = hours(1).plus(Span::from_mins(10));
+    bench.send(Command::ReportFixed { case }, told).unwrap();
+    let at = told.plus(crate::state::RESCAN_PATIENCE);
     assert_eq!(bench.cases.next_deadline(), Some(at));
     let asked = bench.send(Command::Tick, at).unwrap();
     assert!(matches!(&asked[..], [Event { body: Body::Case { what: CaseEvent::RescanRequested { .. }, .. }, .. }]));

@@ -108,14 +108,14 @@ fn the_page_of_a_line_on_hold_again_knows_nothing_of_the_check_before() {
     let now = card(&bench);
     assert_eq!((now.last_check.clone(), now.alive_at), (None, None));
     let case = bench.world.cases().get(CaseId(1)).unwrap();
-    assert_eq!(Some(now.round()), super::super::round(case), "or no button would work");
+    assert_eq!(Some(now.round()), round(case), "or no button would work");
 }
 
 #[test]
 fn the_page_speaks_of_attacks_only_when_they_came_after_the_fix() {
     let mut bench = behind_a_watched_wall();
     let alive = |bench: &Bench| bench.view.at("192.0.2.10".parse().unwrap()).unwrap().card.alive_at;
-    let mut attack = |bench: &mut Bench, at| {
+    let attack = |bench: &mut Bench, at| {
         bench.command(&Command::WallTraffic { case: CaseId(1), packets: 1, last_seen: at }, at);
         alive(bench)
     };
