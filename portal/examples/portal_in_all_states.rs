@@ -119,6 +119,7 @@ fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
         trust: Some(Trust { used: 1, times: 2, within: Span::from_days(30) }),
         relapses: 0,
         language: None,
+        number_tail: Some("482".into()),
     }
 }
 
@@ -171,7 +172,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
             Err(warned) => {
                 said(&warned);
-                Some(Warning { case: warned.case, grace: Some(Grace::Until(warned.until)), causes: warned.causes })
+                let CaseCard { case, until, causes, number_tail, .. } = warned;
+                Some(Warning { case, grace: Some(Grace::Until(until)), causes, number_tail })
             }
         };
         let settings = Settings::example(format!("http://{HOME}:{}/", port + number).parse()?);

@@ -63,6 +63,8 @@ pub struct Warning {
     pub grace: Option<Grace>,
     /// What was seen, per cause.
     pub causes: Vec<CauseCard>,
+    /// A detail that only provider and subscriber know.
+    pub number_tail: Option<SmolStr>,
 }
 
 /// Time that a warned subscriber has. What is seen after it may lead to a quarantine.

@@ -178,8 +178,8 @@ impl Preview {
             Scene::BackOnline => pages.free_html(&wish, Free::Released(String::new())),
             Scene::Free => pages.free_html(&wish, Free::Elsewhere),
             Scene::Warned => {
-                let CaseCard { case, until, causes, .. } = card(&trial.cause, trial.scene, now);
-                pages.warned_html(&Warning { case, grace: Some(Grace::Until(until)), causes }, &wish)
+                let CaseCard { case, until, causes, number_tail, .. } = card(&trial.cause, trial.scene, now);
+                pages.warned_html(&Warning { case, grace: Some(Grace::Until(until)), causes, number_tail }, &wish)
             }
             scene => {
                 let card = card(&trial.cause, scene, now);
@@ -226,5 +226,6 @@ fn card(cause: &str, scene: Scene, now: Timestamp) -> CaseCard {
         trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
         relapses: 0,
         language: None,
+        number_tail: Some("482".into()),
     }
 }

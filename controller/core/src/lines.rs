@@ -21,6 +21,9 @@ pub struct Line {
     pub subscriber: Option<SubscriberId>,
     /// What the contract says.
     pub contract: Contract,
+    /// The end of the customer number as it stands on bills, or another short detail that nobody but provider and subscriber
+    /// knows: the page proves itself with it. Not in [`Contract`], which a list tells whole: this is told for itself.
+    pub number_tail: Option<SmolStr>,
 }
 
 /// Contract facts of a subscriber.
@@ -69,17 +72,34 @@ impl Lines {
             return (number, changed);
         }
         let number = LineNo(self.last.saturating_add(1));
-        self.put(number, Some(subscriber.clone()), contract.cloned().unwrap_or_default());
+        let contract = contract.cloned().unwrap_or_default();
+        self.put(number, Line { subscriber: Some(subscriber.clone()), contract, number_tail: None });
         (number, true)
     }
 
+    /// Notes what is told of a line's number tail; true if that is news.
+    pub fn note_number_tail(&mut self, number: LineNo, told: &Told) -> bool {
+        let new = match told {
+            Told::Nothing => return false,
+            Told::Gone => None,
+            Told::This(tail) => Some(tail),
+        };
+        match self.by_number.get_mut(&number) {
+            Some(line) if line.number_tail.as_ref() != new => {
+                line.number_tail = new.cloned();
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Puts a line as stored.
-    pub fn put(&mut self, number: LineNo, subscriber: Option<SubscriberId>, contract: Contract) {
+    pub fn put(&mut self, number: LineNo, line: Line) {
         self.last = self.last.max(number.0);
-        if let Some(id) = &subscriber {
+        if let Some(id) = &line.subscriber {
             self.by_id.insert(id.clone(), number);
         }
-        self.by_number.insert(number, Line { subscriber, contract });
+        self.by_number.insert(number, line);
     }
 
     /// Gives no number up to here again, also if its line is forgotten: the log goes on naming it.
@@ -109,6 +129,7 @@ impl Lines {
                 self.by_id.remove(&id);
             }
             line.contract = Contract::default();
+            line.number_tail = None;
         }
     }
 

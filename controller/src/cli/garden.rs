@@ -257,6 +257,7 @@ fn resident(garden: view::Garden) -> Resident {
         trust: None,
         relapses: 0,
         language: None,
+        number_tail: None,
     };
     Resident { case: card.case, line: LineNo(0), garden: Arc::new(garden), card }
 }

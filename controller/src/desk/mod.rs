@@ -57,11 +57,13 @@ fn free_line(world: &World, visitor: Visitor, now: Timestamp) -> Option<FreeLine
     // Who hears that it has come back reads here what to do, as who is warned for the first time.
     let warned = |case: &&Case| case.is_told() && matches!(case.state, State::Warned { .. } | State::Proposed { .. });
     let warned = world.cases().open_of(line).filter(warned);
+    let record = world.lines.get(line);
     let warned = warned.map(|case| {
         let grace = world.warned_until(case).map(|until| if until > now { Grace::Until(until) } else { Grace::Over });
-        Warning { case: case.id, grace, causes: causes(case) }
+        let number_tail = record.and_then(|line| line.number_tail.clone());
+        Warning { case: case.id, grace, causes: causes(case), number_tail }
     });
-    let language = world.lines.get(line).and_then(|line| line.contract.language.clone());
+    let language = record.and_then(|line| line.contract.language.clone());
     Some(FreeLine { language, warned })
 }
 

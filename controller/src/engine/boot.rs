@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use pratique_core::ids::Seq;
-use pratique_core::lines::Contract;
+use pratique_core::lines::{Contract, Line};
 use pratique_core::machine::Cases;
 use pratique_core::policy::Policy;
 use pratique_core::time::Timestamp;
@@ -41,7 +41,8 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
     let mut world = World::new(policy, cases);
     for record in loaded.lines {
         let contract = Contract { clause: record.clause, opted_out: record.opted_out, language: record.language };
-        world.lines.put(record.line, Some(record.subscriber), contract);
+        let line = Line { subscriber: Some(record.subscriber), contract, number_tail: record.number_tail };
+        world.lines.put(record.line, line);
     }
     world.lines.reserve(loaded.last_line);
     for session in &loaded.sessions {

@@ -98,6 +98,8 @@ pub struct SessionChange {
     pub contract: Option<Contract>,
     /// Where the subscriber is reached, where the list carries that.
     pub contact: Contact,
+    /// A detail that only provider and subscriber know, where the list carries one.
+    pub number_tail: Told,
 }
 
 /// What became of session changes.

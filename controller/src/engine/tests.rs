@@ -231,6 +231,7 @@ impl Bench {
             to: None,
             contract: None,
             contact: pratique_core::lines::Contact::default(),
+            number_tail: pratique_core::lines::Told::Nothing,
         };
         self.handle.sessions(vec![change]).await.unwrap();
     }
@@ -458,6 +459,37 @@ async fn names_on_threat_lists_reach_the_case_at_a_measured_pace_and_only_while_
 }
 
 #[tokio::test]
+async fn a_number_tail_reaches_the_page_at_once_outlives_a_crash_and_is_in_no_event() {
+    const TAIL: &str = "tail-00482";
+    let shown = async |b: &Bench| {
+        let look = |w: &World, now| w.card(w.cases().get(CaseId(1))?, now)?.number_tail;
+        b.handle.read(look).await.unwrap()
+    };
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    assert_eq!(shown(&b).await, None);
+    let change = SessionChange {
+        subscriber: "line-1".into(),
+        holding: Holding::V4("192.0.2.1".parse().unwrap()),
+        nas: "bng1".into(),
+        from: Timestamp::from_secs(NOON - 86_400),
+        to: None,
+        contract: None,
+        contact: pratique_core::lines::Contact::default(),
+        number_tail: pratique_core::lines::Told::This(TAIL.into()),
+    };
+    b.handle.sessions(vec![change]).await.unwrap();
+    assert_eq!(shown(&b).await.as_deref(), Some(TAIL));
+    b.home("line-1", "192.0.2.1").await;
+    let b = b.crash().await;
+    assert_eq!(shown(&b).await.as_deref(), Some(TAIL));
+    let log = b.reader.events_after(Seq(0), 100).await.unwrap();
+    assert!(log.len() > 2 && log.iter().all(|entry| !format!("{:?}", entry.event).contains(TAIL)));
+}
+
+#[tokio::test]
 async fn the_old_address_is_free_before_its_next_holder_is_hurt() {
     let b = Bench::new().await;
     b.home("line-1", "192.0.2.1").await;
@@ -471,6 +503,7 @@ async fn the_old_address_is_free_before_its_next_holder_is_hurt() {
         to: to.map(Timestamp::from_secs),
         contract: None,
         contact: pratique_core::lines::Contact::default(),
+        number_tail: pratique_core::lines::Told::Nothing,
     };
     let changes = vec![
         at("line-1", "192.0.2.1", NOON - 86_400, Some(NOON)),

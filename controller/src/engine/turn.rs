@@ -174,9 +174,11 @@ impl Turn {
     ) {
         let mut report = SessionReport::default();
         for change in changes {
-            let (line, changed) = world.lines.note(&change.subscriber, change.contract.as_ref());
+            let (line, mut changed) = world.lines.note(&change.subscriber, change.contract.as_ref());
+            changed |= world.lines.note_number_tail(line, &change.number_tail);
             if changed {
                 self.batch.lines.extend(record_of(&world.lines, line));
+                world.record_changed(line);
             }
             if change.contact != Contact::default() {
                 self.batch.contacts.push((line, change.contact.clone()));
@@ -331,5 +333,6 @@ fn record_of(lines: &Lines, number: LineNo) -> Option<LineRecord> {
         clause: line.contract.clause.clone(),
         opted_out: line.contract.opted_out,
         language: line.contract.language.clone(),
+        number_tail: line.number_tail.clone(),
     })
 }

@@ -315,14 +315,14 @@ fn write_token(root: &Path) -> anyhow::Result<String> {
 /// Who holds what, from a day ago on: as the provider's own system would export it.
 pub fn sessions_csv(town: &Town, since: jiff::Timestamp) -> String {
     let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
-    let mut text = String::from("subscriber,address,from,to,nas\n");
+    let mut text = String::from("subscriber,address,from,to,nas,number_tail\n");
     for home in &town.homes {
         for holding in home.holdings() {
             let plain = match holding {
                 IpNet::V4(net) => net.addr().to_string(),
                 IpNet::V6(net) => net.to_string(),
             };
-            writeln!(text, "{},{plain},{since},,gateway", home.subscriber).ok();
+            writeln!(text, "{},{plain},{since},,gateway,{}", home.subscriber, home.number_tail()).ok();
         }
     }
     text

@@ -196,6 +196,11 @@ impl Home {
         Ipv6Addr::from(u128::from(self.delegated.network()) | 1)
     }
 
+    /// The end of its customer number, with which the page proves itself: 482 for the first home.
+    pub fn number_tail(&self) -> String {
+        format!("{:03}", (self.number * 137 + 345) % 1_000)
+    }
+
     /// Everything it holds, as session lists write it: address or prefix.
     pub fn holdings(&self) -> Vec<IpNet> {
         let own = [IpNet::from(IpAddr::V4(self.v4)), self.wan6.into(), self.delegated.into()];

@@ -68,6 +68,7 @@ fn holds(n: u8, now: Timestamp, to: Option<Timestamp>) -> SessionChange {
         to,
         contract: None,
         contact: pratique_core::lines::Contact::default(),
+        number_tail: pratique_core::lines::Told::Nothing,
     }
 }
 

@@ -1,13 +1,15 @@
 //! Who held what, as CSV by header name:
 //!
 //! ```text
-//! subscriber,address,port_from,port_to,from,to,nas,clause,opted_out,language,email,phone
-//! C-1001,198.51.100.7,,,2026-02-15 08:00:00,,bng1,2025-03,no,de,jo@mail.example,+31 20 555 0100
-//! C-1002,203.0.113.9,1024,2047,2026-02-15 08:00:00,2026-02-15 20:00:00,cgn1,,,,,
-//! C-1001,2001:db8:1::/56,,,2026-02-15 08:00:00,,bng1,,,,,
+//! subscriber,address,port_from,port_to,from,to,nas,clause,opted_out,language,number_tail,email,phone
+//! C-1001,198.51.100.7,,,2026-02-15 08:00:00,,bng1,2025-03,no,de,482,jo@mail.example,+31 20 555 0100
+//! C-1002,203.0.113.9,1024,2047,2026-02-15 08:00:00,2026-02-15 20:00:00,cgn1,,,,,,
+//! C-1001,2001:db8:1::/56,,,2026-02-15 08:00:00,,bng1,,,,,,
 //! ```
 //!
-//! Where notices go (`email`, `phone`) stays as it is known where a cell is empty; `-` says that there is none any more.
+//! `number_tail` is the end of the customer number as it stands on bills, never the whole number: the page shows it to prove
+//! that it is the provider's. It and where notices go (`email`, `phone`) stay as they are known where a cell is empty; `-` says
+//! that there is none any more.
 //!
 //! A mapping that is half right names the wrong people, so the list is taken whole or not at all, with every wrong line
 //! named (up to [`MAX_ERRORS`]).
@@ -32,7 +34,7 @@ use crate::policy_files::nearest;
 pub const MAX_ERRORS: usize = 50;
 
 /// Columns of a session list; `prefix` may stand for `address`. The first three are needed.
-const COLUMNS: [&str; 13] = [
+const COLUMNS: [&str; 14] = [
     "subscriber",
     "from",
     "address",
@@ -44,6 +46,7 @@ const COLUMNS: [&str; 13] = [
     "clause",
     "opted_out",
     "language",
+    "number_tail",
     "email",
     "phone",
 ];
@@ -54,6 +57,8 @@ const WIDEST_V4: u8 = 24;
 const WIDEST_V6: u8 = 40;
 /// Longest subscriber id, NAS name and terms version, in characters.
 const MAX_NAME: usize = 128;
+/// Longest number tail, in characters: a detail, not a number that opens an account.
+const MAX_TAIL: usize = 16;
 
 /// A session may begin so far ahead of our clock: NASes run NTP. One that begins later is nobody's yet, and would wall the
 /// wrong line.
@@ -232,11 +237,13 @@ impl Columns {
             email: self.told(record, "email", contact::email)?,
             phone: self.told(record, "phone", contact::phone)?,
         };
+        let number_tail = self.told(record, "number_tail", number_tail)?;
         let nas = self.name(record, "nas")?;
         let mut add = |holding| {
             let subscriber = SubscriberId(subscriber.clone());
             let (nas, contract, contact) = (nas.clone(), contract.clone(), contact.clone());
-            changes.push(SessionChange { subscriber, holding, nas, from, to, contract, contact });
+            let number_tail = number_tail.clone();
+            changes.push(SessionChange { subscriber, holding, nas, from, to, contract, contact, number_tail });
         };
         match self.held(record)? {
             Held::One(holding) => add(holding),
@@ -245,7 +252,8 @@ impl Columns {
         Ok(())
     }
 
-    /// What a column of contact data says. The cell itself is not repeated in an error: errors end up in logs.
+    /// What a column says of one thing that stays where nothing is said. The cell itself is not repeated in an error: errors end
+    /// up in logs.
     fn told(
         &self,
         record: &ByteRecord,
@@ -339,6 +347,17 @@ impl Columns {
     }
 }
 
+/// The end of a customer number. It must come back from the store as it was.
+fn number_tail(text: &str) -> Result<SmolStr, &'static str> {
+    const WRONG: &str = "is longer than 16 characters or holds invisible ones: write only the end of the customer number as it \
+                         stands on bills, such as 482, or - for none";
+    let clean = printable(text.as_bytes(), MAX_TAIL);
+    if clean != text {
+        return Err(WRONG);
+    }
+    Ok(clean)
+}
+
 /// What one line of a list gives.
 enum Held {
     One(Holding),
@@ -430,6 +449,31 @@ mod tests {
         assert!(said.starts_with("line 2: email is no address: write one as jo@mail.example, or - for none"), "{said}");
         assert!(said.contains("line 3: phone is no number"), "{said}");
         assert!(!said.contains("(at)"), "an address never gets into an error: {said}");
+    }
+
+    #[test]
+    fn the_number_tail_is_read_and_an_empty_cell_or_no_column_leaves_it_alone() {
+        let told = |head: &str, cell: &str| {
+            let text = format!("subscriber,address,from,{head}\nA1,198.51.100.7,2026-02-15 08:00:00,{cell}\n");
+            let changes = read(text.as_bytes(), now(), |_, _| ()).map_err(|e| e.to_string())?;
+            Ok::<_, String>((changes[0].number_tail.clone(), changes[0].contract.is_some()))
+        };
+        for good in ["482", "007", "カ-12", "<b>", "Jo's \u{2026}", "0123456789abcdef"] {
+            let this = (Told::This(good.trim().into()), false);
+            assert_eq!(told("number_tail", &format!(" {good} ")), Ok(this), "it says nothing else of the contract");
+        }
+        assert_eq!(told("number_tail", ""), Ok((Told::Nothing, false)));
+        assert_eq!(told("number_tail", "-"), Ok((Told::Gone, false)));
+        assert_eq!(told("clause", "2025-03"), Ok((Told::Nothing, true)));
+        for bad in ["0123456789abcdefg", "48\u{7}2", "4\u{202e}82", "4\u{200b}82", "\"4\n82\""] {
+            let said = told("number_tail", bad).unwrap_err();
+            assert!(
+                said.starts_with("line 2: number_tail is longer than 16 characters or holds invisible ones"),
+                "{said}"
+            );
+            assert!(said.contains("write only the end of the customer number"), "{said}");
+            assert!(!said.contains(bad), "it never gets into an error: {said}");
+        }
     }
 
     #[test]

@@ -20,7 +20,7 @@ const TOLD_AGAIN: &str = "UPDATE sighting SET also_from = json_insert(coalesce(a
 
 /// A line told again keeps what only the store knows of it.
 const KNOWN_LINE: &str = "ON CONFLICT(line) DO UPDATE SET subscriber = excluded.subscriber, clause = excluded.clause, \
-    opted_out = excluded.opted_out, language = excluded.language";
+    opted_out = excluded.opted_out, language = excluded.language, number_tail = excluded.number_tail";
 
 /// What is told replaces what is known; what is not told stays. Nothing is written where nothing changes.
 const CONTACT: &str = "INSERT INTO contact (line, email, phone) VALUES (?1, ?3, ?5) \

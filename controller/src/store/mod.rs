@@ -136,6 +136,8 @@ pub struct LineRecord {
     pub opted_out: bool,
     /// Language of pages and notices, as a BCP 47 tag.
     pub language: Option<SmolStr>,
+    /// A detail that only provider and subscriber know.
+    pub number_tail: Option<SmolStr>,
 }
 
 /// Where a subscriber is reached, as known. Personal data; not for any log.

@@ -18,7 +18,7 @@ use sqlx::{Arguments as _, Decode, Encode, Row as _, Sqlite, Type};
 use super::{Delivery, DeliveryState, LineRecord, Record, StoreError, StoredSighting};
 
 pub(super) const EVENT: &str = "seq, at, body, hash";
-pub(super) const LINE: &str = "line, subscriber, clause, opted_out, language";
+pub(super) const LINE: &str = "line, subscriber, clause, opted_out, language, number_tail";
 pub(super) const SESSION: &str = "line, holding, from_at, to_at, nas";
 pub(super) const SIGHTING: &str = "number, received_at, observed_at, clock_error, source, report, cause, address, port, \
     transport, severity, device, line, case_id, outcome, delivery, detail, also_from";
@@ -56,7 +56,8 @@ pub(super) fn bind_line(v: &mut Values, r: &LineRecord) -> Result<(), StoreError
     v.add(r.subscriber.as_str())?;
     v.add(r.clause.as_deref())?;
     v.add(r.opted_out)?;
-    v.add(r.language.as_deref())
+    v.add(r.language.as_deref())?;
+    v.add(r.number_tail.as_deref())
 }
 
 pub(super) fn bind_session(v: &mut Values, s: &Session) -> Result<(), StoreError> {
@@ -118,6 +119,7 @@ pub(super) fn line(row: &SqliteRow) -> Result<LineRecord, StoreError> {
         clause: r.next::<Option<&str>>()?.map(SmolStr::new),
         opted_out: r.next()?,
         language: r.next::<Option<&str>>()?.map(SmolStr::new),
+        number_tail: r.next::<Option<&str>>()?.map(SmolStr::new),
     })
 }
 

@@ -83,7 +83,10 @@ CREATE TRIGGER contact_gone AFTER DELETE ON line BEGIN DELETE FROM contact WHERE
 -- A line's self-checks, which have no case. Over the log as it lies there, so that it cannot say anything else; few entries
 -- are in it, and for all others only their first bytes are looked at.
 CREATE INDEX event_self_check ON event(json_extract(body, '$.line')) WHERE substr(body, 1, 21) = '{"event":"self-check"';
-"#];
+"#, "
+-- The end of the customer number, with which the page proves itself to its subscriber.
+ALTER TABLE line ADD COLUMN number_tail TEXT;
+"];
 
 /// Brings the database to the newest version, each step in a transaction of its own.
 ///

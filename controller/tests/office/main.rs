@@ -91,6 +91,7 @@ impl Readers for Plain {
                 to: None,
                 contract: None,
                 contact: pratique_core::lines::Contact::default(),
+                number_tail: pratique_core::lines::Told::Nothing,
             })
         };
         text.lines().enumerate().map(row).collect()

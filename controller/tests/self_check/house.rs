@@ -164,6 +164,7 @@ impl House {
             to,
             contract: Some(Contract::default()),
             contact: Contact::default(),
+            number_tail: Told::Nothing,
         };
         self.engine.sessions(vec![change]).await.unwrap();
     }
@@ -178,6 +179,22 @@ impl House {
             to: None,
             contract: Some(Contract { language: Some(language.into()), ..Contract::default() }),
             contact: Contact { email: Told::This(email.into()), ..Contact::default() },
+            number_tail: Told::Nothing,
+        };
+        self.engine.sessions(vec![change]).await.unwrap();
+    }
+
+    /// The page of a subscriber can prove itself with this.
+    pub async fn know(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, number_tail: &str) {
+        let change = SessionChange {
+            subscriber: subscriber.into(),
+            holding: Holding::V4(address),
+            nas: "".into(),
+            from,
+            to: None,
+            contract: None,
+            contact: Contact::default(),
+            number_tail: Told::This(number_tail.into()),
         };
         self.engine.sessions(vec![change]).await.unwrap();
     }
@@ -192,6 +209,7 @@ impl House {
             to: None,
             contract: Some(Contract { opted_out: true, ..Contract::default() }),
             contact: Contact::default(),
+            number_tail: Told::Nothing,
         };
         self.engine.sessions(vec![change]).await.unwrap();
     }

@@ -220,6 +220,7 @@ https-hint = Do other websites show a warning or nothing at all? That is normal.
 ## Genuine?
 
 genuine-heading = How to know that this page is genuine
+genuine-contract = Your customer number ends in { $tail }. Look at a bill from us: it must be the same. Only you and we know it.
 genuine-address = Look at the top of your browser. The address there is { $portal }.
 genuine-site = Use another connection, such as the mobile internet of your phone. Type { $site } yourself. You find this page explained there.
 genuine-phone-hint = Or call us. Do not take the number from this page. Take it from { $hint }.

@@ -201,6 +201,7 @@ works-steps = De websites die u voor de stappen nodig heeft
 https-hint = Geven andere websites een waarschuwing of helemaal niets? Dat is normaal. De meeste zijn zo goed op slot dat wij deze pagina daar niet kunnen laten zien. U kunt altijd hier terugkomen: typ zelf { $portal } in uw browser.
 
 genuine-heading = Hoe u weet dat deze pagina echt is
+genuine-contract = Uw klantnummer eindigt op { $tail }. Kijk op een rekening van ons: dat moet hetzelfde zijn. Alleen u en wij weten dit.
 genuine-address = Kijk bovenaan in uw browser. Daar staat het adres { $portal }.
 genuine-site = Gebruik een andere verbinding, zoals het mobiele internet van uw telefoon. Typ zelf { $site }. Daar vindt u uitleg over deze pagina.
 genuine-phone-hint = Of bel ons. Neem het nummer niet van deze pagina over. Zoek het op: { $hint }.

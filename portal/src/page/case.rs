@@ -67,6 +67,7 @@ struct CasePage<'a> {
     /// How often leaving on trust was used, or that it cannot be used any more.
     trust_used: Option<String>,
     works: Vec<String>,
+    genuine_contract: Option<String>,
     genuine_phone: String,
     call: Call<'a>,
     fixed_path: String,
@@ -161,6 +162,7 @@ impl Pages {
             causes,
             trust: card.self_release && !checking,
             works: self.settings.still_works.iter().filter_map(works).collect(),
+            genuine_contract: Self::genuine_contract(v, card.number_tail.as_deref()),
             genuine_phone: self.genuine_phone(v),
             call: self.call(v, Some(card.case.0)),
             fixed_path: at(Button::FIXED_PATH),

@@ -44,6 +44,11 @@ impl Pages {
         }
     }
 
+    /// What only the provider can know of this subscriber.
+    pub(super) fn genuine_contract(v: Voice<'_>, number_tail: Option<&str>) -> Option<String> {
+        number_tail.map(|tail| v.say1(keys::GENUINE_CONTRACT, "tail", tail))
+    }
+
     /// How a telephone number is found that nobody else can have put there.
     pub(super) fn genuine_phone(&self, v: Voice<'_>) -> String {
         let hint = self.settings.provider.contract_hint.is_some();

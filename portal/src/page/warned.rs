@@ -22,6 +22,7 @@ struct WarnedPage<'a> {
     causes: Vec<Cause>,
     /// Where the self-check is; none where it is not switched on.
     check: Option<String>,
+    genuine_contract: Option<String>,
     genuine_phone: String,
     call: Call<'a>,
 }
@@ -50,6 +51,7 @@ impl Pages {
             },
             causes: warning.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, &none)).collect(),
             check: self.check_link(wish),
+            genuine_contract: Self::genuine_contract(v, warning.number_tail.as_deref()),
             genuine_phone: self.genuine_phone(v),
             call: self.call(v, Some(warning.case.0)),
             v,

@@ -203,6 +203,8 @@ keys! {
 
     /// Heading of how to know that the page is genuine.
     GENUINE_HEADING = "genuine-heading";
+    /// What only provider and subscriber know.
+    GENUINE_CONTRACT = "genuine-contract" ["tail"];
     /// The address bar.
     GENUINE_ADDRESS = "genuine-address";
     /// The provider's own site.

@@ -75,6 +75,7 @@ async fn every_cause_and_many_at_once_fit_into_the_first_flight_of_a_connection(
     for cause in CAUSES {
         let mut card = card(1, cause);
         card.causes[0].device = Some("Example ip-camera".into());
+        card.number_tail = Some("0123456789abcdef".into());
         put(&portal.view, HOME, card);
         let page = portal.look(HOME).await;
         assert!(page.len() < 30_000 && page.matches("<div><b id=\"what-").count() >= 5, "{cause}: {}", page.len());
@@ -86,6 +87,7 @@ async fn every_cause_and_many_at_once_fit_into_the_first_flight_of_a_connection(
     let cause = |key: &&str| CauseCard { cause: (*key).into(), ..all.causes[0].clone() };
     let causes = CAUSES.iter().map(cause).collect();
     all.causes = causes;
+    all.number_tail = Some("0123456789abcdef".into());
     put(&portal.view, HOME, all);
     for language in ["nl", "ja"] {
         let length = wire(language).await.len();

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
+use pratique_core::view::CaseCard;
 use pratique_portal::{DeskError, FreeLine, Grace, SelfCheck, Warning};
 use tokio::io::AsyncWriteExt as _;
 
@@ -14,8 +15,8 @@ const FREE: &str = "Your line is not on hold";
 
 fn warn(portal: &Running, causes: &[&str], language: Option<&str>) {
     let causes = causes.iter().flat_map(|cause| card(4711, cause).causes).collect();
-    let warned =
-        Some(Warning { case: CaseId(4711), grace: Some(Grace::Until(Timestamp::from_secs(1_771_156_800))), causes });
+    let grace = Some(Grace::Until(Timestamp::from_secs(1_771_156_800)));
+    let warned = Some(Warning { case: CaseId(4711), grace, causes, number_tail: None });
     *portal.book.free.lock().unwrap() = Some(FreeLine { language: language.map(Into::into), warned });
 }
 
@@ -37,6 +38,37 @@ async fn a_warned_line_is_not_told_that_all_is_well() {
     // In quarantine the page is another.
     put(&portal.view, HOME, card(4711, "open-telnet"));
     assert!(portal.look(HOME).await.contains("Your internet is on hold"));
+}
+
+#[tokio::test]
+async fn who_is_held_or_warned_sees_what_only_the_provider_knows_and_nobody_else_does() {
+    const PROOF: &str = "<li>Your customer number ends in 48&#60;b&#62;2. Look at a bill from us: it must be the same.";
+    let portal = start().await;
+    warn(&portal, &["open-telnet"], None);
+    assert!(!portal.look(HOME).await.contains("customer number"), "nothing is known");
+    let tell = |tail: &str| {
+        let mut free = portal.book.free.lock().unwrap();
+        free.as_mut().unwrap().warned.as_mut().unwrap().number_tail = Some(tail.into());
+    };
+    tell("48<b>2");
+    let page = portal.look(HOME).await;
+    assert!(page.contains(WARNED) && page.contains(PROOF) && !page.contains("48<b>2"), "{page}");
+    tell("482");
+    for (language, said) in [("nl", "Uw klantnummer eindigt op 482."), ("ja", "お客様番号の末尾は 482 です。")]
+    {
+        assert!(portal.look_at(HOME, &format!("/?lang={language}")).await.contains(said), "{language}");
+    }
+    put(&portal.view, HOME, card(4711, "open-telnet"));
+    assert!(!portal.look(HOME).await.contains("customer number"), "nothing is known");
+    put(&portal.view, HOME, CaseCard { number_tail: Some("48<b>2".into()), ..card(4711, "open-telnet") });
+    let page = portal.look(HOME).await;
+    assert!(page.contains("on hold") && page.contains(PROOF) && !page.contains("48<b>2"), "{page}");
+    let first = page.split("id=\"genuine-h\"").nth(1).unwrap().split("<li>").nth(1).unwrap();
+    assert!(first.starts_with("Your customer number"), "it comes first: {first}");
+    // A line that is free and was not warned.
+    portal.book.free.lock().unwrap().as_mut().unwrap().warned = None;
+    let page = portal.look(NEIGHBOUR).await;
+    assert!(page.contains(FREE) && !page.contains("customer number"), "{page}");
 }
 
 #[tokio::test]

@@ -173,6 +173,7 @@ pub fn session(address: Ipv4Addr, now: Timestamp) -> SessionChange {
         to: None,
         contract: None,
         contact: pratique_core::lines::Contact::default(),
+        number_tail: pratique_core::lines::Told::Nothing,
     }
 }
 

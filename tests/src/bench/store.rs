@@ -281,6 +281,7 @@ fn batch(first: u32) -> Batch {
             clause: None,
             opted_out: false,
             language: None,
+            number_tail: None,
         });
         batch.sightings.push(StoredSighting {
             number: SightingNo(n),

@@ -76,6 +76,9 @@ pub struct CaseCard {
     pub relapses: u32,
     /// Language of the subscriber's record, as a BCP 47 tag.
     pub language: Option<SmolStr>,
+    /// A detail that only provider and subscriber know; for the page of this line alone, so it is never written elsewhere.
+    #[serde(skip)]
+    pub number_tail: Option<SmolStr>,
 }
 
 impl CaseCard {
@@ -326,6 +329,7 @@ impl Resident {
                 trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
                 relapses: 0,
                 language: None,
+                number_tail: None,
             },
         })
     }

@@ -23,6 +23,7 @@ impl World {
     /// What the page of a case says; none if its line is not in quarantine.
     pub fn card(&self, case: &Case, now: Timestamp) -> Option<CaseCard> {
         let State::Quarantined { since, until } = case.state else { return None };
+        let line = self.lines.get(case.line);
         Some(CaseCard {
             case: case.id,
             version: case.version,
@@ -38,7 +39,8 @@ impl World {
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
             trust: self.cases.trust(case, self, now),
             relapses: case.relapses,
-            language: self.lines.get(case.line).and_then(|line| line.contract.language.clone()),
+            language: line.and_then(|line| line.contract.language.clone()),
+            number_tail: line.and_then(|line| line.number_tail.clone()),
         })
     }
 

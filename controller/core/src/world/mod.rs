@@ -113,6 +113,11 @@ impl World {
         }
     }
 
+    /// What is recorded of a line has changed: its page is made again at the next settling.
+    pub fn record_changed(&mut self, line: LineNo) {
+        self.unsettled.insert(line);
+    }
+
     /// Takes a session in. A session that is said to end in the future is live until it is said to have ended.
     pub fn record_session(&mut self, session: &Session, now: Timestamp) -> Recorded {
         let session = Session { to: if session.to > now { Timestamp::MAX } else { session.to }, ..*session };

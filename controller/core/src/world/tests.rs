@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::CaseEvent;
 use crate::ids::{SightingNo, SubscriberId};
-use crate::lines::Contract;
+use crate::lines::{Contract, Told};
 use crate::machine::Cases;
 use crate::session::Holding;
 use crate::sighting::{Severity, Sighting};
@@ -255,6 +255,41 @@ fn the_page_knows_the_language_of_the_subscribers_record() {
     b.approve(1, hours(2));
     let resident = b.view.resident("192.0.2.1".parse().unwrap()).unwrap();
     assert_eq!(resident.card.language.as_deref(), Some("nl-BE"));
+}
+
+#[test]
+fn the_page_proves_itself_with_the_number_tail_of_its_own_line_until_that_is_gone() {
+    let mut b = Bench::new();
+    let address = "192.0.2.1".parse().unwrap();
+    b.session("home", "192.0.2.1", 0, None, hours(1));
+    b.session("next door", "192.0.2.2", 0, None, hours(1));
+    b.sight("192.0.2.1", "mirai", hours(1), hours(2));
+    b.approve(1, hours(2));
+    let tell = |b: &mut Bench, who: &str, told: Told| {
+        let line = b.world.lines.line(&who.into()).unwrap();
+        let news = b.world.lines.note_number_tail(line, &told);
+        if news {
+            b.world.record_changed(line);
+        }
+        b.settle(hours(3));
+        (news, b.view.resident(address).unwrap().card.number_tail.clone())
+    };
+    let (tail, other) = (Told::This("482".into()), Told::This("077".into()));
+    assert_eq!(tell(&mut b, "home", Told::Nothing), (false, None));
+    assert_eq!(
+        tell(&mut b, "home", tail.clone()),
+        (true, Some("482".into())),
+        "a page that is shown already is made again"
+    );
+    assert_eq!(tell(&mut b, "home", tail), (false, Some("482".into())));
+    assert_eq!(tell(&mut b, "next door", other), (true, Some("482".into())));
+    // A list that tells the contract, but not this, leaves it alone.
+    b.world.lines.note(&"home".into(), Some(&Contract { opted_out: true, ..Contract::default() }));
+    assert_eq!(tell(&mut b, "home", Told::Nothing), (false, Some("482".into())));
+    assert_eq!(tell(&mut b, "home", Told::Gone), (true, None));
+    let line = b.world.lines.line(&"next door".into()).unwrap();
+    b.world.lines.purge(line);
+    assert_eq!(b.world.lines.get(line).unwrap().number_tail, None);
 }
 
 #[test]

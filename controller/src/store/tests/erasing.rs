@@ -15,7 +15,7 @@ fn on_disk(place: &Place, text: &str) -> bool {
 async fn a_purged_line_is_gone_from_tables_and_disk_and_the_log_still_verifies() {
     let (place, mut store, _) = Place::with_cases(300).await;
     let before = verify(&place.db(), None).await.unwrap();
-    let secrets = ["contract-00007", "Testperson-7 of"];
+    let secrets = ["contract-00007", "tail-00007", "Testperson-7 of"];
     assert!(secrets.iter().all(|s| on_disk(&place, s)));
     assert_eq!(store.purge(LineNo(7)).await.unwrap(), 4, "record, session, sighting, text");
     assert_eq!(store.purge(LineNo(7)).await.unwrap(), 0);

@@ -5,13 +5,12 @@ use sqlx::Row as _;
 use super::*;
 use crate::store::{schema, verify};
 
-/// A database as version 1 made it, with the log and tables of these statements.
-async fn of_version_1(place: &Place, sql: &str) {
+/// A database as these steps made it, with the log and tables of these statements.
+async fn of_version(place: &Place, steps: &'static [&'static str], sql: &str) {
     let how = sqlx::sqlite::SqliteConnectOptions::new().filename(place.db()).create_if_missing(true);
     let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
-    static FIRST: [&str; 1] = [schema::MIGRATIONS[0]];
-    schema::migrate(&mut conn, &FIRST).await.unwrap();
-    assert_eq!(schema::version(&mut conn).await.unwrap(), 1);
+    schema::migrate(&mut conn, steps).await.unwrap();
+    assert_eq!(schema::version(&mut conn).await.unwrap() as usize, steps.len());
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut conn).await.unwrap();
     conn.close().await.unwrap();
 }
@@ -30,6 +29,7 @@ fn logged(event: &Event, case: u64) -> String {
 
 #[tokio::test]
 async fn version_1_keeps_its_log_and_its_waiting_sightings_join_the_case_they_opened() {
+    static FIRST: [&str; 1] = [schema::MIGRATIONS[0]];
     let place = Place::new();
     let mut opened = opened(1);
     let Body::Case { what: CaseEvent::Opened { evidence, .. }, .. } = &mut opened.body else { panic!("opened") };
@@ -38,8 +38,9 @@ async fn version_1_keeps_its_log_and_its_waiting_sightings_join_the_case_they_op
     let row = "INSERT INTO sighting (number, received_at, observed_at, clock_error, source, report, cause, address, \
                severity, line, case_id, outcome, delivery)";
     let values = "1, 1, 0, 'shadowserver', 'scan_telnet', 'mirai', x'c6336401', 2, 1";
-    of_version_1(
+    of_version(
         &place,
+        &FIRST,
         &format!(
             "{} {row} VALUES (1, {values}, NULL, 'below-threshold', 1), (2, {values}, 1, 'evidence', 1), \
              (3, {values}, NULL, 'below-threshold', 1); \
@@ -69,12 +70,31 @@ async fn version_1_keeps_its_log_and_its_waiting_sightings_join_the_case_they_op
 }
 
 #[tokio::test]
+async fn version_4_keeps_its_lines_and_they_can_be_told_a_number_tail() {
+    static BEFORE: [&str; 4] =
+        [schema::MIGRATIONS[0], schema::MIGRATIONS[1], schema::MIGRATIONS[2], schema::MIGRATIONS[3]];
+    let place = Place::new();
+    let lines = "INSERT INTO line VALUES (1, 'contract-00001', '2025-01', 0, NULL, NULL)";
+    of_version(&place, &BEFORE, &format!("{} {lines}", logged(&opened(1), 1))).await;
+    let head = verify(&place.db(), None).await.unwrap();
+    let mut store = place.open().await;
+    let loaded = store.load().await.unwrap();
+    assert_eq!(loaded.lines, [LineRecord { number_tail: None, ..line(1) }]);
+    assert_eq!(verify(&place.db(), None).await.unwrap(), head, "the log is as it was");
+    store.append(loaded.last, Batch { lines: vec![line(1)], ..Batch::default() }).await.unwrap();
+    assert_eq!(store.load().await.unwrap().lines, [line(1)]);
+    assert_eq!(store.purge(LineNo(1)).await.unwrap(), 1);
+    assert_eq!(store.load().await.unwrap().lines, []);
+}
+
+#[tokio::test]
 async fn each_step_is_taken_once() {
-    static LONGER: [&str; 5] = [
+    static LONGER: [&str; 6] = [
         schema::MIGRATIONS[0],
         schema::MIGRATIONS[1],
         schema::MIGRATIONS[2],
         schema::MIGRATIONS[3],
+        schema::MIGRATIONS[4],
         "CREATE TABLE later (x INTEGER) STRICT",
     ];
     let (place, store, _) = Place::with_cases(1).await;
@@ -83,6 +103,6 @@ async fn each_step_is_taken_once() {
     let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
     for _ in 0..2 {
         schema::migrate(&mut conn, &LONGER).await.unwrap();
-        assert_eq!(schema::version(&mut conn).await.unwrap(), 5);
+        assert_eq!(schema::version(&mut conn).await.unwrap(), 6);
     }
 }

@@ -144,6 +144,7 @@ fn line(number: u32) -> LineRecord {
         clause: Some("2025-01".into()),
         opted_out: number.is_multiple_of(2),
         language: None,
+        number_tail: Some(format!("tail-{number:05}").into()),
     }
 }
 

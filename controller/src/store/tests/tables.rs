@@ -35,7 +35,7 @@ async fn what_is_stored_again_replaces_what_was() {
     let mut known = sighting(1, Some(1));
     known.also_from.push("sinkhole-x".into());
     let mut contract = line(1);
-    contract.opted_out = true;
+    (contract.opted_out, contract.number_tail) = (true, None);
     let batch = Batch {
         sightings: vec![known.clone()],
         lines: vec![contract.clone()],
