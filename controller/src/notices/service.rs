@@ -440,7 +440,7 @@ impl Notices {
         if !report.stamp.is_genuine(&self.key) {
             return Err(refused(&NoBounce::NotOurs));
         }
-        if !report.permanent {
+        if !report.failed {
             return Ok(Noted::Temporary);
         }
         let (case, of) = (report.stamp.case, report.stamp.of);
