@@ -336,10 +336,10 @@ impl Notices {
     async fn try_to_send(&self, notice: &Notice) -> Result<Next, Stuck> {
         let failed = |why| Ok(Next::End(NoticeOutcome::Failed { why }));
         let (case, kind) = (notice.case, notice.kind);
-        let found = if kind.is_self_check() {
+        let found = if kind.is_check() || kind.is_self_check() {
             self.who_asked(notice).await?
         } else {
-            self.engine.read(move |world, now| Addressee::of_case(world, case, kind, now)).await?
+            self.engine.read(move |world, now| Addressee::of_case(world, case, kind, None, now)).await?
         };
         let Some(addressee) = found else { return Ok(Next::Drop) };
         // Somebody asked for this one, and staff may be asked where it is.
@@ -347,7 +347,7 @@ impl Notices {
             return failed(NotSent::OptedOut);
         }
         let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
-        if !kind.holds_in(addressee.state) {
+        if !addressee.holds {
             return failed(NotSent::Overtaken);
         }
         let now = addressee.facts.sent;
@@ -382,13 +382,19 @@ impl Notices {
         Ok(self.judged(notice, done, now))
     }
 
-    /// Who asked for a check without a case, with what the log says of it. None if either is forgotten.
+    /// Who asked for a check, with what the log says of it. None if either is forgotten.
     async fn who_asked(&self, notice: &Notice) -> Result<Option<Addressee>, Stuck> {
         let before = Seq(notice.of.0.saturating_sub(1));
         let record = self.reader.events_after(before, 1).await?.pop().filter(|record| record.seq == notice.of);
         let Some(Record { event, .. }) = record else { return Ok(None) };
-        let (kind, line) = (notice.kind, notice.line);
-        Ok(self.engine.read(move |world, now| Addressee::of_check(world, line, kind, &event, now)).await?)
+        let Notice { case, line, kind, .. } = *notice;
+        let look = move |world: &World, now| match &event.body {
+            Body::Case { what: CaseEvent::Rescanned { rescan }, .. } => {
+                Addressee::of_case(world, case, kind, Some(rescan), now)
+            }
+            _ => Addressee::of_check(world, line, kind, &event, now),
+        };
+        Ok(self.engine.read(look).await?)
     }
 
     fn judged(&self, notice: &Notice, done: Result<(), Trouble>, now: Timestamp) -> Next {

@@ -31,7 +31,7 @@ impl World {
             causes: causes(case),
             fix_reported_at: case.fix_reported_at,
             checking_since: case.rescan_pending.map(|(_, since)| since),
-            last_check: last_check(case),
+            last_check: case.last_rescan.as_deref().map(CheckCard::of),
             missing: self.cases.missing(case, self, now),
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
             trust: self.cases.trust(case, self, now),
@@ -75,11 +75,4 @@ pub fn causes(case: &Case) -> Vec<CauseCard> {
         device: t.device.clone(),
     };
     case.troubles.iter().map(cause).collect()
-}
-
-/// What the last check found, for pages and notices.
-pub fn last_check(case: &Case) -> Option<CheckCard> {
-    let rescan = case.last_rescan.as_ref()?;
-    let found = rescan.results.iter().map(|r| (smol_str::format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
-    Some(CheckCard { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() })
 }
