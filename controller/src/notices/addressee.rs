@@ -21,7 +21,7 @@ pub(super) const NO_CASE: CaseId = CaseId(0);
 pub(super) struct Addressee {
     /// What the notice says is still so.
     pub(super) holds: bool,
-    /// None when nothing may be sent: purged, or opted out.
+    /// None when nothing is kept of the line.
     pub(super) subscriber: Option<SubscriberId>,
     pub(super) opted_out: bool,
     pub(super) language: Option<SmolStr>,
@@ -84,7 +84,7 @@ impl Addressee {
         let known = world.lines.get(line)?;
         Some(Self {
             holds,
-            subscriber: known.subscriber.clone().filter(|_| !known.contract.opted_out),
+            subscriber: known.subscriber.clone(),
             opted_out: known.contract.opted_out,
             language: known.contract.language.clone(),
             facts,

@@ -112,7 +112,7 @@ pub enum NotNoted {
 /// What becomes of a notice that is due.
 enum Next {
     End(NoticeOutcome),
-    /// In silence.
+    /// In silence: nothing is kept of the case or its line.
     Drop,
     Again,
 }
@@ -342,11 +342,11 @@ impl Notices {
             self.engine.read(move |world, now| Addressee::of_case(world, case, kind, None, now)).await?
         };
         let Some(addressee) = found else { return Ok(Next::Drop) };
-        // Somebody asked for this one, and staff may be asked where it is.
-        if addressee.opted_out && kind.is_self_check() {
+        let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
+        // Staff may be asked where it is.
+        if addressee.opted_out {
             return failed(NotSent::OptedOut);
         }
-        let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
         if !addressee.holds {
             return failed(NotSent::Overtaken);
         }

@@ -156,7 +156,7 @@ fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
 }
 
 #[test]
-fn who_opted_out_or_is_erased_hears_nothing() {
+fn who_opted_out_or_is_erased_hears_nothing_and_the_case_says_why() {
     let post = Post::start("", |_| {});
     let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
@@ -173,7 +173,9 @@ fn who_opted_out_or_is_erased_hears_nothing() {
     let case = post.node.infect(&[1])[0];
     assert_eq!(post.node.approve(&post.node.anna, case).0, 200);
     assert!(post.told(case, "notice-failed").ends_with("no address is known"), "the address went with the line");
-    post.node.infect(&[2]);
+    let warned = post.node.infect(&[2])[0];
+    let said = post.told(warned, "notice-failed");
+    assert_eq!(said, "Notice warning by e-mail did not leave: the subscriber has opted out");
     // What comes after it has come: so nothing of it will.
     post.contacts(&[(3, "al@mail.example", "en")]);
     post.quarantine(3);
