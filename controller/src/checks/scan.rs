@@ -13,7 +13,6 @@ use pratique_core::session::Holding;
 use pratique_core::view::CheckCard;
 use pratique_core::world::World;
 use pratique_portal::{Agreed, CheckError, Found, Visitor};
-use smol_str::format_smolstr;
 use tracing::{debug, warn};
 
 use super::Checks;
@@ -119,9 +118,7 @@ fn brief(world: &World, visitor: Visitor, line: LineNo, usual: Vec<Probe>) -> Re
 /// As the page shows it, with the causes whose steps shut what stands open.
 fn found(policy: &Policy, rescan: &Rescan) -> Found {
     let causes = doors(policy, &rescan.results);
-    let found = rescan.results.iter().map(|r| (format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
-    let check = CheckCard { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() };
-    Found { check, causes }
+    Found { check: CheckCard::of(rescan), causes }
 }
 
 /// The causes whose steps shut what stands open, each once.

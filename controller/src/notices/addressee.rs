@@ -3,11 +3,12 @@
 use pratique_core::event::{Body, Event};
 use pratique_core::ids::{CaseId, LineNo, SubscriberId};
 use pratique_core::notice::NoticeKind;
+use pratique_core::rescan::Rescan;
 use pratique_core::self_check::SelfCheckStep;
 use pratique_core::state::{Case, State, StateName};
 use pratique_core::time::Timestamp;
 use pratique_core::view::{CauseCard, CheckCard};
-use pratique_core::world::{World, causes, last_check};
+use pratique_core::world::{World, causes};
 use pratique_portal::{About, Facts};
 use smol_str::{SmolStr, format_smolstr};
 
@@ -18,8 +19,9 @@ pub(super) const NO_CASE: CaseId = CaseId(0);
 
 /// What the world says of a notice that is due.
 pub(super) struct Addressee {
-    pub(super) state: StateName,
-    /// None when nothing may be sent: purged, or opted out.
+    /// What the notice says is still so.
+    pub(super) holds: bool,
+    /// None when nothing is kept of the line.
     pub(super) subscriber: Option<SubscriberId>,
     pub(super) opted_out: bool,
     pub(super) language: Option<SmolStr>,
@@ -27,9 +29,19 @@ pub(super) struct Addressee {
 }
 
 impl Addressee {
-    /// None if the case is forgotten.
-    pub(super) fn of_case(world: &World, case: CaseId, kind: NoticeKind, now: Timestamp) -> Option<Self> {
+    /// Of a case; of a check, with what the log says that this one found: title and findings must be of the same. None if the
+    /// case is forgotten.
+    pub(super) fn of_case(
+        world: &World,
+        case: CaseId,
+        kind: NoticeKind,
+        check: Option<&Rescan>,
+        now: Timestamp,
+    ) -> Option<Self> {
         let case: &Case = world.cases().get(case)?;
+        // A later check says how things are now.
+        let newest = case.last_rescan.as_ref().map(|rescan| rescan.finished_at);
+        let overtaken = check.is_some_and(|check| newest.is_some_and(|newest| newest > check.finished_at));
         let until = match case.state {
             State::Quarantined { until, .. } => Some(until),
             State::Warned { .. } => world.warned_until(case),
@@ -42,9 +54,9 @@ impl Addressee {
             until,
             again: case.relapses > 0,
             causes: causes(case),
-            check: last_check(case),
+            check: check.map(CheckCard::of),
         };
-        Self::on(world, case.line, case.state.name(), facts)
+        Self::on(world, case.line, kind.holds_in(case.state.name()) && !overtaken, facts)
     }
 
     /// Of a check without a case, as the log has it. None if the line is forgotten.
@@ -65,14 +77,14 @@ impl Addressee {
         let facts = Facts { case, about, sent: now, until: None, again: false, causes, check: Some(check) };
         // A line that was walled meanwhile must not hear that it works.
         let state = world.cases().open_of(line).map_or(StateName::Closed, |case| case.state.name());
-        Self::on(world, line, state, facts)
+        Self::on(world, line, kind.holds_in(state), facts)
     }
 
-    fn on(world: &World, line: LineNo, state: StateName, facts: Facts) -> Option<Self> {
+    fn on(world: &World, line: LineNo, holds: bool, facts: Facts) -> Option<Self> {
         let known = world.lines.get(line)?;
         Some(Self {
-            state,
-            subscriber: known.subscriber.clone().filter(|_| !known.contract.opted_out),
+            holds,
+            subscriber: known.subscriber.clone(),
             opted_out: known.contract.opted_out,
             language: known.contract.language.clone(),
             facts,

@@ -18,10 +18,10 @@ pub const MESSAGE_ID: &str = "pratique-";
 pub struct Bounce {
     /// Of which notice. Not verified.
     pub stamp: Stamp,
-    /// The status of RFC 3463, such as `5.1.1`.
+    /// The status of RFC 3463, such as `5.1.1`; `4.4.7` where a server tried until its time was over.
     pub status: SmolStr,
     /// It will not arrive: no delay, no relaying, no success.
-    pub permanent: bool,
+    pub failed: bool,
 }
 
 /// Why something is no bounce of ours.
@@ -62,12 +62,13 @@ pub fn read(raw: &[u8]) -> Result<Bounce, NoBounce> {
         return Err(NoBounce::NotReport);
     }
     let status = part(&mail, "delivery-status").ok_or(NoBounce::NoStatus)?;
-    let (status, permanent) = outcome(&status).ok_or(NoBounce::NoStatus)?;
+    let (status, failed) = outcome(&status).ok_or(NoBounce::NoStatus)?;
     let stamp = from_addresses(&mail).or_else(|| from_returned(&mail)).ok_or(NoBounce::NotOurs)?;
-    Ok(Bounce { stamp, status, permanent })
+    Ok(Bounce { stamp, status, failed })
 }
 
-/// What the report says of its recipient: a notice has one, and of several the worst counts.
+/// What the report says of its recipient: a notice has one, and of several the worst counts. Whether it failed the action says
+/// alone (RFC 3464, section 2.3.3): a server that gives up after days reports `failed` with the status of its last try, `4.4.1`.
 fn outcome(text: &str) -> Option<(SmolStr, bool)> {
     let mut worst: Option<(SmolStr, bool)> = None;
     let (mut action, mut status) = (None, None);
@@ -75,9 +76,9 @@ fn outcome(text: &str) -> Option<(SmolStr, bool)> {
     for line in text.lines().chain([""]) {
         if line.trim().is_empty() {
             if let (Some(action), Some(status)) = (action.take(), status.take()) {
-                let permanent = action == "failed" && SmolStr::as_str(&status).starts_with("5.");
-                if permanent || worst.is_none() {
-                    worst = Some((status, permanent));
+                let failed = action == "failed";
+                if failed || worst.is_none() {
+                    worst = Some((status, failed));
                 }
             }
             (action, status) = (None, None);
@@ -166,7 +167,7 @@ mod tests {
     }
 
     fn failed() -> Bounce {
-        Bounce { stamp: stamp(), status: "5.1.1".into(), permanent: true }
+        Bounce { stamp: stamp(), status: "5.1.1".into(), failed: true }
     }
 
     #[test]
@@ -186,10 +187,18 @@ mod tests {
     #[test]
     fn what_is_late_or_has_arrived_did_not_fail() {
         for (action, status) in
-            [("delayed", "4.4.1"), ("delivered", "2.0.0"), ("relayed", "2.0.0"), ("failed", "4.4.7")]
+            [("delayed", "4.4.1"), ("delivered", "2.0.0"), ("relayed", "2.0.0"), ("expanded", "2.0.0")]
         {
             let said = read(report(&verp(), action, status, "x").as_bytes()).unwrap();
-            assert_eq!((said.permanent, said.status.as_str()), (false, status), "{action}");
+            assert_eq!((said.failed, said.status.as_str()), (false, status), "{action}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_gave_up_has_failed_whatever_its_last_try_said() {
+        for status in ["4.4.1", "4.4.7", "4.2.2", "5.0.0"] {
+            let said = read(report(&verp(), "failed", status, "x").as_bytes());
+            assert_eq!(said, Ok(Bounce { status: status.into(), ..failed() }));
         }
     }
 

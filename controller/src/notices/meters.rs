@@ -1,6 +1,6 @@
 //! What the NOC sees of notices: counters and gauges, and the section of the health page. No address in any of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use pratique_core::notice::{Channel, NotSent, NoticeKind, NoticeOutcome};
@@ -45,7 +45,8 @@ struct Now {
     waiting: Waiting,
     counts: BTreeMap<(Channel, &'static str), u64>,
     failing: BTreeMap<Channel, Timestamp>,
-    outbox: Option<String>,
+    /// What fails, by the part of the loop that met it.
+    outbox: BTreeMap<&'static str, String>,
 }
 
 impl Meters {
@@ -115,8 +116,8 @@ impl Meters {
         }
     }
 
-    /// How the outbox is. True if that is news.
-    pub(super) fn outbox(&self, state: Result<Waiting, String>, now: Timestamp) -> bool {
+    /// How the outbox is to a part of the loop. True if that is news: the first that fails, or the last that works again.
+    pub(super) fn outbox(&self, part: &'static str, state: Result<Waiting, String>, now: Timestamp) -> bool {
         let mut known = self.lock();
         match state {
             Ok(waiting) => {
@@ -124,9 +125,13 @@ impl Meters {
                 let age = waiting.oldest.map_or(0, |oldest| now.since(oldest).as_millis() / 1_000);
                 self.waiting.set(i64::try_from(waiting.notices).unwrap_or(i64::MAX));
                 self.oldest.set(age.max(0));
-                known.outbox.take().is_some()
+                known.outbox.remove(part).is_some() && known.outbox.is_empty()
             }
-            Err(why) => known.outbox.replace(why).is_none(),
+            Err(why) => {
+                let news = known.outbox.is_empty();
+                known.outbox.insert(part, why);
+                news
+            }
         }
     }
 
@@ -134,7 +139,8 @@ impl Meters {
     pub(super) fn health(&self, now: Timestamp) -> Health {
         let known = self.lock();
         let Waiting { notices, oldest } = known.waiting;
-        let mut problems: Vec<String> = known.outbox.iter().map(|why| format!("the outbox fails: {why}")).collect();
+        let whys: BTreeSet<&String> = known.outbox.values().collect();
+        let mut problems: Vec<String> = whys.into_iter().map(|why| format!("the outbox fails: {why}")).collect();
         if let Some(oldest) = oldest.filter(|oldest| now.since(*oldest) > LONG) {
             problems.push(format!("{notices} wait, the oldest since {oldest}"));
         }
@@ -168,7 +174,7 @@ mod tests {
         meters.ended(Channel::Mail, NoticeKind::Quarantined, &NoticeOutcome::Sent);
         meters.later(Channel::Mail, NoticeKind::Quarantined);
         assert!(meters.works(Channel::Mail, Some(at)) && !meters.works(Channel::Mail, Some(at)));
-        meters.outbox(Ok(Waiting { notices: 3, oldest: Some(at) }), at.plus(Span::from_hours(2)));
+        meters.outbox("log", Ok(Waiting { notices: 3, oldest: Some(at) }), at.plus(Span::from_hours(2)));
         let mut text = String::new();
         prometheus::TextEncoder::new().encode_utf8(&registry.gather(), &mut text).unwrap();
         for line in [
@@ -183,5 +189,12 @@ mod tests {
         assert_eq!(health.failing, [("mail".into(), Moment(at))]);
         assert_eq!(health.problems, ["3 wait, the oldest since 2026-02-15T12:00:00Z"]);
         assert!(meters.works(Channel::Mail, None) && meters.health(at).failing.is_empty());
+        // Each part of the loop meets a full disk, and each has to work again.
+        let full = || Err("the disk is full".to_owned());
+        assert!(meters.outbox("mail", full(), at) && !meters.outbox("log", full(), at));
+        assert_eq!(meters.health(at).problems, ["the outbox fails: the disk is full"]);
+        let well = || Ok(Waiting::default());
+        assert!(!meters.outbox("webhook", well(), at) && !meters.outbox("mail", well(), at));
+        assert!(meters.outbox("log", well(), at) && meters.health(at).problems.is_empty());
     }
 }

@@ -9,12 +9,15 @@
 //! Of its own, since the store has one writer: nothing that frees or walls a line may wait for a notice's lock. The log is what
 //! it follows, by a position that moves on in the same transaction as the rows, so that a crash loses no notice and asks for
 //! none twice. No address is in it: those are looked up when a notice is sent. Losing the file loses what had not been sent.
+//!
+//! Each channel has a queue of its own. What waits is bounded by its age: it ends when it has waited for `retry.give_up_after`,
+//! tried or not, so that a channel which stands still keeps no more than what was asked for in that time.
 
 use std::path::Path;
 use std::time::Duration;
 
 use pratique_core::ids::{CaseId, LineNo, Seq};
-use pratique_core::notice::{Channel, NoticeKind, NoticeOutcome};
+use pratique_core::notice::{Channel, NotSent, NoticeKind, NoticeOutcome};
 use pratique_core::time::{Span, Timestamp};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Row as _, SqliteConnection};
@@ -24,8 +27,9 @@ use crate::store::StoreError;
 /// In the data directory.
 pub(super) const FILE: &str = "notices.db";
 
-/// One step per version, as in the store.
-const MIGRATIONS: [&str; 1] = ["
+/// One step per version, as in the store; each ends with its number.
+const MIGRATIONS: [&str; 2] = [
+    "
 -- How far the log was followed.
 CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL) STRICT;
 CREATE TABLE notice (
@@ -43,7 +47,16 @@ CREATE TABLE notice (
 CREATE INDEX notice_due ON notice(next_at) WHERE outcome IS NULL;
 CREATE INDEX notice_untold ON notice(of) WHERE outcome IS NOT NULL AND told = 0;
 CREATE INDEX notice_line ON notice(line, ended_at);
-"];
+PRAGMA user_version = 1;
+",
+    "
+-- A queue per channel, and what has waited for too long.
+DROP INDEX notice_due;
+CREATE INDEX notice_due ON notice(channel, next_at, of) WHERE outcome IS NULL;
+CREATE INDEX notice_asked ON notice(channel, asked_at) WHERE outcome IS NULL;
+PRAGMA user_version = 2;
+",
+];
 
 /// A notice that waits, or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,13 +124,12 @@ impl Outbox {
         let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut conn).await?;
         let version = usize::try_from(version).unwrap_or(usize::MAX);
         if version > MIGRATIONS.len() {
-            let (found, known) = (u32::try_from(version).unwrap_or(u32::MAX), 1);
-            return Err(StoreError::TooNew { found, known });
+            let number = |version| u32::try_from(version).unwrap_or(u32::MAX);
+            return Err(StoreError::TooNew { found: number(version), known: number(MIGRATIONS.len()) });
         }
-        if version == 0 {
+        for step in MIGRATIONS.iter().skip(version) {
             let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-            sqlx::raw_sql(MIGRATIONS[0]).execute(&mut *tx).await?;
-            sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut *tx).await?;
+            sqlx::raw_sql(*step).execute(&mut *tx).await?;
             tx.commit().await?;
         }
         Ok(Self { conn })
@@ -166,19 +178,36 @@ impl Outbox {
         Ok(tx.commit().await?)
     }
 
-    /// Those whose time has come, the longest due first.
-    pub async fn due(&mut self, now: Timestamp, limit: u32) -> Result<Vec<Notice>, StoreError> {
+    /// Those of a channel whose time has come, the longest due first.
+    pub async fn due(&mut self, channel: Channel, now: Timestamp, limit: u32) -> Result<Vec<Notice>, StoreError> {
         let sql = "SELECT of, channel, case_id, line, kind, asked_at, tries, outcome FROM notice \
-                   WHERE outcome IS NULL AND next_at <= ? ORDER BY next_at, of, channel LIMIT ?";
-        let rows = sqlx::query(sql).bind(now.as_millis()).bind(limit).fetch_all(&mut self.conn).await?;
-        rows.iter().map(notice).collect()
+                   WHERE outcome IS NULL AND channel = ? AND next_at <= ? ORDER BY next_at, of LIMIT ?";
+        let query = sqlx::query(sql).bind(channel.as_str()).bind(now.as_millis()).bind(limit);
+        query.fetch_all(&mut self.conn).await?.iter().map(notice).collect()
     }
 
-    /// When the next try is due.
-    pub async fn next_due(&mut self) -> Result<Option<Timestamp>, StoreError> {
-        let sql = "SELECT min(next_at) FROM notice WHERE outcome IS NULL";
-        let at: Option<i64> = sqlx::query_scalar(sql).fetch_one(&mut self.conn).await?;
+    /// When the next try of a channel is due.
+    pub async fn next_due(&mut self, channel: Channel) -> Result<Option<Timestamp>, StoreError> {
+        let sql = "SELECT min(next_at) FROM notice WHERE outcome IS NULL AND channel = ?";
+        let at: Option<i64> = sqlx::query_scalar(sql).bind(channel.as_str()).fetch_one(&mut self.conn).await?;
         Ok(at.map(Timestamp::from_millis))
+    }
+
+    /// Gives up what was asked for before this and still waits; returns what ended so, at most so many.
+    pub async fn give_up(
+        &mut self,
+        channel: Channel,
+        asked_before: Timestamp,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Notice>, StoreError> {
+        let outcome = NoticeOutcome::Failed { why: NotSent::GaveUp };
+        let sql = "UPDATE notice SET outcome = ?, ended_at = ? WHERE rowid IN (SELECT rowid FROM notice \
+                   WHERE outcome IS NULL AND channel = ? AND asked_at < ? ORDER BY asked_at LIMIT ?) \
+                   RETURNING of, channel, case_id, line, kind, asked_at, tries, outcome";
+        let query = sqlx::query(sql).bind(json(&outcome)?).bind(now.as_millis()).bind(channel.as_str());
+        let query = query.bind(asked_before.as_millis()).bind(limit);
+        query.fetch_all(&mut self.conn).await?.iter().map(notice).collect()
     }
 
     /// A try did not succeed; the next one then.
@@ -311,8 +340,6 @@ fn json(outcome: &NoticeOutcome) -> Result<String, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use pratique_core::notice::NotSent;
-
     use super::*;
 
     fn at(s: i64) -> Timestamp {
@@ -340,8 +367,8 @@ mod tests {
         drop(outbox);
         let mut outbox = Outbox::open(folder.path()).await.unwrap();
         assert_eq!(outbox.position().await.unwrap(), Some(Seq(5)));
-        assert_eq!(outbox.due(at(0), 9).await.unwrap(), [mail(5, 1)]);
-        assert_eq!(outbox.due(at(-1), 9).await.unwrap(), []);
+        assert_eq!(outbox.due(Channel::Mail, at(0), 9).await.unwrap(), [mail(5, 1)]);
+        assert_eq!(outbox.due(Channel::Mail, at(-1), 9).await.unwrap(), []);
         assert_eq!(outbox.waiting().await.unwrap(), Waiting { notices: 1, oldest: Some(at(0)) });
     }
 
@@ -351,8 +378,8 @@ mod tests {
         outbox.hear(&[Heard::Wanted(vec![mail(5, 1), mail(6, 1)])], Seq(6)).await.unwrap();
         outbox.again(&mail(6, 1), at(60)).await.unwrap();
         outbox.end(&mail(5, 1), &NoticeOutcome::Sent, false, at(1)).await.unwrap();
-        assert_eq!(outbox.due(at(59), 9).await.unwrap(), []);
-        assert_eq!(outbox.due(at(60), 9).await.unwrap()[0].tries, 1);
+        assert_eq!(outbox.due(Channel::Mail, at(59), 9).await.unwrap(), []);
+        assert_eq!(outbox.due(Channel::Mail, at(60), 9).await.unwrap()[0].tries, 1);
         let untold = outbox.untold(9).await.unwrap();
         assert_eq!(untold, [Notice { outcome: Some(NoticeOutcome::Sent), ..mail(5, 1) }]);
         // The log says something else of it, then the right thing.
@@ -363,6 +390,59 @@ mod tests {
         assert_eq!(outbox.untold(9).await.unwrap(), []);
         assert_eq!(outbox.sent_since(LineNo(1), Channel::Mail, at(0)).await.unwrap(), 1);
         assert_eq!(outbox.sent_since(LineNo(1), Channel::Mail, at(1)).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn each_channel_has_a_queue_of_its_own() {
+        let (mut outbox, _folder) = outbox().await;
+        let hook = Notice { channel: Channel::Webhook, ..mail(7, 1) };
+        outbox.hear(&[Heard::Wanted(vec![mail(5, 1), mail(6, 1), hook.clone()])], Seq(7)).await.unwrap();
+        assert_eq!(outbox.due(Channel::Mail, at(0), 1).await.unwrap(), [mail(5, 1)]);
+        assert_eq!(outbox.due(Channel::Webhook, at(0), 1).await.unwrap(), std::slice::from_ref(&hook));
+        outbox.again(&hook, at(60)).await.unwrap();
+        assert_eq!(outbox.next_due(Channel::Mail).await.unwrap(), Some(at(0)));
+        assert_eq!(outbox.next_due(Channel::Webhook).await.unwrap(), Some(at(60)));
+    }
+
+    #[tokio::test]
+    async fn what_waited_too_long_ends_whether_it_was_tried_or_not() {
+        let (mut outbox, _folder) = outbox().await;
+        let (tried, late) = (Notice { tries: 1, ..mail(6, 1) }, Notice { asked_at: at(9), ..mail(8, 1) });
+        let hook = Notice { channel: Channel::Webhook, ..mail(7, 1) };
+        let wanted = vec![mail(5, 1), mail(6, 1), hook.clone(), late.clone()];
+        outbox.hear(&[Heard::Wanted(wanted)], Seq(8)).await.unwrap();
+        outbox.again(&mail(6, 1), at(3_600)).await.unwrap();
+        let outcome = Some(NoticeOutcome::Failed { why: NotSent::GaveUp });
+        let gone = |notice| Notice { outcome: outcome.clone(), ..notice };
+        let mut ended = Vec::new();
+        for _ in 0..3 {
+            ended.extend(outbox.give_up(Channel::Mail, at(9), at(100), 1).await.unwrap());
+        }
+        ended.sort_by_key(|notice| notice.of);
+        assert_eq!(ended, [gone(mail(5, 1)), gone(tried)]);
+        assert_eq!(outbox.untold(9).await.unwrap(), ended);
+        assert_eq!(outbox.due(Channel::Mail, at(3_600), 9).await.unwrap(), [late]);
+        assert_eq!(outbox.due(Channel::Webhook, at(3_600), 9).await.unwrap(), [hook]);
+    }
+
+    #[tokio::test]
+    async fn an_older_file_is_brought_forward_and_a_newer_one_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let how = SqliteConnectOptions::new().filename(folder.path().join(FILE)).create_if_missing(true);
+        let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
+        sqlx::raw_sql(MIGRATIONS[0]).execute(&mut conn).await.unwrap();
+        let row = "INSERT INTO notice (of, channel, case_id, line, kind, asked_at, next_at) \
+                   VALUES (5, 'mail', 17, 1, 'quarantined', 1771156800000, 1771156800000)";
+        sqlx::raw_sql(row).execute(&mut conn).await.unwrap();
+        for _ in 0..2 {
+            let mut outbox = Outbox::open(folder.path()).await.unwrap();
+            assert_eq!(outbox.due(Channel::Mail, at(0), 9).await.unwrap(), [mail(5, 1)]);
+        }
+        let version: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut conn).await.unwrap();
+        assert_eq!(version, 2);
+        sqlx::raw_sql("PRAGMA user_version = 3").execute(&mut conn).await.unwrap();
+        let refused = Outbox::open(folder.path()).await.unwrap_err();
+        assert!(matches!(refused, StoreError::TooNew { found: 3, known: 2 }), "{refused}");
     }
 
     #[tokio::test]
@@ -385,7 +465,7 @@ mod tests {
         outbox.hear(&[Heard::Wanted(vec![mail(5, 1), mail(6, 2), mail(9, 3)])], Seq(9)).await.unwrap();
         outbox.hear(&[Heard::Purged(LineNo(1))], Seq(10)).await.unwrap();
         outbox.begin_at(Seq(8)).await.unwrap();
-        assert_eq!(outbox.due(at(0), 9).await.unwrap(), [mail(6, 2)]);
+        assert_eq!(outbox.due(Channel::Mail, at(0), 9).await.unwrap(), [mail(6, 2)]);
         assert_eq!(outbox.position().await.unwrap(), Some(Seq(8)));
     }
 

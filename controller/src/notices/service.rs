@@ -1,11 +1,15 @@
-//! The loop: follows the log, sends what is due, and tells the log what became of it. Nothing waits for it: the engine only
-//! wakes it, and what it cannot do now stands in the log and in the outbox until it can.
+//! The loops: one follows the log and tells it what became of notices; beside it one per channel sends what is due there. Nothing
+//! waits for them: the engine only wakes the first, and what they cannot do now stands in the log and in the outbox until they can.
+//!
+//! Channels know nothing of each other: each has its queue, its pace and its tries at once, so that a mail server that takes
+//! connections and never answers holds up no SMS. The log is followed whatever they do. What a channel that stands still keeps is
+//! bounded by its age: a notice that waited for `retry.give_up_after` ends without a try, and the case says so.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use pratique_core::command::Command;
 use pratique_core::event::{Body, CaseEvent};
 use pratique_core::ids::{CaseId, LineNo, Seq};
@@ -31,14 +35,16 @@ use crate::clock::Clock;
 use crate::engine::handle::{EngineError, EngineHandle};
 use crate::store::{Reader, Record, StoreError};
 
-/// Sent at once; a relay takes some connections from one client, and a slow one keeps the rest waiting no longer than its time.
+/// Sent at once by one channel; a relay takes some connections from one client, and a slow one keeps the rest of its channel waiting
+/// no longer than its time.
 const AT_ONCE: u32 = 4;
 
-/// Log entries looked at in one go.
+/// Log entries looked at in one go, and notices given up in one.
 const PIECE: u32 = 500;
 
-/// While so many wait the log is not followed further: it keeps what is to come.
-const MOST_WAITING: u64 = 10_000;
+/// While so many wait the log is not followed further: it keeps what is to come. For the disk's sake alone (some 150 MB): what waits
+/// ends with its time, and no provider asks for so many in that.
+const MOST_WAITING: u64 = 1_000_000;
 
 /// Looked at least this often, also when nothing woke it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
@@ -67,6 +73,8 @@ pub struct Notices {
     clock: Arc<dyn Clock>,
     outbox: Mutex<Outbox>,
     wake: Arc<Notify>,
+    /// Rings for the channels when notices were asked for.
+    asked: watch::Sender<()>,
     meters: Meters,
 }
 
@@ -112,7 +120,7 @@ pub enum NotNoted {
 /// What becomes of a notice that is due.
 enum Next {
     End(NoticeOutcome),
-    /// In silence.
+    /// In silence: nothing is kept of the case or its line.
     Drop,
     Again,
 }
@@ -138,6 +146,7 @@ impl Notices {
             reader,
             clock,
             wake,
+            asked: watch::Sender::default(),
         }))
     }
 
@@ -147,43 +156,67 @@ impl Notices {
     }
 
     /// Until told to stop. What is being sent then may end.
-    pub async fn run(self: Arc<Self>, mut stopping: watch::Receiver<bool>) {
-        let mut bucket = Bucket::new(self.settings.rates.per_minute);
-        let mut forget_at = self.clock.now();
-        loop {
-            let sleep = match self.turn(&mut bucket, &mut forget_at).await {
-                Ok(sleep) => {
-                    self.outbox_works(Ok(()), self.clock.now()).await;
-                    sleep
-                }
-                Err(Stuck::Engine(error)) => {
-                    debug!(%error, "the engine cannot take what became of notices; tried again");
-                    REST
-                }
-                Err(Stuck::Store(error)) => {
-                    self.outbox_works(Err(error), self.clock.now()).await;
-                    REST
-                }
-            };
-            tokio::select! {
-                // The sender gone is a stop, too.
-                _stopped = stopping.wait_for(|stop| *stop) => break,
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(sleep.min(LONGEST_SLEEP)) => {}
-            }
-        }
+    pub async fn run(self: Arc<Self>, stopping: watch::Receiver<bool>) {
+        let channels = Channel::ALL.map(|channel| self.keep_sending(channel, stopping.clone()));
+        join(self.keep_following(stopping.clone()), join_all(channels)).await;
+        // What ended since; the next start tells what cannot be told now.
+        let _next_start = self.tell().await.is_err();
         if let Err(error) = self.outbox.lock().await.scrub().await {
             warn!(%error, "the outbox of notices is not in one file; the next start recovers it");
         }
     }
 
-    async fn outbox_works(&self, state: Result<(), StoreError>, now: Timestamp) {
+    async fn keep_following(&self, mut stopping: watch::Receiver<bool>) {
+        let mut forget_at = self.clock.now();
+        loop {
+            let turn = self.follow_and_tell(&mut forget_at).await;
+            let sleep = self.after(turn, "log").await;
+            tokio::select! {
+                biased;
+                // The sender gone is a stop, too.
+                _stopped = stopping.wait_for(|stop| *stop) => return,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    async fn keep_sending(&self, channel: Channel, mut stopping: watch::Receiver<bool>) {
+        let mut bucket = Bucket::new(self.settings.rates.per_minute);
+        let mut asked = self.asked.subscribe();
+        loop {
+            let turn = self.send_due(channel, &mut bucket).await;
+            let sleep = self.after(turn, channel.as_str()).await;
+            tokio::select! {
+                biased;
+                _stopped = stopping.wait_for(|stop| *stop) => return,
+                Ok(()) = asked.changed() => {}
+                () = tokio::time::sleep(sleep) => {}
+            }
+        }
+    }
+
+    /// How long to sleep after a turn of this part.
+    async fn after(&self, turn: Result<Duration, Stuck>, part: &'static str) -> Duration {
+        let (sleep, state) = match turn {
+            Ok(sleep) => (sleep.min(LONGEST_SLEEP), Ok(())),
+            Err(Stuck::Engine(error)) => {
+                debug!(%error, part, "the engine cannot be asked about notices; tried again");
+                return REST;
+            }
+            Err(Stuck::Store(error)) => (REST, Err(error)),
+        };
+        self.outbox_works(part, state, self.clock.now()).await;
+        sleep
+    }
+
+    async fn outbox_works(&self, part: &'static str, state: Result<(), StoreError>, now: Timestamp) {
         let state = match state {
             Ok(()) => self.outbox.lock().await.waiting().await,
             Err(error) => Err(error),
         };
         let failed = state.as_ref().err().map(ToString::to_string);
-        if self.meters.outbox(state.map_err(|e| e.to_string()), now) {
+        if self.meters.outbox(part, state.map_err(|e| e.to_string()), now) {
             match failed {
                 Some(error) => warn!(%error, "notices wait: their outbox or the log cannot be read or written"),
                 None => info!("notices go out again"),
@@ -191,17 +224,24 @@ impl Notices {
         }
     }
 
-    /// One turn; how long to sleep after it.
-    async fn turn(&self, bucket: &mut Bucket, forget_at: &mut Timestamp) -> Result<Duration, Stuck> {
+    /// One turn with the log; how long to sleep after it.
+    async fn follow_and_tell(&self, forget_at: &mut Timestamp) -> Result<Duration, Stuck> {
         let all_heard = self.follow().await?;
-        self.tell().await?;
+        let all_told = self.tell().await?;
         let now = self.clock.now();
         if now >= *forget_at {
             *forget_at = now.plus(FORGET_EVERY);
             let forgotten = self.outbox.lock().await.forget(now.minus(KEPT)).await?;
             debug!(forgotten, "notices that ended long ago were forgotten");
         }
-        let due = self.outbox.lock().await.due(now, AT_ONCE).await?;
+        Ok(if all_heard && all_told { LONGEST_SLEEP } else { Duration::ZERO })
+    }
+
+    /// One turn of a channel; how long to sleep after it.
+    async fn send_due(&self, channel: Channel, bucket: &mut Bucket) -> Result<Duration, Stuck> {
+        let now = self.clock.now();
+        self.give_up(channel, now).await?;
+        let due = self.outbox.lock().await.due(channel, now, AT_ONCE).await?;
         let mut may_go = Vec::new();
         let mut pause = None;
         for notice in due {
@@ -214,18 +254,36 @@ impl Notices {
             }
         }
         let went = !may_go.is_empty();
-        for done in join_all(may_go.iter().map(|notice| self.send(notice))).await {
-            done?;
+        let all_done = join_all(may_go.iter().map(|notice| self.send(notice))).await;
+        if went {
+            self.wake.notify_one();
         }
-        self.tell().await?;
+        all_done.into_iter().collect::<Result<(), Stuck>>()?;
         if let Some(pause) = pause {
             return Ok(pause);
         }
-        if went || !all_heard {
+        if went {
             return Ok(Duration::ZERO);
         }
-        let next = self.outbox.lock().await.next_due().await?;
+        let next = self.outbox.lock().await.next_due(channel).await?;
         Ok(next.map_or(LONGEST_SLEEP, |at| at.since(self.clock.now()).to_std()))
+    }
+
+    /// Ends what waited too long, without a try.
+    async fn give_up(&self, channel: Channel, now: Timestamp) -> Result<(), Stuck> {
+        let asked_before = now.minus(self.settings.retry.give_up_after);
+        loop {
+            let ended = self.outbox.lock().await.give_up(channel, asked_before, now, PIECE).await?;
+            for notice in &ended {
+                if let Some(outcome) = &notice.outcome {
+                    self.meters.ended(channel, notice.kind, outcome);
+                }
+            }
+            if ended.is_empty() {
+                return Ok(());
+            }
+            self.wake.notify_one();
+        }
     }
 
     /// Takes in what the log has to say; false if there is more of it.
@@ -242,8 +300,12 @@ impl Notices {
         let whose = self.lines(&records).await?;
         let heard: Vec<Heard> = records.iter().filter_map(|record| self.heard(record, &whose)).collect();
         let purged = heard.iter().any(|heard| matches!(heard, Heard::Purged(_)));
+        let asked = heard.iter().any(|heard| matches!(heard, Heard::Wanted(_)));
         let mut outbox = self.outbox.lock().await;
         outbox.hear(&heard, last).await?;
+        if asked {
+            self.asked.send_replace(());
+        }
         if purged {
             outbox.scrub().await?;
         }
@@ -291,9 +353,10 @@ impl Notices {
         }
     }
 
-    /// Has the log say what became of notices.
-    async fn tell(&self) -> Result<(), Stuck> {
+    /// Has the log say what became of notices; false if there may be more to say.
+    async fn tell(&self) -> Result<bool, Stuck> {
         let untold = self.outbox.lock().await.untold(TOLD_AT_ONCE).await?;
+        let all = untold.len() < TOLD_AT_ONCE as usize;
         for notice in untold {
             let Some(outcome) = notice.outcome.clone() else { continue };
             let Notice { case, line, of, kind, channel, .. } = notice;
@@ -308,7 +371,7 @@ impl Notices {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// Tries to send one, and keeps what became of it.
@@ -336,24 +399,21 @@ impl Notices {
     async fn try_to_send(&self, notice: &Notice) -> Result<Next, Stuck> {
         let failed = |why| Ok(Next::End(NoticeOutcome::Failed { why }));
         let (case, kind) = (notice.case, notice.kind);
-        let found = if kind.is_self_check() {
+        let found = if kind.is_check() || kind.is_self_check() {
             self.who_asked(notice).await?
         } else {
-            self.engine.read(move |world, now| Addressee::of_case(world, case, kind, now)).await?
+            self.engine.read(move |world, now| Addressee::of_case(world, case, kind, None, now)).await?
         };
         let Some(addressee) = found else { return Ok(Next::Drop) };
-        // Somebody asked for this one, and staff may be asked where it is.
-        if addressee.opted_out && kind.is_self_check() {
+        let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
+        // Staff may be asked where it is.
+        if addressee.opted_out {
             return failed(NotSent::OptedOut);
         }
-        let Some(subscriber) = addressee.subscriber else { return Ok(Next::Drop) };
-        if !kind.holds_in(addressee.state) {
+        if !addressee.holds {
             return failed(NotSent::Overtaken);
         }
         let now = addressee.facts.sent;
-        if now.since(notice.asked_at) > self.settings.retry.give_up_after {
-            return failed(NotSent::GaveUp);
-        }
         let contact = self.reader.contact(notice.line).await?;
         let limit = self.settings.rates.per_line / if kind.is_check() || kind.is_self_check() { 2 } else { 1 };
         let sent = self.outbox.lock().await.sent_since(notice.line, notice.channel, now.minus(DAY)).await?;
@@ -382,13 +442,19 @@ impl Notices {
         Ok(self.judged(notice, done, now))
     }
 
-    /// Who asked for a check without a case, with what the log says of it. None if either is forgotten.
+    /// Who asked for a check, with what the log says of it. None if either is forgotten.
     async fn who_asked(&self, notice: &Notice) -> Result<Option<Addressee>, Stuck> {
         let before = Seq(notice.of.0.saturating_sub(1));
         let record = self.reader.events_after(before, 1).await?.pop().filter(|record| record.seq == notice.of);
         let Some(Record { event, .. }) = record else { return Ok(None) };
-        let (kind, line) = (notice.kind, notice.line);
-        Ok(self.engine.read(move |world, now| Addressee::of_check(world, line, kind, &event, now)).await?)
+        let Notice { case, line, kind, .. } = *notice;
+        let look = move |world: &World, now| match &event.body {
+            Body::Case { what: CaseEvent::Rescanned { rescan }, .. } => {
+                Addressee::of_case(world, case, kind, Some(rescan), now)
+            }
+            _ => Addressee::of_check(world, line, kind, &event, now),
+        };
+        Ok(self.engine.read(look).await?)
     }
 
     fn judged(&self, notice: &Notice, done: Result<(), Trouble>, now: Timestamp) -> Next {
@@ -440,7 +506,7 @@ impl Notices {
         if !report.stamp.is_genuine(&self.key) {
             return Err(refused(&NoBounce::NotOurs));
         }
-        if !report.permanent {
+        if !report.failed {
             return Ok(Noted::Temporary);
         }
         let (case, of) = (report.stamp.case, report.stamp.of);

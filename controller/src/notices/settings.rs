@@ -49,7 +49,8 @@ pub struct Kinds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rates {
-    /// Over all lines and channels, per minute; the rest waits.
+    /// By one channel to all lines, per minute; the rest waits. Each channel has its own: what one tries again and again must not
+    /// use up another's.
     pub per_minute: u32,
     /// To one line by one channel, per day; the rest is not sent. Results of checks get half of it, for a subscriber can ask for
     /// many.

@@ -34,7 +34,14 @@ fn in_a_network_of_its_own(test: &str) -> bool {
 
 /// A node whose scanner has a positive control, and the mail server.
 fn town(prepare: impl FnOnce(&Node)) -> (Post, Mails) {
-    let post = Post::start("", |node| {
+    let post = place(prepare);
+    let mails = post.server(true);
+    (post, mails)
+}
+
+/// The node alone.
+fn place(prepare: impl FnOnce(&Node)) -> Post {
+    Post::start("", |node| {
         let (telnet, adb) = (free_port(), free_port());
         let control = format!("{{telnet: ['127.0.0.1:{telnet}'], adb: ['127.0.0.1:{adb}']}}");
         let scan = format!(
@@ -49,9 +56,7 @@ fn town(prepare: impl FnOnce(&Node)) -> (Post, Mails) {
         );
         node.edit("policies/policy.yaml", "clock_error: 5m", "clock_error: 1s");
         prepare(node);
-    });
-    let mails = post.server(true);
-    (post, mails)
+    })
 }
 
 /// A subscriber with a case, and what has come so far.
@@ -210,6 +215,42 @@ fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
     jo.hears("released-staff", "you are back online", &["We have put you back online"]);
     let story = jo.post.node.case(case)["story"].to_string();
     assert_eq!(story.matches("notice-sent").count(), 7, "{story}");
+}
+
+#[test]
+fn a_check_that_a_later_one_overtook_is_not_told() {
+    if !in_a_network_of_its_own("a_check_that_a_later_one_overtook_is_not_told") {
+        return;
+    }
+    let post = place(|_| {});
+    // Without TLS nothing leaves.
+    let deaf = post.server(false);
+    let town = (post, deaf);
+    let mut jo = Subscriber::new(&town, 1, "jo@mail.example", "en");
+    let camera = jo.device(Answers::Login);
+    jo.reported("mirai", Span::from_hours(1));
+    jo.approved();
+    let checked = |jo: &Subscriber<'_>, verdict: &str| {
+        jo.presses("/fixed");
+        let ended = format!("Check ended {verdict}");
+        until(&ended, || jo.post.node.case(jo.case)["story"].to_string().contains(&ended));
+    };
+    checked(&jo, "vulnerable");
+    drop(camera);
+    checked(&jo, "clean");
+    let case = jo.case;
+    let (post, deaf) = town;
+    drop(deaf);
+    let mails = post.server(true);
+    let overtaken = post.told(case, "notice-failed");
+    assert_eq!(
+        overtaken,
+        "Notice check-vulnerable by e-mail did not leave: the case had moved on before it could leave"
+    );
+    until("quarantine and the last check", || mails.mails().len() == 2);
+    let raw = mails.mails().into_iter().map(|mail| mail["raw"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let subject = |title: &str| raw.iter().any(|raw| parsed(raw).subject().unwrap().contains(title));
+    assert!(subject("your internet is on hold") && subject("our check found nothing open"), "{raw:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::post::{Post, parsed};
 use super::servers::Server;
-use super::{ago, pratique, said, until};
+use super::{Node, ago, pratique, said, until};
 
 #[test]
 fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it() {
@@ -148,15 +148,15 @@ fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
     let (status, said) = send("I am on holiday.");
     assert_eq!((status, said["code"].as_str()), (422, Some("no-bounce")), "{said}");
     // The same by the directory.
-    std::fs::write(post.node.path("bounces/1.mail"), report(&bounced("ed@mail.example"), "5.2.1")).unwrap();
-    assert_eq!(post.told(second, "notice-bounced"), "Notice quarantined by e-mail came back: status 5.2.1");
+    std::fs::write(post.node.path("bounces/1.mail"), report(&bounced("ed@mail.example"), "4.4.7")).unwrap();
+    assert_eq!(post.told(second, "notice-bounced"), "Notice quarantined by e-mail came back: status 4.4.7");
     until("the file lies in done", || post.node.path("bounces/done/1.mail").exists());
     let story = post.node.case(first)["story"].to_string();
     assert_eq!(story.matches("notice-bounced").count(), 1, "{story}");
 }
 
 #[test]
-fn who_opted_out_or_is_erased_hears_nothing() {
+fn who_opted_out_or_is_erased_hears_nothing_and_the_case_says_why() {
     let post = Post::start("", |_| {});
     let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
@@ -173,7 +173,9 @@ fn who_opted_out_or_is_erased_hears_nothing() {
     let case = post.node.infect(&[1])[0];
     assert_eq!(post.node.approve(&post.node.anna, case).0, 200);
     assert!(post.told(case, "notice-failed").ends_with("no address is known"), "the address went with the line");
-    post.node.infect(&[2]);
+    let warned = post.node.infect(&[2])[0];
+    let said = post.told(warned, "notice-failed");
+    assert_eq!(said, "Notice warning by e-mail did not leave: the subscriber has opted out");
     // What comes after it has come: so nothing of it will.
     post.contacts(&[(3, "al@mail.example", "en")]);
     post.quarantine(3);
@@ -204,6 +206,43 @@ fn a_line_has_its_most_for_a_day() {
     assert_eq!(server.mails().len(), 2);
 }
 
+fn secret(node: &Node) {
+    let file = node.file("secret", "open sesame\n");
+    std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn a_mail_server_that_never_answers_holds_up_no_webhook() {
+    let hook = Server::start("httpd.py", &json!({}));
+    let section = format!(
+        "  kinds: {{mail: [quarantined], webhook: [released-staff]}}\n  webhook: {{url: 'http://127.0.0.1:{}/', \
+         secret_file: secret}}\n",
+        hook.port
+    );
+    let post = Post::start(&section, secret);
+    let relay = post.silent_server();
+    let lines: Vec<u8> = (1..9).collect();
+    post.contacts(&lines.iter().map(|line| (*line, "jo@mail.example", "en")).collect::<Vec<_>>());
+    let cases: Vec<u64> = lines.iter().map(|line| post.quarantine(*line)).collect();
+    // One hangs, and the others wait behind it or hang, too, for the minutes that tries may take.
+    let _held = relay.recv_timeout(super::PATIENCE).unwrap();
+    let (version, path) = (post.node.case(cases[0])["version"].clone(), format!("/cases/{}/release", cases[0]));
+    let (status, answer) = post.node.post(&post.node.anna, &path, &json!({"version": version, "reason": "fixed"}));
+    assert_eq!(status, 200, "{answer}");
+    let body: Value = serde_json::from_str(hook.got()["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&body["case"], &body["kind"]), (&json!(cases[0]), &json!("released-staff")));
+    assert_eq!(post.told(cases[0], "notice-sent"), "Notice released-staff sent by the webhook");
+}
+
+#[test]
+fn what_waited_for_its_time_is_given_up_and_the_case_says_so() {
+    let post = Post::start("", |node| node.edit("pratique.yaml", "give_up_after: 1h", "give_up_after: 1s"));
+    post.contacts(&[(1, "jo@mail.example", "en")]);
+    let case = post.quarantine(1);
+    let said = post.told(case, "notice-failed");
+    assert_eq!(said, "Notice quarantined by e-mail did not leave: tried until its time was over");
+}
+
 #[test]
 fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it() {
     let mut post = Post::start("", |_| {});
@@ -212,9 +251,7 @@ fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it
     let port = hook.port;
     post.node.signal(Signal::SIGTERM);
     post.node.ended();
-    post.node.file("secret", "open sesame\n");
-    let secret = post.node.path("secret");
-    std::fs::set_permissions(secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    secret(&post.node);
     let section = format!(
         "  kinds: {{mail: [], webhook: [quarantined, released-staff]}}\n  webhook: {{url: 'https://localhost:{port}/', \
          secret_file: secret, roots: roots.pem}}\n  bounce_dir:"

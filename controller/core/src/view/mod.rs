@@ -17,13 +17,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use ipnet::Ipv6Net;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::allow::AllowList;
 use crate::command::Missing;
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::plan::Element;
-use crate::rescan::Verdict;
+use crate::rescan::{Rescan, Verdict};
 use crate::time::{Span, Timestamp};
 
 pub use gardens::{Garden, GardenNo};
@@ -148,6 +148,14 @@ pub struct CheckCard {
     pub verdict: Verdict,
     /// Each probe: name with port (`telnet:23`), verdict, and the key of what was found.
     pub found: Vec<(SmolStr, Verdict, SmolStr)>,
+}
+
+impl CheckCard {
+    /// What a check found.
+    pub fn of(rescan: &Rescan) -> Self {
+        let found = rescan.results.iter().map(|r| (format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
+        Self { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() }
+    }
 }
 
 const SHARDS: usize = 64;

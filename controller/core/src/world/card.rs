@@ -32,7 +32,7 @@ impl World {
             causes: causes(case),
             fix_reported_at: case.fix_reported_at,
             checking_since: case.rescan_pending.map(|(_, since)| since),
-            last_check: last_check(case).filter(|check| check.at >= since),
+            last_check: case.last_rescan.as_deref().map(CheckCard::of).filter(|check| check.at >= since),
             missing: self.cases.missing(case, self, now),
             proof: self.cases.proof(case, &self.policy),
             alive_at: alive_at(case),
@@ -91,11 +91,4 @@ pub fn causes(case: &Case) -> Vec<CauseCard> {
         device: t.device.clone(),
     };
     case.troubles.iter().map(cause).collect()
-}
-
-/// What the last check found, for pages and notices.
-pub fn last_check(case: &Case) -> Option<CheckCard> {
-    let rescan = case.last_rescan.as_ref()?;
-    let found = rescan.results.iter().map(|r| (smol_str::format_smolstr!("{}", r.probe), r.verdict, r.found.clone()));
-    Some(CheckCard { at: rescan.finished_at, verdict: rescan.verdict(), found: found.collect() })
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
-pub use self::card::{causes, last_check, round};
+pub use self::card::{causes, round};
 pub use self::intake::{Outcome, Sighted};
 pub use self::settle::Settled;
 use crate::command::{Command, Refusal};
