@@ -175,7 +175,7 @@ means-heading = What this means
 ## Steps
 
 steps-heading = What to do now
-steps-intro = Take your time. Do the steps in this order. A virus scan can take hours.
+steps-intro = Take your time. Do the steps in this order. Some of them take a while.
 steps-kept = We keep what you have ticked, even if you close this page or restart the router.
 steps-again = Show the steps once more
 steps-for = For “{ $title }”

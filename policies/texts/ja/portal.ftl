@@ -123,7 +123,7 @@ seen-often = { $count }回見つかりました。最初は{ $first }、最後�
 means-heading = どういうことか
 
 steps-heading = 今していただきたいこと
-steps-intro = 急がなくて大丈夫です。上から順番に進めてください。ウイルスのスキャンは数時間かかることがあります。
+steps-intro = 急がなくて大丈夫です。上から順番に進めてください。時間のかかる手順もあります。
 steps-kept = このページを閉じても、ルーターを再起動しても、終わった手順は残ります。
 steps-again = 手順をもう一度見る
 steps-for = 「{ $title }」について

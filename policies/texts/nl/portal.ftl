@@ -158,7 +158,7 @@ seen-often = { $count } keer gezien. Voor het eerst op { $first }, het laatst op
 means-heading = Wat dit betekent
 
 steps-heading = Wat u nu doet
-steps-intro = Neem de tijd. Doe de stappen in deze volgorde. Een virusscan kan uren duren.
+steps-intro = Neem de tijd. Doe de stappen in deze volgorde. Sommige duren even.
 steps-kept = Wij onthouden wat u heeft aangevinkt, ook als u deze pagina sluit of de router opnieuw start.
 steps-again = Laat de stappen nog eens zien
 steps-for = Voor ‘{ $title }’

@@ -100,7 +100,7 @@ fn attacks_are_only_spoken_of_where_one_was_seen_since() {
 #[test]
 fn who_waits_has_the_steps_folded_away_and_is_told_how_long_it_takes() {
     let mut card = card();
-    assert!(!html(&card).contains("<details") && html(&card).contains("quiet for 48 hours"));
+    assert!(!html(&card).contains("<details") && html(&card).contains("quiet for 2 days"));
     card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Clean, found: Vec::new() });
     card.missing = Some(Missing::Silence);
     card.proof.silence = Span::from_hours(72);

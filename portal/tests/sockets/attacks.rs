@@ -191,7 +191,8 @@ async fn the_next_holder_of_an_address_sees_nothing_of_the_case_even_on_an_open_
     let page = next(&mut stream, &request).await;
     assert!(page.contains("5822") && !page.contains("4711") && !page.contains("network disk was attacked"));
     let answer = portal.press(HOME, "/fixed", "", &old).await;
-    assert!(header(&answer, "location").unwrap().contains("/?n=press-again&w=5822."));
+    let location = header(&answer, "location").unwrap();
+    assert!(location.contains("/?n=press-again&r=") && location.contains("&w=5822."), "{location}");
 
     portal.view.remove(Element::V4(HOME));
     let page = next(&mut stream, &request).await;
@@ -214,7 +215,8 @@ async fn nobody_else_can_press_a_button() {
     for body in [&theirs, &forged, &swapped, &format!("{forged}&token="), &format!("{mine}&case=5822"), &String::new()]
     {
         let answer = portal.press(HOME, "/fixed", "", body).await;
-        assert!(header(&answer, "location").unwrap().contains("/?n=press-again&w=4711."), "{body}: {answer}");
+        let location = header(&answer, "location").unwrap();
+        assert!(location.contains("/?n=press-again&r=") && location.contains("&w=4711."), "{body}: {answer}");
     }
     for headers in [
         "Origin: http://evil.example\r\n",
