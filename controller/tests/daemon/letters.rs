@@ -188,7 +188,7 @@ fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
     jo.hears("check-vulnerable", "the problem is still there", &["log in here", "go through the steps again"]);
     drop(camera);
     jo.presses("/fixed");
-    let clean = jo.hears("check-clean", "our check found nothing open", &["we wait a day or two"]);
+    let clean = jo.hears("check-clean", "our check found nothing open", &["we wait some days"]);
     assert!(!clean.contains("works again"), "it does not yet: {clean}");
     jo.presses("/leave");
     jo.hears(
