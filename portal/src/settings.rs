@@ -39,8 +39,9 @@ pub struct Settings {
     #[serde(default = "english")]
     pub language: SmolStr,
     /// What works all through a quarantine, in this order: each entry `x` shows the text `works-x`. Built in are
-    /// `emergency`, `phone`, `television`, `steps` (sites needed for the steps). Empty by default, because only the
-    /// provider knows: a promise about emergency calls that does not hold is dangerous.
+    /// `emergency`, `phone`, `television`, `banking` (banks whose names the policy's garden holds), `steps` (sites needed
+    /// for the steps). Empty by default, because only the provider knows: a promise about emergency calls that does not
+    /// hold is dangerous.
     #[serde(default)]
     pub still_works: Vec<SmolStr>,
     /// Colours, logo, terms.

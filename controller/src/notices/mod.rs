@@ -9,7 +9,8 @@
 //!
 //! * [`settings`]: section `notices` of the configuration; [`files`]: what it names, opened; [`key`], [`secret`]: files that
 //!   nobody else may read
-//! * [`service`]: the loops, one with the log and one per channel, so that none waits for another; [`addressee`]: to whom, and what is said; [`outbox`]: what waits and what ended; [`pace`]: how quickly, and when again
+//! * [`service`]: the loops, one with the log and one per channel, so that none waits for another; [`addressee`]: to whom,
+//!   and what is said; [`outbox`]: what waits and what ended; [`pace`]: how quickly, and when again
 //! * [`channel`]: what channels have in common; [`mail`], [`webhook`]: the channels; [`bounce`]: mails that came back, from a
 //!   [`drop`] directory or the API
 //! * [`meters`]: what the NOC sees

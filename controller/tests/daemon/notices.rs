@@ -226,12 +226,25 @@ fn a_mail_server_that_never_answers_holds_up_no_webhook() {
     let cases: Vec<u64> = lines.iter().map(|line| post.quarantine(*line)).collect();
     // One hangs, and the others wait behind it or hang, too, for the minutes that tries may take.
     let _held = relay.recv_timeout(super::PATIENCE).unwrap();
+    // A try is noted before it begins: what a full disk does not note must not be sent again every few seconds.
+    assert!(tries_begun(&post) > 0);
     let (version, path) = (post.node.case(cases[0])["version"].clone(), format!("/cases/{}/release", cases[0]));
     let (status, answer) = post.node.post(&post.node.anna, &path, &json!({"version": version, "reason": "fixed"}));
     assert_eq!(status, 200, "{answer}");
     let body: Value = serde_json::from_str(hook.got()["body"].as_str().unwrap()).unwrap();
     assert_eq!((&body["case"], &body["kind"]), (&json!(cases[0]), &json!("released-staff")));
     assert_eq!(post.told(cases[0], "notice-sent"), "Notice released-staff sent by the webhook");
+}
+
+/// Notices that wait and were tried, by the file of the daemon that runs.
+fn tries_begun(post: &Post) -> i64 {
+    use sqlx::Connection as _;
+    let how = sqlx::sqlite::SqliteConnectOptions::new().filename(post.node.path("data/notices.db")).read_only(true);
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let mut outbox = sqlx::SqliteConnection::connect_with(&how).await.unwrap();
+        let begun = "SELECT count(*) FROM notice WHERE tries > 0 AND outcome IS NULL";
+        sqlx::query_scalar(begun).fetch_one(&mut outbox).await.unwrap()
+    })
 }
 
 #[test]

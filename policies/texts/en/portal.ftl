@@ -109,6 +109,7 @@ missing-wall-silence = Now we wait until nothing on your line has tried to do ha
 missing-alive = On { $time } a device on your line tried again to do harm. We blocked it. Is there another device? Then do the steps for it, too. If you are stuck, call us.
 missing-nothing = Your line is about to be opened.
 
+finding = { $probe }: { $found }
 finding-mark-clean = OK:
 finding-mark-vulnerable = Still open:
 finding-mark-inconclusive = Not sure:
@@ -213,6 +214,7 @@ works-heading = What still works
 works-emergency = Emergency calls to { $emergency } by mobile phone, and from your home phone with us
 works-phone = Calls with your home phone
 works-television = Television from { $provider }
+works-banking = The websites of many banks
 works-steps = The websites you need for the steps
 
 https-hint = Do other websites show a warning or nothing at all? That is normal. Most are locked so well that we cannot put this page in their place. You can always come back here: type { $portal } into your browser yourself.

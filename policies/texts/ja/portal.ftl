@@ -61,6 +61,7 @@ missing-wall-silence = お客様の回線から有害な通信が{ $time }出て
 missing-alive = { $time }に、お客様の回線の機器からまた有害な通信がありましたが、こちらで止めました。ほかにも機器がありましたら、その機器でも手順を進めてください。お困りのときは、お電話ください。
 missing-nothing = まもなく回線を再開します。
 
+finding = { $probe }：{ $found }
 finding-mark-clean = 問題なし：
 finding-mark-vulnerable = まだ開いています：
 finding-mark-inconclusive = 分かりません：
@@ -155,6 +156,7 @@ works-heading = 今も使えるもの
 works-emergency = 携帯電話からの緊急通報（{ $emergency }）と、当社の固定電話からの緊急通報
 works-phone = 固定電話での通話
 works-television = { $provider }のテレビ
+works-banking = 多くの銀行のウェブサイト
 works-steps = 手順に必要なウェブサイト
 
 https-hint = ほかのサイトで警告が出たり、何も表示されなかったりしますか？それは正常です。ほとんどのサイトはしっかり鍵がかかっているので、そこにこのページを出すことはできません。いつでもここに戻れます。ブラウザーに { $portal } と入力してください。

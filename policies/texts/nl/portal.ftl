@@ -96,6 +96,7 @@ missing-wall-silence = Nu wachten wij tot niets op uw aansluiting { $time } lang
 missing-alive = Op { $time } probeerde een apparaat op uw aansluiting opnieuw schade te doen. Wij hebben dat tegengehouden. Is er nog een apparaat? Doe dan ook daarvoor de stappen. Lukt het niet? Bel ons.
 missing-nothing = Uw aansluiting gaat zo weer open.
 
+finding = { $probe }: { $found }
 finding-mark-clean = Goed:
 finding-mark-vulnerable = Nog open:
 finding-mark-inconclusive = Niet zeker:
@@ -196,6 +197,7 @@ works-heading = Wat nog werkt
 works-emergency = Noodoproepen naar { $emergency } met uw mobiele telefoon, en met uw vaste telefoon bij ons
 works-phone = Bellen met uw vaste telefoon
 works-television = Televisie van { $provider }
+works-banking = De websites van veel banken
 works-steps = De websites die u voor de stappen nodig heeft
 
 https-hint = Geven andere websites een waarschuwing of helemaal niets? Dat is normaal. De meeste zijn zo goed op slot dat wij deze pagina daar niet kunnen laten zien. U kunt altijd hier terugkomen: typ zelf { $portal } in uw browser.

@@ -269,7 +269,7 @@ impl Mail<'_> {
                 blocks.push(heading.into_iter().chain(items).collect::<Vec<_>>().join("\n"));
             }
         };
-        let findings = self.findings.iter().map(|f| format!("* {} {}: {}", f.mark, f.probe, f.found));
+        let findings = self.findings.iter().map(|f| format!("* {} {}", f.mark, f.said));
         list(None, findings.collect());
         if self.seen {
             let seen = self.causes.iter().flat_map(|cause| {

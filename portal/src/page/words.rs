@@ -56,8 +56,8 @@ pub(super) struct Step {
 pub(super) struct Finding {
     pub(super) class: &'static str,
     pub(super) mark: String,
-    pub(super) probe: String,
-    pub(super) found: String,
+    /// What was looked at, and what it was like.
+    pub(super) said: String,
 }
 
 impl Pages {
@@ -103,14 +103,11 @@ impl Pages {
             };
             let (name, port) = probe.split_once(':').unwrap_or((probe, ""));
             let port = [("port", FluentValue::from(port))];
-            Finding {
-                class: class_of(*verdict),
-                mark: v.say(mark),
-                probe: v
-                    .named(&format!("{}{name}", keys::PROBE.prefix), &port)
-                    .unwrap_or_else(|| v.with(keys::FINDING_PROBE, &port)),
-                found: v.named(&format!("{}{found}", keys::FOUND.prefix), &[]).unwrap_or_else(|| v.say(other)),
-            }
+            let probe = v.named(&format!("{}{name}", keys::PROBE.prefix), &port);
+            let probe = probe.unwrap_or_else(|| v.with(keys::FINDING_PROBE, &port));
+            let found = v.named(&format!("{}{found}", keys::FOUND.prefix), &[]).unwrap_or_else(|| v.say(other));
+            let said = v.with(keys::FINDING, &[("probe", probe.into()), ("found", found.into())]);
+            Finding { class: class_of(*verdict), mark: v.say(mark), said }
         };
         card.found.iter().take(MAX_FINDINGS).map(finding).collect()
     }

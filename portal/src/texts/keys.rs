@@ -100,6 +100,8 @@ keys! {
     FINDING_INCONCLUSIVE = "finding-inconclusive";
     /// A probe without a text.
     FINDING_PROBE = "finding-probe" ["port"];
+    /// What was looked at, and what it was like.
+    FINDING = "finding" ["probe", "found"];
     /// In front of a clean finding.
     FINDING_MARK_CLEAN = "finding-mark-clean";
     /// In front of a vulnerable finding.
