@@ -156,61 +156,30 @@ impl House {
     }
 
     pub async fn session(&self, subscriber: &str, holding: Holding, from: Timestamp, to: Option<Timestamp>) {
-        let change = SessionChange {
-            subscriber: subscriber.into(),
-            holding,
-            nas: "".into(),
-            from,
-            to,
-            contract: Some(Contract::default()),
-            contact: Contact::default(),
-            number_tail: Told::Nothing,
-        };
-        self.engine.sessions(vec![change]).await.unwrap();
+        self.listed(SessionChange { to, ..line(subscriber, holding, from) }).await;
     }
 
     /// A subscriber can be reached here.
     pub async fn reach(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, email: &str, language: &str) {
-        let change = SessionChange {
-            subscriber: subscriber.into(),
-            holding: Holding::V4(address),
-            nas: "".into(),
-            from,
-            to: None,
-            contract: Some(Contract { language: Some(language.into()), ..Contract::default() }),
-            contact: Contact { email: Told::This(email.into()), ..Contact::default() },
-            number_tail: Told::Nothing,
-        };
-        self.engine.sessions(vec![change]).await.unwrap();
+        let contract = Some(Contract { language: Some(language.into()), ..Contract::default() });
+        let contact = Contact { email: Told::This(email.into()), ..Contact::default() };
+        self.listed(SessionChange { contract, contact, ..line(subscriber, Holding::V4(address), from) }).await;
     }
 
     /// The page of a subscriber can prove itself with this.
     pub async fn know(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, number_tail: &str) {
-        let change = SessionChange {
-            subscriber: subscriber.into(),
-            holding: Holding::V4(address),
-            nas: "".into(),
-            from,
-            to: None,
-            contract: None,
-            contact: Contact::default(),
-            number_tail: Told::This(number_tail.into()),
-        };
-        self.engine.sessions(vec![change]).await.unwrap();
+        let number_tail = Told::This(number_tail.into());
+        let line = line(subscriber, Holding::V4(address), from);
+        self.listed(SessionChange { contract: None, number_tail, ..line }).await;
     }
 
     /// A subscriber wants nothing of us.
     pub async fn opt_out(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp) {
-        let change = SessionChange {
-            subscriber: subscriber.into(),
-            holding: Holding::V4(address),
-            nas: "".into(),
-            from,
-            to: None,
-            contract: Some(Contract { opted_out: true, ..Contract::default() }),
-            contact: Contact::default(),
-            number_tail: Told::Nothing,
-        };
+        let contract = Some(Contract { opted_out: true, ..Contract::default() });
+        self.listed(SessionChange { contract, ..line(subscriber, Holding::V4(address), from) }).await;
+    }
+
+    async fn listed(&self, change: SessionChange) {
         self.engine.sessions(vec![change]).await.unwrap();
     }
 
@@ -340,5 +309,19 @@ fn sighting(cause: &str, address: Ipv4Addr, at: Timestamp) -> Sighting {
         severity: Severity::High,
         device: Some("Acme ip-camera".into()),
         detail: Vec::new(),
+    }
+}
+
+/// As a list names a line that is online, and says no more of it.
+fn line(subscriber: &str, holding: Holding, from: Timestamp) -> SessionChange {
+    SessionChange {
+        subscriber: subscriber.into(),
+        holding,
+        nas: "".into(),
+        from,
+        to: None,
+        contract: Some(Contract::default()),
+        contact: Contact::default(),
+        number_tail: Told::Nothing,
     }
 }
