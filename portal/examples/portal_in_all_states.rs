@@ -139,6 +139,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mirai = || card(2, &[("mirai", 14, Some("Hikvision DS-2CD2042WD, IP camera"))]);
     let checking = CaseCard { case: CaseId(40_704), checking_since: Some(SEEN), ..mirai() };
     let trust = CaseCard { case: CaseId(40_705), self_release: true, ..mirai() };
+    // No check can see this one: it was told, and is waited for.
+    let told = card(7, &[("infected-host", 3, None)]);
+    let told = CaseCard {
+        fix_reported_at: Some(told.since),
+        missing: Some(Missing::WallSilence),
+        proof: Proof { checks: false, silence: Span::from_days(3), wall_silence: Span::from_hours(2) },
+        ..told
+    };
     let all = [
         mirai(),
         checked(
@@ -154,7 +162,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         checking,
         checked(trust, shut, Missing::Silence, &[("telnet:23", shut, "refused")]),
         checked(card(6, &[("infected-nas", 1, Some("QNAP TS-231P"))]), unsure, Missing::Inconclusive, &[]),
-        card(7, &[("infected-host", 3, None)]),
+        told,
         card(8, &[("a-cause-nobody-knows", 1, Some("\u{202e}<script>alert(1)</script> {{7*7}} $(reboot)"))]),
     ];
     let warned = card(9, &[("open-dns-resolver", 4, None), ("open-snmp", 1, Some("Brother printer"))]);

@@ -142,7 +142,11 @@ impl Pages {
             progress: v.with(if done == steps { keys::STEPS_ALL_DONE } else { keys::STEPS_PROGRESS }, &count),
             done,
             steps,
-            trust_used: card.trust.filter(|trust| trust.used > 0).map(|trust| trust_used(v, trust)),
+            // Beside the button, or in place of it.
+            trust_used: card
+                .trust
+                .filter(|trust| trust.used >= trust.times.max(1) || (trust.used > 0 && card.self_release && !checking))
+                .map(|trust| trust_used(v, trust)),
             step_path: at(Button::STEP_PATH),
             form,
             note: note.and_then(|n| note_text(n, checking)).map(|key| v.say(key)),
@@ -174,14 +178,17 @@ impl Pages {
     /// What follows the button.
     fn next(&self, v: Voice<'_>, card: &CaseCard, minutes: &str) -> Vec<String> {
         let Proof { checks, silence, .. } = card.proof;
+        // Who waits has pressed it, and was told how it went.
+        let to_press = !is_waiting(card);
         let press = if checks { v.say1(keys::NEXT_CHECK, "minutes", minutes) } else { v.say(keys::NEXT_TOLD) };
+        let press = to_press.then_some(press);
         let quiet = match silence > Span::ZERO {
             true => v.say1(keys::NEXT_QUIET, "time", self.lasts(v, silence)),
             false => v.say(keys::NEXT_CLEAN),
         };
-        let again = checks.then(|| v.say(keys::NEXT_AGAIN));
+        let again = (checks && to_press).then(|| v.say(keys::NEXT_AGAIN));
         let end = self.day(v, card.until).map(|day| v.say1(keys::NEXT_UNTIL, "day", day));
-        [Some(press), Some(quiet), again, end].into_iter().flatten().collect()
+        [press, Some(quiet), again, end].into_iter().flatten().collect()
     }
 
     /// What else there is to do; nothing where the last check saw enough.

@@ -107,8 +107,24 @@ fn who_waits_has_the_steps_folded_away_and_is_told_how_long_it_takes() {
     let page = html(&card);
     assert!(page.contains("<details") && page.contains("Now we wait until it has been quiet for 3 days"), "{page}");
     assert!(!page.contains("with the steps below"), "{page}");
+    assert!(!page.contains("You press the button") && !page.contains("You can try again"), "{page}");
     card.proof.silence = Span::ZERO;
     assert!(html(&card).contains("If all is well, your internet comes back by itself."));
+}
+
+#[test]
+fn how_often_leaving_on_trust_was_used_is_said_where_it_matters() {
+    let mut card = card();
+    let used = |card: &mut CaseCard, used, offered| {
+        card.trust = card.trust.map(|trust| pratique_core::view::Trust { used, ..trust });
+        card.self_release = offered;
+        let page = html(card);
+        (page.contains("You have used this once"), page.contains("as often as we can allow"))
+    };
+    assert_eq!(used(&mut card, 0, true), (false, false));
+    assert_eq!(used(&mut card, 1, false), (false, false), "of what?");
+    assert_eq!(used(&mut card, 1, true), (true, false));
+    assert_eq!(used(&mut card, 2, false), (false, true));
 }
 
 #[test]
