@@ -255,7 +255,8 @@ impl Pages {
 
 /// The subscriber did what can be done, and nothing speaks against it.
 fn is_waiting(card: &CaseCard) -> bool {
-    let done = card.last_check.is_some() || (card.fix_reported_at.is_some() && !card.proof.checks);
+    let told = card.fix_reported_at.is_some() && !card.proof.checks;
+    let done = card.last_check.as_ref().map_or(told, |check| check.verdict == Verdict::Clean);
     let quiet = matches!(card.missing, None | Some(Missing::Silence | Missing::FeedStalled | Missing::WallSilence));
     done && quiet && card.alive_at.is_none()
 }
