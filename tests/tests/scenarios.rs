@@ -414,6 +414,15 @@ fn told(event: &Event, world: &World) -> Option<String> {
         Body::FeedDelivered { feed, covers_until, .. } => {
             format!("{feed} has spoken up to {}", short(*covers_until))
         }
+        Body::FeedGap { source, report, from, until, why, .. } => {
+            let report = report.as_deref().unwrap_or("(any type)");
+            let from = if *from == Timestamp::MIN { "ever".to_owned() } else { short(*from) };
+            format!("{source} {report} from {from} until {} is a gap: {}", short(*until), why.as_str())
+        }
+        Body::FeedGapFilled { source, delivery } => format!("the gap of {source}, delivery {delivery}, is filled"),
+        Body::SilenceConfirmed { source, from, until, by, .. } => {
+            format!("{} confirms the silence of {source} from {} until {}", who(by), short(*from), short(*until))
+        }
         Body::Purged { line, rows, .. } => {
             format!("{} forgotten: {rows} rows", line.map_or(String::new(), |l| l.to_string()))
         }
@@ -435,6 +444,9 @@ fn told(event: &Event, world: &World) -> Option<String> {
 
 fn of_case(what: &CaseEvent, world: &World) -> String {
     match what {
+        CaseEvent::RowUnread { feed, until, .. } => {
+            format!("a row of {feed} that names this line could not be read; silence counts from {}", short(*until))
+        }
         CaseEvent::Opened { line, cause, evidence } => {
             let numbers = evidence.iter().map(|e| e.sighting);
             format!("opened: {cause} at {}, {}", name_of(*line, world), numbered(numbers))

@@ -2,8 +2,9 @@
 
 use smol_str::SmolStr;
 
+use crate::coverage::{FileMark, Gap, Stretch};
 use crate::event::{Actor, EvidenceRef};
-use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, TextRef};
 use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::self_check::SelfCheckStep;
@@ -162,12 +163,47 @@ pub enum Command {
         /// What of it.
         step: SelfCheckStep,
     },
-    /// A feed delivered.
+    /// A feed delivered, and all of it was taken in.
     FeedDelivered {
         /// Which.
         feed: Feed,
-        /// Speaks of everything up to here.
-        covers_until: Timestamp,
+        /// It speaks of everything in this stretch; none where it speaks of its rows alone, as a late addition or a list.
+        covers: Option<Stretch>,
+        /// The delivery's number.
+        delivery: u64,
+        /// What the file was: gaps that it left before are filled.
+        file: FileMark,
+    },
+    /// A file came and was not taken in.
+    FeedGap {
+        /// Who delivered it.
+        source: SourceName,
+        /// Of what it could have spoken, and why it is missing.
+        gap: Gap,
+    },
+    /// A row of a report named an address of a line and could not be read.
+    RowUnread {
+        /// Whose address.
+        line: LineNo,
+        /// In which report.
+        feed: Feed,
+        /// The report speaks up to here.
+        until: Timestamp,
+        /// In which delivery.
+        delivery: u64,
+    },
+    /// A person confirms that a source had nothing more to say of our lines in a stretch.
+    ConfirmSilence {
+        /// Which source.
+        source: SourceName,
+        /// Which report type; none for all of them.
+        report: Option<SmolStr>,
+        /// When.
+        stretch: Stretch,
+        /// Who.
+        by: Actor,
+        /// How they know.
+        because: SmolStr,
     },
     /// A policy came into force.
     LoadPolicy {
@@ -260,6 +296,14 @@ pub enum Refusal {
     /// The end lies outside what the playbook allows.
     #[error("the new end must lie ahead and within {0} from now")]
     RenewTooLong(Span),
+    /// A stretch that nobody can speak of yet.
+    #[error("the stretch from {from} to {until} is empty or lies ahead of now: only what has passed can be confirmed")]
+    NotPassed {
+        /// From here …
+        from: Timestamp,
+        /// … up to here.
+        until: Timestamp,
+    },
     /// Nothing known of these sightings.
     #[error("none of these sightings is part of an open case")]
     NoSuchSighting,
@@ -288,6 +332,10 @@ pub enum Missing {
     Silence,
     /// A feed it rests on has stopped delivering.
     FeedStalled,
+    /// The newest report that it rests on came and was not taken in: refused, held, broken off.
+    FeedGap,
+    /// What it rests on is no feed: its source never said how far it has seen, so its silence proves nothing.
+    NoFeed,
     /// Attack traffic at the wall.
     WallSilence,
 }
@@ -300,6 +348,8 @@ impl std::fmt::Display for Missing {
             Self::Inconclusive => "the last check could not see the line",
             Self::Silence => "not quiet for long enough",
             Self::FeedStalled => "a feed this case rests on has stopped delivering",
+            Self::FeedGap => "a report this case rests on came and was not taken in",
+            Self::NoFeed => "no feed has reported this, so silence cannot prove the fix",
             Self::WallSilence => "the wall has not been free of attack traffic for long enough",
         })
     }

@@ -190,6 +190,17 @@ impl Directory {
         found
     }
 
+    /// Lines that held an address at some moment from `from` on and before `until`, whatever the port.
+    pub fn held_within(&self, address: IpAddr, from: Timestamp, until: Timestamp) -> Vec<LineNo> {
+        let mut lines = Vec::new();
+        self.visit(address.to_canonical(), |t| {
+            if t.from < until && t.to > from && !lines.contains(&t.line) {
+                lines.push(t.line);
+            }
+        });
+        lines
+    }
+
     /// Every session of a line.
     pub fn sessions_of(&self, line: LineNo) -> Vec<Session> {
         let holdings = self.lines.get(&line).map_or(&[][..], Vec::as_slice);

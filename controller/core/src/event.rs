@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, TextRef};
+use crate::coverage::{FileMark, GapReason};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, TextRef};
 use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
@@ -42,6 +43,48 @@ pub enum Body {
         covers_from: Timestamp,
         /// … up to here.
         covers_until: Timestamp,
+    },
+    /// A file came and was not taken in: what it could have spoken of is no silence. One of the same delivery takes the place
+    /// of the older one.
+    FeedGap {
+        /// Who delivered it.
+        source: SourceName,
+        /// Its report type; none if that is unknown: then it could have been any.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<SmolStr>,
+        /// It could have spoken of everything from here …
+        from: Timestamp,
+        /// … up to here.
+        until: Timestamp,
+        /// Why it was not taken in.
+        why: GapReason,
+        /// The delivery's number.
+        delivery: u64,
+        /// What tells that the same file comes again.
+        file: FileMark,
+    },
+    /// The file of a gap was taken in after all.
+    FeedGapFilled {
+        /// Who delivered it.
+        source: SourceName,
+        /// The delivery that was a gap.
+        delivery: u64,
+    },
+    /// A person confirmed that a source had nothing more to say of our lines in a stretch.
+    SilenceConfirmed {
+        /// Which source.
+        source: SourceName,
+        /// Which report type; none for all of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        report: Option<SmolStr>,
+        /// From here …
+        from: Timestamp,
+        /// … up to here.
+        until: Timestamp,
+        /// Who.
+        by: Actor,
+        /// How they know.
+        because: SmolStr,
     },
     /// The wall's counters were read all this time: where they showed nothing, there was nothing.
     WallWatched {
@@ -153,6 +196,17 @@ pub enum CaseEvent {
         by: Actor,
         /// Why.
         reason: Option<TextRef>,
+    },
+    /// A row of a report that the case rests on named an address of the line and could not be read: up to `until` nobody
+    /// knows whether the trouble was seen.
+    RowUnread {
+        /// In which report.
+        #[serde(flatten)]
+        feed: Feed,
+        /// The report speaks up to here.
+        until: Timestamp,
+        /// In which delivery, for people to look at.
+        delivery: u64,
     },
     /// The subscriber says it is fixed.
     FixReported,
@@ -301,6 +355,8 @@ pub enum Closed {
     QuietAfterWarning,
     /// Watched and quiet.
     QuietAfterRelease,
+    /// The time was over, and nobody knows whether it was quiet: reports that would have said so are missing.
+    Unheard,
     /// A person dismissed it.
     Dismissed,
     /// No evidence left.

@@ -2,6 +2,7 @@
 //!
 //! * [`sighting`]: what was seen from outside, normalised
 //! * [`lines`], [`session`], [`directory`]: who held the address at that moment
+//! * [`coverage`]: what the sources have spoken of, and where the gaps are: only there silence counts
 //! * [`playbook`], [`policy`]: what evidence starts what, what proves the fix, which limits hold
 //! * [`command`], [`machine`], [`event`], [`state`]: the case machine; commands become events or refusals, events become
 //!   state, nothing else changes a case
@@ -19,6 +20,7 @@
 pub mod allow;
 pub mod chain;
 pub mod command;
+pub mod coverage;
 pub mod directory;
 pub mod event;
 pub mod ids;

@@ -101,6 +101,7 @@ impl NoticeKind {
             | CaseEvent::RescanRequested { .. }
             | CaseEvent::WallTraffic { .. }
             | CaseEvent::ThreatsQueried { .. }
+            | CaseEvent::RowUnread { .. }
             | CaseEvent::Renewed { .. }
             | CaseEvent::Noted { .. }
             | CaseEvent::Notice { .. }

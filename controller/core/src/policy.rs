@@ -125,6 +125,18 @@ pub enum ThreatQueries {
     Ignore,
 }
 
+/// What it means that a source delivered files of some report types and none of another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoFile {
+    /// Nobody knows: it may have got lost. That type's silence does not count.
+    #[default]
+    Unknown,
+    /// The source makes no file where it has no row: once it had the time to come (`complete_after`), that type had
+    /// nothing to tell.
+    NothingSeen,
+}
+
 /// What is known of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -136,6 +148,8 @@ pub struct Source {
     /// What it reports in several files is complete this long after the first of them: a report type without a file had
     /// nothing to tell then. Before, a file speaks only for its own type.
     pub complete_after: Span,
+    /// What it means that no file of a report type came.
+    pub no_file: NoFile,
     /// Severity assumed where a row has none.
     pub severity: Severity,
 }
@@ -223,6 +237,7 @@ impl Default for Source {
             clock_error: Span::from_secs(60),
             expect_every: Span::from_hours(36),
             complete_after: Span::from_hours(12),
+            no_file: NoFile::default(),
             severity: Severity::Medium,
         }
     }

@@ -93,6 +93,9 @@ pub struct Trouble {
     pub feeds: Vec<Feed>,
     /// Device, where a report named it.
     pub device: Option<SmolStr>,
+    /// A row that could not be read named an address of the line, in a report of one of the feeds: up to here nobody knows
+    /// whether it was seen.
+    pub unread_until: Option<Timestamp>,
 }
 
 /// Where a case stands. Never in the log; in snapshots, whose format has no names and so no room for a tag by name.
@@ -254,6 +257,7 @@ impl Trouble {
             sightings: Vec::new(),
             feeds: Vec::new(),
             device: None,
+            unread_until: None,
         };
         trouble.add(first);
         trouble

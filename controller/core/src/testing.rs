@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use smol_str::SmolStr;
 
+use crate::coverage::Stretch;
 use crate::event::{Actor, EvidenceRef};
 use crate::ids::{CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::machine::Surroundings;
-use crate::machine::coverage::Coverage;
 use crate::playbook::{Action, ApprovalRule, Class, Evidence, Playbook, ReleaseRule};
 use crate::policy::{Caps, Garden, Global, Policy, Protected, Retention, SelfRelease, ThreatQueries};
 use crate::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
@@ -87,7 +87,7 @@ pub(crate) struct Around {
     pub(crate) lines: u64,
     pub(crate) protected: BTreeSet<LineNo>,
     pub(crate) no_ground: BTreeSet<LineNo>,
-    pub(crate) wall_watched: Option<Coverage>,
+    pub(crate) wall_watched: Option<Stretch>,
 }
 
 impl Around {
@@ -97,7 +97,7 @@ impl Around {
             lines: 1000,
             protected: BTreeSet::new(),
             no_ground: BTreeSet::new(),
-            wall_watched: Some(Coverage { from: Timestamp::MIN, until: Timestamp::MAX }),
+            wall_watched: Some(Stretch { from: Timestamp::MIN, until: Timestamp::MAX }),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Surroundings for Around {
     fn no_ground(&self, line: LineNo) -> Option<&'static str> {
         self.no_ground.contains(&line).then_some("the subscriber opted out")
     }
-    fn wall_watched(&self) -> Option<Coverage> {
+    fn wall_watched(&self) -> Option<Stretch> {
         self.wall_watched
     }
 }

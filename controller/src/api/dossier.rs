@@ -16,6 +16,7 @@ use pratique_core::time::{Span, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
+use super::coverage::{GapRow, SilenceRow};
 use crate::store::{Delivery, DeliveryState, StoredSighting};
 
 /// A time that is written and read as RFC 3339, for people and their programs.
@@ -131,6 +132,9 @@ pub struct CaseDossier {
     pub threat_queries: Option<(Moment, u64)>,
     /// How it was last released.
     pub last_release: Option<(Moment, Release)>,
+    /// The silence that its release rests on; only while it is quarantined.
+    #[serde(default)]
+    pub silence: Vec<SilenceRow>,
     /// Everything that happened, the oldest first.
     pub story: Vec<StoryLine>,
 }
@@ -264,6 +268,8 @@ impl From<Missing> for MissingRow {
             Missing::Inconclusive => "inconclusive",
             Missing::Silence => "silence",
             Missing::FeedStalled => "feed-stalled",
+            Missing::FeedGap => "feed-gap",
+            Missing::NoFeed => "no-feed",
             Missing::WallSilence => "wall-silence",
         };
         Self { key: key.into(), words: missing.to_string() }
@@ -423,12 +429,37 @@ pub struct StoreStatus {
 pub struct FeedStatus {
     /// Its source.
     pub source: SourceName,
-    /// It has spoken of everything up to here.
+    /// When something of it was last taken in; none if never: it is not used yet.
+    #[serde(default)]
+    pub last_at: Option<Moment>,
+    /// One of its report types has spoken of everything up to here.
     pub covers_until: Option<Moment>,
     /// It should speak at least this often.
     pub expect_every: Span,
     /// It does not: silence does not count, releases that rest on it wait.
     pub stalled: bool,
+    /// Files of it that came and were not taken in: what they could have spoken of is no silence.
+    #[serde(default)]
+    pub gaps_total: u64,
+    /// The newest of them.
+    #[serde(default)]
+    pub gaps: Vec<GapRow>,
+    /// Report types that quarantined lines wait for and that are late, missing, or never spoke.
+    #[serde(default)]
+    pub waited: Vec<FeedWaited>,
+}
+
+/// A report type that quarantined lines wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedWaited {
+    /// Which; empty for a source with only one.
+    pub report: SmolStr,
+    /// How many lines wait.
+    pub cases: u64,
+    /// It has spoken up to here.
+    pub covered_until: Option<Moment>,
+    /// What is missing of it.
+    pub missing: MissingRow,
 }
 
 /// Desired against actual.

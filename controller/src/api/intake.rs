@@ -69,6 +69,10 @@ pub trait Readers: Send + Sync + 'static {
     /// When the file is refused whole.
     fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable>;
 
+    /// A report that was refused whole, for the record: it shows beside the good ones, and what it could have spoken of is no
+    /// silence.
+    fn refused(&self, label: &Label, because: &str) -> Intake;
+
     /// Reads a session list.
     ///
     /// # Errors
@@ -123,7 +127,7 @@ async fn reports(
         Ok(intake) => intake,
         Err(why) => {
             // On record, too: "nothing came" and "something unreadable came" are different.
-            desk.office.intake(crate::sources::readers::refused(&label, &why.0)).await?;
+            desk.office.intake(desk.readers.refused(&label, &why.0)).await?;
             return Err(unreadable(why));
         }
     };
@@ -222,9 +226,6 @@ async fn spool(
         }
         hash.update(&chunk);
         writer.write_all(&chunk).await.map_err(no_room)?;
-    }
-    if bytes == 0 {
-        return Err(Problem::refused("empty", "the file is empty: that is a failed delivery, not an all-clear"));
     }
     writer.flush().await.map_err(no_room)?;
     let mut file = writer.into_inner().into_std().await;

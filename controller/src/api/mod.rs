@@ -5,6 +5,7 @@
 //! * [`guard`]: Host check against DNS rebinding, headers every answer carries
 //! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
 //! * [`cases`], [`intake`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a preview
+//! * [`coverage`]: what the sources have spoken of, and the word of a person about it
 //! * [`problem`]: every refusal, as `application/problem+json`
 //! * [`office`], [`dossier`], [`line`], [`story`]: what the engine offers to staff, and the shapes of its answers
 //! * [`plain`]: hostile text made harmless to look at
@@ -20,6 +21,7 @@ use crate::metrics::Metrics;
 pub mod auth;
 pub mod bulk;
 pub mod cases;
+pub mod coverage;
 pub mod dossier;
 pub mod guard;
 pub mod intake;
@@ -77,6 +79,7 @@ pub fn router(desk: Desk) -> Router {
         .merge(intake::routes())
         .merge(retractions::routes())
         .merge(operations::routes())
+        .merge(coverage::routes())
         .fallback(problem::no_such_path);
     let open = operations::open_routes();
     let inside = Router::new().nest("/api/v1", api).merge(crate::console::routes());

@@ -119,6 +119,7 @@ pub const fn code(refusal: &Refusal) -> &'static str {
         Refusal::NotYet(_) => "not-yet",
         Refusal::RescanUnderWay(_) => "rescan-under-way",
         Refusal::RenewTooLong(_) => "renew-too-long",
+        Refusal::NotPassed { .. } => "not-passed",
         Refusal::NoSuchSighting => "no-such-sighting",
         Refusal::NoPlaybook(_) => "no-playbook",
         Refusal::InformationOnly(_) => "information-only",
@@ -143,6 +144,7 @@ impl From<Refusal> for Problem {
             | Refusal::NotYet(_)
             | Refusal::RescanUnderWay(_)
             | Refusal::RenewTooLong(_)
+            | Refusal::NotPassed { .. }
             | Refusal::NoPlaybook(_)
             | Refusal::InformationOnly(_)
             | Refusal::TooOld(_) => StatusCode::UNPROCESSABLE_ENTITY,

@@ -79,6 +79,13 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
         CaseEvent::Retracted { sightings: numbers, by, reason } => {
             ("retracted", by.clone(), format!("Took back {}", sightings(numbers.len())), *reason)
         }
+        CaseEvent::RowUnread { feed, until, delivery } => {
+            let said = format!(
+                "A row of {feed} (delivery {delivery}) names an address of this line and could not be read: silence counts \
+                 from {until}"
+            );
+            ("row-unread", system, said, None)
+        }
         CaseEvent::FixReported => {
             ("fix-reported", Actor::Subscriber, "Says it is fixed and asks for a check".into(), None)
         }
@@ -138,6 +145,7 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
             let why = match why {
                 Closed::QuietAfterWarning => "quiet since the warning",
                 Closed::QuietAfterRelease => "quiet since the release",
+                Closed::Unheard => "the time is over; whether it was quiet is not known, since reports are missing",
                 Closed::Dismissed => "dismissed",
                 Closed::Retracted => "no evidence is left",
             };

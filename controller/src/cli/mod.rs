@@ -19,6 +19,7 @@ use crate::config::{Config, EnforcerKind};
 pub mod case;
 pub mod check_config;
 pub mod client;
+mod coverage;
 pub mod dns_probe;
 pub mod garden;
 pub mod import;
@@ -139,6 +140,9 @@ enum Command {
     /// Report files that came in; accept one that was held.
     #[command(subcommand)]
     Delivery(operations::Delivery),
+    /// What the sources have spoken of, and where reports are missing: silence counts only there.
+    #[command(subcommand)]
+    Coverage(coverage::Coverage),
     /// Ask the captive resolver as a client would, and explain its answers.
     DnsProbe(dns_probe::DnsProbe),
     /// Show the difference between the desired and the actual enforcement.
@@ -211,6 +215,7 @@ pub fn main() -> ExitCode {
         Command::Notices(command) => command.run(),
         Command::Retract(command) => command.run(),
         Command::Delivery(command) => command.run(),
+        Command::Coverage(command) => command.run(),
         Command::DnsProbe(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Status(command) => command.run(),

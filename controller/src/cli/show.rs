@@ -82,6 +82,13 @@ pub fn case(case: &CaseDossier) {
             println!("  and leave {what} open: {why}");
         }
     }
+    if !case.silence.is_empty() {
+        println!("\nSILENCE");
+    }
+    for silence in &case.silence {
+        println!("{}", words::silence(silence));
+        silence.gaps.iter().for_each(|gap| println!("  missing: {}", words::gap(gap)));
+    }
     println!("\nEVIDENCE");
     let evidence: Vec<_> = case.troubles.iter().flat_map(|t| &t.evidence).collect();
     sightings(&evidence, false);

@@ -132,6 +132,16 @@ pub fn troubles(status: &Status) -> Vec<String> {
             feed.source
         ));
     }
+    for feed in &status.feeds {
+        found.extend(feed.waited.iter().map(|waited| format!("{}.", super::words::waited(feed, waited))));
+        if feed.gaps_total > 0 {
+            let files = if feed.gaps_total == 1 { "1 file".to_owned() } else { format!("{} files", feed.gaps_total) };
+            found.push(format!(
+                "{files} of {} came and could not be taken in: that is no silence. `pratique coverage list` names them.",
+                super::words::shown(feed.source.as_str())
+            ));
+        }
+    }
     for list in status.dns.iter().flat_map(|dns| &dns.threat_lists) {
         found.extend(list.problem.clone().map(|problem| format!("Captive DNS, {problem}.")));
     }

@@ -6,7 +6,8 @@ use pratique_core::rescan::Verdict;
 use pratique_core::sighting::{Severity, Transport};
 use pratique_core::time::{Span, Timestamp};
 
-use crate::api::dossier::{Moment, SightingRow};
+use crate::api::coverage::{GapRow, SilenceRow};
+use crate::api::dossier::{FeedStatus, FeedWaited, Moment, SightingRow};
 use crate::api::plain;
 
 /// `2026-02-16 00:00 UTC`.
@@ -38,6 +39,55 @@ pub fn span(s: &Span) -> String {
         "now" => "none".into(),
         said => said.into(),
     }
+}
+
+/// The silence that a release rests on, in one sentence.
+pub fn silence(row: &SilenceRow) -> String {
+    let report = if row.report.is_empty() { String::new() } else { format!(" {}", row.report) };
+    let until = match &row.covered_until {
+        Some(until) => format!("has spoken up to {}", at(until)),
+        None => "has not spoken".to_owned(),
+    };
+    let since = if row.unread_row { "a row of this line could not be read, until" } else { "last seen" };
+    let missing = row.missing.as_ref().map_or_else(String::new, |m| format!(": {}", m.words));
+    let (source, since_at) = (shown(row.source.as_str()), at(&row.since));
+    let (quiet, needed) = (span(&row.quiet_for), span(&row.needed));
+    format!("{}: {source}{report} {until}; quiet for {quiet} of {needed} ({since} {since_at}){missing}", row.cause)
+}
+
+/// A gap of a source, in one sentence.
+pub fn gap(row: &GapRow) -> String {
+    let report = match &row.report {
+        Some(report) if report.is_empty() => String::new(),
+        Some(report) => format!("{} ", shown(report)),
+        None => "any report type ".to_owned(),
+    };
+    let from = if row.from.0 == Timestamp::MIN { String::new() } else { format!("from {} ", at(&row.from)) };
+    let delivery = row.delivery.map_or_else(String::new, |n| format!(" (delivery {n})"));
+    format!("{report}{from}until {}: {}{delivery}", at(&row.until), row.words)
+}
+
+/// How a source is: speaks, stalled, not used yet; never "stalled" for one that never came.
+pub const fn feed(feed: &FeedStatus) -> &'static str {
+    match (feed.stalled, feed.last_at.is_some(), feed.gaps_total > 0) {
+        (_, false, false) => "not used yet",
+        (true, ..) => "stalled",
+        (false, _, true) => "reports are missing",
+        (false, true, false) => "delivers",
+    }
+}
+
+/// That quarantined lines wait for a report type, in one sentence.
+pub fn waited(feed: &FeedStatus, waited: &FeedWaited) -> String {
+    let report = if waited.report.is_empty() { String::new() } else { format!(" {}", shown(&waited.report)) };
+    let lines = if waited.cases == 1 {
+        "1 quarantined line waits".to_owned()
+    } else {
+        format!("{} quarantined lines wait", waited.cases)
+    };
+    let until =
+        waited.covered_until.as_ref().map_or_else(String::new, |t| format!(", which has spoken up to {}", at(t)));
+    format!("{lines} for {}{report}{until}: {}", shown(feed.source.as_str()), waited.missing.words)
 }
 
 fn roughly(ms: u64) -> String {

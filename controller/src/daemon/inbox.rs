@@ -14,7 +14,7 @@ use sha2::Digest as _;
 use tokio::sync::watch;
 
 use super::stopped;
-use crate::api::intake::{Label, Unreadable};
+use crate::api::intake::{Label, Readers as _, Unreadable};
 use crate::api::office::Office as _;
 use crate::clock::Clock;
 use crate::engine::handle::Intake;
@@ -22,7 +22,7 @@ use crate::office::EngineOffice;
 use crate::policy_files::PolicySet;
 use crate::sources::drop_dir::{DropDir, DropMeters, Dropped, Fate};
 use crate::sources::guard;
-use crate::sources::readers::{FileReaders, Usual, refused};
+use crate::sources::readers::{FileReaders, Usual};
 use crate::store::{DeliveryState, Reader};
 
 /// Reads files with the policies in force.
@@ -82,7 +82,7 @@ impl Inbox {
             Ok(Err(NotRead::Later(why))) => return Fate::Later(why),
             Ok(Err(NotRead::Refused(label, why))) => {
                 // Refused deliveries are on record too: "nothing came" and "something unreadable came" are different.
-                return match self.office.intake(refused(&label, &why)).await {
+                return match self.office.intake(self.readers.refused(&label, &why)).await {
                     Ok(_) => Fate::Refused(why),
                     Err(error) => Fate::Later(error.to_string()),
                 };

@@ -1,11 +1,13 @@
 //! How the rest of the program talks to the engine: commands in, answers out, and reads of the world between two
 //! commands.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use pratique_core::command::{Command, Refusal};
+use pratique_core::coverage::{GapReason, Stretch};
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, LineNo, Seq, SubscriberId};
+use pratique_core::ids::{CaseId, LineNo, Seq, SubscriberId, TextRef};
 pub use pratique_core::lines::{Contact, Contract, Told};
 use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
@@ -62,8 +64,33 @@ pub struct Intake {
     pub delivery: Delivery,
     /// Its rows.
     pub sightings: Vec<Sighting>,
-    /// The delivery speaks of everything up to here; none if its silence says nothing (plain lists, single posts).
-    pub covers_until: Option<Timestamp>,
+    /// What it means for the silence of its source; none where it is no report.
+    pub spoken: Option<Spoken>,
+}
+
+/// What a report means for silence: taken in, and not taken in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spoken {
+    /// Taken in, it speaks of everything in this stretch; none where it speaks of its rows alone (late additions, lists,
+    /// single posts).
+    pub covers: Option<Stretch>,
+    /// Not taken in, it leaves this open; none where no case rests on such a report.
+    pub open: Option<Open>,
+    /// Of its file's name, where the name says which day and report it is: a corrected file of that name fills the gap.
+    pub name: Option<TextRef>,
+    /// Addresses of ours in rows that could not be read: their lines were perhaps seen.
+    pub unread: Vec<IpAddr>,
+}
+
+/// What a report that was not taken in leaves open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// Its type; none if that is unknown: it could have been any of the source's.
+    pub report: Option<SmolStr>,
+    /// Of what it could have spoken.
+    pub stretch: Stretch,
+    /// Why it was not taken in.
+    pub reason: GapReason,
 }
 
 /// What became of a delivery's sightings.

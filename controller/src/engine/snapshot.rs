@@ -11,7 +11,7 @@
 use pratique_core::machine::{Cases, Image};
 
 /// Of what is in an [`Image`], however deep.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The bytes for an image.
 ///
@@ -40,6 +40,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cases, String> {
 
 #[cfg(test)]
 mod tests {
+    use pratique_core::coverage::{FileMark, GapReason};
     use pratique_core::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
     use pratique_core::ids::{CaseId, Feed, LineNo, SightingNo, TextRef};
     use pratique_core::playbook::ApprovalRule;
@@ -50,9 +51,10 @@ mod tests {
     use super::*;
 
     /// SHA-256 of the bytes of [`everything`], for each version.
-    const LAYOUTS: [(u8, &str); 2] = [
+    const LAYOUTS: [(u8, &str); 3] = [
         (1, "008e03d550d63a661b57798df8df0578a1bc85eddeca0cc4839fab4d72f581fd"),
         (2, "b41ef3811b7373af14cf82d24feafa42c8c2f437965c1471887ecbbc5bde1ff6"),
+        (3, "99193d3673c54286bece291fa412993238e40f1c34f6fd67ed12583175168d0f"),
     ];
 
     fn at(s: i64) -> Timestamp {
@@ -86,6 +88,7 @@ mod tests {
                 justification: "it attacks".into(),
                 until: at(1_000),
             },
+            CaseEvent::RowUnread { feed: feed(), until: at(4), delivery: 4 },
             CaseEvent::FixReported,
             CaseEvent::RescanRequested { trigger: RescanTrigger::Subscriber },
             CaseEvent::Rescanned { rescan },
@@ -104,10 +107,28 @@ mod tests {
         let feed = Body::FeedDelivered { feed: feed(), covers_from: at(0), covers_until: at(5) };
         let watched = Body::WallWatched { from: at(1), until: at(9) };
         let halted = Body::Halted { by: Actor::System, because: "drill".into() };
-        for body in [Body::PolicyLoaded { digest: TextRef([7; 32]) }, feed, watched, halted] {
+        let file = FileMark { name: Some(TextRef([8; 32])), content: TextRef([9; 32]) };
+        let gap = Body::FeedGap {
+            source: "shadowserver".into(),
+            report: None,
+            from: at(2),
+            until: at(3),
+            why: GapReason::Held,
+            delivery: 4,
+            file,
+        };
+        let confirmed = Body::SilenceConfirmed {
+            source: "shadowserver".into(),
+            report: Some("compromised_iot".into()),
+            from: at(2),
+            until: at(3),
+            by: Actor::Person("ann".into()),
+            because: "looked".into(),
+        };
+        for body in [Body::PolicyLoaded { digest: TextRef([7; 32]) }, feed, gap, confirmed, watched, halted] {
             cases.apply(&Event { at: at(0), body }, &policy);
         }
-        for (number, events) in [2, 4, 10, 11, 12].into_iter().enumerate() {
+        for (number, events) in [2, 4, 11, 12, 13].into_iter().enumerate() {
             for (second, what) in story.iter().take(events).cloned().enumerate() {
                 let mut what = what;
                 let case = CaseId(number as u64 + 1);

@@ -285,7 +285,7 @@ impl Bench {
             rows: sightings.len() as u64,
             refused: Vec::new(),
         };
-        Intake { delivery, sightings, covers_until: None }
+        Intake { delivery, sightings, spoken: None }
     }
 
     async fn approve(&self, case: u64) -> Result<handle::Done, EngineError> {

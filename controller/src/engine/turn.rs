@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use pratique_core::command::Command;
+use pratique_core::coverage::{FileMark, Gap, GapReason};
 use pratique_core::event::{Actor, Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, Feed, LineNo, Seq, SightingNo, TextRef};
 use pratique_core::lines::{Contact, Lines};
@@ -15,7 +16,7 @@ use rustc_hash::FxHashMap;
 use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 
-use super::handle::{Done, EngineError, Intake, IntakeReport, Reply, SessionChange, SessionReport, Wish};
+use super::handle::{Done, EngineError, Intake, IntakeReport, Reply, SessionChange, SessionReport, Spoken, Wish};
 use crate::store::{Batch, Delivery, DeliveryState, LineRecord, StoredSighting};
 use pratique_core::directory::Effect;
 
@@ -50,7 +51,7 @@ impl Numbers {
 pub(super) struct IntakeJob {
     delivery: Delivery,
     sightings: std::vec::IntoIter<Sighting>,
-    covers_until: Option<Timestamp>,
+    spoken: Option<Spoken>,
     report: IntakeReport,
     outcomes: BTreeMap<&'static str, u64>,
     reply: Reply<IntakeReport>,
@@ -211,9 +212,8 @@ impl Turn {
         job: &mut IntakeJob,
         now: Timestamp,
     ) -> bool {
-        if !job.began && job.sightings.len() > PIECE {
-            // Broken off on the way, it must not look as if all of it had come.
-            self.batch.deliveries.push(Delivery { state: DeliveryState::Receiving, ..job.delivery.clone() });
+        if !job.began {
+            self.begin(world, job, now);
         }
         job.began = true;
         for sighting in job.sightings.by_ref().take(PIECE) {
@@ -251,11 +251,46 @@ impl Turn {
             return false;
         }
         self.batch.deliveries.push(job.delivery.clone());
-        if let Some(covers_until) = job.covers_until {
-            let feed = Feed { source: job.delivery.source.as_str().into(), report: job.delivery.report.clone() };
-            self.quietly(world, &Command::FeedDelivered { feed, covers_until }, now);
-        }
+        self.end(world, job, now);
         true
+    }
+
+    /// Broken off on the way, a delivery of several pieces must not look as if all of it had come.
+    fn begin(&mut self, world: &mut World, job: &IntakeJob, now: Timestamp) {
+        if job.sightings.len() > PIECE {
+            self.batch.deliveries.push(Delivery { state: DeliveryState::Receiving, ..job.delivery.clone() });
+            self.leave_open(world, job, GapReason::BrokenOff, now);
+        }
+    }
+
+    /// What a delivery that has come to its end means for the silence of its source.
+    fn end(&mut self, world: &mut World, job: &IntakeJob, now: Timestamp) {
+        let Some(spoken) = &job.spoken else { return };
+        if job.delivery.state != DeliveryState::Accepted {
+            if let Some(reason) = spoken.open.as_ref().map(|open| open.reason) {
+                self.leave_open(world, job, reason, now);
+            }
+            return;
+        }
+        let feed = job.feed();
+        // First, so that a line whose row could not be read is not let out by the rest of the report.
+        let until = spoken.open.as_ref().map_or(now, |open| open.stretch.until);
+        let from = spoken.open.as_ref().map_or(Timestamp::MIN, |open| open.stretch.from);
+        for address in &spoken.unread {
+            for line in world.directory().held_within(*address, from, until) {
+                let unread = Command::RowUnread { line, feed: feed.clone(), until, delivery: job.delivery.number };
+                self.quietly(world, &unread, now);
+            }
+        }
+        let (covers, delivery, file) = (spoken.covers, job.delivery.number, job.file());
+        self.quietly(world, &Command::FeedDelivered { feed, covers, delivery, file }, now);
+    }
+
+    fn leave_open(&mut self, world: &mut World, job: &IntakeJob, reason: GapReason, now: Timestamp) {
+        let Some(open) = job.spoken.as_ref().and_then(|spoken| spoken.open.as_ref()) else { return };
+        let gap = Gap::new(open.report.clone(), open.stretch, reason, job.delivery.number, job.file());
+        let source = job.delivery.source.as_str().into();
+        self.quietly(world, &Command::FeedGap { source, gap }, now);
     }
 
     /// The delivery's reply waits for this turn's commit.
@@ -290,7 +325,7 @@ impl Turn {
 
 impl IntakeJob {
     pub(super) fn new(intake: Intake, reply: Reply<IntakeReport>, numbers: &mut Numbers, now: Timestamp) -> Self {
-        let Intake { mut delivery, sightings, covers_until } = intake;
+        let Intake { mut delivery, sightings, spoken } = intake;
         // A held delivery that was accepted keeps its number, and so does one that is completed.
         if delivery.number == 0 {
             delivery.number = numbers.next_delivery();
@@ -298,7 +333,15 @@ impl IntakeJob {
         }
         let report = IntakeReport { delivery: delivery.number, ..IntakeReport::default() };
         let sightings = sightings.into_iter();
-        Self { delivery, sightings, covers_until, report, outcomes: BTreeMap::new(), reply, began: false }
+        Self { delivery, sightings, spoken, report, outcomes: BTreeMap::new(), reply, began: false }
+    }
+
+    fn feed(&self) -> Feed {
+        Feed { source: self.delivery.source.as_str().into(), report: self.delivery.report.clone() }
+    }
+
+    fn file(&self) -> FileMark {
+        FileMark { name: self.spoken.as_ref().and_then(|spoken| spoken.name), content: self.delivery.content }
     }
 
     pub(super) fn fail(self, why: &str) {

@@ -15,6 +15,7 @@ use pratique_core::world::World;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::SmolStr;
 
+use crate::api::coverage::SilenceRow;
 use crate::api::dossier::{
     ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, Moment, RescanRow, RowFacts, SightingRow,
     StoryLine, TroubleDossier,
@@ -186,10 +187,18 @@ pub(super) fn draft(world: &World, id: CaseId, now: Timestamp) -> Option<Draft> 
         wall_traffic: case.wall_traffic.map(|(at, packets)| (at.into(), packets)),
         threat_queries: case.threat_queries.map(|(at, queries)| (at.into(), queries)),
         last_release: case.last_release.map(|(at, how)| (at.into(), how)),
+        silence: silence(world, case, now),
         story: Vec::new(),
         row,
     };
     Some(Draft { dossier, evidence })
+}
+
+fn silence(world: &World, case: &Case, now: Timestamp) -> Vec<SilenceRow> {
+    if !case.is_enforced() {
+        return Vec::new();
+    }
+    world.cases().silences(case, world.policy(), now).iter().map(SilenceRow::from).collect()
 }
 
 impl Draft {

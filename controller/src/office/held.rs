@@ -6,15 +6,15 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use pratique_core::coverage::GapReason;
 use pratique_core::event::Actor;
 use pratique_core::ids::TextRef;
 use pratique_core::sighting::Sighting;
-use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{EngineOffice, unreadable};
-use crate::engine::handle::{EngineError, Intake, IntakeReport};
+use crate::engine::handle::{EngineError, Intake, IntakeReport, Spoken};
 use crate::store::{Delivery, DeliveryState};
 
 /// So many deliveries that wait are looked at.
@@ -30,7 +30,9 @@ struct Held {
     source: SmolStr,
     report: SmolStr,
     sightings: Vec<Sighting>,
-    covers_until: Option<Timestamp>,
+    /// None in files of an older version: such a delivery covers nothing.
+    #[serde(default)]
+    spoken: Option<Spoken>,
 }
 
 impl EngineOffice {
@@ -39,10 +41,10 @@ impl EngineOffice {
         intake.delivery.number = self.engine.delivery_number().await?;
         let folder = self.held.clone();
         blocking(move || {
-            let Intake { delivery, sightings, covers_until } = intake;
+            let Intake { delivery, sightings, spoken } = intake;
             let (content, source, report) = (delivery.content, delivery.source.clone(), delivery.report.clone());
-            put(&folder, delivery.number, &Held { content, source, report, sightings, covers_until })?;
-            Ok(Intake { delivery, sightings: Vec::new(), covers_until: None })
+            put(&folder, delivery.number, &Held { content, source, report, sightings, spoken: spoken.clone() })?;
+            Ok(Intake { delivery, sightings: Vec::new(), spoken })
         })
         .await
     }
@@ -67,7 +69,10 @@ impl EngineOffice {
         tracing::info!(delivery = number, by = ?by, why, "a held delivery was refused");
         delivery.state = DeliveryState::Refused;
         delivery.refused.push((SmolStr::new_static(why), delivery.rows));
-        self.engine.intake(Intake { delivery, sightings: Vec::new(), covers_until: None }).await?;
+        // What it could have spoken of stays open, for another reason now.
+        let folder = self.held.clone();
+        let spoken = blocking(move || Ok(spoken_of(&folder, number))).await?;
+        self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken }).await?;
         forget(&self.held, number);
         Ok(true)
     }
@@ -142,7 +147,17 @@ fn take(folder: &Path, mut delivery: Delivery) -> Result<Intake, EngineError> {
         return Err(failed("they are another delivery's".into()));
     }
     delivery.state = DeliveryState::Accepted;
-    Ok(Intake { delivery, sightings: held.sightings, covers_until: held.covers_until })
+    Ok(Intake { delivery, sightings: held.sightings, spoken: held.spoken })
+}
+
+/// What a held delivery that is now refused leaves open; none if its rows cannot be read: then it stays open as held.
+fn spoken_of(folder: &Path, number: u64) -> Option<Spoken> {
+    let bytes = std::fs::read(path(folder, number)).ok()?;
+    let mut spoken = serde_json::from_slice::<Held>(&bytes).ok()?.spoken?;
+    if let Some(open) = &mut spoken.open {
+        open.reason = GapReason::Discarded;
+    }
+    Some(spoken)
 }
 
 fn forget(folder: &Path, number: u64) {

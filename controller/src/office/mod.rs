@@ -2,10 +2,11 @@
 //! commands), the store's readers and the enforcer.
 //!
 //! * [`cases`]: rows and dossiers
-//! * [`status`]: how everything is
+//! * [`status`]: how everything is; [`coverage`]: what the sources have spoken of
 //! * [`held`]: deliveries that wait for a person; [`retraction`]: rows that a publisher takes back
 
 mod cases;
+mod coverage;
 mod held;
 mod retraction;
 mod status;

@@ -1,15 +1,13 @@
 //! How everything is: what the console's health page, `pratique status` and the gauges show.
 
-use std::collections::BTreeMap;
-
-use pratique_core::ids::{CaseId, SourceName};
+use pratique_core::ids::CaseId;
 use pratique_core::policy::Caps;
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
 
 use super::EngineOffice;
-use crate::api::dossier::{CapsUse, FeedStatus, Status, StoreStatus};
+use crate::api::dossier::{CapsUse, Status, StoreStatus};
 use crate::store::DeliveryState;
 
 /// Everything, without failing: what cannot be read is said.
@@ -63,7 +61,7 @@ fn from_world(world: &World, now: Timestamp) -> Status {
         kept_out: kept_out(world).take(Status::KEPT_OUT).collect(),
         kept_out_total: kept_out(world).count() as u64,
         caps: caps(&world.policy().global.caps, world, now),
-        feeds: feeds(world, now),
+        feeds: super::coverage::feeds(world, now),
         policy: cases.policy_digest().map(|d| d.to_string()),
         ..Status::default()
     }
@@ -84,24 +82,4 @@ fn caps(caps: &Caps, world: &World, now: Timestamp) -> CapsUse {
         per_hour_limit: caps.per_hour,
         begun_last_hour: world.cases().begun_within_hour(now),
     }
-}
-
-fn feeds(world: &World, now: Timestamp) -> Vec<FeedStatus> {
-    let policy = world.policy();
-    let heard: BTreeMap<&SourceName, Timestamp> = world.cases().feeds().heard_until().collect();
-    let mut names: Vec<&SourceName> = heard.keys().copied().chain(policy.global.sources.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let feed = |name: &SourceName| {
-        let covers_until = heard.get(name).copied();
-        let expect_every = policy.source(name).expect_every;
-        let quiet = covers_until.is_none_or(|c| now.since(c) > expect_every);
-        FeedStatus {
-            source: name.clone(),
-            covers_until: covers_until.map(Into::into),
-            expect_every,
-            stalled: quiet && expect_every > pratique_core::time::Span::ZERO,
-        }
-    };
-    names.into_iter().map(feed).collect()
 }

@@ -97,7 +97,7 @@ fn report(state: DeliveryState, content: &str, hosts: &[u8], now: Timestamp) -> 
         rows: hosts.len() as u64,
         refused: Vec::new(),
     };
-    Intake { delivery, sightings: hosts.iter().map(sighting).collect(), covers_until: None }
+    Intake { delivery, sightings: hosts.iter().map(sighting).collect(), spoken: None }
 }
 
 async fn states(office: &EngineOffice) -> Vec<(u64, DeliveryState)> {

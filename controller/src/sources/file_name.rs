@@ -1,5 +1,6 @@
 //! What a file's name says: `2026-02-15-scan_telnet-example_net-asn.csv` is the report of that day, of that type.
 
+use pratique_core::coverage::Stretch;
 use pratique_core::time::{Span, Timestamp};
 use smol_str::SmolStr;
 
@@ -14,13 +15,25 @@ pub struct FileName {
     pub report: SmolStr,
     /// A late addition to a day that was reported before: says nothing about anybody's silence.
     pub delayed: bool,
+    /// The name without what a copy adds to it, in lower case: a corrected file bears the same.
+    pub stem: String,
 }
 
 impl FileName {
+    /// Midnight (UTC) at which the reported day ends.
+    pub fn end(&self) -> Timestamp {
+        self.day.plus(Span::from_days(1))
+    }
+
+    /// The reported day, as far as it has passed.
+    pub fn stretch(&self, now: Timestamp) -> Stretch {
+        Stretch { from: self.day, until: self.end() }.up_to(now)
+    }
+
     /// The kind of the file. It speaks of its day to the end, as far as that has passed; a date ahead of the clock
     /// says nothing.
     pub fn kind(&self, now: Timestamp) -> Kind {
-        let end = self.day.plus(Span::from_days(1));
+        let end = self.end();
         let covers = !self.delayed && self.day <= now;
         Kind::Shadowserver { report: self.report.clone(), covers_until: covers.then(|| end.min(now)) }
     }
@@ -59,7 +72,8 @@ fn understood(name: &str) -> Option<FileName> {
         return None;
     }
     let day = Timestamp::parse(&format!("{date} 00:00:00")).ok()?;
-    Some(FileName { day, report: SmolStr::new(report), delayed: rest.ends_with("delayed") })
+    let stem = stem.to_ascii_lowercase();
+    Some(FileName { day, report: SmolStr::new(report), delayed: rest.ends_with("delayed"), stem })
 }
 
 #[cfg(test)]

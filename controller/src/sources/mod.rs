@@ -25,6 +25,7 @@ mod text;
 
 use std::collections::BTreeMap;
 use std::io::Read;
+use std::net::IpAddr;
 
 use pratique_core::ids::{CauseKey, SourceName};
 use pratique_core::policy::Policy;
@@ -97,6 +98,8 @@ pub struct Batch {
     pub covers_until: Option<Timestamp>,
     /// Report type; empty for plain lists.
     pub report: SmolStr,
+    /// Addresses of our own networks in rows that could not be read, each once.
+    pub unread: Vec<IpAddr>,
 }
 
 /// Refused rows: counts of all, and the first [`REFUSALS_KEPT`] with their line.

@@ -6,13 +6,15 @@ use std::io::Read;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use pratique_core::ids::{CauseKey, SourceName};
+use pratique_core::coverage::{GapReason, Stretch};
+use pratique_core::ids::{CauseKey, SourceName, TextRef};
 use pratique_core::time::Timestamp;
+use smol_str::SmolStr;
 
 use super::{Batch, FeedError, Kind, ReadContext, file_name, guard, sessions};
 use crate::api::intake::{Label, Readers, Unreadable};
-use crate::engine::handle::{Intake, SessionChange};
-use crate::policy_files::PolicySet;
+use crate::engine::handle::{Intake, Open, SessionChange, Spoken};
+use crate::policy_files::{PolicySet, ReportUse};
 use crate::store::{Delivery, DeliveryState};
 
 /// A report type `list:CAUSE` is a plain list of addresses with that cause.
@@ -51,25 +53,27 @@ impl FileReaders {
         body: &mut dyn Read,
         on_progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Intake, Unreadable> {
-        let (source, batch) = self.read(label, body, on_progress)?;
+        let set = self.policies.load_full();
+        let (source, batch) = Self::read(&set, label, body, on_progress)?;
         let usual = (self.usual)(source.as_str(), &batch.report)
             .map_err(|e| Unreadable(format!("{}: its usual size cannot be looked up: {e}; try again", label.name)))?;
         let state = match guard::judge(batch.rows, &usual) {
             guard::Size::Usual => DeliveryState::Accepted,
             guard::Size::Suspicious { .. } => DeliveryState::Held,
         };
-        Ok(intake(label, source, batch, state))
+        let reason = GapReason::Held;
+        let spoken = spoken(label, &set, Some(&batch), reason);
+        Ok(intake(label, source, batch, state, spoken))
     }
 
     fn read(
-        &self,
+        set: &PolicySet,
         label: &Label,
         body: &mut dyn Read,
         on_progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(SourceName, Batch), Unreadable> {
-        let set = self.policies.load_full();
         let named = |e: FeedError| Unreadable(in_file(&label.name, &e));
-        let (kind, source) = kind_of(label, &set).map_err(named)?;
+        let (kind, source) = kind_of(label, set).map_err(named)?;
         let ctx = ReadContext { policy: &set.policy, reports: &set.reports, now: label.received_at, source: &source };
         let batch = super::read(&kind, body, &ctx, on_progress).map_err(named)?;
         Ok((source, batch))
@@ -79,6 +83,15 @@ impl FileReaders {
 impl Readers for FileReaders {
     fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable> {
         self.report_with(label, body, &mut |_, _| ())
+    }
+
+    fn refused(&self, label: &Label, because: &str) -> Intake {
+        let set = self.policies.load_full();
+        let batch = Batch { report: report_of(label).unwrap_or_default(), ..Batch::default() };
+        let spoken = spoken(label, &set, None, GapReason::Refused);
+        let mut refused = intake(label, source_of(label), batch, DeliveryState::Refused, spoken);
+        refused.delivery.refused = vec![(super::printable(because.as_bytes(), 300), 1)];
+        refused
     }
 
     fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {
@@ -92,9 +105,8 @@ impl Readers for FileReaders {
 /// # Errors
 /// When neither says what it is.
 pub fn kind_of(label: &Label, set: &PolicySet) -> Result<(Kind, SourceName), FeedError> {
-    let or = |default: &str| label.source.clone().unwrap_or_else(|| SourceName::new(default));
+    let source = source_of(label);
     if let Some(cause) = label.report.as_deref().and_then(|r| r.strip_prefix(LIST)) {
-        let source = or("manual");
         let severity = set.policy.source(&source).severity;
         let kind = Kind::Plain { cause: CauseKey::new(cause), severity, observed_at: None };
         return Ok((kind, source));
@@ -108,7 +120,7 @@ pub fn kind_of(label: &Label, set: &PolicySet) -> Result<(Kind, SourceName), Fee
             .map(|n| n.kind(label.received_at))
             .unwrap_or_else(|| Kind::Shadowserver { report: said.clone(), covers_until: None }),
     };
-    Ok((kind, or("shadowserver")))
+    Ok((kind, source))
 }
 
 /// `name:12: what` where the error begins with its line, `name: what` elsewhere.
@@ -126,7 +138,7 @@ pub fn in_file(name: &str, error: &dyn fmt::Display) -> String {
     text
 }
 
-fn intake(label: &Label, source: SourceName, batch: Batch, state: DeliveryState) -> Intake {
+fn intake(label: &Label, source: SourceName, batch: Batch, state: DeliveryState, spoken: Spoken) -> Intake {
     let delivery = Delivery {
         number: 0,
         source: source.0,
@@ -138,17 +150,48 @@ fn intake(label: &Label, source: SourceName, batch: Batch, state: DeliveryState)
         rows: batch.rows,
         refused: batch.refused.for_record(),
     };
-    Intake { delivery, sightings: batch.sightings, covers_until: batch.covers_until }
+    Intake { delivery, sightings: batch.sightings, spoken: Some(spoken) }
 }
 
-/// A delivery that was refused whole, for the record: it shows beside the good ones, and stands for no silence.
-pub fn refused(label: &Label, because: &str) -> Intake {
-    let report = label.report.clone().or_else(|| file_name::parse(&label.name).ok().map(|n| n.report));
-    let batch = Batch { report: report.unwrap_or_default(), ..Batch::default() };
-    let source = label.source.clone().unwrap_or_else(|| SourceName::new("unknown"));
-    let mut refused = intake(label, source, batch, DeliveryState::Refused);
-    refused.delivery.refused = vec![(super::printable(because.as_bytes(), 300), 1)];
-    refused
+/// What a file means for the silence of its source. Only a name says of which day a file speaks: the rows of one without
+/// say nothing of the rows that it does not have.
+fn spoken(label: &Label, set: &PolicySet, batch: Option<&Batch>, reason: GapReason) -> Spoken {
+    let named = file_name::parse(&label.name).ok().filter(|name| name.day <= label.received_at);
+    let stretch = named.as_ref().map_or(Stretch::before(label.received_at), |name| name.stretch(label.received_at));
+    let report = report_of(label);
+    let rests_on = |report: &SmolStr| match set.reports.get(report) {
+        Some(known) => matches!(known.usage, ReportUse::Propose(_)),
+        // Lists have no type; an unknown one could have been any.
+        None => true,
+    };
+    let open = report.as_ref().is_none_or(rests_on).then(|| Open {
+        report: report.clone().filter(|report| report.is_empty() || set.reports.get(report).is_some()),
+        stretch,
+        reason,
+    });
+    let newest = batch.and_then(|batch| batch.sightings.iter().map(|s| s.observed_at).max());
+    let speaks = batch.is_some_and(|batch| batch.covers_until.is_some());
+    let covers = named.as_ref().filter(|name| speaks && !name.delayed).map(|name| {
+        // A day that is not over was told up to its newest row at the most.
+        if name.end() <= label.received_at { stretch } else { stretch.up_to(newest.unwrap_or(stretch.from)) }
+    });
+    let name = named.map(|name| TextRef::of(&name.stem));
+    Spoken { covers, open, name, unread: batch.map_or_else(Vec::new, |batch| batch.unread.clone()) }
+}
+
+/// The report type that a label gives; empty for a list, none if nothing says it.
+fn report_of(label: &Label) -> Option<SmolStr> {
+    match &label.report {
+        Some(said) if said.starts_with(LIST) => Some(SmolStr::default()),
+        Some(said) => Some(said.clone()),
+        None => file_name::parse(&label.name).ok().map(|name| name.report),
+    }
+}
+
+/// Whose a file is where its label does not say it: lists are `manual`, everything else is Shadowserver's.
+fn source_of(label: &Label) -> SourceName {
+    let is_list = label.report.as_deref().is_some_and(|r| r.starts_with(LIST));
+    label.source.clone().unwrap_or_else(|| SourceName::new(if is_list { "manual" } else { "shadowserver" }))
 }
 
 /// A label for bytes that are at hand.
@@ -158,7 +201,7 @@ pub fn label_of(name: &str, content: &[u8], received_at: Timestamp) -> Label {
         report: None,
         name: name.into(),
         received_at,
-        content: pratique_core::ids::TextRef(<sha2::Sha256 as sha2::Digest>::digest(content).into()),
+        content: TextRef(<sha2::Sha256 as sha2::Digest>::digest(content).into()),
         bytes: content.len() as u64,
     }
 }
@@ -195,7 +238,11 @@ mod tests {
         assert_eq!((intake.sightings.len(), intake.delivery.rows), (2, 2));
         assert_eq!(intake.delivery.state, DeliveryState::Accepted);
         assert_eq!((intake.delivery.source.as_str(), intake.delivery.report.as_str()), ("shadowserver", "scan_telnet"));
-        assert_eq!(intake.covers_until.unwrap().to_string(), "2026-02-16T00:00:00Z");
+        let covers = intake.spoken.unwrap().covers.unwrap();
+        assert_eq!(
+            (covers.from.to_string(), covers.until.to_string()),
+            ("2026-02-15T00:00:00Z".into(), "2026-02-16T00:00:00Z".into())
+        );
     }
 
     #[test]
@@ -213,7 +260,7 @@ mod tests {
         let text = "198.51.100.7\n";
         let label = label("api", Some("list:open-telnet"), text);
         let intake = readers(&[]).report(&label, &mut text.as_bytes()).unwrap();
-        assert_eq!((intake.delivery.source.as_str(), intake.covers_until), ("manual", None));
+        assert_eq!((intake.delivery.source.as_str(), intake.spoken.unwrap().covers), ("manual", None));
         let wrong = Label { report: Some("list:open-telnt".into()), ..label };
         let said = readers(&[]).report(&wrong, &mut text.as_bytes()).unwrap_err().to_string();
         assert!(said.contains("did you mean `open-telnet`?"), "{said}");

@@ -102,6 +102,7 @@ impl Batch {
                     | CaseEvent::Warned { .. }
                     | CaseEvent::Proposed { .. }
                     | CaseEvent::EvidenceAdded { .. }
+                    | CaseEvent::RowUnread { .. }
                     | CaseEvent::Approved { .. }
                     | CaseEvent::Notice { .. }
                     | CaseEvent::Quarantined { .. } => false,
@@ -117,8 +118,16 @@ impl Batch {
                     | CaseEvent::Noted { .. }
                     | CaseEvent::Closed { .. } => true,
                 },
-                Body::FeedDelivered { .. } | Body::WallWatched { .. } | Body::SelfCheck { .. } => false,
-                Body::PolicyLoaded { .. } | Body::Purged { .. } | Body::Halted { .. } | Body::Resumed { .. } => true,
+                Body::FeedDelivered { .. }
+                | Body::FeedGap { .. }
+                | Body::FeedGapFilled { .. }
+                | Body::WallWatched { .. }
+                | Body::SelfCheck { .. } => false,
+                Body::SilenceConfirmed { .. }
+                | Body::PolicyLoaded { .. }
+                | Body::Purged { .. }
+                | Body::Halted { .. }
+                | Body::Resumed { .. } => true,
             })
     }
 }

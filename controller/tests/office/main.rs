@@ -74,7 +74,22 @@ impl Readers for Plain {
             rows: text.lines().count() as u64,
             refused: Vec::new(),
         };
-        Ok(Intake { delivery, sightings: Vec::new(), covers_until: None })
+        Ok(Intake { delivery, sightings: Vec::new(), spoken: None })
+    }
+
+    fn refused(&self, label: &Label, because: &str) -> Intake {
+        let delivery = Delivery {
+            number: 0,
+            source: "shadowserver".into(),
+            report: label.report.clone().unwrap_or_default(),
+            name: label.name.clone(),
+            content: label.content,
+            received_at: label.received_at,
+            state: DeliveryState::Refused,
+            rows: 0,
+            refused: vec![(because.into(), 1)],
+        };
+        Intake { delivery, sightings: Vec::new(), spoken: None }
     }
 
     fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {

@@ -238,7 +238,7 @@ impl House {
             rows: sightings.len() as u64,
             refused: Vec::new(),
         };
-        self.engine.intake(Intake { delivery, sightings, covers_until: None }).await.unwrap();
+        self.engine.intake(Intake { delivery, sightings, spoken: None }).await.unwrap();
     }
 
     /// Somebody at this address ticks the box and presses the button of this page.

@@ -241,6 +241,8 @@ impl Pages {
                 return v.say1(keys::MISSING_SILENCE, "time", self.lasts(v, card.proof.silence));
             }
             Some(Missing::FeedStalled) => keys::MISSING_FEED_STALLED,
+            Some(Missing::FeedGap) => keys::MISSING_FEED_GAP,
+            Some(Missing::NoFeed) => keys::MISSING_NO_FEED,
             Some(Missing::WallSilence) => {
                 if let Some(at) = card.alive_at.and_then(|at| self.time(v, at)) {
                     return v.say1(keys::MISSING_ALIVE, "time", at);
@@ -257,7 +259,11 @@ impl Pages {
 fn is_waiting(card: &CaseCard) -> bool {
     let told = card.fix_reported_at.is_some() && !card.proof.checks;
     let done = card.last_check.as_ref().map_or(told, |check| check.verdict == Verdict::Clean);
-    let quiet = matches!(card.missing, None | Some(Missing::Silence | Missing::FeedStalled | Missing::WallSilence));
+    let quiet = match card.missing {
+        Some(Missing::Rescan | Missing::StillVulnerable | Missing::Inconclusive) => false,
+        Some(Missing::Silence | Missing::FeedStalled | Missing::FeedGap | Missing::NoFeed | Missing::WallSilence)
+        | None => true,
+    };
     done && quiet && card.alive_at.is_none()
 }
 

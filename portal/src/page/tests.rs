@@ -71,12 +71,14 @@ fn every_state_of_what_is_missing_is_said_after_a_check() {
         Some(Missing::Inconclusive),
         Some(Missing::Silence),
         Some(Missing::FeedStalled),
+        Some(Missing::FeedGap),
+        Some(Missing::NoFeed),
         Some(Missing::WallSilence),
     ] {
         card.missing = missing;
         said.insert(html(&card));
     }
-    assert_eq!(said.len(), 7);
+    assert_eq!(said.len(), 9);
 }
 
 fn html(card: &CaseCard) -> String {

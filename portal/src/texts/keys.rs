@@ -120,6 +120,10 @@ keys! {
     /// See above.
     MISSING_FEED_STALLED = "missing-feed-stalled";
     /// See above.
+    MISSING_FEED_GAP = "missing-feed-gap";
+    /// See above.
+    MISSING_NO_FEED = "missing-no-feed";
+    /// See above.
     MISSING_WALL_SILENCE = "missing-wall-silence" ["time"];
     /// See above.
     MISSING_ALIVE = "missing-alive" ["time"];

@@ -192,7 +192,7 @@ pub fn delivery(addresses: impl Iterator<Item = Ipv4Addr>, now: Timestamp) -> In
         rows,
         refused: Vec::new(),
     };
-    Intake { delivery, sightings, covers_until: None }
+    Intake { delivery, sightings, spoken: None }
 }
 
 /// A bot at an address, an hour ago.

@@ -4,16 +4,16 @@
 use smol_str::SmolStr;
 
 use super::approve::quarantined;
-use super::coverage::Coverage;
 use super::due::{begun_by, event};
 use super::{Cases, NO_EVIDENCE_LEFT, Surroundings, WALL_NOTED_EVERY};
 use crate::command::{Command, Refusal};
+use crate::coverage::{FileMark, Gap, Stretch};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
-use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, TextRef};
+use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, SourceName, TextRef};
 use crate::playbook::{Action, ApprovalRule, Playbook};
 use crate::policy::ThreatQueries;
 use crate::rescan::RescanTrigger;
-use crate::state::{Case, RESCAN_PATIENCE, State, StateName};
+use crate::state::{Case, RESCAN_PATIENCE, State, StateName, Trouble};
 use crate::time::Timestamp;
 
 impl Cases {
@@ -96,7 +96,7 @@ impl Cases {
                 if quiet || noted {
                     return Ok(Vec::new());
                 }
-                let Coverage { from, until } = self.wall_watched(until);
+                let Stretch { from, until } = self.wall_watched(until);
                 Ok(vec![Event { at: now, body: Body::WallWatched { from, until } }])
             }
             Command::Retract { sightings, by, reason } => self.retract(sightings, by, *reason, around, now),
@@ -122,7 +122,16 @@ impl Cases {
                 let (line, step) = (*line, step.clone());
                 Ok(vec![Event { at: now, body: Body::SelfCheck { line, step } }])
             }
-            Command::FeedDelivered { feed, covers_until } => Ok(self.feed_delivered(feed, *covers_until, around, now)),
+            Command::FeedDelivered { feed, covers, delivery, file } => {
+                Ok(self.feed_delivered(feed, *covers, (*delivery, file), around, now))
+            }
+            Command::FeedGap { source, gap } => Ok(self.feed_gap(source, gap, now)),
+            Command::RowUnread { line, feed, until, delivery } => {
+                Ok(self.row_unread(*line, feed, *until, *delivery, now))
+            }
+            Command::ConfirmSilence { source, report, stretch, by, because } => {
+                self.confirm_silence(source, report.as_ref(), *stretch, (by, because), around, now)
+            }
             Command::LoadPolicy { digest } => Ok(if self.policy == Some(*digest) {
                 Vec::new()
             } else {
@@ -281,32 +290,88 @@ impl Cases {
     fn feed_delivered(
         &self,
         feed: &Feed,
-        covers_until: Timestamp,
+        covers: Option<Stretch>,
+        (delivery, file): (u64, &FileMark),
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
-        let source = around.policy().source(&feed.source);
+        let at_once = |body| Event { at: now, body };
+        let filled = self.feeds.filled_by(&feed.source, delivery, file);
+        let fill = |delivery| at_once(Body::FeedGapFilled { source: feed.source.clone(), delivery });
+        let mut events: Vec<Event> = filled.into_iter().map(fill).collect();
         // A delivery that speaks of the future speaks of now.
-        let covers_until = covers_until.min(now);
-        let known = self.feeds.of(feed, source.complete_after, now).map_or(Timestamp::MIN, |c| c.until);
-        if known >= covers_until {
+        let only_came = Stretch { from: now, until: now };
+        let covers = covers.map_or(only_came, |stretch| stretch.up_to(now));
+        let new = !covers.is_empty() && !self.feeds.has_spoken_of(feed, covers);
+        if new || !self.feeds.is_used(&feed.source) {
+            let Stretch { from, until } = if new { covers } else { only_came };
+            events.push(at_once(Body::FeedDelivered { feed: feed.clone(), covers_from: from, covers_until: until }));
+        }
+        let released = self.proven_by(&feed.source, &events, around, now);
+        events.extend(released);
+        events
+    }
+
+    /// The same file once more says nothing new: else a program that tries it every hour would start silence again each time.
+    fn feed_gap(&self, source: &SourceName, gap: &Gap, now: Timestamp) -> Vec<Event> {
+        let Stretch { from, until } = gap.stretch.up_to(now);
+        if from >= until || self.feeds.has_gap(source, gap) {
             return Vec::new();
         }
-        // A delivery vouches for the time since the one before it, but for no more than a source may leave between two:
-        // after a stall the silence of the missing days is unknown.
-        let covers_from = known.max(covers_until.minus(source.expect_every));
-        let delivered = Body::FeedDelivered { feed: feed.clone(), covers_from, covers_until };
-        let delivered = Event { at: now, body: delivered };
-        let mut after = Cases { feeds: self.feeds.clone(), ..Cases::default() };
-        after.apply(&delivered, around.policy());
-        let mut events = vec![delivered];
-        for id in self.proven_by_source(&feed.source) {
-            let Some(case) = self.get(id) else { continue };
-            if after.missing(case, around, now).is_none() {
-                events.push(self.released(case, Release::Proven, Actor::System, None, around, now));
-            }
+        let (source, report, why) = (source.clone(), gap.report.clone(), gap.reason);
+        let body = Body::FeedGap { source, report, from, until, why, delivery: gap.delivery, file: gap.file };
+        vec![Event { at: now, body }]
+    }
+
+    fn row_unread(&self, line: LineNo, feed: &Feed, until: Timestamp, delivery: u64, now: Timestamp) -> Vec<Event> {
+        let Some(case) = self.open_of(line) else { return Vec::new() };
+        let until = until.min(now);
+        let is_new = |t: &Trouble| t.feeds.contains(feed) && t.unread_until.max(Some(t.last_seen)) < Some(until);
+        if !case.troubles.iter().any(is_new) {
+            return Vec::new();
         }
-        events
+        vec![event(case, now, CaseEvent::RowUnread { feed: feed.clone(), until, delivery })]
+    }
+
+    fn confirm_silence(
+        &self,
+        source: &SourceName,
+        report: Option<&SmolStr>,
+        stretch: Stretch,
+        (by, because): (&Actor, &SmolStr),
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let Stretch { from, until } = stretch;
+        if stretch.is_empty() || until > now {
+            return Err(Refusal::NotPassed { from, until });
+        }
+        let (source, report, by, because) = (source.clone(), report.cloned(), by.clone(), because.clone());
+        let confirmed = Body::SilenceConfirmed { source: source.clone(), report, from, until, by, because };
+        let mut events = vec![Event { at: now, body: confirmed }];
+        let released = self.proven_by(&source, &events, around, now);
+        events.extend(released);
+        Ok(events)
+    }
+
+    /// Releases of cases that rest on a source and are proven once these events of it have happened.
+    fn proven_by(
+        &self,
+        source: &SourceName,
+        events: &[Event],
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        if events.is_empty() {
+            return Vec::new();
+        }
+        let mut after = Cases { feeds: self.feeds.clone(), ..Cases::default() };
+        for event in events {
+            after.apply(event, around.policy());
+        }
+        let cases = self.proven_by_source(source).into_iter().filter_map(|id| self.get(id));
+        let proven = cases.filter(|case| after.missing(case, around, now).is_none());
+        proven.map(|case| self.released(case, Release::Proven, Actor::System, None, around, now)).collect()
     }
 
     fn with_release_if_proven(

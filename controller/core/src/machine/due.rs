@@ -1,6 +1,7 @@
 //! What time alone brings about: deadlines of warnings, ends of quarantines and watches, proofs that became complete.
 
 use super::{Cases, Surroundings};
+use crate::command::Missing;
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, ProposedBecause, Release};
 use crate::ids::CaseId;
 use crate::policy::Policy;
@@ -40,7 +41,8 @@ impl Cases {
         match &case.state {
             State::Closed { .. } | State::Proposed { .. } => Vec::new(),
             State::Watching { until, .. } if *until <= now => {
-                vec![event(case, now, CaseEvent::Closed { why: Closed::QuietAfterRelease })]
+                let why = if self.was_heard(case, policy, now) { Closed::QuietAfterRelease } else { Closed::Unheard };
+                vec![event(case, now, CaseEvent::Closed { why })]
             }
             State::Watching { .. } => Vec::new(),
             State::Warned { since, until } => {
@@ -54,10 +56,17 @@ impl Cases {
                         None => self.propose(case, ProposedBecause::WarningIgnored, ahead, around, now),
                     };
                 }
-                if last.max(*since).plus(quiet) <= now {
-                    return vec![event(case, now, CaseEvent::Closed { why: Closed::QuietAfterWarning })];
+                let over = last.max(*since).plus(quiet);
+                if over > now {
+                    return Vec::new();
                 }
-                Vec::new()
+                let close = |why| vec![event(case, now, CaseEvent::Closed { why })];
+                match self.warning_missing(case, policy, now) {
+                    None => close(Closed::QuietAfterWarning),
+                    // Reports that are late or were not taken in may still tell; a warning waits as long again for them.
+                    Some(missing) if missing != Missing::NoFeed && over.plus(quiet) > now => Vec::new(),
+                    Some(_) => close(Closed::Unheard),
+                }
             }
             State::Quarantined { until, .. } => {
                 if *until <= now {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Cases;
-use super::coverage::{Coverage, Coverages};
+use crate::coverage::{Coverages, Stretch};
 use crate::ids::{CaseId, LineNo, TextRef};
 use crate::state::{Case, StateName};
 use crate::time::Timestamp;
@@ -23,7 +23,7 @@ pub struct Image {
     ended: VecDeque<CaseId>,
     last_id: u64,
     feeds: Coverages,
-    wall_watched: Option<Coverage>,
+    wall_watched: Option<Stretch>,
     begun: VecDeque<(Timestamp, bool)>,
     left_on_trust: BTreeMap<LineNo, Vec<Timestamp>>,
     due: BTreeSet<(Timestamp, CaseId)>,

@@ -3,7 +3,6 @@
 //! and after a restart.
 
 mod approve;
-pub mod coverage;
 mod decide;
 mod due;
 mod image;
@@ -16,8 +15,9 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
-use self::coverage::{Coverage, Coverages};
 pub use self::image::Image;
+pub use self::proof::Silence;
+use crate::coverage::{Coverages, Gap, Stretch};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
 use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
 use crate::playbook::ApprovalRule;
@@ -38,7 +38,7 @@ pub struct Cases {
     /// What the feeds have spoken of.
     feeds: Coverages,
     /// When the wall's counters were read, as far as the log knows: up to [`WALL_NOTED_EVERY`] ago.
-    wall_watched: Option<Coverage>,
+    wall_watched: Option<Stretch>,
     /// Quarantines of the last hour: when, and whether a rule approved.
     begun: VecDeque<(Timestamp, bool)>,
     /// When each line left on trust.
@@ -63,7 +63,7 @@ pub trait Surroundings {
     /// Why the contract gives no ground for a quarantine; none if it does.
     fn no_ground(&self, line: LineNo) -> Option<&'static str>;
     /// When the wall's counters were last read without a gap; wall silence counts only there.
-    fn wall_watched(&self) -> Option<Coverage>;
+    fn wall_watched(&self) -> Option<Stretch>;
 }
 
 /// So many ended cases stay in memory for lists; their stories stay in the log.
@@ -117,12 +117,12 @@ impl Cases {
     }
 
     /// When the wall's counters were read without a gap, given that they were read at `until` now.
-    pub fn wall_watched(&self, until: Timestamp) -> Coverage {
+    pub fn wall_watched(&self, until: Timestamp) -> Stretch {
         match self.wall_watched {
             Some(noted) if until.since(noted.until) <= WALL_REMEMBERS => {
-                Coverage { from: noted.from, until: noted.until.max(until) }
+                Stretch { from: noted.from, until: noted.until.max(until) }
             }
-            _ => Coverage { from: until, until },
+            _ => Stretch { from: until, until },
         }
     }
 
@@ -165,10 +165,18 @@ impl Cases {
                 return Some(*case);
             }
             Body::FeedDelivered { feed, covers_from, covers_until } => {
-                let covers = Coverage { from: *covers_from, until: *covers_until };
+                let covers = Stretch { from: *covers_from, until: *covers_until };
                 self.feeds.hear(feed, covers, event.at, policy.source(&feed.source).complete_after);
             }
-            Body::WallWatched { from, until } => self.wall_watched = Some(Coverage { from: *from, until: *until }),
+            Body::FeedGap { source, report, from, until, why, delivery, file } => {
+                let stretch = Stretch { from: *from, until: *until };
+                self.feeds.leave_open(source, Gap::new(report.clone(), stretch, *why, *delivery, *file));
+            }
+            Body::FeedGapFilled { source, delivery } => self.feeds.fill(source, *delivery),
+            Body::SilenceConfirmed { source, report, from, until, .. } => {
+                self.feeds.confirm(source, report.as_ref(), Stretch { from: *from, until: *until });
+            }
+            Body::WallWatched { from, until } => self.wall_watched = Some(Stretch { from: *from, until: *until }),
             Body::PolicyLoaded { digest } => self.policy = Some(*digest),
             Body::SelfCheck { .. } => {}
             Body::Halted { because, .. } => self.halted = Some(because.clone()),
@@ -191,8 +199,14 @@ impl Cases {
         let before = case.state.name();
         // Blocked attacks go on for as long as the device is infected and change nothing that a person decides on: counted
         // in, every page and every form would be stale before its button is pressed. The same holds for notices.
-        if !matches!(what, CaseEvent::WallTraffic { .. } | CaseEvent::ThreatsQueried { .. } | CaseEvent::Notice { .. })
-        {
+        let goes_on = matches!(
+            what,
+            CaseEvent::WallTraffic { .. }
+                | CaseEvent::ThreatsQueried { .. }
+                | CaseEvent::RowUnread { .. }
+                | CaseEvent::Notice { .. }
+        );
+        if !goes_on {
             case.version = case.version.saturating_add(1);
         }
         case.changed_at = at;
@@ -230,6 +244,11 @@ impl Cases {
             }
             CaseEvent::Dismissed { .. } => {}
             CaseEvent::Retracted { sightings, .. } => retract(case, sightings),
+            CaseEvent::RowUnread { feed, until, .. } => {
+                for trouble in case.troubles.iter_mut().filter(|t| t.feeds.contains(feed)) {
+                    trouble.unread_until = trouble.unread_until.max(Some(*until));
+                }
+            }
             CaseEvent::FixReported => case.fix_reported_at = Some(at),
             CaseEvent::RescanRequested { trigger } => case.rescan_pending = Some((*trigger, at)),
             CaseEvent::Rescanned { rescan } => {

@@ -1,9 +1,10 @@
 //! What proves a fix. `inconclusive` proves nothing; a closed port is no proof for an infection; a feed that stopped is
 //! not silence.
 
-use super::coverage::Coverage;
 use super::{Cases, Surroundings};
 use crate::command::{Missing, Refusal};
+use crate::coverage::{Quiet, Stretch};
+use crate::ids::{CauseKey, Feed};
 use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::rescan::{Rescan, Verdict};
@@ -98,7 +99,13 @@ impl Cases {
                 let last = case.last_seen().unwrap_or(*since);
                 let quiet = self.troubles(case, policy).iter().map(|(_, p)| p.warn_quiet).max().unwrap_or_default();
                 // What was seen after the time for the steps counts. Otherwise quiet closes it.
-                Some(if last >= *until { *until } else { last.max(*since).plus(quiet) })
+                let over = last.max(*since).plus(quiet);
+                Some(match last >= *until {
+                    true => *until,
+                    // Quiet by the clock, but not by the reports.
+                    false if over <= now => over.plus(quiet).min(now.plus(LOOK_EVERY)),
+                    false => over,
+                })
             }
             State::Quarantined { until, .. } => {
                 let mut next = wall.map_or(*until, |at| at.min(*until));
@@ -137,6 +144,57 @@ impl Cases {
         case.troubles.iter().filter_map(|t| policy.playbook(&t.cause).map(|p| (t, p))).collect()
     }
 
+    /// The silence that a case's release rests on, one for each cause and feed; none where no silence is asked for.
+    pub fn silences(&self, case: &Case, policy: &Policy, now: Timestamp) -> Vec<Silence> {
+        let parts = self.troubles(case, policy);
+        parts.iter().flat_map(|(trouble, playbook)| self.silences_of(trouble, playbook, policy, now)).collect()
+    }
+
+    fn silences_of<'a>(
+        &'a self,
+        trouble: &'a Trouble,
+        playbook: &'a Playbook,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Silence> + 'a {
+        self.silences_for(playbook.release.silence, trouble, policy, now)
+    }
+
+    fn silences_for<'a>(
+        &'a self,
+        needed: Span,
+        trouble: &'a Trouble,
+        policy: &'a Policy,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Silence> + 'a {
+        let feeds = if needed > Span::ZERO { trouble.feeds.as_slice() } else { &[] };
+        feeds.iter().map(move |feed| {
+            let since = trouble.unread_until.map_or(trouble.last_seen, |at| at.max(trouble.last_seen));
+            let quiet = self.feeds.quiet(feed, &policy.source(&feed.source), since, now);
+            let cause = trouble.cause.clone();
+            Silence { cause, feed: feed.clone(), needed, since, unread: trouble.unread_until == Some(since), quiet }
+        })
+    }
+
+    /// What is missing until a warned line is known to have been quiet for as long as its playbooks ask.
+    pub(super) fn warning_missing(&self, case: &Case, policy: &Policy, now: Timestamp) -> Option<Missing> {
+        let parts = self.troubles(case, policy);
+        let silences = parts.iter().flat_map(|(t, p)| self.silences_for(p.warn_quiet, t, policy, now));
+        let missing: Vec<Missing> = silences.filter_map(|silence| silence.missing()).collect();
+        // What may still come is waited for.
+        missing.iter().copied().find(|m| *m != Missing::NoFeed).or_else(|| missing.first().copied())
+    }
+
+    /// Whether the feeds of a watched case have spoken all the time since its release, as far as they can have.
+    pub(super) fn was_heard(&self, case: &Case, policy: &Policy, now: Timestamp) -> bool {
+        let State::Watching { since, .. } = case.state else { return false };
+        let heard = |feed: &Feed| {
+            let quiet = self.feeds.quiet(feed, &policy.source(&feed.source), since, now);
+            !quiet.never && !quiet.late && quiet.gaps.is_empty()
+        };
+        case.troubles.iter().flat_map(|t| &t.feeds).all(heard)
+    }
+
     fn silence_missing(
         &self,
         trouble: &Trouble,
@@ -144,27 +202,58 @@ impl Cases {
         policy: &Policy,
         now: Timestamp,
     ) -> Option<Missing> {
-        let silence = playbook.release.silence;
-        if silence <= Span::ZERO {
-            return None;
+        self.silences_of(trouble, playbook, policy, now).find_map(|silence| silence.missing())
+    }
+}
+
+/// How far the silence of one feed about one cause has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Of what.
+    pub cause: CauseKey,
+    /// Whose.
+    pub feed: Feed,
+    /// It takes this long.
+    pub needed: Span,
+    /// Counted from here at the earliest: last seen, or the end of a report with a row of this line that could not be read.
+    pub since: Timestamp,
+    /// The latter.
+    pub unread: bool,
+    /// What the feed has spoken of.
+    pub quiet: Quiet,
+}
+
+impl Silence {
+    /// How long it was quiet, as far as the feed has spoken.
+    pub fn length(&self) -> Span {
+        self.quiet.stretch.map_or(Span::ZERO, Stretch::length)
+    }
+
+    /// What is missing of it; none if it is enough.
+    pub fn missing(&self) -> Option<Missing> {
+        if self.quiet.never {
+            return Some(Missing::NoFeed);
         }
-        trouble.feeds.iter().find_map(|feed| {
-            let source = policy.source(&feed.source);
-            // Zero says: this source is no feed; its silence counts by the clock.
-            let covered = if source.expect_every <= Span::ZERO {
-                Some(Coverage { from: Timestamp::MIN, until: now })
-            } else {
-                self.feeds.of(feed, source.complete_after, now)
-            };
-            let Some(covered) = covered else { return Some(Missing::FeedStalled) };
-            // What a feed did not speak of is not silence, also when it has begun to speak again.
-            let (quiet_since, until) = (covered.from.max(trouble.last_seen), covered.until.min(now));
-            if until.since(quiet_since) >= silence {
-                return None;
-            }
-            let late = now > until.plus(source.expect_every).plus(source.complete_after);
-            Some(if late { Missing::FeedStalled } else { Missing::Silence })
-        })
+        // Also a silence that was long enough: what the feed stopped saying since may be that it was seen again.
+        if self.quiet.late {
+            return Some(Missing::FeedStalled);
+        }
+        let spoken_until = self.quiet.stretch.map_or(self.since, |s| s.until);
+        let open_end = self.quiet.gaps.iter().any(|gap| gap.why.is_some() && gap.stretch.until > spoken_until);
+        if open_end {
+            return Some(Missing::FeedGap);
+        }
+        (self.length() < self.needed).then_some(Missing::Silence)
+    }
+
+    /// When the feed will have spoken of enough silence, if it goes on as it should and shows nothing; none where that
+    /// depends on a report that is missing.
+    pub fn enough_at(&self) -> Option<Timestamp> {
+        let from = self.quiet.stretch.map_or(self.since, |s| s.from.max(self.since));
+        match self.missing() {
+            None | Some(Missing::Silence) => Some(from.plus(self.needed)),
+            Some(_) => None,
+        }
     }
 }
 

@@ -17,11 +17,11 @@ pub use self::card::{causes, round};
 pub use self::intake::{Outcome, Sighted};
 pub use self::settle::Settled;
 use crate::command::{Command, Refusal};
+use crate::coverage::Stretch;
 use crate::directory::{Directory, Recorded};
 use crate::event::{Body, CaseEvent, Event};
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
-use crate::machine::coverage::Coverage;
 use crate::machine::{Cases, Surroundings};
 use crate::plan::{Element, Plan, PlanProblem};
 use crate::policy::Policy;
@@ -238,7 +238,7 @@ impl Surroundings for World {
         (self.policy.global.require_clause && !clause).then_some("no quarantine clause is recorded")
     }
 
-    fn wall_watched(&self) -> Option<Coverage> {
+    fn wall_watched(&self) -> Option<Stretch> {
         self.wall_seen_until.map(|until| self.cases.wall_watched(until))
     }
 }

@@ -1,6 +1,7 @@
 //! The case machine: its whole transition table, its stories, and its invariants.
 
 mod properties;
+mod silence;
 mod stories;
 mod table;
 mod warnings;
@@ -82,8 +83,18 @@ impl Bench {
     }
 
     pub(super) fn delivered(&mut self, until: Timestamp, now: Timestamp) {
-        self.send(Command::FeedDelivered { feed: feed(), covers_until: until }, now).unwrap();
+        self.send(delivery(feed(), until), now).unwrap();
     }
+}
+
+/// A delivery that speaks of the 36 hours before `until`.
+pub(super) fn delivery(feed: crate::ids::Feed, until: Timestamp) -> Command {
+    let covers = Some(Stretch { from: until.minus(Span::from_hours(36)), until });
+    Command::FeedDelivered { feed, covers, delivery: 0, file: file(0) }
+}
+
+pub(super) fn file(n: u8) -> crate::coverage::FileMark {
+    crate::coverage::FileMark { name: None, content: TextRef([n; 32]) }
 }
 
 pub(super) fn refs(first: u64, seen: Timestamp, n: u64) -> Vec<EvidenceRef> {

@@ -77,7 +77,7 @@ fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
         Step::Threat(c) => Command::ThreatsQueried { case: CaseId(c), list: "list".into(), queries: 1, last_seen: now },
         Step::Wall(c) => Command::WallTraffic { case: CaseId(c), packets: 3, last_seen: now },
         Step::Retract(n) => Command::Retract { sightings: vec![SightingNo(n)], by: person("bob"), reason: None },
-        Step::Feed(ago) => Command::FeedDelivered { feed: feed(), covers_until: now.minus(Span::from_hours(ago)) },
+        Step::Feed(ago) => delivery(feed(), now.minus(Span::from_hours(ago))),
         Step::Halt => Command::Halt { by: Actor::System, because: "test".into() },
         Step::Resume => Command::Resume { by: person("ann") },
         Step::Tick => Command::Tick,
@@ -106,7 +106,7 @@ fn story(steps: Vec<(Step, i64)>) -> (Bench, Timestamp) {
         let unaware = bench.cases.iter().find(|c| bench.cases.enforced_unaware(c, &bench.around));
         assert_eq!(unaware, None, "a protected line is enforced only by two people who know");
         // The wall's counters are read all the time.
-        bench.around.wall_watched = Some(Coverage { from: Timestamp::MIN, until: now });
+        bench.around.wall_watched = Some(Stretch { from: Timestamp::MIN, until: now });
     }
     (bench, now)
 }

@@ -58,7 +58,7 @@ fn a_feed_that_speaks_again_does_not_vouch_for_the_days_it_missed() {
 fn counters_of_the_wall_that_were_not_read_are_not_silence() {
     let mut bench = Bench::quarantined();
     report_and_rescan(&mut bench, Verdict::Clean, hours(3));
-    let read = |from, until| Some(Coverage { from: hours(from), until: hours(until) });
+    let read = |from, until| Some(Stretch { from: hours(from), until: hours(until) });
     bench.around.wall_watched = read(0, 1);
     assert_eq!(missing(&bench, hours(60)), Some(Missing::WallSilence));
     bench.around.wall_watched = None;
@@ -85,13 +85,15 @@ fn readings_of_the_wall_are_noted_now_and_then_and_a_long_pause_starts_its_silen
 }
 
 #[test]
-fn a_days_first_file_does_not_release_before_the_file_that_the_case_rests_on_had_time_to_come() {
+fn where_no_file_means_nothing_seen_a_days_first_file_does_not_release_before_the_others_had_time_to_come() {
     let mut bench = Bench::quarantined();
+    let rules = crate::policy::Source { no_file: crate::policy::NoFile::NothingSeen, ..Default::default() };
+    bench.around.policy.global.sources.insert("feed".into(), rules);
     report_and_rescan(&mut bench, Verdict::Clean, hours(3));
     let other = Feed { source: "feed".into(), report: "scan".into() };
     for day in 1..=2 {
         let (until, now) = (hours(24 * day), hours(24 * day + 6));
-        bench.send(Command::FeedDelivered { feed: other.clone(), covers_until: until }, now).unwrap();
+        bench.send(delivery(other.clone(), until), now).unwrap();
     }
     assert_eq!(missing(&bench, hours(54)), Some(Missing::Silence));
     bench.send(Command::Tick, hours(65)).unwrap();

@@ -23,15 +23,71 @@ fn a_warned_line_that_was_mended_in_time_is_forgotten_though_it_was_seen_before(
     for (seen, closed) in [(0, 73), (40, 112)] {
         let mut bench = Bench::new();
         bench.observe(1, "slow", hours(0), hours(1)).unwrap();
+        bench.delivered(hours(36), hours(36));
         bench.observe(1, "slow", hours(seen), hours(41)).unwrap();
         for hour in 41..closed {
+            bench.delivered(hours(hour), hours(hour));
             bench.send(Command::Tick, hours(hour)).unwrap();
             assert_eq!(bench.state(), StateName::Warned, "hour {hour}");
         }
+        bench.delivered(hours(closed), hours(closed));
         assert!(bench.cases.due_by(hours(closed)).contains(&bench.case().id));
         bench.send(Command::Tick, hours(closed)).unwrap();
         assert_eq!(bench.state(), StateName::Closed);
+        assert_eq!(closed_because(&bench), Some(Closed::QuietAfterWarning));
     }
+}
+
+fn closed_because(bench: &Bench) -> Option<Closed> {
+    match bench.case().state {
+        State::Closed { why, .. } => Some(why),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_warned_line_is_not_called_quiet_while_its_reports_are_missing() {
+    let mut bench = Bench::new();
+    bench.observe(1, "slow", hours(0), hours(1)).unwrap();
+    bench.delivered(hours(30), hours(30));
+    for hour in 31..145 {
+        bench.send(Command::Tick, hours(hour)).unwrap();
+        assert_eq!(bench.state(), StateName::Warned, "hour {hour}");
+    }
+    let looks = bench.cases.due_by(hours(146)).len();
+    assert_eq!(looks, 1);
+    bench.send(Command::Tick, hours(145)).unwrap();
+    assert_eq!(closed_because(&bench), Some(Closed::Unheard), "a warning does not last for ever either");
+}
+
+#[test]
+fn a_warned_line_that_no_feed_reported_is_closed_by_the_clock_and_not_called_quiet() {
+    let mut bench = Bench::new();
+    bench.observe(1, "slow", hours(0), hours(1)).unwrap();
+    bench.send(Command::Tick, hours(73)).unwrap();
+    assert_eq!(closed_because(&bench), Some(Closed::Unheard));
+}
+
+#[test]
+fn a_watched_line_is_called_quiet_only_if_its_feeds_spoke_all_the_time() {
+    for heard in [true, false] {
+        let mut bench = Bench::quarantined();
+        bench.delivered(hours(2), hours(2));
+        bench.release(hours(2));
+        for day in 1..=14 {
+            if heard || day != 7 {
+                bench.send(delivery_of(24 * day - 24, 24 * day + 2), hours(24 * day + 2)).unwrap();
+            }
+        }
+        bench.send(Command::Tick, hours(2 + 14 * 24)).unwrap();
+        let why = if heard { Closed::QuietAfterRelease } else { Closed::Unheard };
+        assert_eq!(closed_because(&bench), Some(why));
+    }
+}
+
+fn delivery_of(from: i64, until: i64) -> Command {
+    let covers = Some(Stretch { from: hours(from), until: hours(until) });
+    Command::FeedDelivered { feed: feed(), covers, delivery: 0, file: file(0) }
 }
 
 #[test]

@@ -51,7 +51,7 @@ fn a_check_that_ends_between_the_end_of_silence_and_its_reading_does_not_keep_th
     assert_eq!(bench.page(), (Some(Missing::WallSilence), false), "not read up to here yet");
     bench.counters_read(hours(2).plus(Span::from_secs(1)));
     look(&mut bench, hours(2).plus(Span::from_secs(3)));
-    assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
+    assert_eq!(bench.page(), (Some(Missing::NoFeed), true));
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_line_that_attacked_is_looked_at_when_its_silence_may_be_over_and_not_all_th
     assert_eq!(bench.page().0, Some(Missing::WallSilence));
     bench.counters_read(hours(8).plus(Span::from_mins(1)));
     look(&mut bench, hours(8).plus(Span::from_secs(63)));
-    assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
+    assert_eq!(bench.page(), (Some(Missing::NoFeed), true));
     let looks = look(&mut bench, hours(9));
     assert!(looks <= 2, "{looks} looks in the hour after");
 }
@@ -93,7 +93,7 @@ fn a_gap_in_the_readings_moves_the_look_to_when_its_silence_may_be_over() {
         look(&mut bench, at);
     }
     look(&mut bench, hours(5).plus(Span::from_secs(3)));
-    assert_eq!(bench.page(), (Some(Missing::FeedStalled), true));
+    assert_eq!(bench.page(), (Some(Missing::NoFeed), true));
 }
 
 #[test]

@@ -1,0 +1,114 @@
+//! `pratique coverage`: what the sources have spoken of, where reports are missing, and a person's word for a stretch.
+
+use clap::{Args, Subcommand};
+use pratique_core::ids::SourceName;
+use pratique_core::time::Timestamp;
+use smol_str::SmolStr;
+
+use super::client::Client;
+use super::{Failure, Remote, show};
+use crate::api::coverage::Confirm as Confirmed;
+use crate::api::dossier::{FeedStatus, Moment};
+use crate::console::words;
+
+/// `coverage`.
+#[derive(Debug, Subcommand)]
+pub enum Coverage {
+    /// What each source has spoken of, where reports are missing, and which lines wait for them.
+    List(List),
+    /// Say that a source had nothing more to tell of your lines in a stretch, because you have looked: in its own archive,
+    /// or at the file that was not taken in. Needs a supervisor's token; the log keeps who said it and why.
+    Confirm(Confirm),
+}
+
+/// `coverage list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `coverage confirm`.
+#[derive(Debug, Args)]
+pub struct Confirm {
+    /// Which source, for example `shadowserver`.
+    source: String,
+    /// Which report type, for example `compromised_iot`; all of them without it.
+    #[arg(long = "type", value_name = "TYPE")]
+    report: Option<String>,
+    /// First moment, in UTC: `2026-02-15` or `2026-02-15 06:00:00`.
+    #[arg(long, value_parser = moment)]
+    from: Timestamp,
+    /// First moment after it. It must have passed.
+    #[arg(long, value_parser = moment)]
+    until: Timestamp,
+    /// How you know it.
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+fn moment(text: &str) -> Result<Timestamp, String> {
+    let text = if text.len() == 10 { format!("{text} 00:00:00") } else { text.to_owned() };
+    Timestamp::parse(&text)
+        .map_err(|_| format!("`{text}` is not a time; write 2026-02-15 or 2026-02-15 06:00:00, in UTC"))
+}
+
+impl Coverage {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run(),
+            Self::Confirm(confirm) => confirm.run(),
+        }
+    }
+}
+
+impl List {
+    fn run(self) -> Result<(), Failure> {
+        let feeds: Vec<FeedStatus> = Client::new(&self.remote)?.get("/coverage")?;
+        if self.json {
+            return show::json(&feeds);
+        }
+        for feed in &feeds {
+            let until =
+                feed.covers_until.as_ref().map_or_else(String::new, |t| format!(", has spoken up to {}", words::at(t)));
+            println!("{}: {}{until}", words::shown(feed.source.as_str()), words::feed(feed));
+            feed.waited.iter().for_each(|waited| println!("  {}", words::waited(feed, waited)));
+            feed.gaps.iter().for_each(|gap| println!("  missing: {}", words::gap(gap)));
+            let more = feed.gaps_total.saturating_sub(feed.gaps.len() as u64);
+            if more > 0 {
+                println!("  and {more} older ones");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Confirm {
+    fn run(self) -> Result<(), Failure> {
+        let wanted = Confirmed {
+            source: SourceName::new(&self.source),
+            report: self.report.map(SmolStr::new),
+            from: Moment(self.from),
+            until: Moment(self.until),
+            reason: self.reason,
+        };
+        let body = serde_json::to_value(&wanted).map_err(|e| Failure::Refused(e.to_string()))?;
+        let _done: serde_json::Value = Client::new(&self.remote)?.post("/coverage/confirm", &body)?;
+        println!(
+            "noted: {} had nothing more to tell from {} until {}",
+            words::shown(&self.source),
+            words::at(&wanted.from),
+            words::at(&wanted.until)
+        );
+        Ok(())
+    }
+}
