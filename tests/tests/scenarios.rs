@@ -303,9 +303,14 @@ impl Stage {
     }
 
     async fn report(&mut self, name: &str, content: &str) {
-        let intake = match self.readers().report(&self.label(name, content), &mut content.as_bytes()) {
+        let (readers, label) = (self.readers(), self.label(name, content));
+        let intake = match readers.report(&label, &mut content.as_bytes()) {
             Ok(intake) => intake,
-            Err(error) => return self.say(&format!("refused: {error}")),
+            Err(error) => {
+                self.say(&format!("refused: {error}"));
+                self.handle.intake(readers.refused(&label, &error.0)).await.unwrap();
+                return;
+            }
         };
         let refused: Vec<String> = intake.delivery.refused.iter().map(|(why, n)| format!("{n} {why}")).collect();
         if !refused.is_empty() {
@@ -411,6 +416,9 @@ fn short(at: Timestamp) -> String {
 fn told(event: &Event, world: &World) -> Option<String> {
     let said = match &event.body {
         Body::PolicyLoaded { .. } | Body::WallWatched { .. } => return None,
+        Body::FeedDelivered { feed, covers_from, covers_until } if covers_from == covers_until => {
+            format!("{feed} came for the first time, and covers nothing")
+        }
         Body::FeedDelivered { feed, covers_until, .. } => {
             format!("{feed} has spoken up to {}", short(*covers_until))
         }

@@ -294,11 +294,15 @@ impl Coverages {
         filled
     }
 
-    /// Whether the same file is a gap already, for the same reason.
+    /// Whether the same file is a gap already, for the same reason and of the same stretch: one error page may come in the
+    /// place of many days' reports.
     pub(crate) fn has_gap(&self, source: &SourceName, gap: &Gap) -> bool {
         let known = self.0.get(source).map_or(&[][..], |heard| heard.gaps.as_slice());
-        let same = |g: &&Gap| g.file.content == gap.file.content && g.reason == gap.reason && g.report == gap.report;
-        known.iter().any(|g| same(&g))
+        known.iter().any(|g| {
+            let dateless = g.stretch.from == Timestamp::MIN && gap.stretch.from == Timestamp::MIN;
+            let same_file = g.file.content == gap.file.content && (dateless || g.stretch == gap.stretch);
+            same_file && g.reason == gap.reason && g.report == gap.report
+        })
     }
 
     /// Something of a source was taken in before.

@@ -57,7 +57,16 @@ fn a_report_of_another_type_that_was_not_taken_in_keeps_nobody() {
 fn the_same_refused_file_again_and_again_is_one_gap() {
     let mut bench = nearly_free();
     assert_eq!(bench.send(not_taken(GapReason::Refused, None, 0, 72), hours(72)).unwrap().len(), 1);
-    assert_eq!(bench.send(not_taken(GapReason::Refused, None, 0, 73), hours(73)).unwrap().len(), 0);
+    assert_eq!(bench.send(not_taken(GapReason::Refused, None, 0, 72), hours(73)).unwrap().len(), 0);
+    let day = not_taken(GapReason::Refused, None, 72, 73);
+    assert_eq!(bench.send(day, hours(73)).unwrap().len(), 1, "the same error page in the place of another day");
+    let dateless = |until| {
+        let stretch = Stretch::before(hours(until));
+        let gap = Gap::new(None, stretch, GapReason::Refused, 8, file(8));
+        Command::FeedGap { source: feed().source, gap }
+    };
+    assert_eq!(bench.send(dateless(73), hours(73)).unwrap().len(), 1);
+    assert_eq!(bench.send(dateless(74), hours(74)).unwrap().len(), 0, "nobody can hold silence up by repeating it");
 }
 
 #[test]
