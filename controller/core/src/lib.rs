@@ -1,6 +1,7 @@
 //! The pure core of pratique, in the order data flows through it:
 //!
 //! * [`sighting`]: what was seen from outside, normalised
+//! * [`observation`]: which rows are one observation
 //! * [`lines`], [`session`], [`directory`]: who held the address at that moment
 //! * [`coverage`]: what the sources have spoken of, and where the gaps are: only there silence counts
 //! * [`playbook`], [`policy`]: what evidence starts what, what proves the fix, which limits hold
@@ -27,6 +28,7 @@ pub mod ids;
 pub mod lines;
 pub mod machine;
 pub mod notice;
+pub mod observation;
 pub mod plan;
 pub mod playbook;
 pub mod policy;

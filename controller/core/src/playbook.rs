@@ -81,7 +81,7 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
-    /// So many different sightings …
+    /// This many observations …
     #[serde(default = "one")]
     pub threshold: u32,
     /// … within this time of each other. At most 7 days.
@@ -235,10 +235,10 @@ impl Playbook {
             found.push(format!("cause `{}`: use lower-case letters, digits and hyphens", self.cause));
         }
         if self.evidence.threshold == 0 {
-            found.push("evidence.threshold is 0: at least one sighting must be needed".into());
+            found.push("evidence.threshold is 0: at least one observation must be needed".into());
         }
         if self.evidence.threshold > 64 {
-            found.push("evidence.threshold is above 64: no more than 64 sightings are remembered per line".into());
+            found.push("evidence.threshold is above 64: no more than 64 observations are remembered per line".into());
         }
         if self.evidence.window > MAX_WINDOW {
             found.push(format!("evidence.window is {}, more than {MAX_WINDOW}: shorten it", self.evidence.window));

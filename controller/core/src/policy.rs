@@ -150,6 +150,8 @@ pub struct Source {
     pub complete_after: Span,
     /// What it means that no file of a report type came.
     pub no_file: NoFile,
+    /// Rows about one line within this time are one pass, and so one observation.
+    pub pass: Span,
     /// Severity assumed where a row has none.
     pub severity: Severity,
 }
@@ -238,6 +240,7 @@ impl Default for Source {
             expect_every: Span::from_hours(36),
             complete_after: Span::from_hours(12),
             no_file: NoFile::default(),
+            pass: Span::from_hours(1),
             severity: Severity::Medium,
         }
     }

@@ -22,6 +22,7 @@ use smol_str::SmolStr;
 
 use crate::event::{Actor, Closed, EvidenceRef, Release};
 use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, SourceName};
+use crate::observation;
 use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::sighting::Severity;
@@ -85,8 +86,12 @@ pub struct Trouble {
     pub last_seen: Timestamp,
     /// The worst severity so far.
     pub severity: Severity,
-    /// Observations that count.
+    /// Observations that count: rows of one pass are one ([`crate::observation`]).
     pub count: u32,
+    /// Rows that count.
+    pub rows: u32,
+    /// When the last [`Trouble::KEPT`] passes began, with the place of their feed in `feeds`.
+    passes: Vec<(u16, Timestamp)>,
     /// Which sightings: the last [`Trouble::KEPT`] of them.
     pub sightings: Vec<SightingNo>,
     /// Who reported it, in which reports: their silence proves that it is over.
@@ -247,34 +252,46 @@ impl Trouble {
     pub const KEPT: usize = 64;
 
     /// From its first evidence.
-    pub(crate) fn new(cause: CauseKey, first: &EvidenceRef) -> Self {
+    pub(crate) fn new(cause: CauseKey, first: &EvidenceRef, pass: Span) -> Self {
         let mut trouble = Self {
             cause,
             first_seen: first.observed_at,
             last_seen: first.observed_at,
             severity: first.severity,
             count: 0,
+            rows: 0,
+            passes: Vec::new(),
             sightings: Vec::new(),
             feeds: Vec::new(),
             device: None,
             unread_until: None,
         };
-        trouble.add(first);
+        trouble.add(first, pass);
         trouble
     }
 
-    /// Counts one more.
-    pub(crate) fn add(&mut self, evidence: &EvidenceRef) {
+    /// Counts one more row of a source whose passes last so long.
+    pub(crate) fn add(&mut self, evidence: &EvidenceRef, pass: Span) {
         self.first_seen = self.first_seen.min(evidence.observed_at);
         self.last_seen = self.last_seen.max(evidence.observed_at);
         self.severity = self.severity.max(evidence.severity);
-        self.count = self.count.saturating_add(1);
+        self.rows = self.rows.saturating_add(1);
         if self.sightings.len() >= Self::KEPT {
             self.sightings.remove(0);
         }
         self.sightings.push(evidence.sighting);
         if !self.feeds.contains(&evidence.feed) {
             self.feeds.push(evidence.feed.clone());
+        }
+        let of =
+            self.feeds.iter().position(|f| *f == evidence.feed).and_then(|i| u16::try_from(i).ok()).unwrap_or(u16::MAX);
+        let at = evidence.observed_at;
+        if !self.passes.iter().any(|(feed, began)| *feed == of && observation::is_same(*began, at, pass)) {
+            self.count = self.count.saturating_add(1);
+            if self.passes.len() >= Self::KEPT {
+                self.passes.remove(0);
+            }
+            self.passes.push((of, at));
         }
         if evidence.device.is_some() {
             self.device.clone_from(&evidence.device);

@@ -71,6 +71,7 @@ struct Line {
     state: StateName,
     /// What happens, in words.
     what: String,
+    /// Each with its number of observations: rows of one pass are one.
     causes: Vec<String>,
     /// What would stand behind the wall.
     elements: Vec<String>,
@@ -194,7 +195,11 @@ fn line(world: &World, case: &Case) -> Line {
         subscriber: world.lines.id(case.line).map_or_else(String::new, ToString::to_string),
         state: case.state.name(),
         what,
-        causes: case.troubles.iter().map(|t| t.cause.to_string()).collect(),
+        causes: case
+            .troubles
+            .iter()
+            .map(|t| format!("{}, {} observation{}", t.cause, t.count, if t.count == 1 { "" } else { "s" }))
+            .collect(),
         elements: held.iter().filter_map(|h| h.element()).map(|e| e.to_string()).collect(),
         shared: held.iter().filter(|h| h.element().is_none()).map(ToString::to_string).collect(),
         protected: world.protected(case.line).map(|why| why.to_string()),
@@ -227,7 +232,7 @@ impl fmt::Display for Lines {
             writeln!(f, "{} addresses have two live holders: nobody is enforced there", self.conflicts)?;
         }
         for line in &self.cases {
-            writeln!(f, "{}: {} ({})", plain::visible(&line.subscriber), line.what, line.causes.join(", "))?;
+            writeln!(f, "{}: {} ({})", plain::visible(&line.subscriber), line.what, line.causes.join("; "))?;
             if let Some(why) = &line.protected {
                 writeln!(f, "    PROTECTED: {}", plain::visible(why))?;
             }

@@ -54,7 +54,7 @@ mod tests {
     const LAYOUTS: [(u8, &str); 3] = [
         (1, "008e03d550d63a661b57798df8df0578a1bc85eddeca0cc4839fab4d72f581fd"),
         (2, "b41ef3811b7373af14cf82d24feafa42c8c2f437965c1471887ecbbc5bde1ff6"),
-        (3, "99193d3673c54286bece291fa412993238e40f1c34f6fd67ed12583175168d0f"),
+        (3, "d6fca431b43d4e6e05840710a61434093b201030cd5520b40ef3051282b98be6"),
     ];
 
     fn at(s: i64) -> Timestamp {

@@ -1,6 +1,7 @@
 //! The loop with a real store, a fake clock, and a store that fails when told to.
 
 mod deliveries;
+mod silence;
 
 use std::collections::BTreeSet;
 use std::path::Path;

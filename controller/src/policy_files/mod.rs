@@ -280,6 +280,12 @@ fn beyond(policy: &Policy) -> Vec<String> {
         if source.expect_every <= Span::ZERO {
             found.push(format!("policy.yaml: sources.{name}: expect_every is 0; write how often it delivers, as 36h"));
         }
+        if source.pass < Span::ZERO || source.pass > Span::from_hours(24) {
+            found.push(format!(
+                "policy.yaml: sources.{name}: pass is {}: choose 0s to 24h, the time within which one pass goes over a line",
+                source.pass
+            ));
+        }
         if source.complete_after < Span::ZERO || source.complete_after > Span::from_hours(48) {
             found.push(format!(
                 "policy.yaml: sources.{name}: complete_after is {}: choose 0s to 48h, the time within which a day's files \

@@ -192,7 +192,7 @@ impl Cases {
 
     fn apply_case(&mut self, id: CaseId, what: &CaseEvent, at: Timestamp, policy: &Policy) {
         if let CaseEvent::Opened { line, cause, evidence } = what {
-            self.open(id, *line, cause, evidence, at);
+            self.open(id, *line, (cause, evidence), at, policy);
         }
         let Self { cases, open, ended, begun, left_on_trust, .. } = self;
         let Some(case) = cases.get_mut(&id).map(Arc::make_mut) else { return };
@@ -222,9 +222,10 @@ impl Cases {
                 case.state = State::Proposed { since: at, rule: *rule };
             }
             CaseEvent::EvidenceAdded { cause, evidence } => {
+                let pass = policy.source(&evidence.feed.source).pass;
                 match case.troubles.iter_mut().find(|t| t.cause == *cause) {
-                    Some(trouble) => trouble.add(evidence),
-                    None => case.troubles.push(Trouble::new(cause.clone(), evidence)),
+                    Some(trouble) => trouble.add(evidence, pass),
+                    None => case.troubles.push(Trouble::new(cause.clone(), evidence, pass)),
                 }
             }
             CaseEvent::Approved { by, protected } => {
@@ -297,11 +298,19 @@ impl Cases {
         self.drop_oldest_ended();
     }
 
-    fn open(&mut self, id: CaseId, line: LineNo, cause: &CauseKey, evidence: &[EvidenceRef], at: Timestamp) {
+    fn open(
+        &mut self,
+        id: CaseId,
+        line: LineNo,
+        (cause, evidence): (&CauseKey, &[EvidenceRef]),
+        at: Timestamp,
+        policy: &Policy,
+    ) {
+        let pass = |e: &EvidenceRef| policy.source(&e.feed.source).pass;
         let mut troubles = Vec::new();
         if let Some((first, rest)) = evidence.split_first() {
-            let mut trouble = Trouble::new(cause.clone(), first);
-            rest.iter().for_each(|e| trouble.add(e));
+            let mut trouble = Trouble::new(cause.clone(), first, pass(first));
+            rest.iter().for_each(|e| trouble.add(e, pass(e)));
             troubles.push(trouble);
         }
         let case = Case {
@@ -369,9 +378,11 @@ fn retract(case: &mut Case, sightings: &[SightingNo]) {
         let had = trouble.sightings.len();
         trouble.sightings.retain(|s| !sightings.contains(s));
         let gone = u32::try_from(had - trouble.sightings.len()).unwrap_or(u32::MAX);
-        trouble.count = trouble.count.saturating_sub(gone);
+        trouble.rows = trouble.rows.saturating_sub(gone);
+        // Which passes the rows that are left belong to is no longer known; they are no more than the rows.
+        trouble.count = trouble.count.min(trouble.rows);
     }
-    case.troubles.retain(|t| t.count > 0);
+    case.troubles.retain(|t| t.rows > 0);
 }
 
 /// Why a case that lost all its evidence ends.

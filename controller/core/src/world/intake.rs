@@ -8,7 +8,8 @@ use smol_str::SmolStr;
 use super::World;
 use crate::command::{Command, Refusal};
 use crate::event::{Event, EvidenceRef};
-use crate::ids::{CauseKey, Feed, LineNo, SightingNo};
+use crate::ids::{CauseKey, Feed, LineNo, SightingNo, SourceName};
+use crate::observation::{observations, spare};
 use crate::playbook::Action;
 use crate::session::{Ambiguity, Attribution};
 use crate::sighting::{Fingerprint, Sighting};
@@ -28,7 +29,7 @@ pub(super) struct Memory {
 /// delay that still matters.
 pub const REMEMBERED: Span = Span::from_days(8);
 
-/// So many sightings wait per line and cause; no threshold is higher.
+/// The number of sightings that wait per line and cause; no threshold is higher.
 const WAITING_MOST: usize = 64;
 
 /// What became of a sighting.
@@ -193,7 +194,8 @@ impl World {
         }
     }
 
-    /// Adds to what waits; all of it once there is enough within the window around the newest.
+    /// Adds to what waits; once some window around the new one holds enough observations, all evidence in it. In whatever
+    /// order the rows come, the same ones are enough.
     fn gather(
         &mut self,
         line: LineNo,
@@ -204,21 +206,30 @@ impl World {
     ) -> Option<Vec<EvidenceRef>> {
         self.wait(line, sighting, number);
         let key = (line, sighting.cause.clone());
-        let waiting = self.intake.waiting.get_mut(&key)?;
-        let newest = waiting.iter().map(|e| e.observed_at).max()?;
-        waiting.retain(|e| e.observed_at.plus(window) > newest);
-        if waiting.len() < threshold {
-            return None;
-        }
-        self.intake.waiting.remove(&key)
+        let waiting = self.intake.waiting.get(&key)?;
+        let new = sighting.observed_at;
+        let ends = waiting.iter().map(|e| e.observed_at).filter(|end| *end >= new && new.plus(window) > *end);
+        let within =
+            |end: Timestamp| waiting.iter().filter(move |e| e.observed_at <= end && e.observed_at.plus(window) > end);
+        let pass = |source: &SourceName| self.policy.source(source).pass;
+        let enough = |end: &Timestamp| observations(within(*end).map(|e| (&e.feed, e.observed_at)), pass) >= threshold;
+        let end = ends.filter(enough).max()?;
+        let evidence = within(end).cloned().collect();
+        self.intake.waiting.remove(&key);
+        Some(evidence)
     }
 
     fn wait(&mut self, line: LineNo, sighting: &Sighting, number: SightingNo) {
         let waiting = self.intake.waiting.entry((line, sighting.cause.clone())).or_default();
-        if waiting.len() >= WAITING_MOST {
-            waiting.remove(0);
-        }
         waiting.push(evidence_of(sighting, number));
+        let newest = waiting.iter().map(|e| e.observed_at).max().unwrap_or(sighting.observed_at);
+        waiting.retain(|e| e.observed_at.plus(REMEMBERED) > newest);
+        if waiting.len() > WAITING_MOST {
+            // A burst must not push the pass of yesterday out.
+            let pass = |source: &SourceName| self.policy.source(source).pass;
+            let index = spare(waiting.iter().map(|e| (&e.feed, e.observed_at)), pass).unwrap_or(0);
+            waiting.remove(index);
+        }
     }
 }
 

@@ -183,14 +183,18 @@ fn a_threshold_counts_different_observations_within_its_window() {
     for h in [2, 3] {
         assert_eq!(b.sight("192.0.2.1", "other", hours(h), hours(h)), Outcome::BelowThreshold);
     }
+    let pass = hours(3).plus(Span::from_mins(59));
+    assert_eq!(b.sight("192.0.2.1", "other", pass, hours(4)), Outcome::BelowThreshold, "of one pass");
     assert_eq!(b.sight("192.0.2.1", "other", hours(3), hours(4)), Outcome::Repeated, "a replay adds nothing");
     assert_eq!(
         b.sight("192.0.2.1", "other", hours(26), hours(26)),
         Outcome::BelowThreshold,
         "hour 2 is out of the window"
     );
-    assert_eq!(b.sight("192.0.2.1", "other", hours(26).plus(Span::from_secs(5)), hours(27)), Outcome::Evidence);
-    assert_eq!(b.world.cases().get(CaseId(1)).unwrap().troubles[0].count, 3);
+    assert_eq!(b.sight("192.0.2.1", "other", hours(26).plus(Span::from_mins(59)), hours(27)), Outcome::BelowThreshold);
+    assert_eq!(b.sight("192.0.2.1", "other", hours(27), hours(28)), Outcome::Evidence);
+    let trouble = &b.world.cases().get(CaseId(1)).unwrap().troubles[0];
+    assert_eq!((trouble.count, trouble.rows), (3, 4), "hours 3.98, 26, 26.98 and 27; hour 3 is out of the window");
 }
 
 #[test]
@@ -462,4 +466,39 @@ fn evidence_of_a_dismissed_case_does_not_open_another_after_a_restart() {
         b.world.recall(&stored, number, hours(4), Some(line), "evidence");
     }
     assert_eq!(b.sight("192.0.2.1", "generic", hours(5), hours(6)), Outcome::BelowThreshold);
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+
+    /// `generic` asks for three observations within 24 hours.
+    #[test]
+    fn the_same_rows_are_enough_or_not_in_whatever_order_they_come(
+        minutes in proptest::collection::vec(0i64..60 * 40, 1..10), turn in 0usize..10,
+    ) {
+        let opened = |order: &[i64]| {
+            let mut b = Bench::new();
+            b.session("home", "192.0.2.1", 0, None, hours(1));
+            order.iter().any(|m| {
+                let seen = hours(1).plus(Span::from_mins(*m));
+                b.sight("192.0.2.1", "other", seen, hours(42)) == Outcome::Evidence
+            })
+        };
+        let mut minutes = minutes;
+        minutes.sort_unstable();
+        minutes.dedup();
+        let mut turned = minutes.clone();
+        let n = turned.len();
+        turned.rotate_left(turn % n);
+        let backwards: Vec<i64> = turned.iter().rev().copied().collect();
+        let expected = minutes.iter().any(|end| {
+            let within = minutes.iter().filter(|m| *m <= end && **m > end - 24 * 60);
+            let mut began = i64::MIN / 2;
+            let starts = within.filter(|m| { let new = **m - began >= 60; if new { began = **m; } new });
+            starts.count() >= 3
+        });
+        for order in [&minutes, &turned, &backwards] {
+            proptest::prop_assert_eq!(opened(order), expected, "{:?}", order);
+        }
+    }
 }

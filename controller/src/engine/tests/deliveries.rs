@@ -7,7 +7,9 @@ async fn sightings_that_opened_a_case_together_are_its_evidence_also_after_it_wa
     let mut b = Bench::new().await;
     b.home("line-1", "192.0.2.1").await;
     for port in [1, 2, 3] {
-        b.report_of(vec![b.sighting("192.0.2.1", "generic", port)]).await.unwrap();
+        // Each of a pass of its own.
+        let observed_at = Timestamp::from_secs(NOON - 3600 * i64::from(port));
+        b.report_of(vec![Sighting { observed_at, ..b.sighting("192.0.2.1", "generic", port) }]).await.unwrap();
     }
     let evidence = (Some(CaseId(1)), "evidence".to_owned());
     assert_eq!(b.stored(&[1, 2, 3]).await, vec![evidence; 3]);
