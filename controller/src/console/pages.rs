@@ -8,6 +8,7 @@ use pratique_core::state::StateName;
 use serde::Serialize;
 
 use super::visitor::Visitor;
+use super::words;
 use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
@@ -107,7 +108,7 @@ pub fn troubles(status: &Status) -> Vec<String> {
         if let Some(why) = &e.failing {
             found.push(format!("Enforcer {} fails: {why}. What stood stands; it is tried again.", e.name));
         } else if !e.in_step {
-            found.push(format!("Enforcer {} is behind the plan by {}.", e.name, super::words::span(&e.lag)));
+            found.push(format!("Enforcer {} is behind the plan by {}.", e.name, words::span(&e.lag)));
         }
     }
     if !status.store.writable {
@@ -133,12 +134,12 @@ pub fn troubles(status: &Status) -> Vec<String> {
         ));
     }
     for feed in &status.feeds {
-        found.extend(feed.waited.iter().map(|waited| format!("{}.", super::words::waited(feed, waited))));
+        found.extend(feed.waited.iter().map(|waited| format!("{}.", words::waited(feed, waited))));
         if feed.gaps_total > 0 {
             let files = if feed.gaps_total == 1 { "1 file".to_owned() } else { format!("{} files", feed.gaps_total) };
             found.push(format!(
                 "{files} of {} came and could not be taken in: that is no silence. `pratique coverage list` names them.",
-                super::words::shown(feed.source.as_str())
+                words::shown(feed.source.as_str())
             ));
         }
     }

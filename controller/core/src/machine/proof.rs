@@ -234,14 +234,14 @@ impl Silence {
         if self.quiet.never {
             return Some(Missing::NoFeed);
         }
-        // Also a silence that was long enough: what the feed stopped saying since may be that it was seen again.
-        if self.quiet.late {
-            return Some(Missing::FeedStalled);
-        }
         let spoken_until = self.quiet.stretch.map_or(self.since, |s| s.until);
         let open_end = self.quiet.gaps.iter().any(|gap| gap.why.is_some() && gap.stretch.until > spoken_until);
+        // Both also where the silence was long enough: what was not heard since may be that it was seen again.
         if open_end {
             return Some(Missing::FeedGap);
+        }
+        if self.quiet.late {
+            return Some(Missing::FeedStalled);
         }
         (self.length() < self.needed).then_some(Missing::Silence)
     }

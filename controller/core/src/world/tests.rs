@@ -468,8 +468,8 @@ fn evidence_of_a_dismissed_case_does_not_open_another_after_a_restart() {
     assert_eq!(b.sight("192.0.2.1", "generic", hours(5), hours(6)), Outcome::BelowThreshold);
 }
 
-proptest::proptest! {
-    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(300))]
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// `generic` asks for three observations within 24 hours.
     #[test]
@@ -498,7 +498,7 @@ proptest::proptest! {
             starts.count() >= 3
         });
         for order in [&minutes, &turned, &backwards] {
-            proptest::prop_assert_eq!(opened(order), expected, "{:?}", order);
+            prop_assert_eq!(opened(order), expected, "{:?}", order);
         }
     }
 }
