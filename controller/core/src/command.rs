@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::coverage::{FileMark, Gap, Stretch};
-use crate::event::{Actor, EvidenceRef};
+use crate::event::{Actor, Enforcement, EvidenceRef};
 use crate::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, TextRef};
 use crate::notice::{Channel, NoticeKind, NoticeOutcome};
 use crate::rescan::{Rescan, RescanTrigger};
@@ -33,6 +33,8 @@ pub enum Command {
         by: Actor,
         /// The person confirms that a protected line shall be enforced (needs two people).
         protected_confirmed: bool,
+        /// The person knows that the wall can hold nothing of the line as things are.
+        unwalled_confirmed: bool,
     },
     /// The line of a quarantined case is protected: unless everybody who approved knew that, it is freed and proposed anew.
     FreeProtected {
@@ -222,6 +224,29 @@ pub enum Command {
         /// Who.
         by: Actor,
     },
+    /// A daemon begins, or goes on, that enforces in this way.
+    NoteEnforcement {
+        /// How.
+        mode: Enforcement,
+    },
+    /// Quarantines that are on paper only are to be enforced.
+    BeginEnforcement {
+        /// Which, each on paper now.
+        cases: Vec<CaseId>,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// Quarantines that are on paper only are not to be enforced; their cases are proposed again.
+    DropPaper {
+        /// Which, each on paper now.
+        cases: Vec<CaseId>,
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
     /// Everything that is due now.
     Tick,
 }
@@ -258,6 +283,26 @@ pub enum Refusal {
     /// Protected line.
     #[error("the line is protected ({0}): it takes two people who confirm that")]
     Protected(SmolStr),
+    /// The wall would hold nothing of the line.
+    #[error(
+        "the wall would hold nothing of this line: {0}. Mend that first, or confirm that the line shall be quarantined \
+         although it stays open"
+    )]
+    WallsNothing(SmolStr),
+    /// Nothing can be enforced in a dry run.
+    #[error("this node runs dry: set `enforcer: nft` and start it again, then begin")]
+    DryRun,
+    /// The quarantine of this case is not one on paper.
+    #[error("case {0} has no quarantine on paper: look again at `pratique enforce list`")]
+    NotOnPaper(CaseId),
+    /// The line of a case that is to be enforced may not be.
+    #[error("case {case} cannot be enforced: {why}; drop it first")]
+    CannotBegin {
+        /// Which.
+        case: CaseId,
+        /// Why.
+        why: SmolStr,
+    },
     /// A rule may not approve this.
     #[error("a rule cannot approve this: {0}")]
     NotAutomatic(&'static str),

@@ -159,6 +159,11 @@ impl Directory {
         live.filter(move |h| self.live_rivals(line, *h).is_empty()).filter_map(Holding::element)
     }
 
+    /// What a line holds now, and whether another live session claims it, too.
+    pub fn held(&self, line: LineNo) -> impl Iterator<Item = (Holding, bool)> {
+        self.live(line).map(move |h| (h, !self.live_rivals(line, h).is_empty()))
+    }
+
     /// What a line holds now.
     pub fn live(&self, line: LineNo) -> impl Iterator<Item = Holding> {
         let holdings = self.lines.get(&line).map_or(&[][..], Vec::as_slice).iter().copied();

@@ -126,6 +126,22 @@ pub enum Body {
         /// Who.
         by: Actor,
     },
+    /// A daemon has begun that enforces in this way. Written when it is not the way of the entry before; a log without one was
+    /// written by a program that did not say.
+    Enforcement {
+        /// How.
+        mode: Enforcement,
+    },
+}
+
+/// Whether what is decided reaches the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Enforcement {
+    /// A wall holds what the plan says.
+    Real,
+    /// Nothing is walled: every quarantine is on paper.
+    DryRun,
 }
 
 /// What happened to a case.
@@ -180,6 +196,21 @@ pub enum CaseEvent {
         justification: SmolStr,
         /// Ends here at the latest.
         until: Timestamp,
+    },
+    /// A quarantine that was on paper only is enforced from here.
+    EnforcementBegan {
+        /// Who.
+        by: Actor,
+        /// Why.
+        reason: Option<TextRef>,
+    },
+    /// A quarantine that was on paper only is not to be enforced: its approvals count no more. Followed by `Proposed` in the
+    /// same append.
+    PaperDropped {
+        /// Who.
+        by: Actor,
+        /// Why, for a person.
+        reason: Option<TextRef>,
     },
     /// A person decided against it.
     Dismissed {
@@ -325,6 +356,8 @@ pub enum ProposedBecause {
     Relapse,
     /// The line became protected while it was enforced: it was freed, and people have to agree anew.
     Protected,
+    /// It was approved in a dry run, and that approval was dropped.
+    DryRun,
 }
 
 /// On what ground a line was freed.

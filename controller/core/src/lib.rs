@@ -8,7 +8,7 @@
 //! * [`command`], [`machine`], [`event`], [`state`]: the case machine; commands become events or refusals, events become
 //!   state, nothing else changes a case
 //! * [`world`]: directory, cases and policy together, as the engine drives them
-//! * [`plan`]: the desired enforcement that follows from state
+//! * [`reach`]: what of a line the wall can hold; [`plan`]: the desired enforcement that follows from state
 //! * [`allow`], [`view`]: what dns and portal may read
 //! * [`rescan`]: what probes ask and say
 //! * [`self_check`]: checks that a subscriber asked for, case or not
@@ -32,6 +32,7 @@ pub mod observation;
 pub mod plan;
 pub mod playbook;
 pub mod policy;
+pub mod reach;
 pub mod rescan;
 pub mod self_check;
 pub mod session;

@@ -70,11 +70,15 @@ impl NoticeKind {
     pub fn asked_by(what: &CaseEvent) -> Option<Self> {
         match what {
             CaseEvent::Warned { .. } => Some(Self::Warning),
-            CaseEvent::Quarantined { .. } => Some(Self::Quarantined),
+            // Of one on paper the sender finds that nothing of it is so.
+            CaseEvent::Quarantined { .. } | CaseEvent::EnforcementBegan { .. } => Some(Self::Quarantined),
             CaseEvent::Proposed { because, .. } => match because {
                 ProposedBecause::Relapse => Some(Self::Relapse),
                 // Staff may still dismiss it, and a warning was told as one.
-                ProposedBecause::Evidence | ProposedBecause::WarningIgnored | ProposedBecause::Protected => None,
+                ProposedBecause::Evidence
+                | ProposedBecause::WarningIgnored
+                | ProposedBecause::Protected
+                | ProposedBecause::DryRun => None,
             },
             CaseEvent::Rescanned { rescan } => match rescan.trigger {
                 RescanTrigger::Subscriber => Some(match rescan.verdict() {
@@ -95,6 +99,7 @@ impl NoticeKind {
             CaseEvent::Opened { .. }
             | CaseEvent::EvidenceAdded { .. }
             | CaseEvent::Approved { .. }
+            | CaseEvent::PaperDropped { .. }
             | CaseEvent::Dismissed { .. }
             | CaseEvent::Retracted { .. }
             | CaseEvent::FixReported
@@ -136,6 +141,23 @@ impl NoticeKind {
             // Of no case; but they say that the internet works, and what to do on a line that is free.
             Self::SelfCheckVulnerable | Self::SelfCheckInconclusive => !matches!(state, StateName::Quarantined),
             Self::SelfCheckClean => true,
+        }
+    }
+
+    /// Whether it speaks of a quarantine. Of one on paper nobody is to hear: the line works, and always did.
+    pub const fn is_of_quarantine(self) -> bool {
+        match self {
+            Self::Quarantined
+            | Self::CheckClean
+            | Self::CheckVulnerable
+            | Self::CheckInconclusive
+            | Self::ReleasedProven
+            | Self::ReleasedTrust
+            | Self::ReleasedStaff
+            | Self::ReleasedExpired
+            | Self::ReleasedRetracted
+            | Self::Relapse => true,
+            Self::Warning | Self::SelfCheckClean | Self::SelfCheckVulnerable | Self::SelfCheckInconclusive => false,
         }
     }
 
@@ -255,6 +277,8 @@ pub enum NotSent {
     Unwritable,
     /// The subscriber wants none.
     OptedOut,
+    /// It speaks of a quarantine that is on paper only.
+    DryRun,
 }
 
 impl fmt::Display for NotSent {
@@ -267,6 +291,7 @@ impl fmt::Display for NotSent {
             Self::Limited => f.write_str("the line has had its most for a day"),
             Self::Unwritable => f.write_str("the address is none that mail can be written to"),
             Self::OptedOut => f.write_str("the subscriber has opted out"),
+            Self::DryRun => f.write_str("dry run: the line was not walled"),
         }
     }
 }

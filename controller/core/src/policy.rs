@@ -57,6 +57,9 @@ pub struct Global {
     /// What it means that a resident asks for a name on a threat list of the captive resolver.
     #[serde(default)]
     pub threat_queries: ThreatQueries,
+    /// What becomes of quarantines that were approved in a dry run when a wall takes over.
+    #[serde(default)]
+    pub dry_run_approvals: DryRunApprovals,
     /// Sources and what we know of them.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
@@ -135,6 +138,17 @@ pub enum NoFile {
     /// The source makes no file where it has no row: once it had the time to come (`complete_after`), that type had
     /// nothing to tell.
     NothingSeen,
+}
+
+/// What becomes of quarantines that were approved in a dry run when a wall takes over. Nobody is walled by them unasked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DryRunApprovals {
+    /// They wait until a person begins or drops them.
+    #[default]
+    Ask,
+    /// They are dropped: the cases are proposed again.
+    Drop,
 }
 
 /// What is known of a source.

@@ -61,6 +61,8 @@ pub struct Case {
     pub relapses: u32,
     /// How it was last released.
     pub last_release: Option<(Timestamp, Release)>,
+    /// Its last quarantine was, or is, on paper only: in a dry run, and not begun since. Its line was never walled for it.
+    pub on_paper: bool,
 }
 
 /// One approval of possibly several.
@@ -198,7 +200,9 @@ impl Case {
     /// Its subscriber was told of it. Of a first proposal nobody is: staff may still dismiss it.
     pub fn is_told(&self) -> bool {
         match self.state {
-            State::Warned { .. } | State::Quarantined { .. } | State::Watching { .. } => true,
+            State::Warned { .. } => true,
+            // What was on paper only nobody at home has noticed.
+            State::Quarantined { .. } | State::Watching { .. } => !self.on_paper,
             State::Proposed { .. } => self.relapses > 0,
             State::Closed { .. } => false,
         }
@@ -206,7 +210,17 @@ impl Case {
 
     /// A line is enforced if and only if its case says so.
     pub const fn is_enforced(&self) -> bool {
+        self.is_quarantined() && !self.on_paper
+    }
+
+    /// In quarantine, be it on paper only.
+    pub const fn is_quarantined(&self) -> bool {
         matches!(self.state, State::Quarantined { .. })
+    }
+
+    /// In quarantine on paper only: the line is free.
+    pub const fn is_on_paper(&self) -> bool {
+        self.is_quarantined() && self.on_paper
     }
 
     /// Not closed.

@@ -9,7 +9,7 @@ use crate::event::{Actor, EvidenceRef};
 use crate::ids::{CauseKey, Feed, LineNo, SightingNo, TextRef};
 use crate::machine::Surroundings;
 use crate::playbook::{Action, ApprovalRule, Class, Evidence, Playbook, ReleaseRule};
-use crate::policy::{Caps, Garden, Global, Policy, Protected, Retention, SelfRelease, ThreatQueries};
+use crate::policy::{Caps, DryRunApprovals, Garden, Global, Policy, Protected, Retention, SelfRelease, ThreatQueries};
 use crate::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
 use crate::sighting::{Severity, Transport};
 use crate::time::{Span, Timestamp};
@@ -76,6 +76,7 @@ pub(crate) fn policy() -> Policy {
         self_release: SelfRelease::default(),
         garden: Garden::default(),
         threat_queries: ThreatQueries::default(),
+        dry_run_approvals: DryRunApprovals::default(),
         sources: BTreeMap::new(),
     };
     Policy { digest: TextRef([7; 32]), global, playbooks, protected: Protected::default() }
@@ -87,6 +88,7 @@ pub(crate) struct Around {
     pub(crate) lines: u64,
     pub(crate) protected: BTreeSet<LineNo>,
     pub(crate) no_ground: BTreeSet<LineNo>,
+    pub(crate) walls_nothing: BTreeSet<LineNo>,
     pub(crate) wall_watched: Option<Stretch>,
 }
 
@@ -97,6 +99,7 @@ impl Around {
             lines: 1000,
             protected: BTreeSet::new(),
             no_ground: BTreeSet::new(),
+            walls_nothing: BTreeSet::new(),
             wall_watched: Some(Stretch { from: Timestamp::MIN, until: Timestamp::MAX }),
         }
     }
@@ -114,6 +117,9 @@ impl Surroundings for Around {
     }
     fn no_ground(&self, line: LineNo) -> Option<&'static str> {
         self.no_ground.contains(&line).then_some("the subscriber opted out")
+    }
+    fn walls_nothing(&self, line: LineNo) -> Option<SmolStr> {
+        self.walls_nothing.contains(&line).then(|| "192.0.2.250 is ours".into())
     }
     fn wall_watched(&self) -> Option<Stretch> {
         self.wall_watched

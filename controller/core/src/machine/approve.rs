@@ -33,7 +33,7 @@ impl Cases {
         &self,
         case: &Case,
         by: &Actor,
-        protected_confirmed: bool,
+        (protected_confirmed, unwalled_confirmed): (bool, bool),
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Result<Vec<Event>, Refusal> {
@@ -55,6 +55,9 @@ impl Cases {
         let protected = protection.is_some();
         if let Some(reason) = protection.filter(|_| !protected_confirmed) {
             return Err(Refusal::Protected(reason));
+        }
+        if let Some(why) = around.walls_nothing(case.line).filter(|_| !unwalled_confirmed) {
+            return Err(Refusal::WallsNothing(why));
         }
         // A line that became protected after the proposal takes two people all the same, and so does one under a global
         // rule that became stricter.
@@ -79,7 +82,8 @@ impl Cases {
     /// Whether a line is enforced and protected although fewer people than that takes have agreed in that knowledge.
     pub fn enforced_unaware(&self, case: &Case, around: &impl Surroundings) -> bool {
         let aware = || case.approvals.iter().filter(|a| a.protected).count();
-        case.is_enforced() && around.protected(case.line).is_some() && aware() < 2
+        // Also on paper, so that what is begun later has been agreed on by people who know.
+        case.is_quarantined() && around.protected(case.line).is_some() && aware() < 2
     }
 
     /// A wrong quarantine of a surgery is worse than a bot that is free for an hour: the line is let out first, and two
@@ -95,6 +99,9 @@ impl Cases {
             return Ok(Vec::new());
         }
         let proposed = CaseEvent::Proposed { rule: ApprovalRule::Two, because: ProposedBecause::Protected };
+        if case.on_paper {
+            return Ok(vec![event(case, now, proposed)]);
+        }
         Ok(vec![self.released(case, Release::Protected, Actor::System, None, around, now), event(case, now, proposed)])
     }
 
@@ -127,7 +134,7 @@ impl Cases {
         now: Timestamp,
     ) -> Result<(), Refusal> {
         let caps = &around.policy().global.caps;
-        let enforced = self.count(StateName::Quarantined).saturating_add(ahead);
+        let enforced = self.lines_held().saturating_add(ahead);
         let share = around.known_lines().saturating_mul(u64::from(caps.share_permille)) / 1000;
         let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
         let recent = self.begun_since_hour(now);
@@ -163,7 +170,9 @@ impl Cases {
         let mut events = Vec::new();
         for case in waiting {
             let rule = self.rule_for(case.line, self.strictest(case, around).unwrap_or_default(), around);
-            if rule != ApprovalRule::Auto || around.no_ground(case.line).is_some() {
+            // A rule walls where there is something to wall; the rest waits until there is, or for a person.
+            let cannot = around.no_ground(case.line).is_some() || around.walls_nothing(case.line).is_some();
+            if rule != ApprovalRule::Auto || cannot {
                 continue;
             }
             if self.room(true, ahead, around, now).is_err() {

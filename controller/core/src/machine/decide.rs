@@ -24,9 +24,9 @@ impl Cases {
     pub fn decide(&self, command: &Command, around: &impl Surroundings, now: Timestamp) -> Result<Vec<Event>, Refusal> {
         match command {
             Command::Observe { line, cause, evidence } => self.observe(*line, cause, evidence, around, now),
-            Command::Approve { case, version, by, protected_confirmed } => {
+            Command::Approve { case, version, by, protected_confirmed, unwalled_confirmed } => {
                 let case = self.at_version(*case, Some(*version))?;
-                self.approve(case, by, *protected_confirmed, around, now)
+                self.approve(case, by, (*protected_confirmed, *unwalled_confirmed), around, now)
             }
             Command::FreeProtected { case } => self.free_protected(self.at_version(*case, None)?, around, now),
             Command::Dismiss { case, version, by, reason } => {
@@ -147,8 +147,20 @@ impl Cases {
             } else {
                 vec![Event { at: now, body: Body::Resumed { by: by.clone() } }]
             }),
+            Command::NoteEnforcement { mode } => Ok(if self.enforcement == Some(*mode) {
+                Vec::new()
+            } else {
+                vec![Event { at: now, body: Body::Enforcement { mode: *mode } }]
+            }),
+            Command::BeginEnforcement { cases, by, reason } => self.begin(cases, by, *reason, around, now),
+            Command::DropPaper { cases, by, reason } => self.drop_paper(cases, by, *reason, around, now),
             Command::Tick => {
-                let mut events = self.due_events(around, now);
+                let mut events = self.dropped_by_policy(around, now);
+                if !events.is_empty() {
+                    // What else is due is due at the next tick: of one case not two things in one decision.
+                    return Ok(events);
+                }
+                events.extend(self.due_events(around, now));
                 let ahead = begun_by(&events);
                 events.extend(self.automatic_waiting(ahead, around, now));
                 Ok(events)
@@ -218,7 +230,7 @@ impl Cases {
         }
         let rule = self.rule_for(line, playbook.approval, around);
         let mut events = vec![opened, of_case(CaseEvent::Proposed { rule, because: ProposedBecause::Evidence })];
-        if rule == ApprovalRule::Auto && self.room(true, 0, around, now).is_ok() && self.halted.is_none() {
+        if rule == ApprovalRule::Auto && self.rule_may(line, 0, around, now) {
             let by = Actor::Rule(SmolStr::new(cause.as_str()));
             let sightings = evidence.iter().map(|e| e.sighting).collect();
             events.push(of_case(CaseEvent::Approved { by: by.clone(), protected: false }));
@@ -251,7 +263,7 @@ impl Cases {
         let strictest = self.strictest(case, around).max(new.map(|p| p.approval)).unwrap_or_default();
         let rule = self.rule_for(case.line, strictest, around);
         let mut events = vec![event(case, now, CaseEvent::Proposed { rule, because })];
-        if rule == ApprovalRule::Auto && self.room(true, ahead, around, now).is_ok() && self.halted.is_none() {
+        if rule == ApprovalRule::Auto && self.rule_may(case.line, ahead, around, now) {
             // Approvals of an earlier proposal do not count for this one.
             events.extend(self.enforce(case, &[], Actor::Rule("relapse-or-deadline".into()), false, around, now));
         }
@@ -278,7 +290,7 @@ impl Cases {
             let retracted = CaseEvent::Retracted { sightings: gone, by: by.clone(), reason };
             events.push(event(case, now, retracted));
             if left.troubles.is_empty() {
-                if case.is_enforced() {
+                if case.is_quarantined() {
                     events.push(self.released(case, Release::Retracted, by.clone(), reason, around, now));
                 }
                 events.push(event(case, now, CaseEvent::Closed { why: NO_EVIDENCE_LEFT }));
@@ -386,7 +398,7 @@ impl Cases {
             after.last_rescan = Some(Box::new(rescan.clone()));
         }
         let mut events = vec![rescanned];
-        if after.is_enforced() && self.missing(&after, around, now).is_none() {
+        if after.is_quarantined() && self.missing(&after, around, now).is_none() {
             events.push(self.released(case, Release::Proven, Actor::System, None, around, now));
         }
         events

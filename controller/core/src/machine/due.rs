@@ -31,7 +31,7 @@ impl Cases {
     /// Cases in quarantine that a delivery of a source may have proven.
     pub(super) fn proven_by_source(&self, source: &crate::ids::SourceName) -> Vec<CaseId> {
         let named = |t: &Trouble| t.feeds.iter().any(|f| f.source == *source);
-        let rests = |c: &&Case| c.is_enforced() && c.troubles.iter().any(named);
+        let rests = |c: &&Case| c.is_quarantined() && c.troubles.iter().any(named);
         self.iter().filter(rests).map(|c| c.id).collect()
     }
 

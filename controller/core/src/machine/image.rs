@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 
 use super::Cases;
 use crate::coverage::{Coverages, Stretch};
+use crate::event::Enforcement;
 use crate::ids::{CaseId, LineNo, TextRef};
 use crate::state::{Case, StateName};
 use crate::time::Timestamp;
@@ -29,6 +30,7 @@ pub struct Image {
     due: BTreeSet<(Timestamp, CaseId)>,
     halted: Option<SmolStr>,
     policy: Option<TextRef>,
+    enforcement: Option<Enforcement>,
 }
 
 impl From<&Cases> for Image {
@@ -44,6 +46,7 @@ impl From<&Cases> for Image {
             due: cases.deadlines.clone(),
             halted: cases.halted.clone(),
             policy: cases.policy,
+            enforcement: cases.enforcement,
         }
     }
 }
@@ -58,6 +61,7 @@ impl From<Image> for Cases {
                 open.insert(case.line, case.id);
             }
         }
+        let paper = image.cases.iter().filter(|case| case.is_on_paper()).map(|case| case.id).collect();
         Self {
             cases: image.cases.into_iter().map(|case| (case.id, case)).collect(),
             open,
@@ -72,6 +76,8 @@ impl From<Image> for Cases {
             counts,
             halted: image.halted,
             policy: image.policy,
+            enforcement: image.enforcement,
+            paper,
         }
     }
 }

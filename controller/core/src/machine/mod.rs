@@ -6,6 +6,7 @@ mod approve;
 mod decide;
 mod due;
 mod image;
+mod paper;
 mod proof;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -18,7 +19,7 @@ use smol_str::SmolStr;
 pub use self::image::Image;
 pub use self::proof::Silence;
 use crate::coverage::{Coverages, Gap, Stretch};
-use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
+use crate::event::{Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceRef, ProposedBecause, Release};
 use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
 use crate::playbook::ApprovalRule;
 use crate::policy::Policy;
@@ -50,6 +51,10 @@ pub struct Cases {
     counts: BTreeMap<StateName, u64>,
     halted: Option<SmolStr>,
     policy: Option<TextRef>,
+    /// How the daemon enforces, as far as the log says.
+    enforcement: Option<Enforcement>,
+    /// Quarantines on paper.
+    paper: BTreeSet<CaseId>,
 }
 
 /// What the machine has to know of the world beyond its own state.
@@ -62,6 +67,9 @@ pub trait Surroundings {
     fn protected(&self, line: LineNo) -> Option<SmolStr>;
     /// Why the contract gives no ground for a quarantine; none if it does.
     fn no_ground(&self, line: LineNo) -> Option<&'static str>;
+    /// Why the wall would hold nothing of a line that is online, were it quarantined; none if it would hold something, or if
+    /// the line holds no address now: then it is walled when it comes back.
+    fn walls_nothing(&self, line: LineNo) -> Option<SmolStr>;
     /// When the wall's counters were last read without a gap; wall silence counts only there.
     fn wall_watched(&self) -> Option<Stretch>;
 }
@@ -104,6 +112,29 @@ impl Cases {
     /// How many cases are in a state (ended ones: those in memory).
     pub fn count(&self, state: StateName) -> u64 {
         self.counts.get(&state).copied().unwrap_or(0)
+    }
+
+    /// How the daemon enforces, as far as the log says; a log of before this was noted says nothing.
+    pub fn enforcement(&self) -> Option<Enforcement> {
+        self.enforcement
+    }
+
+    /// Nothing is walled: what is decided stays on paper.
+    pub fn is_dry_run(&self) -> bool {
+        self.enforcement == Some(Enforcement::DryRun)
+    }
+
+    /// Quarantines on paper, the oldest case first: their lines are free. In a dry run all of them; behind a wall those that
+    /// were approved in a dry run and wait for a person.
+    pub fn on_paper(&self) -> impl ExactSizeIterator<Item = CaseId> {
+        self.paper.iter().copied()
+    }
+
+    /// Lines that count against the caps. In a dry run those on paper do, so that the caps are seen to work; behind a wall
+    /// they take no room from lines that are walled.
+    pub fn lines_held(&self) -> u64 {
+        let all = self.count(StateName::Quarantined);
+        if self.is_dry_run() { all } else { all.saturating_sub(self.paper.len() as u64) }
     }
 
     /// Why enforcement of anything new is halted, if it is.
@@ -181,6 +212,16 @@ impl Cases {
             Body::SelfCheck { .. } => {}
             Body::Halted { because, .. } => self.halted = Some(because.clone()),
             Body::Resumed { .. } => self.halted = None,
+            Body::Enforcement { mode } => {
+                self.enforcement = Some(*mode);
+                if *mode == Enforcement::DryRun {
+                    // Also those that a wall held until now: it stands no more, and comes back for nobody unasked.
+                    for (id, case) in self.cases.iter_mut().filter(|(_, case)| case.is_enforced()) {
+                        Arc::make_mut(case).on_paper = true;
+                        self.paper.insert(*id);
+                    }
+                }
+            }
             Body::Purged { line, .. } => {
                 if let Some(line) = line {
                     self.left_on_trust.remove(line);
@@ -194,6 +235,7 @@ impl Cases {
         if let CaseEvent::Opened { line, cause, evidence } = what {
             self.open(id, *line, (cause, evidence), at, policy);
         }
+        let dry_run = self.is_dry_run();
         let Self { cases, open, ended, begun, left_on_trust, .. } = self;
         let Some(case) = cases.get_mut(&id).map(Arc::make_mut) else { return };
         let before = case.state.name();
@@ -214,7 +256,8 @@ impl Cases {
             CaseEvent::Opened { .. } | CaseEvent::Noted { .. } | CaseEvent::Notice { .. } => {}
             CaseEvent::Warned { until } => case.state = State::Warned { since: at, until: *until },
             CaseEvent::Proposed { rule, because } => {
-                if *because == crate::event::ProposedBecause::Relapse {
+                // Of a quarantine on paper nobody was released, and nobody has heard.
+                if *because == ProposedBecause::Relapse && !case.on_paper {
                     case.relapses = case.relapses.saturating_add(1);
                 }
                 case.approvals.clear();
@@ -235,15 +278,18 @@ impl Cases {
             }
             CaseEvent::Quarantined { by, until, .. } => {
                 case.state = State::Quarantined { since: at, until: *until };
+                case.on_paper = dry_run;
                 let automatic = by.iter().all(|a| matches!(a, Actor::Rule(_)));
-                // In order, whatever the clock did: an hour's quarantines are then the end of the queue.
-                let not_before = begun.back().map_or(at, |(last, _)| at.max(*last));
-                begun.push_back((not_before, automatic));
-                while begun.front().is_some_and(|(t, _)| t.plus(HOUR) <= at) {
-                    begun.pop_front();
+                count_begun(begun, at, automatic);
+            }
+            CaseEvent::EnforcementBegan { .. } => {
+                case.on_paper = false;
+                if let State::Quarantined { until, .. } = case.state {
+                    case.state = State::Quarantined { since: at, until };
+                    count_begun(begun, at, false);
                 }
             }
-            CaseEvent::Dismissed { .. } => {}
+            CaseEvent::PaperDropped { .. } | CaseEvent::Dismissed { .. } => {}
             CaseEvent::Retracted { sightings, .. } => retract(case, sightings),
             CaseEvent::RowUnread { feed, until, .. } => {
                 for trouble in case.troubles.iter_mut().filter(|t| t.feeds.contains(feed)) {
@@ -287,7 +333,12 @@ impl Cases {
                 ended.push_back(id);
             }
         }
-        let after = case.state.name();
+        let (after, on_paper) = (case.state.name(), case.is_on_paper());
+        if on_paper {
+            self.paper.insert(id);
+        } else {
+            self.paper.remove(&id);
+        }
         self.recount(before, after);
         let next = self.get(id).and_then(|case| {
             // What the counters have shown is no event: also a silence that is over by the clock may not have been read yet.
@@ -329,6 +380,7 @@ impl Cases {
             threat_queries: None,
             relapses: 0,
             last_release: None,
+            on_paper: false,
         };
         self.last_id = self.last_id.max(id.0);
         *self.counts.entry(case.state.name()).or_default() += 1;
@@ -370,6 +422,15 @@ impl Cases {
                 self.one_less(StateName::Closed);
             }
         }
+    }
+}
+
+/// One more quarantine has begun. In order, whatever the clock did: an hour's quarantines are then the end of the queue.
+fn count_begun(begun: &mut VecDeque<(Timestamp, bool)>, at: Timestamp, automatic: bool) {
+    let not_before = begun.back().map_or(at, |(last, _)| at.max(*last));
+    begun.push_back((not_before, automatic));
+    while begun.front().is_some_and(|(t, _)| t.plus(HOUR) <= at) {
+        begun.pop_front();
     }
 }
 

@@ -293,6 +293,10 @@ fn wall_missing(
 ) -> Option<Missing> {
     let State::Quarantined { since, .. } = case.state else { return None };
     let needed = wall_silence(parts)?;
+    // Past a quarantine on paper no wall stands, and none has seen anything.
+    if case.on_paper {
+        return Some(Missing::WallSilence);
+    }
     // What the wall's counters have not shown, yet or ever, is not silence.
     let silent = around.wall_watched().is_some_and(|watched| {
         let quiet_since = wall_since(case, since).max(watched.from);

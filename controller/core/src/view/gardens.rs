@@ -1,5 +1,5 @@
 //! The gardens in use, and numbers for them, so that the index can say in 24 bits which one a line sees. There is one garden
-//! for each combination of causes, so the numbers stay few.
+//! for each combination of causes and families, so the numbers stay few.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -7,14 +7,17 @@ use rustc_hash::FxHashMap;
 
 use crate::allow::AllowList;
 use crate::ids::CauseKey;
+use crate::reach::Families;
 
-/// What residents with the same causes share: everything that a resolver's answer depends on beside the name.
+/// What residents with the same causes, known over the same families, share: everything that a resolver's answer depends on beside the name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Garden {
     /// Their causes, in order.
     pub causes: Box<[CauseKey]>,
     /// Names they may reach.
     pub allow: AllowList,
+    /// Families over which the portal knows their lines: they are led to no address of the other one.
+    pub known_over: Families,
 }
 
 impl Garden {
@@ -23,7 +26,13 @@ impl Garden {
         let mut causes: Vec<_> = causes.into_iter().collect();
         causes.sort_unstable();
         causes.dedup();
-        Self { causes: causes.into(), allow }
+        Self { causes: causes.into(), allow, known_over: Families::BOTH }
+    }
+
+    /// The same for lines that are known over these families only.
+    #[must_use]
+    pub fn known_over(self, families: Families) -> Self {
+        Self { known_over: families, ..self }
     }
 }
 

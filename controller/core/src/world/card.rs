@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::World;
 use crate::ids::{CauseKey, LineNo};
 use crate::machine::Surroundings as _;
+use crate::reach::Families;
 use crate::state::{Case, State, Trouble};
 use crate::time::{Span, Timestamp};
 use crate::view::{CaseCard, CauseCard, CheckCard, Garden, Resident, Round};
@@ -16,7 +17,7 @@ impl World {
         let card = self.card(case, now)?;
         let id = case.id;
         let causes: Vec<CauseKey> = case.troubles.iter().map(|t| t.cause.clone()).collect();
-        let garden = self.garden_of(causes);
+        let garden = self.garden_of(causes, self.reach(line).known_over());
         Some(Arc::new(Resident { case: id, line, garden, card }))
     }
 
@@ -51,14 +52,16 @@ impl World {
         self.no_ground(case.line).is_none().then_some(until)
     }
 
-    /// The garden of a combination of causes, made once per combination.
-    fn garden_of(&mut self, mut causes: Vec<CauseKey>) -> Arc<Garden> {
+    /// The garden of a combination of causes and families, made once per combination.
+    fn garden_of(&mut self, mut causes: Vec<CauseKey>, over: Families) -> Arc<Garden> {
         causes.sort_unstable();
-        if let Some(known) = self.gardens.get(&causes) {
+        let key = (causes, over);
+        if let Some(known) = self.gardens.get(&key) {
             return Arc::clone(known);
         }
-        let garden = Arc::new(Garden::new(causes.iter().cloned(), self.policy.allow_list(&causes)));
-        self.gardens.insert(causes, Arc::clone(&garden));
+        let garden = Garden::new(key.0.iter().cloned(), self.policy.allow_list(&key.0)).known_over(over);
+        let garden = Arc::new(garden);
+        self.gardens.insert(key, Arc::clone(&garden));
         garden
     }
 }

@@ -7,6 +7,7 @@
 mod card;
 mod intake;
 mod settle;
+mod standing;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use smol_str::SmolStr;
 pub use self::card::{causes, round};
 pub use self::intake::{Outcome, Sighted};
 pub use self::settle::Settled;
+pub use self::standing::{Standing, Standings};
 use crate::command::{Command, Refusal};
 use crate::coverage::Stretch;
 use crate::directory::{Directory, Recorded};
@@ -23,8 +25,9 @@ use crate::event::{Body, CaseEvent, Event};
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
 use crate::machine::{Cases, Surroundings};
-use crate::plan::{Element, Plan, PlanProblem};
+use crate::plan::{Element, Plan};
 use crate::policy::Policy;
+use crate::reach::{Extent, Families, WallReach};
 use crate::session::Session;
 use crate::time::Timestamp;
 use crate::view::Garden;
@@ -40,13 +43,13 @@ pub struct World {
     plan: Plan,
     /// What of the plan each line has.
     planned: FxHashMap<LineNo, Vec<Element>>,
-    /// Elements that the plan check kept out.
-    kept_out: FxHashMap<LineNo, Vec<PlanProblem>>,
+    /// How much of each quarantined line the wall holds.
+    standing: Standings,
     /// Lines whose plan or page may differ from what was last settled.
     unsettled: FxHashSet<LineNo>,
     /// Lines that may have become protected while they are enforced.
     unguarded: FxHashSet<LineNo>,
-    gardens: FxHashMap<Vec<CauseKey>, Arc<Garden>>,
+    gardens: FxHashMap<(Vec<CauseKey>, Families), Arc<Garden>>,
     intake: intake::Memory,
     wall_seen_until: Option<Timestamp>,
 }
@@ -54,7 +57,7 @@ pub struct World {
 impl World {
     /// An empty world under a policy, with cases as a snapshot had them.
     pub fn new(policy: Arc<Policy>, cases: Cases) -> Self {
-        let unsettled: FxHashSet<LineNo> = cases.iter().filter(|c| c.is_enforced()).map(|c| c.line).collect();
+        let unsettled: FxHashSet<LineNo> = cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line).collect();
         Self {
             policy,
             lines: Lines::default(),
@@ -62,7 +65,7 @@ impl World {
             cases,
             plan: Plan::default(),
             planned: FxHashMap::default(),
-            kept_out: FxHashMap::default(),
+            standing: Standings::default(),
             unguarded: unsettled.clone(),
             unsettled,
             gardens: FxHashMap::default(),
@@ -100,13 +103,16 @@ impl World {
             self.directory.forget_line(*line);
             self.unsettled.insert(*line);
         }
+        if let Body::Enforcement { .. } = &event.body {
+            self.unsettled.extend(self.cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line));
+        }
         if let Some(case) = self.cases.apply(event, &policy) {
             // A note changes neither page nor plan, and neither does a notice.
             let silent =
                 matches!(&event.body, Body::Case { what: CaseEvent::Noted { .. } | CaseEvent::Notice { .. }, .. });
             if let Some(case) = self.cases.get(case).filter(|_| !silent) {
                 self.unsettled.insert(case.line);
-                if case.is_enforced() {
+                if case.is_quarantined() {
                     self.unguarded.insert(case.line);
                 }
             }
@@ -138,7 +144,7 @@ impl World {
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
         self.gardens.clear();
-        for case in self.cases.iter().filter(|c| c.is_enforced()) {
+        for case in self.cases.iter().filter(|c| c.is_quarantined()) {
             self.unsettled.insert(case.line);
             self.unguarded.insert(case.line);
         }
@@ -193,9 +199,13 @@ impl World {
     pub fn planned(&self, line: LineNo) -> &[Element] {
         self.planned.get(&line).map_or(&[], Vec::as_slice)
     }
-    /// Elements that should be enforced but that the plan check kept out, with the reason.
-    pub fn kept_out(&self) -> impl Iterator<Item = (LineNo, &PlanProblem)> {
-        self.kept_out.iter().flat_map(|(line, problems)| problems.iter().map(|p| (*line, p)))
+    /// What the wall holds of a line while it is enforced, and would hold of it were it enforced now.
+    pub fn reach(&self, line: LineNo) -> WallReach {
+        WallReach::of(self.directory.held(line), &self.policy.global)
+    }
+    /// How much of the quarantined lines the wall holds, as last settled.
+    pub fn standings(&self) -> &Standings {
+        &self.standing
     }
     /// Log position of the plan.
     pub fn generation(&self) -> Seq {
@@ -236,6 +246,11 @@ impl Surroundings for World {
         }
         let clause = contract.is_some_and(|c| c.clause.is_some());
         (self.policy.global.require_clause && !clause).then_some("no quarantine clause is recorded")
+    }
+
+    fn walls_nothing(&self, line: LineNo) -> Option<SmolStr> {
+        let reach = self.reach(line);
+        (reach.extent() == Extent::Nothing).then(|| reach.said().join("; ").into())
     }
 
     fn wall_watched(&self) -> Option<Stretch> {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::World;
+use super::{Standing, World};
 use crate::ids::{LineNo, Seq};
-use crate::plan::{Diff, Element, Owner, Plan, PlanProblem, check_element};
+use crate::plan::{Diff, Element, Owner, Plan};
 use crate::view::Resident;
 
 /// What has to change outside after a batch.
@@ -26,7 +26,7 @@ impl World {
         let mut lines: Vec<LineNo> = self.unsettled.drain().collect();
         lines.sort_unstable();
         // Frees come first: an address may go from one line's plan into another's within one batch.
-        let (wanted, problems): (Vec<_>, Vec<_>) = lines.iter().map(|line| self.wanted(*line)).unzip();
+        let wanted: Vec<Vec<Element>> = lines.iter().map(|line| self.stand(*line)).collect();
         for (line, wanted) in lines.iter().zip(&wanted) {
             for element in self.planned(*line).to_vec() {
                 if !wanted.contains(&element) {
@@ -36,12 +36,7 @@ impl World {
                 }
             }
         }
-        for ((line, wanted), problems) in lines.iter().zip(wanted).zip(problems) {
-            if problems.is_empty() {
-                self.kept_out.remove(line);
-            } else {
-                self.kept_out.insert(*line, problems);
-            }
+        for (line, wanted) in lines.iter().zip(wanted) {
             if wanted.is_empty() {
                 self.planned.remove(line);
                 continue;
@@ -74,26 +69,22 @@ impl World {
     pub fn plan_from_scratch(&self) -> Plan {
         let mut plan = Plan { generation: self.plan.generation, ..Plan::default() };
         for case in self.cases.iter().filter(|c| c.is_enforced()) {
-            for element in self.wanted(case.line).0 {
+            for element in self.reach(case.line).walled {
                 plan.elements.insert(element, Owner { line: case.line, case: case.id });
             }
         }
         plan
     }
 
-    /// What of a line belongs behind the wall, and what the check kept out.
-    fn wanted(&self, line: LineNo) -> (Vec<Element>, Vec<PlanProblem>) {
-        if !self.cases.open_of(line).is_some_and(crate::state::Case::is_enforced) {
-            return (Vec::new(), Vec::new());
-        }
-        let (mut wanted, mut problems) = (Vec::new(), Vec::new());
-        for element in self.directory.enforceable(line) {
-            match check_element(element, &self.policy.global) {
-                Ok(()) => wanted.push(element),
-                Err(problem) => problems.push(problem),
-            }
-        }
-        wanted.sort_unstable();
-        (wanted, problems)
+    /// Notes how much of a line the wall holds; what of it belongs behind the wall.
+    fn stand(&mut self, line: LineNo) -> Vec<Element> {
+        let Some(case) = self.cases.open_of(line).filter(|case| case.is_quarantined()) else {
+            self.standing.forget(line);
+            return Vec::new();
+        };
+        let on_paper = case.on_paper;
+        let reach = self.reach(line);
+        self.standing.note(line, Standing::of(&reach, on_paper));
+        if on_paper { Vec::new() } else { reach.walled }
     }
 }

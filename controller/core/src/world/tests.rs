@@ -1,5 +1,6 @@
 //! The whole core: sessions and sightings in, plan and view out.
 
+mod paper;
 mod wall;
 
 use std::collections::BTreeMap;
@@ -84,7 +85,13 @@ impl Bench {
     fn approve(&mut self, case: u64, now: Timestamp) -> bool {
         let Some(version) = self.world.cases().get(CaseId(case)).map(|c| c.version) else { return false };
         self.command(
-            &Command::Approve { case: CaseId(case), version, by: person("ann"), protected_confirmed: false },
+            &Command::Approve {
+                case: CaseId(case),
+                version,
+                by: person("ann"),
+                protected_confirmed: false,
+                unwalled_confirmed: false,
+            },
             now,
         )
     }
@@ -171,9 +178,18 @@ fn own_infrastructure_never_enters_the_plan() {
     b.session("home", "192.0.2.241", 0, None, hours(1));
     b.session("home", "203.0.113.1", 0, None, hours(1));
     b.sight("192.0.2.241", "mirai", hours(1), hours(2));
-    b.approve(1, hours(2));
+    assert!(!b.approve(1, hours(2)), "not without knowing that it walls nothing");
+    let version = b.world.cases().get(CaseId(1)).unwrap().version;
+    let knowing = Command::Approve {
+        case: CaseId(1),
+        version,
+        by: person("ann"),
+        protected_confirmed: false,
+        unwalled_confirmed: true,
+    };
+    assert!(b.command(&knowing, hours(2)));
     assert!(b.wall.is_empty());
-    assert_eq!(b.world.kept_out().count(), 2);
+    assert_eq!((b.world.standings().kept_out(), b.world.standings().held(Extent::Nothing)), (2, 1));
 }
 
 #[test]

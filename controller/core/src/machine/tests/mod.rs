@@ -55,7 +55,10 @@ impl Bench {
     pub(super) fn approve(&mut self, by: &str, now: Timestamp) -> Result<Vec<Event>, Refusal> {
         let case = self.case();
         let (case, version) = (case.id, case.version);
-        self.send(Command::Approve { case, version, by: person(by), protected_confirmed: true }, now)
+        self.send(
+            Command::Approve { case, version, by: person(by), protected_confirmed: true, unwalled_confirmed: false },
+            now,
+        )
     }
 
     /// The newest case.

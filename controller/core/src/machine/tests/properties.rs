@@ -61,9 +61,13 @@ fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
             cause: cause.into(),
             evidence: refs(number, now.minus(Span::from_hours(ago)), 1),
         },
-        Step::Approve(c, who) => {
-            Command::Approve { case: CaseId(c), version: version(c), by: person(who), protected_confirmed: false }
-        }
+        Step::Approve(c, who) => Command::Approve {
+            case: CaseId(c),
+            version: version(c),
+            by: person(who),
+            protected_confirmed: false,
+            unwalled_confirmed: false,
+        },
         Step::Dismiss(c) => Command::Dismiss { case: CaseId(c), version: version(c), by: person("ann"), reason: None },
         Step::Release(c) => {
             Command::Release { case: CaseId(c), version: None, by: person("ann"), reason: None, emergency: false }

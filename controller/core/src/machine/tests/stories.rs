@@ -223,7 +223,8 @@ fn a_protected_line_is_never_automatic_and_takes_two_people_who_know() {
     bench.observe(1, "door", hours(0), hours(1)).unwrap();
     assert_eq!(bench.state(), StateName::Proposed);
     let (case, version) = (bench.case().id, bench.case().version);
-    let unaware = Command::Approve { case, version, by: person("ann"), protected_confirmed: false };
+    let unaware =
+        Command::Approve { case, version, by: person("ann"), protected_confirmed: false, unwalled_confirmed: false };
     assert_eq!(bench.send(unaware, hours(1)), Err(Refusal::Protected("hospital".into())));
     bench.approve("ann", hours(1)).unwrap();
     bench.send(Command::Tick, hours(2)).unwrap();
@@ -328,7 +329,8 @@ fn a_stale_click_is_refused_but_a_release_needs_no_version() {
     bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
     let (case, version) = (bench.case().id, bench.case().version);
     bench.observe(1, "mirai", hours(1), hours(1)).unwrap();
-    let stale = Command::Approve { case, version, by: person("ann"), protected_confirmed: false };
+    let stale =
+        Command::Approve { case, version, by: person("ann"), protected_confirmed: false, unwalled_confirmed: false };
     assert!(matches!(bench.send(stale, hours(2)), Err(Refusal::Stale { .. })));
     bench.approve("ann", hours(2)).unwrap();
     bench.release(hours(3));

@@ -124,7 +124,16 @@ fn commands(bench: &Bench, now: Timestamp) -> Vec<(&'static str, Command, Timest
     let mut all = vec![
         ("observe-again", Command::Observe { line, cause, evidence: refs(90, now, 1) }),
         ("observe-other", Command::Observe { line, cause: "door".into(), evidence: refs(91, now, 1) }),
-        ("approve", Command::Approve { case: id, version, by: by.clone(), protected_confirmed: false }),
+        (
+            "approve",
+            Command::Approve {
+                case: id,
+                version,
+                by: by.clone(),
+                protected_confirmed: false,
+                unwalled_confirmed: false,
+            },
+        ),
         ("free-protected", Command::FreeProtected { case: id }),
         ("dismiss", Command::Dismiss { case: id, version, by: by.clone(), reason: None }),
         ("release", Command::Release { case: id, version: None, by: by.clone(), reason: None, emergency: false }),
