@@ -11,6 +11,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use pratique_core::event::Enforcement;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +72,16 @@ pub enum EnforcerKind {
     Nft,
     /// Nothing is enforced; the plan is kept and shown.
     DryRun,
+}
+
+impl EnforcerKind {
+    /// Whether what is decided reaches the lines.
+    pub const fn mode(self) -> Enforcement {
+        match self {
+            Self::Nft => Enforcement::Real,
+            Self::DryRun => Enforcement::DryRun,
+        }
+    }
 }
 
 /// API and console.

@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pratique_core::reach::{Extent, Family};
 use pratique_core::state::StateName;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
@@ -39,8 +40,16 @@ pub struct EngineMeters {
     pub sessions: IntGauge,
     /// Addresses that two live sessions claim.
     pub conflicts: IntGauge,
-    /// Addresses of quarantined lines that the plan check keeps out of the wall.
+    /// Addresses of quarantined lines that are kept out of the wall.
     pub kept_out: IntGauge,
+    /// Quarantined lines by how much of them the wall holds.
+    pub lines_walled: IntGaugeVec,
+    /// Half-walled lines by the family over which traffic passes.
+    pub half_walled: IntGaugeVec,
+    /// Quarantines on paper.
+    pub on_paper: IntGauge,
+    /// 1 in a dry run.
+    pub dry_run: IntGauge,
     /// Appends that failed.
     pub store_failures: IntCounter,
 }
@@ -113,6 +122,12 @@ impl EngineMeters {
         for state in StateName::ALL {
             cases.with_label_values(&[state.as_str()]).set(0);
         }
+        let gauges = |name: &str, help: &str, label: &str, values: &[&str]| -> Result<IntGaugeVec, prometheus::Error> {
+            let meter = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(meter.clone()))?;
+            values.iter().for_each(|value| meter.with_label_values(&[value]).set(0));
+            Ok(meter)
+        };
         let store_failures = IntCounter::new(
             "pratique_append_failures_total",
             "Batches of the engine that the store did not take; nothing of them happened",
@@ -129,8 +144,25 @@ impl EngineMeters {
             sessions: gauge("pratique_sessions", "Live sessions in the directory")?,
             kept_out: gauge(
                 "pratique_plan_kept_out",
-                "Addresses of quarantined lines that the policy keeps out of the wall",
+                "Addresses and shares of quarantined lines that are kept out of the wall",
             )?,
+            lines_walled: gauges(
+                "pratique_lines_quarantined",
+                "Quarantined lines by how much of them the wall holds; without those on paper",
+                "walled",
+                &Extent::ALL.map(Extent::as_str),
+            )?,
+            half_walled: gauges(
+                "pratique_lines_half_walled",
+                "Walled lines of which traffic over this family passes, since it is not known or kept out",
+                "missing",
+                &Family::ALL.map(Family::as_str),
+            )?,
+            on_paper: gauge(
+                "pratique_lines_on_paper",
+                "Lines whose quarantine is on paper only: approved in a dry run, and not walled",
+            )?,
+            dry_run: gauge("pratique_dry_run", "1 while nothing is walled: this node runs dry")?,
             conflicts: gauge("pratique_session_conflicts", "Addresses that two live sessions claim")?,
             store_failures,
         })

@@ -156,7 +156,7 @@ pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, portal
 
 fn at_portal<'a>(kind: Kind, resident: &Resident, portals: &Portals, why: Why) -> Decision<'a> {
     let address = match kind {
-        Kind::Address(family) => portals.of(&resident.garden.causes).of(family),
+        Kind::Address(family) => portals.told(&resident.garden).of(family),
         Kind::Any => return Decision::AnyHint(why),
         Kind::Meta(_) | Kind::Other(_) => None,
     };

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::question::Family;
+use pratique_core::view::Garden;
 use crate::settings::Settings;
 
 /// The portal's addresses, one of each family at most.
@@ -70,6 +71,17 @@ impl Portals {
         let mut gardens = self.gardens.iter();
         let own = gardens.find(|(of, _)| of.iter().any(|cause| causes.contains(cause)));
         own.map_or(self.node, |(_, addresses)| *addresses)
+    }
+
+    /// The addresses that residents of a garden are told: none of a family over which the portal does not know their lines, for
+    /// there they would read that nobody can tell whose line it is. Where the portal has no other, they are told all the same.
+    pub fn told(&self, garden: &Garden) -> Addresses {
+        let all = self.of(&garden.causes);
+        let known = Addresses {
+            portal4: all.portal4.filter(|_| garden.known_over.v4),
+            portal6: all.portal6.filter(|_| garden.known_over.v6),
+        };
+        if known == Addresses::default() { all } else { known }
     }
 
     /// Which of these causes decides that; none where the node's addresses hold.

@@ -4,7 +4,7 @@
 //!
 //! Every outcome is a redirect back to the page with one of a few fixed notes, so that reloading never presses again.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use pratique_core::ids::CaseId;
 use pratique_core::view::{CaseCard, Round};
 
 use crate::answer::{self, Answer};
+use crate::desk::Seen;
 use crate::front::{Front, header};
 use crate::page::Pages;
 use crate::settings::PortalUrl;
@@ -98,10 +99,11 @@ impl Note {
 
 impl Front {
     /// Handles a button pressed on the page of this portal.
-    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, peer: IpAddr, portal: &PortalUrl) -> Answer
+    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, from: SocketAddr, portal: &PortalUrl) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
+        let peer = from.ip();
         // Of ours, so that nothing of the request stands in the answer.
         let language = self.pages.language(Visit::read(request.uri().query()).language);
         let body = match self.form(request, portal).await {
@@ -112,7 +114,7 @@ impl Front {
                 return answer::closing(answer::empty(status));
             }
         };
-        let came = self.decide(button, &body, peer).await;
+        let came = self.decide(button, &body, from).await;
         self.metrics.action(button.name(), came.name());
         // Back to where it was pressed: browsers let a form lead nowhere else (`form-action 'self'`), not even from https to
         // http of the same name.
@@ -143,8 +145,16 @@ impl Front {
     }
 
     /// What comes of it.
-    async fn decide(&self, button: Button, body: &[u8], peer: IpAddr) -> Came {
-        let Some(resident) = self.view.resident(peer) else { return Came::NoCase };
+    async fn decide(&self, button: Button, body: &[u8], from: SocketAddr) -> Came {
+        let peer = from.ip();
+        let resident = match self.view.resident(peer) {
+            Some(resident) => resident,
+            // On an address of a walled line that is not walled itself the page was shown, and so its buttons work.
+            None => match self.line_of(from.into()).await {
+                Seen::Held(resident) => resident,
+                Seen::Unknown | Seen::Free(_) => return Came::NoCase,
+            },
+        };
         let card = &resident.card;
         let fits = |form: &Pressed<'_>| form.case == card.case && self.seal.fits(form.token, card.case, peer);
         let Some(form) = Pressed::parse(body).filter(fits) else { return Came::Of(card.case, Note::PressAgain) };

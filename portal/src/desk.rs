@@ -1,10 +1,12 @@
 //! Where the pages of lines lead: the controller's engine.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use pratique_core::command::Missing;
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CauseCard, Round};
+use pratique_core::view::{CauseCard, Resident, Round};
 use smol_str::SmolStr;
 
 use crate::check::Visitor;
@@ -37,12 +39,22 @@ pub trait Desk: Send + Sync + 'static {
     /// [`DeskError::Unavailable`] when it cannot be kept.
     fn tick(&self, case: CaseId, since: Timestamp, step: StepId, done: bool) -> Result<(), DeskError>;
 
-    /// The line behind a visitor's address at this moment, where it is not in quarantine; none where nobody is known to hold
-    /// the address, or more than one may.
+    /// The line behind a visitor's address at this moment, where the view has no resident there.
     ///
     /// # Errors
     /// [`DeskError::Unavailable`] when it cannot be looked up now.
-    async fn free_line(&self, visitor: Visitor) -> Result<Option<FreeLine>, DeskError>;
+    async fn line_of(&self, visitor: Visitor) -> Result<Seen, DeskError>;
+}
+
+/// What is known of who comes from an address that the view has no resident at.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// Nobody is known to hold the address, or more than one may: nothing can be said of the line.
+    Unknown,
+    /// A line that is not in quarantine.
+    Free(FreeLine),
+    /// A line that is walled at other addresses than this one.
+    Held(Arc<Resident>),
 }
 
 /// A line that is not in quarantine.
@@ -115,7 +127,7 @@ impl Desk for NoDesk {
         Err(DeskError::Unavailable)
     }
 
-    async fn free_line(&self, _: Visitor) -> Result<Option<FreeLine>, DeskError> {
-        Ok(None)
+    async fn line_of(&self, _: Visitor) -> Result<Seen, DeskError> {
+        Ok(Seen::Unknown)
     }
 }

@@ -3,12 +3,16 @@
 //!
 //! ```text
 //!                       resident                               anybody else
-//! portal's own host     GET: page, news; POST: button          GET: what they were warned of, or "not on hold"
+//! portal's own host     GET: page, news; POST: button          GET: what they were warned of, "not on hold", or "not known"
 //! self-check            GET: what was seen; POST: a scan       the same
 //! any other host        browser or probe: to the portal        probe: "online"; browser: "not on hold"
 //! anything else         511, empty                             404 or 421, empty, connection closed
-//! captive API           captive: true                          captive: false
+//! captive API           captive: true                          captive: false; 404 where nobody is known to hold the address
 //! ```
+//!
+//! Who comes from an address that nobody is known to hold may be on a line that is walled at its other address: they read
+//! neither that the line is on hold nor that it is not. A line that is walled elsewhere, and known at this address, too, is
+//! shown its page here as there.
 //!
 //! The portal's own host is that of `portal_url`; over TLS that of `api_url`, if `portal_url` itself is without.
 //!
@@ -36,7 +40,7 @@ use crate::captive;
 use crate::check::figures::{self, Figures};
 use crate::check::share;
 use crate::check::{self, Visitor};
-use crate::desk::{Desk, FreeLine};
+use crate::desk::{Desk, FreeLine, Seen};
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
@@ -219,9 +223,9 @@ impl Front {
         B: Body<Data = Bytes> + Unpin,
     {
         // Looked up anew for every request: a connection outlives a release, and an address outlives its holder.
-        let resident = self.view.resident(peer.ip());
+        let mut resident = self.view.resident(peer.ip());
         let host = host_of(&request);
-        let portal = self.portal(secure);
+        let portal = self.portal(secure, host);
         let asked = Asked {
             method: request.method(),
             own_host: portal.is_some_and(|portal| portal.is_host(host)),
@@ -236,18 +240,33 @@ impl Front {
         };
         let held = asked.resident;
         let metrics = &self.metrics;
-        let answer = match route(asked) {
+        let route = route(asked);
+        // Of a resident the view knows all; of the others these answers depend on whose line it is.
+        let says = matches!(route, Route::Page | Route::Live | Route::Plain | Route::Api | Route::FreeElsewhere);
+        let mut seen = Seen::Unknown;
+        if resident.is_none() && says {
+            seen = self.line_of(peer.into()).await;
+            if let Seen::Held(elsewhere) = &seen {
+                resident = Some(Arc::clone(elsewhere));
+            }
+        }
+        let known = match &seen {
+            _ if resident.is_some() => Some(true),
+            Seen::Free(_) => Some(false),
+            Seen::Unknown | Seen::Held(_) => None,
+        };
+        let answer = match route {
             // Buttons are on the portal's own host alone, so there is one.
             Route::Press(button) => {
                 let portal = portal.unwrap_or(&self.pages.settings().portal_url);
-                return self.press(button, request, peer.ip(), portal).await;
+                return self.press(button, request, peer, portal).await;
             }
             Route::Page => {
                 let visit = Visit::read(request.uri().query());
                 let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
                 let mut wish = Wish { chosen: self.pages.language(visit.language), browser, record: None };
                 let Some(resident) = resident else {
-                    return answer::closing(self.free(&visit, peer, wish).await);
+                    return answer::closing(self.free(&visit, seen, peer, wish));
                 };
                 metrics.pages.inc();
                 let card = &resident.card;
@@ -259,6 +278,8 @@ impl Front {
             }
             // Connections are too scarce to hold one open. A browser that hears "no content" does not ask again.
             Route::Live if crowded => answer::empty(StatusCode::NO_CONTENT),
+            // The view has no news of this address; what it has, "free", would be wrong.
+            Route::Live if matches!(seen, Seen::Held(_)) => answer::empty(StatusCode::NO_CONTENT),
             Route::Live => {
                 metrics.live.inc();
                 let shown = Mark::read(request.uri().query());
@@ -308,11 +329,20 @@ impl Front {
             Route::FreeElsewhere => {
                 metrics.free_pages.inc();
                 let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
-                self.pages.free(&Wish { browser, ..Wish::default() }, Free::Elsewhere)
+                let wish = Wish { browser, ..Wish::default() };
+                match known {
+                    Some(true) => answer::redirect(StatusCode::FOUND, &self.to_portal),
+                    Some(false) => self.pages.free(&wish, Free::Elsewhere),
+                    None => self.pages.unknown(&wish, true, is_ipv6(peer)),
+                }
             }
             Route::Api => {
                 metrics.api.inc();
-                answer::captive_json(self.api.of(held))
+                match known {
+                    Some(held) => answer::captive_json(self.api.of(held)),
+                    // "Not captive" would be a claim, and devices would stop looking. Without an answer they look themselves.
+                    None => answer::empty(StatusCode::NOT_FOUND),
+                }
             }
             Route::ApiPage => {
                 metrics.redirects.inc();
@@ -335,7 +365,7 @@ impl Front {
             }
             Route::Plain => {
                 metrics.tiny.inc();
-                self.pages.plain(held)
+                self.pages.plain(known)
             }
             Route::Online(online) => {
                 metrics.tiny.inc();
@@ -353,11 +383,20 @@ impl Front {
         if crowded || !held { answer::closing(answer) } else { answer }
     }
 
-    /// The page of a line that is not in quarantine. Its subscriber may have been warned.
-    async fn free(&self, visit: &Visit<'_>, peer: SocketAddr, mut wish: Wish<'_>) -> Answer {
-        // The page says nothing that would be wrong of a line that cannot be looked up now.
-        let line = self.free_line(peer.into()).await.unwrap_or_default();
-        wish.record = line.language.as_deref();
+    /// The page of a line that is not in quarantine, as far as anybody can tell. Its subscriber may have been warned.
+    fn free(&self, visit: &Visit<'_>, seen: Seen, peer: SocketAddr, wish: Wish<'_>) -> Answer {
+        let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip()));
+        let freed = freed.map(|(case, seal)| Free::Released(visit::was(case, seal)));
+        let line = match seen {
+            Seen::Free(line) => line,
+            // The seal shows that this very address was walled a moment ago, and the view that it is free.
+            Seen::Unknown | Seen::Held(_) if freed.is_some() => FreeLine::default(),
+            Seen::Unknown | Seen::Held(_) => {
+                self.metrics.free_pages.inc();
+                return self.pages.unknown(&wish, false, is_ipv6(peer));
+            }
+        };
+        let wish = Wish { record: line.language.as_deref(), ..wish };
         match &line.warned {
             Some(warning) => {
                 self.metrics.warned_pages.inc();
@@ -365,24 +404,28 @@ impl Front {
             }
             None => {
                 self.metrics.free_pages.inc();
-                let freed = visit.was.filter(|(case, seal)| self.seal.fits(seal, *case, peer.ip()));
-                let why = freed.map_or(Free::Asked, |(case, seal)| Free::Released(visit::was(case, seal)));
-                self.pages.free(&wish, why)
+                self.pages.free(&wish, freed.unwrap_or(Free::Asked))
             }
         }
     }
 
-    async fn free_line(&self, visitor: Visitor) -> Option<FreeLine> {
-        let _seat = self.looks.try_acquire().ok()?;
+    /// Whose line a visitor is on. A crowd of them, or an engine that does not answer, makes nobody known: that is no lie.
+    pub(crate) async fn line_of(&self, visitor: Visitor) -> Seen {
+        let Ok(_seat) = self.looks.try_acquire() else { return Seen::Unknown };
         let patience = self.pages.settings().limits.desk_timeout.to_std();
-        tokio::time::timeout(patience, self.desk.free_line(visitor)).await.ok()?.ok()?
+        let looked = tokio::time::timeout(patience, self.desk.line_of(visitor)).await;
+        looked.ok().and_then(Result::ok).unwrap_or(Seen::Unknown)
     }
 
     /// The portal as it is reached in this way. Where this portal speaks TLS itself and `portal_url` wants it, there is none
     /// without: everybody is led there.
-    fn portal(&self, secure: bool) -> Option<&PortalUrl> {
+    fn portal(&self, secure: bool, host: &str) -> Option<&PortalUrl> {
         let settings = self.pages.settings();
-        let portal = &settings.portal_url;
+        // Whoever was shown the way over IPv4 stays there: led to the name, a browser would come over IPv6 again.
+        let portal = match &settings.ipv4_url {
+            Some(ipv4) if !secure && ipv4.is_host(host) => return Some(ipv4),
+            _ => &settings.portal_url,
+        };
         match secure {
             true => self.secure.as_ref().or(Some(portal)),
             false => (settings.api_url.is_none() || !portal.is_https()).then_some(portal),
@@ -398,6 +441,10 @@ impl Front {
 pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn is_ipv6(peer: SocketAddr) -> bool {
+    peer.ip().to_canonical().is_ipv6()
 }
 
 fn host_of<B>(request: &Request<B>) -> &str {

@@ -54,7 +54,7 @@ pub use captive::{ApiUrl, VenueUrl};
 pub use check::figures;
 pub use check::settings::{Scans, SelfCheck};
 pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, SeenCard, Visitor, masked};
-pub use desk::{Desk, DeskError, FreeLine, Grace, NoDesk, Warning};
+pub use desk::{Desk, DeskError, FreeLine, Grace, NoDesk, Seen, Warning};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
 pub use page::letter::{About, Facts, Letter, Letters};

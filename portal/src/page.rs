@@ -52,6 +52,7 @@ pub(crate) struct Pages {
     csp: HeaderValue,
     plain_held: Bytes,
     plain_free: Bytes,
+    plain_unknown: Bytes,
     /// Shown where a link to the self-check is shared.
     pictures: Pictures,
 }
@@ -82,9 +83,10 @@ impl Pages {
         let voice = Voice::new(language, &settings);
         let line = |key| Bytes::from(voice.say(key) + "\n");
         let (plain_held, plain_free) = (line(keys::PLAIN_HELD), line(keys::PLAIN_FREE));
+        let plain_unknown = line(keys::PLAIN_UNKNOWN);
         let pictures = settings.self_check.as_ref().map(|checks| checks.pictures.clone()).unwrap_or_default();
         let pictures = Pictures::load(&pictures)?;
-        Ok(Self { pictures, zone, dress, csp, plain_held, plain_free, texts, settings })
+        Ok(Self { pictures, zone, dress, csp, plain_held, plain_free, plain_unknown, texts, settings })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -111,12 +113,12 @@ impl Pages {
         HeaderValue::try_from(url).unwrap_or(HeaderValue::from_static("/"))
     }
 
-    /// A line for programs.
-    pub(crate) fn plain(&self, held: bool) -> Answer {
-        let (status, body) = if held {
-            (StatusCode::NETWORK_AUTHENTICATION_REQUIRED, &self.plain_held)
-        } else {
-            (StatusCode::OK, &self.plain_free)
+    /// A line for programs. `held`: none where nobody can tell.
+    pub(crate) fn plain(&self, held: Option<bool>) -> Answer {
+        let (status, body) = match held {
+            Some(true) => (StatusCode::NETWORK_AUTHENTICATION_REQUIRED, &self.plain_held),
+            Some(false) => (StatusCode::OK, &self.plain_free),
+            None => (StatusCode::OK, &self.plain_unknown),
         };
         answer::plain(status, "text/plain; charset=utf-8", body.clone())
     }

@@ -20,6 +20,11 @@ pub struct Settings {
     /// The one address of the portal, `http://name/`: every redirect leads there and nowhere else. The captive resolver
     /// must answer the name for residents.
     pub portal_url: PortalUrl,
+    /// The same portal under a name, or at an address, that is reached over IPv4 alone, `http://name/`. Who comes over IPv6
+    /// from an address that nobody is known to hold is shown the way there: a line of which only IPv4 is known is recognised
+    /// there. Without it the page names the telephone alone.
+    #[serde(default)]
+    pub ipv4_url: Option<PortalUrl>,
     /// The captive-portal API as DHCP and router advertisements announce it (RFC 8910), such as
     /// `https://help.example.net/captive-portal/api`; answered on the listeners with TLS. Everybody on the access network
     /// must be able to resolve the name, residents or not.
@@ -286,6 +291,7 @@ impl Settings {
     /// A provider for tests and for trying the portal out.
     pub fn example(portal_url: PortalUrl) -> Self {
         Self {
+            ipv4_url: None,
             portal_url,
             api_url: None,
             venue_info_url: None,

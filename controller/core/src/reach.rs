@@ -227,9 +227,19 @@ impl WallReach {
         if self.extent() == Extent::NoAddress {
             return vec!["no address is known of this line now; it is walled when it comes back".into()];
         }
+        self.open().into_iter().map(|(_, why)| why).collect()
+    }
+
+    /// What of a line that holds something is not walled, and why: a family, an address, or a prefix.
+    pub fn open(&self) -> Vec<(SmolStr, SmolStr)> {
+        if self.extent() == Extent::NoAddress {
+            return Vec::new();
+        }
         let unknown = Family::ALL.into_iter().filter(|family| self.over(*family) == Reach::Unknown);
-        let unknown = unknown.map(|f| format_smolstr!("no {f} is known of this line: its traffic over {f} passes"));
-        unknown.chain(self.kept_out.iter().map(KeptOut::to_smolstr)).collect()
+        let unknown = unknown.map(|f| {
+            (f.to_smolstr(), format_smolstr!("no {f} is known of this line: its traffic over {f} passes"))
+        });
+        unknown.chain(self.kept_out.iter().map(|k| (k.subject(), k.to_smolstr()))).collect()
     }
 
     /// Over which families a resident is to be led to the portal: those over which the portal knows the whole line. Where that
@@ -244,6 +254,18 @@ impl WallReach {
 }
 
 impl KeptOut {
+    /// What is kept out.
+    fn subject(&self) -> SmolStr {
+        match self {
+            Self::Plan(
+                PlanProblem::OutsideNetworks(element)
+                | PlanProblem::Infrastructure(element, _)
+                | PlanProblem::TooWide(element),
+            ) => element.to_smolstr(),
+            Self::Claimed(holding) | Self::Shared(holding) => holding.to_smolstr(),
+        }
+    }
+
     /// Of which family it is.
     pub const fn family(&self) -> Family {
         match self {

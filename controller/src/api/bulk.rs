@@ -3,6 +3,7 @@
 //! [`MOST`] is refused whatever it says.
 
 use pratique_core::ids::CaseId;
+use pratique_core::reach::Extent;
 use pratique_core::state::StateName;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -28,8 +29,23 @@ pub struct Pick {
 pub struct Preview {
     /// Cases named; what `confirm` has to repeat.
     pub count: usize,
-    /// Lines that would be walled at once.
+    /// Lines that would be quarantined at once.
     pub would_quarantine: u64,
+    /// Of these, lines of which the wall would hold all.
+    #[serde(default)]
+    pub would_wall: u64,
+    /// Of these, lines of which the wall would hold some, each with what of it would pass.
+    #[serde(default)]
+    pub half_walled: Vec<(CaseId, String)>,
+    /// Of these, lines that hold no address now.
+    #[serde(default)]
+    pub no_address: Vec<CaseId>,
+    /// Cases of lines of which the wall would hold nothing, each with the reason: never in bulk.
+    #[serde(default)]
+    pub walls_nothing: Vec<(CaseId, String)>,
+    /// Nothing would be walled now: this node runs dry.
+    #[serde(default)]
+    pub on_paper: bool,
     /// Addresses and prefixes that would go behind the wall.
     pub elements: u64,
     /// Cases that would wait for another person.
@@ -54,8 +70,8 @@ pub struct Preview {
 
 impl Preview {
     /// Of a list, over what is known of its cases.
-    pub fn of(picks: &[Pick], rows: &[CaseRow], caps: &CapsUse, person: &str) -> Self {
-        let mut found = Self { count: picks.len(), lines_now: caps.lines_now, ..Self::default() };
+    pub fn of(picks: &[Pick], rows: &[CaseRow], (caps, on_paper): (&CapsUse, bool), person: &str) -> Self {
+        let mut found = Self { count: picks.len(), lines_now: caps.lines_now, on_paper, ..Self::default() };
         for pick in picks {
             let Some(row) = rows.iter().find(|r| r.case == pick.id) else {
                 found.unknown.push(pick.id);
@@ -69,11 +85,18 @@ impl Preview {
                 found.protected.push((pick.id, why.clone()));
             } else if row.approvals.iter().any(|a| a == person) {
                 found.same_person.push(pick.id);
+            } else if let Some(wall) = row.wall.as_ref().filter(|wall| wall.extent == Extent::Nothing) {
+                found.walls_nothing.push((pick.id, wall.open.join("; ")));
             } else if row.approvals.len() as u64 + 1 < u64::from(row.approvals_needed) {
                 found.would_wait.push(pick.id);
             } else {
                 found.would_quarantine += 1;
                 found.elements += row.elements.len() as u64;
+                match &row.wall {
+                    Some(wall) if wall.extent == Extent::Half => found.half_walled.push((pick.id, wall.open.join("; "))),
+                    Some(wall) if wall.extent == Extent::NoAddress => found.no_address.push(pick.id),
+                    _ => found.would_wall += 1,
+                }
             }
         }
         found.lines_after = caps.lines_now.saturating_add(found.would_quarantine);
@@ -92,6 +115,21 @@ impl Preview {
         found
     }
 
+    /// What of the lines would not be walled, in words, a sentence each.
+    pub fn not_walled(&self) -> Vec<String> {
+        let mut said = Vec::new();
+        if self.on_paper {
+            said.push("Dry run: nothing is walled now; the quarantines stay on paper.".into());
+        }
+        said.extend(self.half_walled.iter().map(|(case, open)| format!("Case {case} would be half-walled: {open}.")));
+        said.extend(self.walls_nothing.iter().map(|(case, why)| format!("Of case {case} nothing would be walled: {why}.")));
+        if !self.no_address.is_empty() {
+            let cases: Vec<_> = self.no_address.iter().map(ToString::to_string).collect();
+            said.push(format!("No address is known now of case {}; walled when the line comes back.", cases.join(", ")));
+        }
+        said
+    }
+
     /// Why it cannot be done as it is, in words; none if it can.
     pub fn obstacle(&self) -> Option<String> {
         if let Some(over) = &self.over {
@@ -99,11 +137,13 @@ impl Preview {
         }
         let protected: Vec<_> = self.protected.iter().map(|(case, _)| *case).collect();
         let wrong: Vec<_> = self.wrong_state.iter().map(|(case, _)| *case).collect();
-        let kinds: [(&[CaseId], &str); 5] = [
+        let nothing: Vec<_> = self.walls_nothing.iter().map(|(case, _)| *case).collect();
+        let kinds: [(&[CaseId], &str); 6] = [
             (&self.unknown, "not known"),
             (&self.stale, "changed since they were looked at"),
             (&wrong, "not waiting for approval"),
             (&protected, "protected, to be approved one by one"),
+            (&nothing, "of lines that the wall can hold nothing of, to be approved one by one"),
             (&self.same_person, "approved by you already"),
         ];
         let said: Vec<_> = kinds

@@ -75,6 +75,8 @@ pub enum Action {
         version: u32,
         /// A protected line is meant.
         protected_confirmed: bool,
+        /// It is meant although the wall can hold nothing of the line.
+        unwalled_confirmed: bool,
         /// Kept as a note.
         note: Option<String>,
     },
@@ -121,9 +123,10 @@ pub async fn act(desk: &Desk, staff: &Staff, case: CaseId, action: Action) -> Re
     }
     let by = staff.actor();
     let (command, text, afterwards) = match action {
-        Action::Approve { version, protected_confirmed, note } => {
+        Action::Approve { version, protected_confirmed, unwalled_confirmed, note } => {
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| checked_text(&n, "note")).transpose()?;
-            (Command::Approve { case, version, by: by.clone(), protected_confirmed }, None, note)
+            let by = by.clone();
+            (Command::Approve { case, version, by, protected_confirmed, unwalled_confirmed }, None, note)
         }
         Action::Dismiss { version, reason } => {
             let text = checked_text(&reason, "reason")?;
@@ -311,6 +314,9 @@ pub struct Decision {
     /// A protected line is meant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_confirmed: Option<bool>,
+    /// It is meant although the wall can hold nothing of the line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unwalled_confirmed: Option<bool>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -340,6 +346,7 @@ impl Decision {
         };
         let end = [("until", self.until.is_some()), ("for", self.lasting.is_some())];
         let confirmed = ("protected_confirmed", self.protected_confirmed.is_some());
+        let unwalled = ("unwalled_confirmed", self.unwalled_confirmed.is_some());
         let text = ("text", self.text.is_some());
         let reason = self.reason.clone().unwrap_or_default();
         match name {
@@ -348,19 +355,20 @@ impl Decision {
                 Ok(Action::Approve {
                     version: self.version.ok_or_else(needs_version)?,
                     protected_confirmed: self.protected_confirmed.unwrap_or(false),
+                    unwalled_confirmed: self.unwalled_confirmed.unwrap_or(false),
                     note: self.reason,
                 })
             }
             "dismiss" => {
-                foreign(&[end[0], end[1], text, confirmed])?;
+                foreign(&[end[0], end[1], text, confirmed, unwalled])?;
                 Ok(Action::Dismiss { version: self.version.ok_or_else(needs_version)?, reason })
             }
             "release" => {
-                foreign(&[end[0], end[1], text, confirmed])?;
+                foreign(&[end[0], end[1], text, confirmed, unwalled])?;
                 Ok(Action::Release { version: self.version, reason })
             }
             "renew" => {
-                foreign(&[text, confirmed])?;
+                foreign(&[text, confirmed, unwalled])?;
                 let until = match (self.until, self.lasting) {
                     (Some(until), None) => until.0,
                     (None, Some(span)) => now.plus(span),
@@ -369,11 +377,11 @@ impl Decision {
                 Ok(Action::Renew { version: self.version.ok_or_else(needs_version)?, until, reason })
             }
             "rescan" => {
-                foreign(&[end[0], end[1], text, confirmed, ("reason", self.reason.is_some())])?;
+                foreign(&[end[0], end[1], text, confirmed, unwalled, ("reason", self.reason.is_some())])?;
                 Ok(Action::Rescan)
             }
             "note" => {
-                foreign(&[end[0], end[1], confirmed, ("reason", self.reason.is_some())])?;
+                foreign(&[end[0], end[1], confirmed, unwalled, ("reason", self.reason.is_some())])?;
                 Ok(Action::Note { text: self.text.unwrap_or_default() })
             }
             _ => Err(Problem::not_found("known actions are approve, dismiss, release, renew, rescan and note")),
@@ -454,8 +462,8 @@ pub async fn bulk_approve(desk: &Desk, staff: &Staff, wanted: ApproveMany) -> Re
         let query = CaseQuery { ids, scope: staff.scope.clone(), limit: MAX_PAGE, ..CaseQuery::default() };
         desk.office.cases(query).await?.rows
     };
-    let caps = desk.office.status().await.caps;
-    let preview = Preview::of(&wanted.cases, &rows, &caps, staff.person.name());
+    let status = desk.office.status().await;
+    let preview = Preview::of(&wanted.cases, &rows, (&status.caps, status.dry_run), staff.person.name());
     let mut answer = ApprovedMany { preview, dry_run: wanted.dry_run, ..ApprovedMany::default() };
     if wanted.dry_run {
         return Ok(answer);
@@ -471,7 +479,8 @@ pub async fn bulk_approve(desk: &Desk, staff: &Staff, wanted: ApproveMany) -> Re
         .with("preview", json!(answer.preview)));
     }
     for pick in wanted.cases {
-        let action = Action::Approve { version: pick.version, protected_confirmed: false, note: None };
+        let (version, note) = (pick.version, None);
+        let action = Action::Approve { version, protected_confirmed: false, unwalled_confirmed: false, note };
         match act(desk, staff, pick.id, action).await {
             Ok(_) => answer.approved.push(pick.id),
             Err(problem) => answer.refused.push((pick.id, problem.detail)),

@@ -9,6 +9,7 @@ use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, 
 use pratique_core::plan::Element;
 use pratique_core::playbook::{ApprovalRule, Class};
 use pratique_core::policy::Caps;
+use pratique_core::reach::{Extent, Reach, WallReach};
 use pratique_core::rescan::{RescanTrigger, Verdict};
 use pratique_core::sighting::{Severity, Transport};
 use pratique_core::state::{Case, State, StateName};
@@ -77,7 +78,7 @@ pub struct CaseRow {
     pub last_seen: Option<Moment>,
     /// Device, where a report named one.
     pub device: Option<SmolStr>,
-    /// Addresses and prefixes an approval would wall now, or that are walled.
+    /// Addresses and prefixes an approval would wall now, or that are walled; on paper, those that a wall would hold.
     pub elements: Vec<Element>,
     /// Whose approvals count now; on a protected line only those of people who knew that.
     pub approvals: Vec<String>,
@@ -89,6 +90,43 @@ pub struct CaseRow {
     pub relapses: u32,
     /// What stands between a quarantined line and its release.
     pub missing: Vec<MissingRow>,
+    /// How much of the line the wall holds, or an approval would have it hold; of proposed and quarantined cases.
+    #[serde(default)]
+    pub wall: Option<WallRow>,
+}
+
+/// How much of a line the wall holds, or would hold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WallRow {
+    /// How much of the whole line.
+    pub extent: Extent,
+    /// Over IPv4.
+    pub ipv4: Reach,
+    /// Over IPv6.
+    pub ipv6: Reach,
+    /// What of it is not walled, in words, one thing each.
+    pub open: Vec<SmolStr>,
+    /// The quarantine is on paper only: the line is free, and this is what a wall would hold.
+    pub on_paper: bool,
+}
+
+impl WallRow {
+    /// Of a line; of its case, whether its quarantine is on paper only.
+    pub fn of(reach: &WallReach, on_paper: bool) -> Self {
+        Self { extent: reach.extent(), ipv4: reach.v4, ipv6: reach.v6, open: reach.said(), on_paper }
+    }
+
+    /// Of how much of the line that is, in few words; none where nothing is amiss.
+    pub fn words(&self) -> Option<&'static str> {
+        match (self.extent, self.ipv4.is_gap(), self.ipv6.is_gap()) {
+            (Extent::Whole, ..) => None,
+            (Extent::Half, false, true) => Some("half-walled: IPv6 passes"),
+            (Extent::Half, true, false) => Some("half-walled: IPv4 passes"),
+            (Extent::Half, ..) => Some("half-walled"),
+            (Extent::Nothing, ..) => Some("not walled at all"),
+            (Extent::NoAddress, ..) => Some("no address now"),
+        }
+    }
 }
 
 /// One page of cases.
@@ -206,6 +244,9 @@ pub struct ApprovalNeed {
     pub more: u32,
     /// Each of them must confirm that a protected line is meant.
     pub confirm_protected: bool,
+    /// Each of them must confirm that the wall will hold nothing of the line, for this reason.
+    #[serde(default)]
+    pub confirm_unwalled: Option<String>,
     /// Why it cannot be approved at all at the moment: halted, capped, no ground in the contract.
     pub blocked: Option<String>,
 }
@@ -342,6 +383,12 @@ pub struct Status {
     pub kept_out: Vec<(CaseId, String)>,
     /// How many there are in all.
     pub kept_out_total: u64,
+    /// Nothing is walled: this node runs dry.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// How much of the quarantined lines the wall holds.
+    #[serde(default)]
+    pub wall: WallStatus,
     /// Limits of the policy, and how much of them is used.
     pub caps: CapsUse,
     /// Every enforcer.
@@ -368,6 +415,34 @@ pub struct Status {
 impl Status {
     /// So many addresses that are kept out of the wall are named.
     pub const KEPT_OUT: usize = 20;
+}
+
+/// How much of the quarantined lines the wall holds, in lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WallStatus {
+    /// All of their traffic.
+    pub whole: u64,
+    /// Some of it.
+    pub half: u64,
+    /// Of these, lines whose IPv4 passes, wholly or in part.
+    pub half_missing_ipv4: u64,
+    /// Of these, lines whose IPv6 passes, wholly or in part.
+    pub half_missing_ipv6: u64,
+    /// None of it, though they are online.
+    pub nothing: u64,
+    /// They hold no address now, and are walled when they come back.
+    pub no_address: u64,
+    /// Their quarantine is on paper only.
+    pub on_paper: u64,
+    /// Of these, lines of which a wall would hold something.
+    pub would_be_walled: u64,
+}
+
+impl WallStatus {
+    /// Lines of which the wall holds something.
+    pub const fn walled(&self) -> u64 {
+        self.whole.saturating_add(self.half)
+    }
 }
 
 /// Limits of the policy and their use.
@@ -409,6 +484,9 @@ pub struct EnforcerStatus {
     pub last_drift: Option<(Moment, String)>,
     /// The last failure that has not been overcome.
     pub failing: Option<String>,
+    /// What became of a wall that stood here when a dry run began.
+    #[serde(default)]
+    pub former_wall: Option<String>,
 }
 
 /// The store.
@@ -469,6 +547,12 @@ pub struct PlanReport {
     pub generation: Seq,
     /// Elements it asks for.
     pub desired: u64,
+    /// Nothing is walled: this node runs dry.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Lines on paper of which a wall would hold something.
+    #[serde(default)]
+    pub would_be_walled: u64,
     /// Every enforcer against it.
     pub enforcers: Vec<EnforcerDiff>,
 }
@@ -538,6 +622,8 @@ pub struct RowFacts {
     pub protected: Option<SmolStr>,
     /// What stands between the line and its release.
     pub missing: Vec<Missing>,
+    /// How much of it the wall holds, or would hold.
+    pub wall: Option<WallRow>,
 }
 
 impl CaseRow {
@@ -568,7 +654,8 @@ impl CaseRow {
             approvals_needed: if proposed { facts.approvals_needed } else { 0 },
             protected: facts.protected,
             relapses: case.relapses,
-            missing: if case.is_enforced() { facts.missing.into_iter().map(Into::into).collect() } else { Vec::new() },
+            missing: if case.is_quarantined() { facts.missing.into_iter().map(Into::into).collect() } else { Vec::new() },
+            wall: facts.wall.filter(|_| proposed || case.is_quarantined()),
         }
     }
 }

@@ -158,6 +158,7 @@ async fn sessions(
         all.changed += part.changed;
         all.unchanged += part.unchanged;
         all.conflicts += part.conflicts;
+        all.not_wallable += part.not_wallable;
     }
     Ok(Json(all))
 }

@@ -23,6 +23,7 @@ pub mod bulk;
 pub mod cases;
 pub mod coverage;
 pub mod dossier;
+pub mod enforce;
 pub mod guard;
 pub mod intake;
 pub mod line;
@@ -80,6 +81,7 @@ pub fn router(desk: Desk) -> Router {
         .merge(retractions::routes())
         .merge(operations::routes())
         .merge(coverage::routes())
+        .merge(enforce::routes())
         .fallback(problem::no_such_path);
     let open = operations::open_routes();
     let inside = Router::new().nest("/api/v1", api).merge(crate::console::routes());

@@ -11,6 +11,7 @@ use pratique_core::state::StateName;
 use super::dossier::{
     CaseDossier, CasePage, DeliveryRow, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
 };
+use super::enforce::Paper;
 use super::line::{LineDossier, SelfCheckRow};
 use super::retractions::Observation;
 use crate::engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
@@ -45,6 +46,9 @@ pub trait Office: Send + Sync + 'static {
 
     /// Desired against actual enforcement.
     async fn plan(&self) -> Result<PlanReport, EngineError>;
+
+    /// Quarantines that are on paper only.
+    async fn paper(&self) -> Result<Paper, EngineError>;
 
     /// The newest deliveries, newest first.
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError>;

@@ -111,6 +111,10 @@ pub const fn code(refusal: &Refusal) -> &'static str {
         Refusal::WrongState { .. } => "wrong-state",
         Refusal::SamePerson(_) => "same-person",
         Refusal::Protected(_) => "protected",
+        Refusal::WallsNothing(_) => "walls-nothing",
+        Refusal::DryRun => "dry-run",
+        Refusal::NotOnPaper(_) => "not-on-paper",
+        Refusal::CannotBegin { .. } => "cannot-begin",
         Refusal::NotAutomatic(_) => "not-automatic",
         Refusal::Capped { .. } => "capped",
         Refusal::NoGround(_) => "no-ground",
@@ -136,6 +140,10 @@ impl From<Refusal> for Problem {
             Refusal::SamePerson(_) => StatusCode::FORBIDDEN,
             Refusal::WrongState { .. }
             | Refusal::Protected(_)
+            | Refusal::WallsNothing(_)
+            | Refusal::DryRun
+            | Refusal::NotOnPaper(_)
+            | Refusal::CannotBegin { .. }
             | Refusal::NotAutomatic(_)
             | Refusal::Capped { .. }
             | Refusal::NoGround(_)

@@ -47,6 +47,7 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
                 ProposedBecause::Evidence => "the evidence passed the threshold",
                 ProposedBecause::WarningIgnored => "it was seen after the time that the warning gave",
                 ProposedBecause::Relapse => "evidence came back after the release",
+                ProposedBecause::DryRun => "it was approved in a dry run, and that approval was dropped",
                 ProposedBecause::Protected => "the line has become protected, and those who approve have to know that",
             };
             let rule = match rule {
@@ -74,6 +75,14 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
                 policy.get(..12).unwrap_or(&policy),
             );
             ("quarantined", system, said, None)
+        }
+        CaseEvent::EnforcementBegan { by, reason } => {
+            let said = "Had been approved in a dry run; the line is walled from here";
+            ("enforcement-began", by.clone(), said.into(), *reason)
+        }
+        CaseEvent::PaperDropped { by, reason } => {
+            let said = "Had been approved in a dry run; that approval was dropped, and the line was never walled";
+            ("paper-dropped", by.clone(), said.into(), *reason)
         }
         CaseEvent::Dismissed { by, reason } => ("dismissed", by.clone(), "Dismissed: no quarantine".into(), *reason),
         CaseEvent::Retracted { sightings: numbers, by, reason } => {

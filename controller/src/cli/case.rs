@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{Failure, Remote, show};
+use crate::api::bulk::Preview;
 use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter};
 use crate::api::dossier::{CaseDossier, CasePage};
 use crate::api::plain::escaped;
@@ -110,6 +111,9 @@ pub struct Approve {
     /// The line is protected and meant all the same.
     #[arg(long, conflicts_with = "network")]
     protected: bool,
+    /// The wall can hold nothing of the line as things are, and it shall be quarantined all the same.
+    #[arg(long, conflicts_with = "network")]
+    unwalled: bool,
     /// Kept as a note.
     #[arg(long, conflicts_with = "network")]
     reason: Option<String>,
@@ -273,10 +277,22 @@ fn approve_one(c: Approve) -> Result<(), Failure> {
     let version = version(&client, case, c.version)?;
     if c.dry_run {
         let wanted = json!({"cases": [{"id": case, "version": version}], "dry_run": true});
-        return show::json(&client.post::<Value>("/cases/approve", &wanted)?);
+        let preview: ApprovedMany = client.post("/cases/approve", &wanted)?;
+        if c.json {
+            return show::json(&preview);
+        }
+        println!("{}", said(&preview.preview));
+        // One that is protected, or of which nothing is walled, can be approved alone, with its confirmation.
+        return Ok(());
     }
-    let protected_confirmed = c.protected.then_some(true);
-    let decision = Decision { version: Some(version), protected_confirmed, reason: c.reason, ..Decision::default() };
+    let (protected_confirmed, unwalled_confirmed) = (c.protected.then_some(true), c.unwalled.then_some(true));
+    let decision = Decision {
+        version: Some(version),
+        protected_confirmed,
+        unwalled_confirmed,
+        reason: c.reason,
+        ..Decision::default()
+    };
     act(&client, case, "approve", &decision, c.json)
 }
 
@@ -310,16 +326,7 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
         show::cases(&page.rows, page.total);
     }
     let seen = &preview.preview;
-    eprintln!(
-        "{} cases: {} lines with {} addresses and prefixes would be walled, {} would wait for a second person; {} \
-         quarantined now, {} after.",
-        seen.count,
-        seen.would_quarantine,
-        seen.elements,
-        seen.would_wait.len(),
-        seen.lines_now,
-        seen.lines_after
-    );
+    eprintln!("{}", said(seen));
     if let Some(obstacle) = seen.obstacle() {
         return Err(Failure::Refused(obstacle));
     }
@@ -345,6 +352,27 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
     } else {
         Err(Failure::Refused(format!("{} were refused meanwhile", done.refused.len())))
     }
+}
+
+/// What approving a list would do.
+fn said(seen: &Preview) -> String {
+    let half = match seen.half_walled.len() {
+        0 => String::new(),
+        n => format!(" and {n} half"),
+    };
+    let mut said = vec![format!(
+        "{} cases: {} of {} lines would be walled whole{half}, with {} addresses and prefixes; {} would wait for a second \
+         person; {} quarantined now, {} after.",
+        seen.count,
+        seen.would_wall,
+        seen.would_quarantine,
+        seen.elements,
+        seen.would_wait.len(),
+        seen.lines_now,
+        seen.lines_after
+    )];
+    said.extend(seen.not_walled());
+    crate::api::plain::visible(&said.join("\n")).into_owned()
 }
 
 /// Asks a person to type what was shown: harder to do by reflex than `y`.

@@ -119,6 +119,13 @@ impl Sessions {
                 report.unchanged,
                 report.conflicts
             );
+            if report.not_wallable > 0 {
+                println!(
+                    "  but {} live addresses or prefixes can never be walled: outside policy.yaml's networks, or not a \
+                     subscriber's. With CGNAT, networks names the inside side, too; `pratique check-config` shows them",
+                    report.not_wallable
+                );
+            }
             Ok(())
         })
     }

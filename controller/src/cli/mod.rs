@@ -2,6 +2,7 @@
 //!
 //! * [`client`]: talks to the running daemon's API; [`show`]: tables
 //! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
+//! * [`enforce`]: from a dry run to a wall
 //! * [`dns_probe`]: asks the captive resolver as a client would
 //! * [`garden`]: what residents get; [`notices`]: does what they are told leave the house
 //! * [`init`], [`token`]: files of this node; [`check_config`]: are they sound, and what would they do
@@ -21,6 +22,7 @@ pub mod check_config;
 pub mod client;
 mod coverage;
 pub mod dns_probe;
+pub mod enforce;
 pub mod garden;
 pub mod import;
 pub mod init;
@@ -149,6 +151,9 @@ enum Command {
     Plan(operations::Plan),
     /// How everything is.
     Status(operations::StatusOf),
+    /// Quarantines that were approved in a dry run: wall their lines, or drop them.
+    #[command(subcommand)]
+    Enforce(enforce::Enforce),
     /// Wall nothing new until `resume`; releases go on.
     Halt(operations::Halt),
     /// Let enforcement go on.
@@ -219,6 +224,7 @@ pub fn main() -> ExitCode {
         Command::DnsProbe(command) => command.run(),
         Command::Plan(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Enforce(command) => command.run(),
         Command::Halt(command) => command.run(),
         Command::Resume(command) => command.run(),
         Command::Release(command) => command.run(),

@@ -147,6 +147,9 @@ impl Plan {
             return show::json(&plan);
         }
         println!("plan {}: {} addresses and prefixes behind the wall", plan.generation, plan.desired);
+        if plan.dry_run {
+            println!("dry run: nothing is walled; {} would be", words::lines(plan.would_be_walled));
+        }
         for e in &plan.enforcers {
             match (&e.unreadable, e.actual) {
                 (Some(why), _) => println!("{}: cannot be read, which is not empty: {}", e.name, plain::visible(why)),
@@ -172,6 +175,9 @@ impl StatusOf {
         if self.json {
             return show::json(&status);
         }
+        if let Some(said) = pages::dry_run(&status) {
+            println!("{said}");
+        }
         if let Some(why) = &status.halted {
             println!("HALTED: {}", plain::visible(why));
         }
@@ -181,13 +187,16 @@ impl StatusOf {
         }
         let cases: Vec<_> = status.cases.iter().map(|(state, n)| format!("{n} {state}")).collect();
         println!("cases: {}", cases.join(", "));
-        println!("walled: {} of {} lines allowed", status.caps.lines_now, status.caps.lines_limit);
+        println!("walled: {}; at most {}", words::walled(&status), words::lines(status.caps.lines_limit));
+        if status.wall.on_paper > 0 {
+            println!("on paper, not walled: {}", words::lines(status.wall.on_paper));
+        }
         println!(
             "known: {} subscribers, {} live sessions",
             words::count(&status.lines),
             words::count(&status.sessions)
         );
-        for e in &status.enforcers {
+        for e in status.enforcers.iter().filter(|_| !status.dry_run) {
             println!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
         }
         if let Some(dns) = &status.dns {

@@ -60,8 +60,6 @@ struct Lines {
     outcomes: BTreeMap<&'static str, u64>,
     cases: Vec<Line>,
     caps: CapsOf,
-    /// Elements that the plan check would keep out of the wall, in words.
-    kept_out: Vec<String>,
 }
 
 /// One line that would get a case.
@@ -75,8 +73,8 @@ struct Line {
     causes: Vec<String>,
     /// What would stand behind the wall.
     elements: Vec<String>,
-    /// Shared addresses, which this wall cannot hold.
-    shared: Vec<String>,
+    /// What of the line would pass, in words.
+    open: Vec<String>,
     protected: Option<String>,
     only_warned_because: Option<&'static str>,
 }
@@ -175,12 +173,11 @@ fn lines(set: &PolicySet, list: &Path, batch: &sources::Batch, now: Timestamp) -
             automatic_per_hour,
             quarantined: world.cases().count(StateName::Quarantined),
         },
-        kept_out: world.kept_out().map(|(_, problem)| problem.to_string()).collect(),
     })
 }
 
 fn line(world: &World, case: &Case) -> Line {
-    let held: Vec<_> = world.directory().live(case.line).collect();
+    let reach = world.reach(case.line);
     let what = match &case.state {
         State::Warned { until, .. } => format!("warned; proposed if it is seen after {until}"),
         State::Proposed { rule: ApprovalRule::Auto, .. } => {
@@ -200,8 +197,8 @@ fn line(world: &World, case: &Case) -> Line {
             .iter()
             .map(|t| format!("{}, {} observation{}", t.cause, t.count, if t.count == 1 { "" } else { "s" }))
             .collect(),
-        elements: held.iter().filter_map(|h| h.element()).map(|e| e.to_string()).collect(),
-        shared: held.iter().filter(|h| h.element().is_none()).map(ToString::to_string).collect(),
+        elements: reach.walled.iter().map(ToString::to_string).collect(),
+        open: reach.said().iter().map(ToString::to_string).collect(),
         protected: world.protected(case.line).map(|why| why.to_string()),
         only_warned_because: world.no_ground(case.line),
     }
@@ -242,15 +239,9 @@ impl fmt::Display for Lines {
             if !line.elements.is_empty() {
                 writeln!(f, "    quarantine would wall: {}", line.elements.join(", "))?;
             }
-            if !line.shared.is_empty() {
-                writeln!(f, "    shared, so not held by this wall: {}", line.shared.join(", "))?;
+            for open in &line.open {
+                writeln!(f, "    not walled: {open}")?;
             }
-            if line.elements.is_empty() && line.shared.is_empty() {
-                writeln!(f, "    holds no address now: nothing to wall")?;
-            }
-        }
-        for problem in &self.kept_out {
-            writeln!(f, "kept out of the wall: {problem}")?;
         }
         let of = |state| self.cases.iter().filter(|l| l.state == state).count();
         writeln!(

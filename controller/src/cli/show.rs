@@ -41,6 +41,10 @@ pub fn cases(rows: &[CaseRow], total: u64) {
         if row.approvals_needed > 1 {
             notes.push(format!("{} of {} approvals", row.approvals.len(), row.approvals_needed));
         }
+        if let Some(wall) = &row.wall {
+            notes.extend(wall.on_paper.then(|| "on paper: not walled".to_owned()));
+            notes.extend(wall.words().map(str::to_owned));
+        }
         notes.extend(row.missing.iter().map(|m| m.words.clone()));
         let list = |items: Vec<String>| items.join(", ");
         shown.add_row([
@@ -71,6 +75,9 @@ pub fn case(case: &CaseDossier) {
         if need.confirm_protected {
             println!("The line is protected: each approval needs --protected.");
         }
+        if need.confirm_unwalled.is_some() {
+            println!("Nothing of the line would be walled: each approval needs --unwalled.");
+        }
     }
     if let Some(then) = &case.if_approved {
         let walled: Vec<_> = then.walled.iter().map(ToString::to_string).collect();
@@ -88,6 +95,12 @@ pub fn case(case: &CaseDossier) {
     for silence in &case.silence {
         println!("{}", words::silence(silence));
         silence.gaps.iter().for_each(|gap| println!("  missing: {}", words::gap(gap)));
+    }
+    if let Some(wall) = case.row.wall.as_ref().filter(|_| case.if_approved.is_none()) {
+        if wall.on_paper {
+            println!("\nOn paper only: the line is free. It was approved in a dry run; `pratique enforce` begins or drops it.");
+        }
+        wall.open.iter().for_each(|open| println!("Passes: {}", plain::visible(open)));
     }
     println!("\nEVIDENCE");
     let evidence: Vec<_> = case.troubles.iter().flat_map(|t| &t.evidence).collect();

@@ -15,6 +15,7 @@ use super::visitor::{OwnForm, comes_from_elsewhere, session};
 use crate::api::auth::Peer;
 use crate::api::bulk::Pick;
 use crate::api::cases::{self, Action, ApproveMany, act};
+use crate::api::enforce::{self, Wanted};
 use crate::api::problem::Problem;
 use crate::api::{Desk, intake, operations};
 
@@ -103,6 +104,7 @@ fn action(form: &OwnForm, name: &str, now: Timestamp) -> Result<Action, Problem>
         "approve" => Ok(Action::Approve {
             version: version()?,
             protected_confirmed: form.field("protected_confirmed").is_some(),
+            unwalled_confirmed: form.field("unwalled_confirmed").is_some(),
             note: Some(text("reason")),
         }),
         "dismiss" => Ok(Action::Dismiss { version: version()?, reason: text("reason") }),
@@ -190,6 +192,29 @@ pub async fn resume(State(desk): State<Desk>, form: OwnForm) -> Response {
 async fn set_halt(desk: &Desk, form: &OwnForm, because: Option<&str>) -> Response {
     match operations::set_halt(desk, &form.visitor.staff, because).await {
         Ok(_) => Redirect::to("/health").into_response(),
+        Err(problem) => pages::refused(desk, &form.visitor, problem).await,
+    }
+}
+
+/// Enforces the quarantines on paper.
+pub async fn begin(State(desk): State<Desk>, form: OwnForm) -> Response {
+    decide_paper(&desk, &form, true).await
+}
+
+/// Drops them.
+pub async fn drop_paper(State(desk): State<Desk>, form: OwnForm) -> Response {
+    decide_paper(&desk, &form, false).await
+}
+
+async fn decide_paper(desk: &Desk, form: &OwnForm, begin: bool) -> Response {
+    let count = form.field("count").and_then(|count| count.trim().parse().ok()).unwrap_or(0);
+    let wanted = Wanted { count, reason: form.field("reason").unwrap_or_default().to_owned(), cases: Vec::new() };
+    match enforce::decide(desk, &form.visitor.staff, wanted, begin).await {
+        Ok(done) => {
+            let what = if begin { "are walled from now on" } else { "were dropped; their cases wait in the queue again" };
+            desk.sessions.leave_notice(&form.visitor.cookie, format!("{} quarantines {what}.", done.cases));
+            Redirect::to("/enforce").into_response()
+        }
         Err(problem) => pages::refused(desk, &form.visitor, problem).await,
     }
 }

@@ -13,6 +13,7 @@ use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
 use crate::api::dossier::{CaseDossier, CasePage, DeliveryRow, Moment, SightingRow, Status};
+use crate::api::enforce::{PaperList, paper_list};
 use crate::api::line::SelfCheckRow;
 use crate::api::office::CaseQuery;
 use crate::api::operations::line_of;
@@ -48,6 +49,8 @@ pub struct Frame {
     pub now: Moment,
     /// Why new enforcement is halted.
     pub halted: Option<String>,
+    /// That nothing is walled, in words, while this node runs dry.
+    pub dry_run: Option<String>,
     /// Cases that wait for approval, as far as this person sees.
     pub proposed: u64,
     /// Lines in the garden, as far as this person sees.
@@ -88,6 +91,7 @@ impl Frame {
             csrf: visitor.csrf.clone(),
             now: (desk.now)().into(),
             halted: status.halted.clone(),
+            dry_run: dry_run(&status),
             proposed: count(StateName::Proposed).await?,
             quarantined: count(StateName::Quarantined).await?,
             held: status.held_deliveries,
@@ -99,6 +103,12 @@ impl Frame {
         };
         Ok((frame, status))
     }
+}
+
+/// That nothing is walled, in words; none where a wall stands.
+pub fn dry_run(status: &Status) -> Option<String> {
+    let would = words::lines(status.wall.would_be_walled);
+    status.dry_run.then(|| format!("Dry run: nothing is walled; {would} would be."))
 }
 
 /// What is wrong, in words, the worst first.
@@ -120,12 +130,26 @@ pub fn troubles(status: &Status) -> Vec<String> {
     if let Some(why) = &status.policy_problem {
         found.push(format!("The policy on disk is not in force: {why}"));
     }
+    if status.wall.on_paper > 0 && !status.dry_run {
+        found.push(format!(
+            "{} approved in a dry run and not walled: `pratique enforce list` shows them, `pratique enforce begin` \
+             walls them, `pratique enforce drop` gives them up.",
+            if status.wall.on_paper == 1 { "1 line was".into() } else { format!("{} lines were", status.wall.on_paper) }
+        ));
+    }
+    found.extend(status.enforcers.iter().filter_map(|e| e.former_wall.clone()));
     for (case, why) in &status.kept_out {
-        found.push(format!("Case {case} is quarantined, but not with all it holds: {why}."));
+        found.push(format!("Case {case} is quarantined, but {why}."));
     }
     let more = status.kept_out_total.saturating_sub(status.kept_out.len() as u64);
     if more > 0 {
-        found.push(format!("{more} more addresses of quarantined lines are kept out of the wall by the policy."));
+        found.push(format!("{more} more quarantined lines hold something that the wall does not."));
+    }
+    for (family, lines) in [("IPv4", status.wall.half_missing_ipv4), ("IPv6", status.wall.half_missing_ipv6)] {
+        if lines > 0 {
+            let lines = words::lines(lines);
+            found.push(format!("{family} of {lines} passes the wall: no {family} is known there, or it is kept out."));
+        }
     }
     for feed in status.feeds.iter().filter(|f| f.stalled) {
         found.push(format!(
@@ -316,6 +340,20 @@ pub async fn case_page(
         Ok(page) => Ok(page),
         Err(problem) => Err(refused(desk, visitor, problem).await),
     }
+}
+
+#[derive(Template)]
+#[template(path = "enforce.html")]
+struct Enforce {
+    frame: Frame,
+    list: PaperList,
+}
+
+/// Quarantines on paper.
+pub async fn enforce(State(desk): State<Desk>, visitor: Visitor) -> Result<Response, Problem> {
+    let list = paper_list(&desk, &visitor.staff).await?;
+    let (frame, _) = Frame::of(&desk, &visitor, "enforce").await?;
+    render(StatusCode::OK, &Enforce { frame, list })
 }
 
 #[derive(Template)]

@@ -7,7 +7,7 @@ use pratique_core::sighting::{Severity, Transport};
 use pratique_core::time::{Span, Timestamp};
 
 use crate::api::coverage::{GapRow, SilenceRow};
-use crate::api::dossier::{FeedStatus, FeedWaited, Moment, SightingRow};
+use crate::api::dossier::{CaseRow, FeedStatus, FeedWaited, Moment, SightingRow, Status};
 use crate::api::plain;
 
 /// `2026-02-16 00:00 UTC`.
@@ -186,6 +186,33 @@ pub fn outcome(key: &str) -> String {
         "below-threshold" => "not yet enough of them for a case".into(),
         other => plain::short(other, 80),
     }
+}
+
+/// So many lines.
+pub fn lines(n: u64) -> String {
+    if n == 1 { "1 line".into() } else { format!("{} lines", count(&n)) }
+}
+
+/// Whether the quarantine of a case is on paper only.
+pub fn on_paper(row: &CaseRow) -> bool {
+    row.wall.as_ref().is_some_and(|wall| wall.on_paper)
+}
+
+/// How many of the quarantined lines the wall holds, whole and in part.
+pub fn walled(status: &Status) -> String {
+    let wall = &status.wall;
+    let quarantined = wall.walled().saturating_add(wall.nothing).saturating_add(wall.no_address);
+    let mut said = format!("{} of {} quarantined lines", count(&wall.walled()), count(&quarantined));
+    let parts = [
+        (wall.half, "only half"),
+        (wall.nothing, "not at all"),
+        (wall.no_address, "without an address now"),
+    ];
+    let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", count(n))).collect();
+    if !parts.is_empty() {
+        said.push_str(&format!(" ({})", parts.join(", ")));
+    }
+    said
 }
 
 #[cfg(test)]

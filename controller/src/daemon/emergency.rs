@@ -19,7 +19,7 @@ use smol_str::SmolStr;
 use super::DATABASE;
 use crate::clock::SystemClock;
 use crate::config::{Config, EnforcerKind};
-use crate::enforce::nft;
+use crate::enforce::{EnforceError, nft};
 use crate::engine::handle::Wish;
 use crate::engine::{Engine, Outside};
 use crate::policy_files;
@@ -41,9 +41,11 @@ pub struct Report {
 /// # Errors
 /// When the dataplane cannot be read.
 pub fn standing(config: &Config) -> anyhow::Result<Option<usize>> {
-    match config.enforcer {
-        EnforcerKind::Nft => Ok(nft::observed(&config.wall)?.map(|elements| elements.len())),
-        EnforcerKind::DryRun => Ok(None),
+    match (config.enforcer, nft::observed(&config.wall)) {
+        (_, Ok(found)) => Ok(found.map(|elements| elements.len())),
+        // Who runs dry may lack the right for a wall, and then has none as a rule.
+        (EnforcerKind::DryRun, Err(EnforceError::Forbidden)) => Ok(None),
+        (_, Err(error)) => Err(error.into()),
     }
 }
 
@@ -59,8 +61,10 @@ pub fn release_all(config: &Config, reason: &str) -> anyhow::Result<Report> {
             "{error:#}; if the log cannot be written either, a restarted daemon would enforce again: do not start it"
         ));
     }
-    if config.enforcer == EnforcerKind::Nft {
-        report.freed = nft::release_all(&config.wall).context("the wall could not be taken away")?;
+    match (config.enforcer, nft::release_all(&config.wall)) {
+        (_, Ok(freed)) => report.freed = freed,
+        (EnforcerKind::DryRun, Err(EnforceError::Forbidden)) => {}
+        (_, Err(error)) => return Err(anyhow::Error::from(error).context("the wall could not be taken away")),
     }
     match release_in_log(config, reason) {
         Ok(released) => {
@@ -103,7 +107,7 @@ pub(super) fn releases(world: &World, reason: &str) -> Vec<Wish> {
 }
 
 fn releases_by(world: &World, by: &Actor, reason: &str) -> Vec<Wish> {
-    let mut enforced: Vec<CaseId> = world.cases().iter().filter(|c| c.is_enforced()).map(|c| c.id).collect();
+    let mut enforced: Vec<CaseId> = world.cases().iter().filter(|c| c.is_quarantined()).map(|c| c.id).collect();
     enforced.sort_unstable();
     let text = Some(reason.to_owned()).filter(|r| !r.is_empty());
     let release = |case| {

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use pratique_core::event::{Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, Seq};
+use pratique_core::reach::{Extent, Family};
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
@@ -57,7 +58,17 @@ impl Outside for Followers {
         }
         meters.log_position.set(i64::try_from(world.generation().0).unwrap_or(i64::MAX));
         meters.halted.set(i64::from(world.cases().halted().is_some()));
-        meters.kept_out.set(i64::try_from(world.kept_out().count()).unwrap_or(i64::MAX));
+        let standings = world.standings();
+        let count = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        meters.kept_out.set(count(standings.kept_out()));
+        for extent in Extent::ALL {
+            meters.lines_walled.with_label_values(&[extent.as_str()]).set(count(standings.held(extent)));
+        }
+        for family in Family::ALL {
+            meters.half_walled.with_label_values(&[family.as_str()]).set(count(standings.half_walled(family)));
+        }
+        meters.on_paper.set(count(world.cases().on_paper().len() as u64));
+        meters.dry_run.set(i64::from(world.cases().is_dry_run()));
         meters.conflicts.set(i64::try_from(world.directory().conflicts()).unwrap_or(i64::MAX));
         meters.sessions.set(i64::try_from(world.directory().live_sessions()).unwrap_or(i64::MAX));
     }

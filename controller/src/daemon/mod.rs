@@ -4,6 +4,7 @@
 //! and API first, then the engine with a last snapshot, then the enforcer's thread; the wall stays as it is.
 //!
 //! * [`follow`]: what the engine's commits lead to
+//! * [`former`]: the wall of an earlier run, when a dry run begins
 //! * [`wall`]: the driver of the enforcer, for engine, resolver and office
 //! * [`inbox`]: report files and session lists
 //! * [`threats`] and [`certificate`]: files of resolver and portal
@@ -14,6 +15,7 @@ mod certificate;
 pub mod emergency;
 mod files;
 mod follow;
+mod former;
 mod inbox;
 mod signals;
 mod threats;
@@ -28,7 +30,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use arc_swap::ArcSwapOption;
+use pratique_core::command::Command;
 use pratique_core::ids::CaseId;
+use pratique_core::event::Enforcement;
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::view::GardenView;
 use pratique_portal::Portal;
@@ -48,7 +52,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{self, Config};
 use crate::desk::PortalDesk;
 use crate::engine::Engine;
-use crate::engine::handle::EngineHandle;
+use crate::engine::handle::{EngineHandle, Wish};
 use crate::metrics::Metrics;
 use crate::notices::{self, Notices};
 use crate::office::EngineOffice;
@@ -133,12 +137,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     };
     let release = emergency::Marker::at(&config.data_dir);
     let released = release.reason();
-    let at_start = |world: &pratique_core::world::World| match &released {
-        Some(reason) => emergency::releases(world, reason),
-        None => Vec::new(),
+    let mode = config.enforcer.mode();
+    let mut enforced_before = None;
+    let at_start = |world: &pratique_core::world::World| {
+        enforced_before = world.cases().enforcement();
+        // First: whatever else is decided is decided under it.
+        let note = Wish { command: Command::NoteEnforcement { mode }, text: None };
+        let releases = released.as_ref().map(|reason| emergency::releases(world, reason));
+        std::iter::once(note).chain(releases.into_iter().flatten()).collect()
     };
     let policy = Arc::new(policies.policy.clone());
     let (engine, handle) = Engine::load(store, policy, Arc::clone(&clock), followers, at_start).await?;
+    let (looked_at, before) = (config.clone(), enforced_before);
+    // After the log says that lines are on paper: a crash in between leaves a wall that the next start takes away.
+    let former_wall = tokio::task::spawn_blocking(move || former::take_away(&looked_at, before)).await?;
     if released.is_some() {
         release.remove()?;
         warn!("every line was released by `release --all` while the daemon was down; the log says so now");
@@ -175,7 +187,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let desk = Arc::new(PortalDesk::open(handle.clone(), &config.data_dir));
+    let desk = Arc::new(PortalDesk::open(handle.clone(), Arc::clone(&view), &config.data_dir));
     let portal = portal.map(|p| open_portal(&config, p, &view, Arc::clone(&desk), &metrics)).transpose()?;
     if let (Some(portal), Some(key)) = (&portal, key) {
         portal.confirm_links(key);
@@ -185,7 +197,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let office = Arc::new(EngineOffice {
         engine: handle.clone(),
         reader: Arc::clone(&reader),
-        wall: Arc::new(OfficeWall { walls: walls.clone(), clock: Arc::clone(&clock) }),
+        wall: Arc::new(OfficeWall { walls: walls.clone(), clock: Arc::clone(&clock), former: former_wall }),
         metrics: Arc::clone(&metrics),
         dns: resolver.clone(),
         notices: second.clone(),
@@ -256,6 +268,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         if let Some(folder) = bounces {
             tasks.spawn(notices::drop::watch(second, folder, stopped(stopping.clone())));
         }
+    }
+    if mode == Enforcement::DryRun {
+        info!("dry run: nothing is walled; what is approved stays on paper");
     }
     info!(api = %config.api.listen, enforcer = walls.name(), "pratique is ready");
     notify_systemd(&[sd_notify::NotifyState::Ready]);

@@ -236,6 +236,8 @@ pub struct OfficeWall {
     pub walls: Walls,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What became of a wall that stood here when a dry run began.
+    pub former: Option<String>,
 }
 
 #[async_trait]
@@ -254,6 +256,7 @@ impl Wall for OfficeWall {
             elements: status.lines as u64,
             drifts: status.drifts,
             last_drift: status.last_drift.map(|what| (seen.into(), what)),
+            former_wall: self.former.clone(),
             failing: if status.stopped { Some("the enforcer's thread has ended".into()) } else { status.last_error },
         }
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
-use pratique_core::ids::CaseId;
+use pratique_core::ids::{CaseId, LineNo};
+use pratique_core::plan::Element;
 use pratique_core::state::{Case, State};
 use pratique_core::time::Timestamp;
-use pratique_core::view::Round;
+use pratique_core::view::{GardenView, Round};
 use pratique_core::world::{World, causes, round as round_of};
-use pratique_portal::{Desk, DeskError, FreeLine, Grace, StepId, Ticked, Visitor, Warning};
+use pratique_portal::{Desk, DeskError, FreeLine, Grace, Seen, StepId, Ticked, Visitor, Warning};
 
 use self::ticks::Ticks;
 use crate::engine::handle::{EngineError, EngineHandle};
@@ -22,6 +23,8 @@ mod ticks;
 pub struct PortalDesk {
     /// Where commands go.
     engine: EngineHandle,
+    /// The residents, for who comes from an address of theirs that is not walled.
+    view: Arc<GardenView>,
     /// What was ticked.
     ticks: Arc<Ticks>,
 }
@@ -45,15 +48,30 @@ impl Desk for PortalDesk {
         Ok(())
     }
 
-    async fn free_line(&self, visitor: Visitor) -> Result<Option<FreeLine>, DeskError> {
-        let line = self.engine.read(move |world, now| free_line(world, visitor, now)).await;
-        line.map_err(|_| DeskError::Unavailable)
+    async fn line_of(&self, visitor: Visitor) -> Result<Seen, DeskError> {
+        let (seen, held) = self
+            .engine
+            .read(move |world, now| seen(world, visitor, now))
+            .await
+            .map_err(|_| DeskError::Unavailable)?;
+        // Of a line that is walled at other addresses the view has the page.
+        Ok(held.and_then(|element| self.view.at(element)).map_or(seen, Seen::Held))
     }
 }
 
-/// Who visits, and of what was warned. Nobody is shown what may be another's.
-fn free_line(world: &World, visitor: Visitor, now: Timestamp) -> Option<FreeLine> {
-    let line = world.directory().holder(visitor.address, Some(visitor.port))?;
+/// Who visits, and of what was warned; with where the line is walled, if it is. Nobody is shown what may be another's.
+fn seen(world: &World, visitor: Visitor, now: Timestamp) -> (Seen, Option<Element>) {
+    let Some(line) = world.directory().holder(visitor.address, Some(visitor.port)) else {
+        return (Seen::Unknown, None);
+    };
+    match world.planned(line).first() {
+        // Should the view not have it yet, nothing is said of the line for a moment.
+        Some(element) => (Seen::Unknown, Some(*element)),
+        None => (Seen::Free(free_line(world, line, now)), None),
+    }
+}
+
+fn free_line(world: &World, line: LineNo, now: Timestamp) -> FreeLine {
     // Who hears that it has come back reads here what to do, as who is warned for the first time.
     let warned = |case: &&Case| case.is_told() && matches!(case.state, State::Warned { .. } | State::Proposed { .. });
     let warned = world.cases().open_of(line).filter(warned);
@@ -64,13 +82,13 @@ fn free_line(world: &World, visitor: Visitor, now: Timestamp) -> Option<FreeLine
         Warning { case: case.id, grace, causes: causes(case), number_tail }
     });
     let language = record.and_then(|line| line.contract.language.clone());
-    Some(FreeLine { language, warned })
+    FreeLine { language, warned }
 }
 
 impl PortalDesk {
     /// With the ticks of the last run, which lie in `data_dir`.
-    pub fn open(engine: EngineHandle, data_dir: &Path) -> Self {
-        Self { engine, ticks: Arc::new(Ticks::open(data_dir)) }
+    pub fn open(engine: EngineHandle, view: Arc<GardenView>, data_dir: &Path) -> Self {
+        Self { engine, view, ticks: Arc::new(Ticks::open(data_dir)) }
     }
 
     /// Forgets the ticks of closed cases. They take a few bytes each: once an hour is enough.

@@ -140,6 +140,9 @@ pub struct SessionReport {
     pub unchanged: u64,
     /// Two live sessions now claim the same address; neither is enforced there.
     pub conflicts: u64,
+    /// Live addresses and prefixes that the wall cannot hold: outside the policy's networks, the provider's own, or too wide.
+    #[serde(default)]
+    pub not_wallable: u64,
 }
 
 /// What reaches the loop.

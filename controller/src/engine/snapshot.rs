@@ -41,7 +41,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cases, String> {
 #[cfg(test)]
 mod tests {
     use pratique_core::coverage::{FileMark, GapReason};
-    use pratique_core::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
+    use pratique_core::event::{Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceRef, ProposedBecause, Release};
     use pratique_core::ids::{CaseId, Feed, LineNo, SightingNo, TextRef};
     use pratique_core::playbook::ApprovalRule;
     use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
@@ -125,7 +125,9 @@ mod tests {
             by: Actor::Person("ann".into()),
             because: "looked".into(),
         };
-        for body in [Body::PolicyLoaded { digest: TextRef([7; 32]) }, feed, gap, confirmed, watched, halted] {
+        let dry_run = Body::Enforcement { mode: Enforcement::DryRun };
+        let policy_loaded = Body::PolicyLoaded { digest: TextRef([7; 32]) };
+        for body in [policy_loaded, feed, gap, confirmed, watched, halted, dry_run] {
             cases.apply(&Event { at: at(0), body }, &policy);
         }
         for (number, events) in [2, 4, 11, 12, 13].into_iter().enumerate() {

@@ -7,6 +7,7 @@ use pratique_core::coverage::{FileMark, Gap, GapReason};
 use pratique_core::event::{Actor, Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, Feed, LineNo, Seq, SightingNo, TextRef};
 use pratique_core::lines::{Contact, Lines};
+use pratique_core::plan::check_element;
 use pratique_core::policy::Policy;
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
@@ -194,6 +195,9 @@ impl Turn {
                 Effect::Unchanged => report.unchanged += 1,
             }
             report.conflicts += u64::from(recorded.conflict);
+            report.not_wallable += u64::from(to > now && change.holding.element().is_some_and(|element| {
+                check_element(element, &world.policy().global).is_err()
+            }));
             if recorded.effect != Effect::Unchanged {
                 self.batch.sessions.push(Session { to: if to > now { Timestamp::MAX } else { to }, ..session });
             }

@@ -21,6 +21,8 @@ pub(super) const NO_CASE: CaseId = CaseId(0);
 pub(super) struct Addressee {
     /// What the notice says is still so.
     pub(super) holds: bool,
+    /// It speaks of a quarantine that is on paper only: nothing of it is so.
+    pub(super) on_paper: bool,
     /// None when nothing is kept of the line.
     pub(super) subscriber: Option<SubscriberId>,
     pub(super) opted_out: bool,
@@ -56,7 +58,9 @@ impl Addressee {
             causes: causes(case),
             check: check.map(CheckCard::of),
         };
-        Self::on(world, case.line, kind.holds_in(case.state.name()) && !overtaken, facts)
+        let holds = kind.holds_in(case.state.name()) && !overtaken;
+        let found = Self::on(world, case.line, holds, facts)?;
+        Some(Self { on_paper: case.on_paper && kind.is_of_quarantine(), ..found })
     }
 
     /// Of a check without a case, as the log has it. None if the line is forgotten.
@@ -76,7 +80,8 @@ impl Addressee {
         let (case, about) = (NO_CASE, About::Case(kind));
         let facts = Facts { case, about, sent: now, until: None, again: false, causes, check: Some(check) };
         // A line that was walled meanwhile must not hear that it works.
-        let state = world.cases().open_of(line).map_or(StateName::Closed, |case| case.state.name());
+        let case = world.cases().open_of(line).filter(|case| !case.is_on_paper());
+        let state = case.map_or(StateName::Closed, |case| case.state.name());
         Self::on(world, line, kind.holds_in(state), facts)
     }
 
@@ -84,6 +89,7 @@ impl Addressee {
         let known = world.lines.get(line)?;
         Some(Self {
             holds,
+            on_paper: false,
             subscriber: known.subscriber.clone(),
             opted_out: known.contract.opted_out,
             language: known.contract.language.clone(),

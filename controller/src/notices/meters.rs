@@ -83,6 +83,7 @@ impl Meters {
                 NotSent::Limited => "limited",
                 NotSent::Unwritable => "unwritable",
                 NotSent::OptedOut => "opted-out",
+                NotSent::DryRun => "dry-run",
             },
         };
         self.count(channel, kind, result);

@@ -6,7 +6,6 @@ use ipnet::IpNet;
 use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, LineNo, SightingNo, SubscriberId};
 use pratique_core::machine::Surroundings as _;
-use pratique_core::plan::{Element, check_element};
 use pratique_core::playbook::{ApprovalRule, Class, Playbook};
 use pratique_core::session::Holding;
 use pratique_core::state::{Case, State};
@@ -18,7 +17,7 @@ use smol_str::SmolStr;
 use crate::api::coverage::SilenceRow;
 use crate::api::dossier::{
     ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, Moment, RescanRow, RowFacts, SightingRow,
-    StoryLine, TroubleDossier,
+    StoryLine, TroubleDossier, WallRow,
 };
 use crate::api::line::LineDossier;
 use crate::api::office::{CaseQuery, MAX_PAGE, visible};
@@ -128,23 +127,21 @@ fn net_of(holding: Holding) -> IpNet {
 }
 
 fn row(world: &World, case: &Case, now: Timestamp) -> CaseRow {
-    let elements = match world.planned(case.line) {
-        [] => world.directory().enforceable(case.line).collect(),
-        planned => planned.to_vec(),
-    };
+    let reach = world.reach(case.line);
     let facts = RowFacts {
         subscriber: world.lines.id(case.line).cloned(),
-        elements,
+        elements: reach.walled.clone(),
         approvals: world.cases().approvals_that_count(case, world).cloned().collect(),
         approvals_needed: world.cases().approvals_needed(case, world),
         protected: world.protected(case.line),
         missing: missing(world, case, now),
+        wall: Some(WallRow::of(&reach, case.is_on_paper())),
     };
     CaseRow::of(case, facts)
 }
 
 fn missing(world: &World, case: &Case, now: Timestamp) -> Vec<Missing> {
-    if !case.is_enforced() {
+    if !case.is_quarantined() {
         return Vec::new();
     }
     world.cases().missing(case, world, now).into_iter().collect()
@@ -233,27 +230,15 @@ fn approval_need(world: &World, case: &Case) -> ApprovalNeed {
         rule,
         more: needed.saturating_sub(approved),
         confirm_protected: world.protected(case.line).is_some(),
+        confirm_unwalled: world.walls_nothing(case.line).map(|why| why.to_string()),
         blocked,
     }
 }
 
 /// What an approval would do, from the same checks that make the plan.
 fn consequence(world: &World, case: &Case) -> Consequence {
-    let enforceable: Vec<Element> = world.directory().enforceable(case.line).collect();
-    let (mut walled, mut not_walled) = (Vec::new(), Vec::new());
-    for holding in world.directory().live(case.line) {
-        let Some(element) = holding.element() else {
-            not_walled.push((holding.to_string(), "the address is shared (CGNAT): wall the line on its inside".into()));
-            continue;
-        };
-        if !enforceable.contains(&element) {
-            not_walled.push((holding.to_string(), "two live sessions claim it: neither is enforced".into()));
-        } else if let Err(problem) = check_element(element, &world.policy().global) {
-            not_walled.push((holding.to_string(), problem.to_string()));
-        } else {
-            walled.push(element);
-        }
-    }
+    let reach = world.reach(case.line);
+    let not_walled = reach.open().into_iter().map(|(what, why)| (what.into(), why.into())).collect();
     let playbooks: Vec<&Playbook> = case.troubles.iter().filter_map(|t| world.policy().playbook(&t.cause)).collect();
     let at_most = playbooks.iter().map(|p| p.max_quarantine).max().unwrap_or(Span::from_days(30));
     let mut released_by = Vec::new();
@@ -272,7 +257,7 @@ fn consequence(world: &World, case: &Case) -> Consequence {
         }
         released_by.push(format!("{}: {}", playbook.cause, parts.join(" and ")));
     }
-    Consequence { walled, not_walled, at_most, released_by }
+    Consequence { walled: reach.walled, not_walled, at_most, released_by }
 }
 
 fn holdings(world: &World, line: LineNo) -> Vec<HoldingRow> {

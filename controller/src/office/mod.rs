@@ -21,6 +21,7 @@ use pratique_core::ids::{CaseId, LineNo, SightingNo, SubscriberId, TextRef};
 use pratique_core::plan::{Element, Plan};
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
+use pratique_core::world::World;
 use smol_str::SmolStr;
 
 use self::cases::Search;
@@ -28,6 +29,7 @@ use crate::api::dossier::{
     CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, PlanReport, Purged, ReleasedAll, SightingRow,
     Status, StoryLine,
 };
+use crate::api::enforce::Paper;
 use crate::api::line::{self, LineDossier, SelfCheckRow};
 use crate::api::office::{CaseQuery, Office};
 use crate::api::retractions::Observation;
@@ -151,9 +153,19 @@ impl Office for EngineOffice {
         let observed = self.wall.observe().await;
         let name = self.wall.status().name;
         // A copy is one block of memory; comparing takes longer, and does not keep the loop.
-        let plan = self.engine.read(|world, _| world.plan().clone()).await?;
+        let look = |world: &World, _| {
+            (world.plan().clone(), world.cases().is_dry_run(), world.standings().would_be_walled())
+        };
+        let (plan, dry_run, would_be_walled) = self.engine.read(look).await?;
         let compared = tokio::task::spawn_blocking(move || compare(&plan, name, observed));
-        compared.await.map_err(|e| EngineError::Store(format!("comparing plan and wall broke off: {e}")))
+        let compared =
+            compared.await.map_err(|e| EngineError::Store(format!("comparing plan and wall broke off: {e}")))?;
+        Ok(PlanReport { dry_run, would_be_walled, ..compared })
+    }
+
+    async fn paper(&self) -> Result<Paper, EngineError> {
+        let look = |world: &World, _| Paper { dry_run: world.cases().is_dry_run(), cases: world.cases().on_paper().collect() };
+        self.engine.read(look).await
     }
 
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError> {
@@ -319,7 +331,8 @@ fn compare(plan: &Plan, name: SmolStr, observed: Result<Option<Vec<Element>>, St
             diff.surplus = steps.remove.into_iter().take(EnforcerDiff::SHOWN).collect();
         }
     }
-    PlanReport { generation: plan.generation, desired: plan.elements.len() as u64, enforcers: vec![diff] }
+    let desired = plan.elements.len() as u64;
+    PlanReport { generation: plan.generation, desired, enforcers: vec![diff], ..PlanReport::default() }
 }
 
 fn unreadable(error: StoreError) -> EngineError {

@@ -2,12 +2,13 @@
 
 use pratique_core::ids::CaseId;
 use pratique_core::policy::Caps;
+use pratique_core::reach::{Extent, Family};
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
 
 use super::EngineOffice;
-use crate::api::dossier::{CapsUse, Status, StoreStatus};
+use crate::api::dossier::{CapsUse, Status, StoreStatus, WallStatus};
 use crate::store::DeliveryState;
 
 /// Everything, without failing: what cannot be read is said.
@@ -58,8 +59,10 @@ fn from_world(world: &World, now: Timestamp) -> Status {
         lines: world.lines.len() as u64,
         sessions: world.directory().len() as u64,
         conflicts: world.directory().conflicts() as u64,
-        kept_out: kept_out(world).take(Status::KEPT_OUT).collect(),
-        kept_out_total: kept_out(world).count() as u64,
+        kept_out: kept_out(world),
+        kept_out_total: world.standings().lacking().filter(|(_, s)| s.kept_out > 0).count() as u64,
+        dry_run: world.cases().is_dry_run(),
+        wall: wall(world),
         caps: caps(&world.policy().global.caps, world, now),
         feeds: super::coverage::feeds(world, now),
         policy: cases.policy_digest().map(|d| d.to_string()),
@@ -67,10 +70,32 @@ fn from_world(world: &World, now: Timestamp) -> Status {
     }
 }
 
-fn kept_out(world: &World) -> impl Iterator<Item = (CaseId, String)> {
-    world
-        .kept_out()
-        .filter_map(|(line, problem)| world.cases().open_of(line).map(|case| (case.id, problem.to_string())))
+/// The first of the lines that hold something that the wall keeps out, the worst first.
+fn kept_out(world: &World) -> Vec<(CaseId, String)> {
+    let lacking = world.standings().lacking().filter(|(_, standing)| standing.kept_out > 0);
+    let mut lines: Vec<_> = lacking.map(|(line, standing)| (standing.extent != Extent::Nothing, line)).collect();
+    lines.sort_unstable();
+    let said = |(some, line): (bool, _)| {
+        let case = world.cases().open_of(line)?;
+        let why: Vec<String> = world.reach(line).kept_out.iter().map(ToString::to_string).collect();
+        let how = if some { "not with all it holds" } else { "nothing of it is walled" };
+        Some((case.id, format!("{how}: {}", why.join("; "))))
+    };
+    lines.into_iter().take(Status::KEPT_OUT).filter_map(said).collect()
+}
+
+fn wall(world: &World) -> WallStatus {
+    let standings = world.standings();
+    WallStatus {
+        whole: standings.held(Extent::Whole),
+        half: standings.held(Extent::Half),
+        half_missing_ipv4: standings.half_walled(Family::Ipv4),
+        half_missing_ipv6: standings.half_walled(Family::Ipv6),
+        nothing: standings.held(Extent::Nothing),
+        no_address: standings.held(Extent::NoAddress),
+        on_paper: world.cases().on_paper().len() as u64,
+        would_be_walled: standings.would_be_walled(),
+    }
 }
 
 fn caps(caps: &Caps, world: &World, now: Timestamp) -> CapsUse {
@@ -78,7 +103,7 @@ fn caps(caps: &Caps, world: &World, now: Timestamp) -> CapsUse {
     let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
     CapsUse {
         lines_limit: caps.lines.min(share),
-        lines_now: world.cases().count(StateName::Quarantined),
+        lines_now: world.cases().lines_held(),
         per_hour_limit: caps.per_hour,
         begun_last_hour: world.cases().begun_within_hour(now),
     }

@@ -105,7 +105,9 @@ impl Batch {
                     | CaseEvent::RowUnread { .. }
                     | CaseEvent::Approved { .. }
                     | CaseEvent::Notice { .. }
-                    | CaseEvent::Quarantined { .. } => false,
+                    | CaseEvent::Quarantined { .. }
+                    | CaseEvent::EnforcementBegan { .. }
+                    | CaseEvent::PaperDropped { .. } => false,
                     CaseEvent::Dismissed { .. }
                     | CaseEvent::Retracted { .. }
                     | CaseEvent::FixReported
@@ -127,7 +129,8 @@ impl Batch {
                 | Body::PolicyLoaded { .. }
                 | Body::Purged { .. }
                 | Body::Halted { .. }
-                | Body::Resumed { .. } => true,
+                | Body::Resumed { .. }
+                | Body::Enforcement { .. } => true,
             })
     }
 }

@@ -124,7 +124,7 @@ impl House {
         let counting = checker.counter();
         let checker = Arc::new(checker);
         settings.self_check = Some(checks);
-        let desk = PortalDesk::open(handle.clone(), folder.path());
+        let desk = PortalDesk::open(handle.clone(), Arc::clone(&view), folder.path());
         let portal = Portal::new(settings, None, view, Arc::new(desk), &registry).unwrap();
         portal.check_lines(checker);
         let portal_task = tokio::spawn(async move { portal.serve(vec![listener], std::future::pending()).await });

@@ -48,7 +48,7 @@ impl Gardens {
             let garden = view.garden(number)?;
             let made = Known {
                 listed: Listed::new(&self.always, &garden.allow),
-                portal: Records::new(self.portals.of(&garden.causes), self.ttl),
+                portal: Records::new(self.portals.told(&garden), self.ttl),
             };
             if self.known.len() >= GARDENS {
                 self.known.clear();

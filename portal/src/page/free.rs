@@ -5,6 +5,7 @@ use askama::Template;
 use super::frame::{Frame, rendered};
 use super::{Pages, Wish};
 use crate::answer::{self, Answer};
+use crate::settings::PortalUrl;
 use crate::texts::Voice;
 use crate::texts::keys;
 use crate::visit;
@@ -30,6 +31,19 @@ pub(crate) enum Free {
     Elsewhere,
 }
 
+#[derive(Template)]
+#[template(path = "unknown.html")]
+struct UnknownPage<'a> {
+    v: Voice<'a>,
+    frame: Frame<'a>,
+    /// Asking again makes sense: it is shown in place of what was asked for.
+    elsewhere: bool,
+    /// Over which family they came.
+    ipv6: bool,
+    /// The portal where it is reached over IPv4 alone, for who came over IPv6.
+    ipv4: Option<&'a str>,
+}
+
 impl Pages {
     /// "Your line is not on hold."
     pub(crate) fn free(&self, wish: &Wish<'_>, why: Free) -> Answer {
@@ -48,6 +62,20 @@ impl Pages {
         };
         let check = self.check_link(wish);
         rendered(&FreePage { v, frame: self.frame(switches), why, check })
+    }
+
+    /// "We cannot tell which line this is": of who comes from an address that nobody is known to hold.
+    pub(crate) fn unknown(&self, wish: &Wish<'_>, elsewhere: bool, ipv6: bool) -> Answer {
+        let tag = self.voice(wish).language().tag();
+        answer::page(self.unknown_html(wish, elsewhere, ipv6), tag, &self.csp)
+    }
+
+    /// The same, as text.
+    pub(crate) fn unknown_html(&self, wish: &Wish<'_>, elsewhere: bool, ipv6: bool) -> String {
+        let v = self.voice(wish);
+        let switches = if elsewhere { Vec::new() } else { self.switches(v, "/", None) };
+        let ipv4 = self.settings.ipv4_url.as_ref().filter(|_| ipv6).map(PortalUrl::as_str);
+        rendered(&UnknownPage { v, frame: self.frame(switches), elsewhere, ipv6, ipv4 })
     }
 
     /// Where the self-check is; none where it is not switched on. Whole, since in place of another site there is no path of ours.

@@ -261,6 +261,20 @@ keys! {
     FREE_HEADLINE = "free-headline";
     /// What it says.
     FREE_TEXT = "free-text";
+    /// Title for who comes from an address that nobody is known to hold.
+    UNKNOWN_TITLE = "unknown-title";
+    /// Headline for them.
+    UNKNOWN_HEADLINE = "unknown-headline";
+    /// What it says.
+    UNKNOWN_TEXT = "unknown-text";
+    /// Over IPv6: where the portal is reached over IPv4.
+    UNKNOWN_IPV4 = "unknown-ipv4";
+    /// Over IPv6, where the portal has no such address.
+    UNKNOWN_IPV6 = "unknown-ipv6";
+    /// They may be on another network.
+    UNKNOWN_WIFI = "unknown-wifi";
+    /// Whom to call.
+    UNKNOWN_CALL = "unknown-call";
     /// Title for those who were just let out.
     RELEASED_TITLE = "released-title";
     /// Headline for them.
@@ -452,6 +466,8 @@ keys! {
     PLAIN_HELD = "plain-held";
     /// The same, when nothing is wrong.
     PLAIN_FREE = "plain-free";
+    /// The same, when nobody can tell.
+    PLAIN_UNKNOWN = "plain-unknown";
 
     /// Subject of a mail.
     NOTICE_SUBJECT = "notice-subject" ["title", "case"];

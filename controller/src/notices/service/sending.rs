@@ -132,6 +132,10 @@ impl Notices {
         if addressee.opted_out {
             return failed(NotSent::OptedOut);
         }
+        // Before what holds: of a quarantine on paper nothing does, and staff are to see why.
+        if addressee.on_paper {
+            return failed(NotSent::DryRun);
+        }
         if !addressee.holds {
             return failed(NotSent::Overtaken);
         }

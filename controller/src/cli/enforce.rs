@@ -1,0 +1,92 @@
+//! `pratique enforce …`: what was approved in a dry run is on paper only, and walls nobody when a wall takes over, until somebody
+//! begins it here.
+
+use clap::{Args, Subcommand};
+use pratique_core::ids::CaseId;
+
+use super::client::Client;
+use super::{Failure, Remote, show};
+use crate::api::enforce::{Decided, PaperList, Wanted};
+use crate::console::words;
+
+/// What to do with quarantines on paper.
+#[derive(Debug, Subcommand)]
+pub enum Enforce {
+    /// Show them, with what a wall would hold of each line.
+    List(List),
+    /// Wall their lines now. The caps hold.
+    Begin(Decide),
+    /// Give them up: their cases wait for approval again.
+    Drop(Decide),
+}
+
+/// `enforce list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `enforce begin` and `enforce drop`.
+#[derive(Debug, Args)]
+pub struct Decide {
+    /// Only these cases; without them all that are on paper.
+    cases: Vec<u64>,
+    /// How many that is, as `enforce list` showed it.
+    #[arg(long)]
+    count: u64,
+    /// Why; the next shift reads it.
+    #[arg(long)]
+    reason: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Enforce {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::List(c) => {
+                let list: PaperList = Client::new(&c.remote)?.get("/enforce")?;
+                if c.json {
+                    return show::json(&list);
+                }
+                if list.dry_run {
+                    println!("Dry run: nothing is walled; {} would be.", words::lines(list.would_be_walled));
+                }
+                match list.count {
+                    0 => println!("No quarantine is on paper."),
+                    n => {
+                        println!("On paper, not walled: {}.", words::lines(n));
+                        show::cases(&list.rows, n);
+                    }
+                }
+                Ok(())
+            }
+            Self::Begin(c) => c.run("begin", "walled now"),
+            Self::Drop(c) => c.run("drop", "dropped; their cases wait for approval again"),
+        }
+    }
+}
+
+impl Decide {
+    fn run(self, action: &str, done: &str) -> Result<(), Failure> {
+        let cases = self.cases.into_iter().map(CaseId).collect();
+        let wanted = Wanted { count: self.count, reason: self.reason, cases };
+        let decided: Decided = Client::new(&self.remote)?.post(&format!("/enforce/{action}"), &wanted)?;
+        if self.json {
+            return show::json(&decided);
+        }
+        println!("{}: {done}", words::lines(decided.cases));
+        Ok(())
+    }
+}
