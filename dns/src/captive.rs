@@ -173,7 +173,9 @@ mod tests {
 
     use pratique_core::allow::AllowList;
     use pratique_core::playbook::AllowName;
+    use pratique_core::reach::Families;
     use pratique_core::sighting::Transport;
+    use pratique_core::view::Garden;
 
     use super::*;
     use crate::portals::Addresses;
@@ -266,6 +268,30 @@ mod tests {
         let mut only4 = portals();
         only4.node.portal6 = None;
         assert_eq!(decide(&ask, Some(&resident()), &only4), Decision::NoData(Why::Captive));
+    }
+
+    #[test]
+    fn the_portal_has_no_address_in_a_family_over_which_it_does_not_know_the_line() {
+        let families = [(true, true), (true, false), (false, true), (false, false)];
+        for (v4, v6) in families {
+            let of = Resident::for_test(8, "mirai", AllowList::default());
+            let garden = Garden::new(["mirai".into()], AllowList::default()).known_over(Families { v4, v6 });
+            let resident = Resident { case: of.case, line: of.line, garden: Arc::new(garden), card: of.card.clone() };
+            // Known over neither as a whole: then anything is better than no page.
+            let wanted = if v4 || v6 { (v4, v6) } else { (true, true) };
+            for name in ["www.bank.example", "portal.isp.example", "captive.apple.com"] {
+                let told = [1, 28].map(|code| {
+                    matches!(decide(&question(name, code), Some(&resident), &portals()), Decision::Portal(..))
+                });
+                assert_eq!(told, [wanted.0, wanted.1], "{name} {v4} {v6}");
+            }
+            // A portal that has only the other family is still better than none.
+            let mut only4 = portals();
+            only4.node.portal6 = None;
+            let ask = question("portal.isp.example", 1);
+            let a = decide(&ask, Some(&resident), &only4);
+            assert_eq!(a, Decision::Portal("192.0.2.80".parse().unwrap(), Why::PortalName));
+        }
     }
 
     #[test]

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::question::Family;
-use pratique_core::view::Garden;
 use crate::settings::Settings;
+use pratique_core::view::Garden;
 
 /// The portal's addresses, one of each family at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

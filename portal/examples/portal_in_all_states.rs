@@ -14,7 +14,7 @@ use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Proof, Resident, Round, Trust};
-use pratique_portal::{Desk, DeskError, FreeLine, Grace, Portal, Settings, StepId, Ticked, Visitor, Warning};
+use pratique_portal::{Desk, DeskError, FreeLine, Grace, Portal, Seen, Settings, StepId, Ticked, Visitor, Warning};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -89,8 +89,8 @@ impl Desk for Card {
         Ok(())
     }
 
-    async fn free_line(&self, _: Visitor) -> Result<Option<FreeLine>, DeskError> {
-        Ok(Some(FreeLine { language: None, warned: self.warned.clone() }))
+    async fn line_of(&self, _: Visitor) -> Result<Seen, DeskError> {
+        Ok(Seen::Free(FreeLine { language: None, warned: self.warned.clone() }))
     }
 }
 

@@ -99,7 +99,13 @@ impl Note {
 
 impl Front {
     /// Handles a button pressed on the page of this portal.
-    pub(crate) async fn press<B>(&self, button: Button, request: Request<B>, from: SocketAddr, portal: &PortalUrl) -> Answer
+    pub(crate) async fn press<B>(
+        &self,
+        button: Button,
+        request: Request<B>,
+        from: SocketAddr,
+        portal: &PortalUrl,
+    ) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {

@@ -336,7 +336,10 @@ impl Stage {
                 self.handle.wall(self.attempts(), now).await.unwrap();
                 return self.handle.read(|_, _| ()).await.unwrap();
             }
-            "approve" => Command::Approve { case, version, by, protected_confirmed: deed.protected_confirmed },
+            "approve" => {
+                let protected_confirmed = deed.protected_confirmed;
+                Command::Approve { case, version, by, protected_confirmed, unwalled_confirmed: false }
+            }
             "dismiss" => Command::Dismiss { case, version, by, reason },
             "release" => Command::Release { case, version: None, by, reason, emergency: false },
             "report-fixed" => Command::ReportFixed { case },
@@ -445,6 +448,7 @@ fn told(event: &Event, world: &World) -> Option<String> {
         },
         Body::Halted { by, because } => format!("halted by {}: {because}", who(by)),
         Body::Resumed { by } => format!("resumed by {}", who(by)),
+        Body::Enforcement { mode } => format!("enforcement is {mode:?} from here"),
         Body::Case { case, what } => format!("case {case} {}", of_case(what, world)),
     };
     Some(format!("{} {said}", short(event.at)))
@@ -472,6 +476,8 @@ fn of_case(what: &CaseEvent, world: &World) -> String {
             let on = numbered(evidence.iter().copied());
             format!("quarantined by {} on {on} until {}", all.join(" and "), short(*until))
         }
+        CaseEvent::EnforcementBegan { by, .. } => format!("begun by {}", who(by)),
+        CaseEvent::PaperDropped { by, .. } => format!("dropped from paper by {}", who(by)),
         CaseEvent::Dismissed { by, .. } => format!("dismissed by {}", who(by)),
         CaseEvent::Retracted { sightings, by, .. } => {
             format!("{} retracted by {}", numbered(sightings.iter().copied()), who(by))

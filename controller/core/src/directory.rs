@@ -13,7 +13,6 @@ use ipnet::Ipv6Net;
 use rustc_hash::FxHashMap;
 
 use crate::ids::LineNo;
-use crate::plan::Element;
 use crate::session::{Ambiguity, Attribution, Holding, Session};
 use crate::time::{Span, Timestamp};
 
@@ -151,12 +150,6 @@ impl Directory {
             // Somebody unknown may have held it at the other end of the error.
             Attribution::Ambiguous(Ambiguity::ChangedHands)
         }
-    }
-
-    /// What of a line can be enforced now: live holdings that no other live session claims.
-    pub fn enforceable(&self, line: LineNo) -> impl Iterator<Item = Element> {
-        let live = self.live(line);
-        live.filter(move |h| self.live_rivals(line, *h).is_empty()).filter_map(Holding::element)
     }
 
     /// What a line holds now, and whether another live session claims it, too.

@@ -236,9 +236,8 @@ impl WallReach {
             return Vec::new();
         }
         let unknown = Family::ALL.into_iter().filter(|family| self.over(*family) == Reach::Unknown);
-        let unknown = unknown.map(|f| {
-            (f.to_smolstr(), format_smolstr!("no {f} is known of this line: its traffic over {f} passes"))
-        });
+        let unknown = unknown
+            .map(|f| (f.to_smolstr(), format_smolstr!("no {f} is known of this line: its traffic over {f} passes")));
         unknown.chain(self.kept_out.iter().map(|k| (k.subject(), k.to_smolstr()))).collect()
     }
 

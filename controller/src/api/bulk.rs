@@ -93,7 +93,9 @@ impl Preview {
                 found.would_quarantine += 1;
                 found.elements += row.elements.len() as u64;
                 match &row.wall {
-                    Some(wall) if wall.extent == Extent::Half => found.half_walled.push((pick.id, wall.open.join("; "))),
+                    Some(wall) if wall.extent == Extent::Half => {
+                        found.half_walled.push((pick.id, wall.open.join("; ")))
+                    }
                     Some(wall) if wall.extent == Extent::NoAddress => found.no_address.push(pick.id),
                     _ => found.would_wall += 1,
                 }
@@ -122,10 +124,15 @@ impl Preview {
             said.push("Dry run: nothing is walled now; the quarantines stay on paper.".into());
         }
         said.extend(self.half_walled.iter().map(|(case, open)| format!("Case {case} would be half-walled: {open}.")));
-        said.extend(self.walls_nothing.iter().map(|(case, why)| format!("Of case {case} nothing would be walled: {why}.")));
+        said.extend(
+            self.walls_nothing.iter().map(|(case, why)| format!("Of case {case} nothing would be walled: {why}.")),
+        );
         if !self.no_address.is_empty() {
             let cases: Vec<_> = self.no_address.iter().map(ToString::to_string).collect();
-            said.push(format!("No address is known now of case {}; walled when the line comes back.", cases.join(", ")));
+            said.push(format!(
+                "No address is known now of case {}; walled when the line comes back.",
+                cases.join(", ")
+            ));
         }
         said
     }

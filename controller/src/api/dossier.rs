@@ -415,10 +415,12 @@ pub struct Status {
 impl Status {
     /// So many addresses that are kept out of the wall are named.
     pub const KEPT_OUT: usize = 20;
+    /// So many half-walled lines are named.
+    pub const HALF_KNOWN: usize = 3;
 }
 
 /// How much of the quarantined lines the wall holds, in lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WallStatus {
     /// All of their traffic.
     pub whole: u64,
@@ -428,6 +430,8 @@ pub struct WallStatus {
     pub half_missing_ipv4: u64,
     /// Of these, lines whose IPv6 passes, wholly or in part.
     pub half_missing_ipv6: u64,
+    /// The first of those that hold nothing that is kept out: case, and what is not known of its line.
+    pub half_known: Vec<(CaseId, String)>,
     /// None of it, though they are online.
     pub nothing: u64,
     /// They hold no address now, and are walled when they come back.
@@ -654,7 +658,11 @@ impl CaseRow {
             approvals_needed: if proposed { facts.approvals_needed } else { 0 },
             protected: facts.protected,
             relapses: case.relapses,
-            missing: if case.is_quarantined() { facts.missing.into_iter().map(Into::into).collect() } else { Vec::new() },
+            missing: if case.is_quarantined() {
+                facts.missing.into_iter().map(Into::into).collect()
+            } else {
+                Vec::new()
+            },
             wall: facts.wall.filter(|_| proposed || case.is_quarantined()),
         }
     }

@@ -113,22 +113,25 @@ pub async fn decide(desk: &Desk, staff: &Staff, wanted: Wanted, begin: bool) -> 
     cases.dedup();
     let count = cases.len() as u64;
     if count == 0 {
-        return Err(Problem::refused("nothing-on-paper", "no quarantine is on paper: there is nothing to begin or drop"));
+        return Err(Problem::refused(
+            "nothing-on-paper",
+            "no quarantine is on paper: there is nothing to begin or drop",
+        ));
     }
     if count != wanted.count {
         return Err(Problem::refused(
             "unconfirmed",
-            format!("it would be {count} quarantines, not {}: look at the list again and repeat its number", wanted.count),
+            format!(
+                "it would be {count} quarantines, not {}: look at the list again and repeat its number",
+                wanted.count
+            ),
         )
         .with("count", json!(count)));
     }
     let text = checked_text(&wanted.reason, "reason")?;
     let (by, reason) = (staff.actor(), Some(TextRef::of(&text)));
-    let command = if begin {
-        Command::BeginEnforcement { cases, by, reason }
-    } else {
-        Command::DropPaper { cases, by, reason }
-    };
+    let command =
+        if begin { Command::BeginEnforcement { cases, by, reason } } else { Command::DropPaper { cases, by, reason } };
     desk.office.wish(Wish { command, text: Some(text) }).await?;
     Ok(Decided { cases: count })
 }

@@ -365,14 +365,15 @@ fn said(seen: &Preview) -> String {
          person; {} quarantined now, {} after.",
         seen.count,
         seen.would_wall,
-        seen.would_quarantine,
+        seen.would_quarantine + seen.walls_nothing.len() as u64,
         seen.elements,
         seen.would_wait.len(),
         seen.lines_now,
         seen.lines_after
     )];
     said.extend(seen.not_walled());
-    crate::api::plain::visible(&said.join("\n")).into_owned()
+    let said: Vec<String> = said.iter().map(|line| crate::api::plain::visible(line).into_owned()).collect();
+    said.join("\n")
 }
 
 /// Asks a person to type what was shown: harder to do by reflex than `y`.

@@ -35,18 +35,29 @@ impl Init {
         private.create(dir.join("data"))?;
         let config = dir.join("pratique.yaml");
         if write_new(&config, EXAMPLE)? {
-            println!("{}: every field with its default and the reason for it", config.display());
+            println!(
+                "{}: every field with the reason for its value; `enforcer: dry-run`, so nobody is walled before you write nft",
+                config.display()
+            );
         } else {
             println!("{}: is there already, left as it is", config.display());
         }
         let written = policy_files::write_built_in(&dir.join("policies"))?;
-        println!("{}: {} files", dir.join("policies").display(), written.len());
+        let policies = dir.join("policies");
+        match (written.len(), policy_files::built_in_count() - written.len()) {
+            (new, 0) => println!("{}: {new} files", policies.display()),
+            (new, there) => {
+                println!("{}: {new} files, {there} are there already, left as they are", policies.display())
+            }
+        }
+        println!("{}: empty, for the store", dir.join("data").display());
         let tokens = dir.join("tokens.yaml");
         let mut list = TokenList::load(&tokens).map_err(|e| Failure::Refused(e.to_string()))?;
         if list.tokens.is_empty() {
             let new = NewToken { person: self.person, role: Role::Supervisor, expires: None, networks: Vec::new() };
             let token = list.add(new, now())?;
             list.store(&tokens)?;
+            println!("{}: one token", tokens.display());
             println!("\nThe first supervisor's token, shown this once:\n\n    {token}\n");
         } else {
             println!("{}: has tokens already; `pratique token add` makes more", tokens.display());

@@ -98,7 +98,9 @@ pub fn case(case: &CaseDossier) {
     }
     if let Some(wall) = case.row.wall.as_ref().filter(|_| case.if_approved.is_none()) {
         if wall.on_paper {
-            println!("\nOn paper only: the line is free. It was approved in a dry run; `pratique enforce` begins or drops it.");
+            println!(
+                "\nOn paper only: the line is free. It was approved in a dry run; `pratique enforce` begins or drops it."
+            );
         }
         wall.open.iter().for_each(|open| println!("Passes: {}", plain::visible(open)));
     }

@@ -211,7 +211,8 @@ async fn decide_paper(desk: &Desk, form: &OwnForm, begin: bool) -> Response {
     let wanted = Wanted { count, reason: form.field("reason").unwrap_or_default().to_owned(), cases: Vec::new() };
     match enforce::decide(desk, &form.visitor.staff, wanted, begin).await {
         Ok(done) => {
-            let what = if begin { "are walled from now on" } else { "were dropped; their cases wait in the queue again" };
+            let what =
+                if begin { "are walled from now on" } else { "were dropped; their cases wait in the queue again" };
             desk.sessions.leave_notice(&form.visitor.cookie, format!("{} quarantines {what}.", done.cases));
             Redirect::to("/enforce").into_response()
         }

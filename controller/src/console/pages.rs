@@ -134,7 +134,11 @@ pub fn troubles(status: &Status) -> Vec<String> {
         found.push(format!(
             "{} approved in a dry run and not walled: `pratique enforce list` shows them, `pratique enforce begin` \
              walls them, `pratique enforce drop` gives them up.",
-            if status.wall.on_paper == 1 { "1 line was".into() } else { format!("{} lines were", status.wall.on_paper) }
+            if status.wall.on_paper == 1 {
+                "1 line was".into()
+            } else {
+                format!("{} lines were", status.wall.on_paper)
+            }
         ));
     }
     found.extend(status.enforcers.iter().filter_map(|e| e.former_wall.clone()));
@@ -145,10 +149,13 @@ pub fn troubles(status: &Status) -> Vec<String> {
     if more > 0 {
         found.push(format!("{more} more quarantined lines hold something that the wall does not."));
     }
+    for (case, why) in &status.wall.half_known {
+        found.push(format!("Case {case} is half-walled: {why}."));
+    }
     for (family, lines) in [("IPv4", status.wall.half_missing_ipv4), ("IPv6", status.wall.half_missing_ipv6)] {
         if lines > 0 {
             let lines = words::lines(lines);
-            found.push(format!("{family} of {lines} passes the wall: no {family} is known there, or it is kept out."));
+            found.push(format!("In all, {family} of {lines} passes the wall: it is not known, or kept out."));
         }
     }
     for feed in status.feeds.iter().filter(|f| f.stalled) {

@@ -198,16 +198,12 @@ pub fn on_paper(row: &CaseRow) -> bool {
     row.wall.as_ref().is_some_and(|wall| wall.on_paper)
 }
 
-/// How many of the quarantined lines the wall holds, whole and in part.
+/// How many of the quarantined lines the wall holds as a whole, and what of the others.
 pub fn walled(status: &Status) -> String {
     let wall = &status.wall;
-    let quarantined = wall.walled().saturating_add(wall.nothing).saturating_add(wall.no_address);
-    let mut said = format!("{} of {} quarantined lines", count(&wall.walled()), count(&quarantined));
-    let parts = [
-        (wall.half, "only half"),
-        (wall.nothing, "not at all"),
-        (wall.no_address, "without an address now"),
-    ];
+    let enforced = wall.walled().saturating_add(wall.nothing).saturating_add(wall.no_address);
+    let mut said = format!("{} of {}", count(&wall.whole), lines(enforced));
+    let parts = [(wall.half, "half"), (wall.nothing, "not at all"), (wall.no_address, "without an address now")];
     let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", count(n))).collect();
     if !parts.is_empty() {
         said.push_str(&format!(" ({})", parts.join(", ")));

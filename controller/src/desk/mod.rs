@@ -49,11 +49,8 @@ impl Desk for PortalDesk {
     }
 
     async fn line_of(&self, visitor: Visitor) -> Result<Seen, DeskError> {
-        let (seen, held) = self
-            .engine
-            .read(move |world, now| seen(world, visitor, now))
-            .await
-            .map_err(|_| DeskError::Unavailable)?;
+        let (seen, held) =
+            self.engine.read(move |world, now| seen(world, visitor, now)).await.map_err(|_| DeskError::Unavailable)?;
         // Of a line that is walled at other addresses the view has the page.
         Ok(held.and_then(|element| self.view.at(element)).map_or(seen, Seen::Held))
     }

@@ -293,7 +293,9 @@ impl Bench {
         let id = CaseId(case);
         let version = self.handle.read(move |w, _| w.cases().get(id).map(|c| c.version)).await.unwrap().unwrap();
         let by = Actor::Person("ann".into());
-        self.handle.command(Command::Approve { case: id, version, by, protected_confirmed: false }).await
+        self.handle
+            .command(Command::Approve { case: id, version, by, protected_confirmed: false, unwalled_confirmed: false })
+            .await
     }
 
     async fn release(&self, case: u64, why: &str) -> Result<handle::Done, EngineError> {

@@ -195,9 +195,13 @@ impl Turn {
                 Effect::Unchanged => report.unchanged += 1,
             }
             report.conflicts += u64::from(recorded.conflict);
-            report.not_wallable += u64::from(to > now && change.holding.element().is_some_and(|element| {
-                check_element(element, &world.policy().global).is_err()
-            }));
+            report.not_wallable += u64::from(
+                to > now
+                    && change
+                        .holding
+                        .element()
+                        .is_some_and(|element| check_element(element, &world.policy().global).is_err()),
+            );
             if recorded.effect != Effect::Unchanged {
                 self.batch.sessions.push(Session { to: if to > now { Timestamp::MAX } else { to }, ..session });
             }

@@ -153,9 +153,8 @@ impl Office for EngineOffice {
         let observed = self.wall.observe().await;
         let name = self.wall.status().name;
         // A copy is one block of memory; comparing takes longer, and does not keep the loop.
-        let look = |world: &World, _| {
-            (world.plan().clone(), world.cases().is_dry_run(), world.standings().would_be_walled())
-        };
+        let look =
+            |world: &World, _| (world.plan().clone(), world.cases().is_dry_run(), world.standings().would_be_walled());
         let (plan, dry_run, would_be_walled) = self.engine.read(look).await?;
         let compared = tokio::task::spawn_blocking(move || compare(&plan, name, observed));
         let compared =
@@ -164,7 +163,8 @@ impl Office for EngineOffice {
     }
 
     async fn paper(&self) -> Result<Paper, EngineError> {
-        let look = |world: &World, _| Paper { dry_run: world.cases().is_dry_run(), cases: world.cases().on_paper().collect() };
+        let look =
+            |world: &World, _| Paper { dry_run: world.cases().is_dry_run(), cases: world.cases().on_paper().collect() };
         self.engine.read(look).await
     }
 

@@ -84,6 +84,14 @@ fn kept_out(world: &World) -> Vec<(CaseId, String)> {
     lines.into_iter().take(Status::KEPT_OUT).filter_map(said).collect()
 }
 
+fn half_known(world: &World) -> Vec<(CaseId, String)> {
+    let half = world.standings().lacking().filter(|(_, s)| s.extent == Extent::Half && s.kept_out == 0);
+    let mut lines: Vec<_> = half.map(|(line, _)| line).collect();
+    lines.sort_unstable();
+    let said = |line| Some((world.cases().open_of(line)?.id, world.reach(line).said().join("; ")));
+    lines.into_iter().take(Status::HALF_KNOWN).filter_map(said).collect()
+}
+
 fn wall(world: &World) -> WallStatus {
     let standings = world.standings();
     WallStatus {
@@ -91,6 +99,7 @@ fn wall(world: &World) -> WallStatus {
         half: standings.held(Extent::Half),
         half_missing_ipv4: standings.half_walled(Family::Ipv4),
         half_missing_ipv6: standings.half_walled(Family::Ipv6),
+        half_known: half_known(world),
         nothing: standings.held(Extent::Nothing),
         no_address: standings.held(Extent::NoAddress),
         on_paper: world.cases().on_paper().len() as u64,

@@ -70,6 +70,11 @@ pub fn built_in() -> Result<PolicySet, PolicyErrors> {
     assemble("(built in)", &built_in::files(), Vec::new())
 }
 
+/// How many files [`write_built_in`] writes into an empty folder.
+pub fn built_in_count() -> usize {
+    built_in::files().len()
+}
+
 /// Writes the built-in files below `dir`, as a first copy to edit. Existing files are left as they are; returns the
 /// names written.
 ///

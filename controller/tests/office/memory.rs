@@ -28,6 +28,7 @@ pub const NOW: Timestamp = Timestamp::from_secs(1_771_200_000);
 pub struct Memory(pub Mutex<World>);
 
 pub struct World {
+    pub dry_run: bool,
     pub seq: u64,
     pub cases: Vec<Kept>,
     pub deliveries: Vec<Delivery>,
@@ -41,6 +42,8 @@ pub struct Kept {
     pub subscriber: SubscriberId,
     pub holding: IpAddr,
     pub protected: Option<&'static str>,
+    /// Why the wall would hold nothing of its line.
+    pub walls_nothing: Option<&'static str>,
     pub story: Vec<StoryLine>,
     /// The line holds nothing any more.
     pub left: bool,
@@ -74,7 +77,15 @@ impl Memory {
             refused: vec![("outside-networks".into(), 12)],
         };
         let caps = CapsUse { lines_limit: 50, lines_now: 1, per_hour_limit: 20, begun_last_hour: 0 };
-        Self(Mutex::new(World { seq: 100, cases, deliveries: vec![held], halted: None, caps, taken: Vec::new() }))
+        Self(Mutex::new(World {
+            dry_run: false,
+            seq: 100,
+            cases,
+            deliveries: vec![held],
+            halted: None,
+            caps,
+            taken: Vec::new(),
+        }))
     }
 
     pub fn world(&self) -> MutexGuard<'_, World> {
@@ -117,6 +128,7 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         threat_queries: None,
         relapses: 0,
         last_release: None,
+        on_paper: false,
     };
     let line = |seq, kind: &str, what: &str| StoryLine {
         seq: Seq(seq),
@@ -135,12 +147,31 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         subscriber: SubscriberId::new(format!("C-{n:05}")),
         holding: address.into(),
         protected: None,
+        walls_nothing: None,
         story,
         left: false,
     }
 }
 
+impl World {
+    /// As the core counts them: of every line here both families are known, or nothing is walled.
+    fn wall(&self) -> WallStatus {
+        let quarantined = self.cases.iter().filter(|k| k.case.is_quarantined());
+        let paper = quarantined.clone().filter(|k| k.case.on_paper).count() as u64;
+        let whole = quarantined.count() as u64 - paper;
+        WallStatus { whole, on_paper: paper, would_be_walled: paper, ..WallStatus::default() }
+    }
+}
+
 impl Kept {
+    fn wall(&self) -> WallRow {
+        let (extent, ipv4, open) = match self.walls_nothing {
+            Some(why) => (Extent::Nothing, Reach::KeptOut, vec![why.into()]),
+            None => (Extent::Whole, Reach::Walled, Vec::new()),
+        };
+        WallRow { extent, ipv4, ipv6: Reach::Absent, open, on_paper: self.case.is_on_paper() }
+    }
+
     fn element(&self) -> Element {
         self.holding.to_string().parse().unwrap()
     }
@@ -162,6 +193,7 @@ impl Kept {
             approvals_needed: self.needed(),
             protected: self.protected.map(Into::into),
             missing: vec![Missing::Rescan, Missing::Silence],
+            wall: Some(self.wall()),
         };
         CaseRow::of(&self.case, facts)
     }
@@ -214,6 +246,7 @@ impl Kept {
                 rule: if row.approvals_needed > 1 { ApprovalRule::Two } else { ApprovalRule::One },
                 more,
                 confirm_protected: self.protected.is_some(),
+                confirm_unwalled: self.walls_nothing.map(Into::into),
                 blocked: halted.map(|h| format!("enforcement is halted ({h})")),
             }),
             holdings: (!self.left)
@@ -273,7 +306,7 @@ impl World {
         let halted = self.halted.clone();
         let text = wish.text;
         let case = match wish.command {
-            Command::Approve { case, version, by, protected_confirmed } => {
+            Command::Approve { case, version, by, protected_confirmed, unwalled_confirmed } => {
                 let kept = self.current(case, version)?;
                 let state = kept.case.state.name();
                 if state != StateName::Proposed {
@@ -288,6 +321,9 @@ impl World {
                 if let Some(why) = kept.protected.filter(|_| !protected_confirmed) {
                     return Err(Refusal::Protected(why.into()));
                 }
+                if let Some(why) = kept.walls_nothing.filter(|_| !unwalled_confirmed) {
+                    return Err(Refusal::WallsNothing(why.into()));
+                }
                 kept.case.approvals.push(Approval { by: by.clone(), protected: protected_confirmed });
                 kept.tell(seq, &by, "approved", "Approved the quarantine", None);
                 if kept.case.approvals.len() >= kept.needed() as usize {
@@ -297,6 +333,26 @@ impl World {
                     self.caps.begun_last_hour += 1;
                 }
                 case
+            }
+            Command::BeginEnforcement { cases, by, .. } => {
+                if self.dry_run {
+                    return Err(Refusal::DryRun);
+                }
+                for id in &cases {
+                    let kept = self.find(*id)?;
+                    kept.case.on_paper = false;
+                    kept.tell(seq, &by, "enforcement-began", "The line is walled from here", text.clone());
+                }
+                cases[0]
+            }
+            Command::DropPaper { cases, by, .. } => {
+                for id in &cases {
+                    let kept = self.find(*id)?;
+                    kept.case.state = State::Proposed { since: NOW, rule: ApprovalRule::One };
+                    kept.case.approvals.clear();
+                    kept.tell(seq, &by, "paper-dropped", "That approval was dropped", text.clone());
+                }
+                cases[0]
             }
             Command::Dismiss { case, version, by, .. } => {
                 let kept = self.current(case, version)?;
@@ -457,7 +513,12 @@ impl Office for Memory {
             lines: 84_210,
             sessions: 91_004,
             conflicts: 1,
-            kept_out: vec![(CaseId(3), "192.0.2.241 overlaps the provider's own infrastructure 192.0.2.240/28".into())],
+            dry_run: world.dry_run,
+            wall: world.wall(),
+            kept_out: vec![(
+                CaseId(3),
+                "not with all it holds: 192.0.2.241 overlaps the provider's own infrastructure 192.0.2.240/28".into(),
+            )],
             kept_out_total: 5,
             caps: world.caps.clone(),
             enforcers: vec![EnforcerStatus {
@@ -469,6 +530,7 @@ impl Office for Memory {
                 drifts: 1,
                 last_drift: Some((NOW.minus(Span::from_hours(5)).into(), "nft (pid 4711) flushed the ruleset".into())),
                 failing: None,
+                former_wall: None,
             }],
             store: StoreStatus {
                 writable: true,
@@ -531,7 +593,14 @@ impl Office for Memory {
         let world = self.world();
         let desired = world.cases.iter().filter(|k| k.case.is_enforced()).count() as u64;
         let diff = EnforcerDiff { name: "nftables".into(), actual: Some(desired), ..EnforcerDiff::default() };
-        Ok(PlanReport { generation: Seq(world.seq), desired, enforcers: vec![diff] })
+        let (dry_run, would_be_walled) = (world.dry_run, world.wall().would_be_walled);
+        Ok(PlanReport { generation: Seq(world.seq), desired, dry_run, would_be_walled, enforcers: vec![diff] })
+    }
+
+    async fn paper(&self) -> Result<Paper, EngineError> {
+        let world = self.world();
+        let cases = world.cases.iter().filter(|k| k.case.is_on_paper()).map(|k| k.case.id).collect();
+        Ok(Paper { dry_run: world.dry_run, cases })
     }
 
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError> {

@@ -13,4 +13,5 @@ mod secure;
 mod self_check;
 mod small_browsers;
 mod support;
+mod unknown;
 mod warned;

@@ -11,7 +11,7 @@ use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
 use pratique_core::time::Timestamp;
 use pratique_core::view::{CaseCard, GardenView, Resident, Round};
-use pratique_portal::{Desk, DeskError, FreeLine, Portal, Settings, StepId, Ticked, Visitor};
+use pratique_portal::{Desk, DeskError, FreeLine, Portal, Seen, Settings, StepId, Ticked, Visitor};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::oneshot;
@@ -33,8 +33,10 @@ pub struct Book {
     pub refuse: Mutex<Option<DeskError>>,
     pub hang: bool,
     pub ticked: Mutex<Ticked>,
-    /// What is known of every line that is not in the view.
+    /// What is known of every line that is not in the view; none where nobody is known.
     pub free: Mutex<Option<FreeLine>>,
+    /// Who is known of every address that is not in the view, walled at another.
+    pub held: Mutex<Option<Arc<Resident>>>,
     /// How often that was asked, and whether the answer never comes.
     pub looks: AtomicUsize,
     pub endless_looks: AtomicBool,
@@ -47,7 +49,8 @@ impl Book {
             effects: AtomicUsize::new(0),
             refuse: Mutex::default(),
             ticked: Mutex::default(),
-            free: Mutex::default(),
+            free: Mutex::new(Some(FreeLine::default())),
+            held: Mutex::default(),
             looks: AtomicUsize::new(0),
             endless_looks: AtomicBool::new(false),
             hang: false,
@@ -102,13 +105,17 @@ impl Desk for Book {
         Ok(())
     }
 
-    async fn free_line(&self, _: Visitor) -> Result<Option<FreeLine>, DeskError> {
+    async fn line_of(&self, _: Visitor) -> Result<Seen, DeskError> {
         self.looks.fetch_add(1, Ordering::SeqCst);
         if self.hang || self.endless_looks.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
         let refuse = *self.refuse.lock().unwrap();
-        refuse.map_or_else(|| Ok(self.free.lock().unwrap().clone()), Err)
+        if let Some(held) = self.held.lock().unwrap().clone() {
+            return Ok(Seen::Held(held));
+        }
+        let free = self.free.lock().unwrap().clone();
+        refuse.map_or_else(|| Ok(free.map_or(Seen::Unknown, Seen::Free)), Err)
     }
 }
 

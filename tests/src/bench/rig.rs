@@ -142,7 +142,13 @@ pub const OPENED: u32 = 2;
 
 /// A person's approval.
 pub fn approval(case: CaseId, version: u32) -> Command {
-    Command::Approve { case, version, by: Actor::Person("ann".into()), protected_confirmed: false }
+    Command::Approve {
+        case,
+        version,
+        by: Actor::Person("ann".into()),
+        protected_confirmed: false,
+        unwalled_confirmed: false,
+    }
 }
 
 /// The built-in policy for our networks, without caps.

@@ -417,7 +417,7 @@ proptest! {
             prop_assert_eq!(b.view.len(), planned.len());
             for (element, owner) in &scratch.elements {
                 prop_assert!(b.world.cases().get(owner.case).is_some_and(|c| c.is_enforced() && c.line == owner.line));
-                prop_assert!(b.world.directory().enforceable(owner.line).any(|e| e == *element));
+                prop_assert!(b.world.reach(owner.line).walled.contains(element));
             }
         }
     }

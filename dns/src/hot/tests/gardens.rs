@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use pratique_core::ids::CauseKey;
+use pratique_core::reach::Families;
 use pratique_core::view::Garden;
 
 use super::*;
@@ -12,13 +13,20 @@ use crate::settings::GardenPortal;
 const CLIENTS: [&str; 3] = [CLIENT, "192.0.2.2", "192.0.2.3"];
 
 /// Combinations of causes, with the portal's last number for each family; both numbers as the settings below say, by hand.
-const GARDENS: [(&[&str], u8, u16); 5] = [
+const GARDENS: [(&[&str], u8, u16); 7] = [
     (&["mirai"], 80, 0x80),
     (&["nas"], 81, 0x81),
     (&["door"], 80, 0x82),
     (&["door", "nas"], 81, 0x81),
     (&["door", "mirai"], 80, 0x82),
+    // Of these lines one family alone is known: nothing is told of the other (0).
+    (&["mirai", ONLY_IPV4], 80, 0),
+    (&["nas", ONLY_IPV6], 0, 0x81),
 ];
+
+/// Stands among the causes for what is known of the line.
+const ONLY_IPV4: &str = "only-ipv4";
+const ONLY_IPV6: &str = "only-ipv6";
 
 fn v4(last: u8) -> Ipv4Addr {
     Ipv4Addr::new(192, 0, 2, last)
@@ -46,7 +54,8 @@ fn halves() -> Halves {
 /// The client's case has these causes from now on.
 fn put(halves: &Halves, client: &str, causes: &[&str]) {
     let list = Resident::for_test(7, "mirai", AllowList::default());
-    let garden = Garden::new(causes.iter().map(CauseKey::new), AllowList::default());
+    let families = Families { v4: !causes.contains(&ONLY_IPV6), v6: !causes.contains(&ONLY_IPV4) };
+    let garden = Garden::new(causes.iter().map(CauseKey::new), AllowList::default()).known_over(families);
     let resident = Resident { case: list.case, line: list.line, garden: Arc::new(garden), card: list.card.clone() };
     halves.resolver.0.view.put(Element::V4(client.parse().unwrap()), Arc::new(resident));
 }
@@ -78,8 +87,8 @@ fn each_resident_hears_of_its_own_portal_from_both_halves_while_causes_change() 
         if halves.agree_for(CLIENTS[client], &query)? {
             let (_, portal4, portal6) = GARDENS[now[client]];
             let wanted = match asked.kind {
-                1 => Some(portal4.into()),
-                28 => Some(portal6),
+                1 => Some(portal4.into()).filter(|portal| *portal > 0),
+                28 => Some(portal6).filter(|portal| *portal > 0),
                 _ => None,
             };
             prop_assert_eq!(told(&halves.buffer), wanted, "{:?} {:?}", GARDENS[now[client]].0, asked);

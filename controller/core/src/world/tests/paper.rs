@@ -248,7 +248,9 @@ proptest! {
                     prop_assert_eq!(&cases, bench.world.cases());
                     // Old logs are replayed whole: the same comes of it.
                     let mut replayed = Cases::default();
-                    bench.log.iter().for_each(|e| drop(replayed.apply(e, &drops)));
+                    for event in &bench.log {
+                        replayed.apply(event, &drops);
+                    }
                     prop_assert_eq!(replayed.on_paper().collect::<Vec<_>>(), cases.on_paper().collect::<Vec<_>>());
                     bench.world = World::new(Arc::new(drops.clone()), cases);
                     (bench.view, bench.wall) = (Arc::default(), Vec::new());
