@@ -327,13 +327,21 @@ impl Front {
                 return self.scan(desk, request, peer, portal).await;
             }
             Route::FreeElsewhere => {
-                metrics.free_pages.inc();
                 let browser = header(request.headers(), ACCEPT_LANGUAGE.as_str());
                 let wish = Wish { browser, ..Wish::default() };
                 match known {
-                    Some(true) => answer::redirect(StatusCode::FOUND, &self.to_portal),
-                    Some(false) => self.pages.free(&wish, Free::Elsewhere),
-                    None => self.pages.unknown(&wish, true, is_ipv6(peer)),
+                    Some(true) => {
+                        metrics.redirects.inc();
+                        answer::redirect(StatusCode::FOUND, &self.to_portal)
+                    }
+                    Some(false) => {
+                        metrics.free_pages.inc();
+                        self.pages.free(&wish, Free::Elsewhere)
+                    }
+                    None => {
+                        metrics.unknown_pages.inc();
+                        self.pages.unknown(&wish, true, is_ipv6(peer))
+                    }
                 }
             }
             Route::Api => {
@@ -392,7 +400,7 @@ impl Front {
             // The seal shows that this very address was walled a moment ago, and the view that it is free.
             Seen::Unknown | Seen::Held(_) if freed.is_some() => FreeLine::default(),
             Seen::Unknown | Seen::Held(_) => {
-                self.metrics.free_pages.inc();
+                self.metrics.unknown_pages.inc();
                 return self.pages.unknown(&wish, false, is_ipv6(peer));
             }
         };

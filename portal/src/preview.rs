@@ -70,11 +70,13 @@ pub enum Scene {
     Warned,
     /// A line without a case.
     Free,
+    /// Who comes from an address that nobody is known to hold.
+    Unknown,
 }
 
 impl Scene {
     /// All, with what the console calls them.
-    pub const ALL: [(Self, &'static str, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str, &'static str); 9] = [
         (Self::OnHold, "on-hold", "On hold"),
         (Self::Checking, "checking", "Check under way"),
         (Self::StillOpen, "still-open", "Check: still open"),
@@ -83,6 +85,7 @@ impl Scene {
         (Self::BackOnline, "back-online", "Back online"),
         (Self::Warned, "warned", "Warned, not on hold"),
         (Self::Free, "free", "A line without a case"),
+        (Self::Unknown, "unknown", "Nobody knows whose line"),
     ];
 }
 
@@ -177,6 +180,7 @@ impl Preview {
         let html = match trial.scene {
             Scene::BackOnline => pages.free_html(&wish, Free::Released(String::new())),
             Scene::Free => pages.free_html(&wish, Free::Elsewhere),
+            Scene::Unknown => pages.unknown_html(&wish, false, true),
             Scene::Warned => {
                 let CaseCard { case, until, causes, number_tail, .. } = card(&trial.cause, trial.scene, now);
                 pages.warned_html(&Warning { case, grace: Some(Grace::Until(until)), causes, number_tail }, &wish)
@@ -202,7 +206,9 @@ fn card(cause: &str, scene: Scene, now: Timestamp) -> CaseCard {
         Scene::StillOpen => (Some(check(Verdict::Vulnerable, "login-prompt")), Missing::StillVulnerable),
         Scene::Clean => (Some(check(Verdict::Clean, "refused")), Missing::Silence),
         Scene::Unclear => (Some(check(Verdict::Inconclusive, "timeout")), Missing::Inconclusive),
-        Scene::OnHold | Scene::Checking | Scene::BackOnline | Scene::Warned | Scene::Free => (None, Missing::Rescan),
+        Scene::OnHold | Scene::Checking | Scene::BackOnline | Scene::Warned | Scene::Free | Scene::Unknown => {
+            (None, Missing::Rescan)
+        }
     };
     CaseCard {
         case: CaseId(4_711),

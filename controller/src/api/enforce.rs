@@ -121,10 +121,7 @@ pub async fn decide(desk: &Desk, staff: &Staff, wanted: Wanted, begin: bool) -> 
     if count != wanted.count {
         return Err(Problem::refused(
             "unconfirmed",
-            format!(
-                "it would be {count} quarantines, not {}: look at the list again and repeat its number",
-                wanted.count
-            ),
+            format!("that would be {count}, not {}: look at the list again and repeat its number", wanted.count),
         )
         .with("count", json!(count)));
     }

@@ -18,7 +18,8 @@ fn nobody_approves_twice_not_even_by_a_second_token() {
     }
     let (status, said) = node.approve(&node.token("bernd", "operator"), case);
     assert_eq!((status, node.case(case)["state"].as_str()), (200, Some("quarantined")), "{said}");
-    assert!(node.ok(&["plan"]).contains("1 addresses and prefixes behind the wall"));
+    let plan = node.ok(&["plan"]);
+    assert!(plan.contains("0 addresses and prefixes behind the wall") && plan.contains("1 line would be"), "{plan}");
 }
 
 #[test]
@@ -40,7 +41,7 @@ fn a_network_typed_too_wide_shows_its_number_and_meets_the_caps() {
     let node = Node::start_with(&[("lines: 10000", "lines: 3")]);
     let cases = node.infect(&[1, 2, 3, 4, 5]);
     let done = node.cli(&["case", "approve", "--network", "198.0.0.0/8", "--dry-run"]);
-    assert!(said(&done).contains("5 lines with 5 addresses"), "{}", said(&done));
+    assert!(said(&done).contains("0 of 5 lines would be walled whole and 5 half, with 5 addresses"), "{}", said(&done));
     assert_eq!(done.status.code(), Some(1), "over the cap");
 
     let picks: Vec<_> = cases.iter().map(|c| json!({"id": c, "version": node.case(*c)["version"]})).collect();

@@ -3,7 +3,6 @@
 //! iproute2), where the lines' addresses are this machine's, so that no packet leaves it.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::process::Command;
 
 use nix::sys::signal::Signal;
 use pratique_core::time::Span;
@@ -13,24 +12,6 @@ use tokio::runtime::Runtime;
 use super::home::{self, Answers};
 use super::post::{Mails, Post, free_port, parsed};
 use super::{Node, ago, until};
-
-const INSIDE: &str = "PRATIQUE_OWN_NETWORK";
-
-/// Runs a test of this program again, with lines' addresses on its loopback device. True where it runs there.
-fn in_a_network_of_its_own(test: &str) -> bool {
-    if std::env::var_os(INSIDE).is_some() {
-        return true;
-    }
-    let setup = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
-                 for i in 1 2 3 4 5 6 7; do ip address add 198.51.100.$i/32 dev lo; done; \
-                 exec \"$0\" --exact \"letters::$1\" --nocapture";
-    let mut command = Command::new("unshare");
-    command.args(["--user", "--map-root-user", "--net", "sh", "-ec", setup]).arg(std::env::current_exe().unwrap());
-    let done = command.arg(test).env(INSIDE, "yes").output().unwrap();
-    let said = super::said(&done);
-    assert!(done.status.success() && said.contains("1 passed"), "{said}");
-    false
-}
 
 /// A node whose scanner has a positive control, and the mail server.
 fn town(prepare: impl FnOnce(&Node)) -> (Post, Mails) {
@@ -173,7 +154,7 @@ fn runtime() -> Runtime {
 
 #[test]
 fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
-    if !in_a_network_of_its_own("check_trust_relapse_and_the_second_quarantine_are_told_one_by_one") {
+    if !super::in_a_network_of_its_own("letters::check_trust_relapse_and_the_second_quarantine_are_told_one_by_one") {
         return;
     }
     let mut town = town(|node| node.edit("policies/playbooks/mirai.yaml", "wall_silence: 1h", "wall_silence: 0s"));
@@ -219,7 +200,7 @@ fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
 
 #[test]
 fn a_check_that_a_later_one_overtook_is_not_told() {
-    if !in_a_network_of_its_own("a_check_that_a_later_one_overtook_is_not_told") {
+    if !super::in_a_network_of_its_own("letters::a_check_that_a_later_one_overtook_is_not_told") {
         return;
     }
     let post = place(|_| {});
@@ -255,7 +236,7 @@ fn a_check_that_a_later_one_overtook_is_not_told() {
 
 #[test]
 fn a_warning_and_the_proof_of_a_fix_are_told() {
-    if !in_a_network_of_its_own("a_warning_and_the_proof_of_a_fix_are_told") {
+    if !super::in_a_network_of_its_own("letters::a_warning_and_the_proof_of_a_fix_are_told") {
         return;
     }
     let town = town(|node| {
@@ -280,7 +261,8 @@ fn a_warning_and_the_proof_of_a_fix_are_told() {
 
 #[test]
 fn a_check_that_saw_too_little_and_the_end_of_the_longest_time_are_told() {
-    if !in_a_network_of_its_own("a_check_that_saw_too_little_and_the_end_of_the_longest_time_are_told") {
+    if !super::in_a_network_of_its_own("letters::a_check_that_saw_too_little_and_the_end_of_the_longest_time_are_told")
+    {
         return;
     }
     let short = "action: quarantine\nmax_quarantine: 4s";
@@ -306,7 +288,7 @@ fn a_check_that_saw_too_little_and_the_end_of_the_longest_time_are_told() {
 
 #[test]
 fn results_of_a_check_without_a_case_are_told() {
-    if !in_a_network_of_its_own("results_of_a_check_without_a_case_are_told") {
+    if !super::in_a_network_of_its_own("letters::results_of_a_check_without_a_case_are_told") {
         return;
     }
     let town = town(|_| {});

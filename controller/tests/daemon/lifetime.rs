@@ -84,7 +84,7 @@ fn cases_and_enforcement_are_the_same_after_a_stop_and_after_a_crash() {
     let case = |node: &Node, i: usize| {
         ["state", "version", "since", "elements", "evidence"].map(|k| node.case(cases[i])[k].clone())
     };
-    let seen = |node: &Node| (case(node, 0), case(node, 1), node.get("/plan")["desired"].clone());
+    let seen = |node: &Node| (case(node, 0), case(node, 1), node.get("/plan")["would_be_walled"].clone());
     let before = seen(&node);
     for signal in [Signal::SIGTERM, Signal::SIGKILL] {
         node.signal(signal);

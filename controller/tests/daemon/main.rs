@@ -4,6 +4,7 @@
 
 mod check_config;
 mod decisions;
+mod enforce;
 mod files;
 mod garden;
 #[path = "../servers/home.rs"]
@@ -29,6 +30,29 @@ use serde_json::{Value, json};
 /// No step of a test takes this long on a machine that works.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const INSIDE: &str = "PRATIQUE_OWN_NETWORK";
+
+/// Runs a test of this program, named with its room, again in a network of its own (`unshare` of util-linux, `ip` of iproute2): the
+/// lines' addresses are on its loopback device, and its nodes have a wall of their own. True where it runs there.
+pub fn in_a_network_of_its_own(test: &str) -> bool {
+    if is_inside() {
+        return true;
+    }
+    let setup = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
+                 for i in 1 2 3 4 5 6 7; do ip address add 198.51.100.$i/32 dev lo; done; \
+                 exec \"$0\" --exact \"$1\" --nocapture";
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-root-user", "--net", "sh", "-ec", setup]).arg(std::env::current_exe().unwrap());
+    let done = command.arg(test).env(INSIDE, "yes").output().unwrap();
+    let said = said(&done);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+fn is_inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
 /// A node in a folder, with its daemon.
 pub struct Node {
     pub folder: tempfile::TempDir,
@@ -53,9 +77,10 @@ impl Node {
         // Free at this moment; nothing else on this machine picks ports in a hurry.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         std::fs::create_dir(folder.path().join("drop")).unwrap();
-        let config = format!(
-            "enforcer: dry-run\ndrop_dir: drop\napi: {{listen: '127.0.0.1:{port}'}}\nscan: {{life_echo: false}}\n"
-        );
+        // A dry run notes what it would do, and subscribers hear nothing of it.
+        let enforcer = if is_inside() { "enforcer: nft\nwall: {portal4: 192.0.2.80}" } else { "enforcer: dry-run" };
+        let config =
+            format!("{enforcer}\ndrop_dir: drop\napi: {{listen: '127.0.0.1:{port}'}}\nscan: {{life_echo: false}}\n");
         std::fs::write(folder.path().join("pratique.yaml"), config).unwrap();
         let mut node = Self { folder, anna, port, daemon: None };
         // Ten lines: one permille of them would be none.

@@ -12,6 +12,11 @@ use super::{Node, ago, pratique, said, until};
 
 #[test]
 fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it() {
+    if !super::in_a_network_of_its_own(
+        "notices::a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it",
+    ) {
+        return;
+    }
     let post = Post::start("", |_| {});
     let server = post.server(true);
     let lines = [(1, "jo@mail.example", "en"), (2, "truus@mail.example", "nl-NL"), (3, "hanako@mail.example", "ja")];
@@ -57,6 +62,11 @@ fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it()
 
 #[test]
 fn who_is_refused_who_comes_again_and_who_has_no_address_shows_on_the_case() {
+    if !super::in_a_network_of_its_own(
+        "notices::who_is_refused_who_comes_again_and_who_has_no_address_shows_on_the_case",
+    ) {
+        return;
+    }
     let post = Post::start("", |_| {});
     let server = post.server(true);
     post.contacts(&[(1, "no@mail.example", "en"), (2, "later@mail.example", "en")]);
@@ -71,6 +81,9 @@ fn who_is_refused_who_comes_again_and_who_has_no_address_shows_on_the_case() {
 
 #[test]
 fn a_notice_waits_for_the_server_across_a_crash_and_is_sent_once() {
+    if !super::in_a_network_of_its_own("notices::a_notice_waits_for_the_server_across_a_crash_and_is_sent_once") {
+        return;
+    }
     let mut post = Post::start("", |_| {});
     post.contacts(&[(1, "jo@mail.example", "en")]);
     let case = post.quarantine(1);
@@ -100,6 +113,9 @@ fn a_notice_waits_for_the_server_across_a_crash_and_is_sent_once() {
 
 #[test]
 fn without_tls_nothing_is_sent_and_the_reason_shows() {
+    if !super::in_a_network_of_its_own("notices::without_tls_nothing_is_sent_and_the_reason_shows") {
+        return;
+    }
     let post = Post::start("", |_| {});
     let server = post.server(false);
     post.contacts(&[(1, "jo@mail.example", "en")]);
@@ -125,6 +141,9 @@ fn report(to: &str, status: &str) -> String {
 
 #[test]
 fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
+    if !super::in_a_network_of_its_own("notices::a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused") {
+        return;
+    }
     let post = Post::start("", |_| {});
     let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
@@ -157,6 +176,9 @@ fn a_mail_that_came_back_is_noted_once_and_forged_reports_are_refused() {
 
 #[test]
 fn who_opted_out_or_is_erased_hears_nothing_and_the_case_says_why() {
+    if !super::in_a_network_of_its_own("notices::who_opted_out_or_is_erased_hears_nothing_and_the_case_says_why") {
+        return;
+    }
     let post = Post::start("", |_| {});
     let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en"), (2, "ed@mail.example", "en")]);
@@ -185,6 +207,9 @@ fn who_opted_out_or_is_erased_hears_nothing_and_the_case_says_why() {
 
 #[test]
 fn a_line_has_its_most_for_a_day() {
+    if !super::in_a_network_of_its_own("notices::a_line_has_its_most_for_a_day") {
+        return;
+    }
     let post = Post::start("  rates: {per_line: 2}\n", |_| {});
     let server = post.server(true);
     post.contacts(&[(1, "jo@mail.example", "en")]);
@@ -213,6 +238,9 @@ fn secret(node: &Node) {
 
 #[test]
 fn a_mail_server_that_never_answers_holds_up_no_webhook() {
+    if !super::in_a_network_of_its_own("notices::a_mail_server_that_never_answers_holds_up_no_webhook") {
+        return;
+    }
     let hook = Server::start("httpd.py", &json!({}));
     let section = format!(
         "  kinds: {{mail: [quarantined], webhook: [released-staff]}}\n  webhook: {{url: 'http://127.0.0.1:{}/', \
@@ -249,6 +277,9 @@ fn tries_begun(post: &Post) -> i64 {
 
 #[test]
 fn what_waited_for_its_time_is_given_up_and_the_case_says_so() {
+    if !super::in_a_network_of_its_own("notices::what_waited_for_its_time_is_given_up_and_the_case_says_so") {
+        return;
+    }
     let post = Post::start("", |node| node.edit("pratique.yaml", "give_up_after: 1h", "give_up_after: 1s"));
     post.contacts(&[(1, "jo@mail.example", "en")]);
     let case = post.quarantine(1);
@@ -258,6 +289,11 @@ fn what_waited_for_its_time_is_given_up_and_the_case_says_so() {
 
 #[test]
 fn the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it() {
+    if !super::in_a_network_of_its_own(
+        "notices::the_webhook_gets_what_it_is_configured_for_and_the_same_key_until_it_takes_it",
+    ) {
+        return;
+    }
     let mut post = Post::start("", |_| {});
     let (certificate, key) = (post.node.path("mail.pem"), post.node.path("mail-key.pem"));
     let hook = Server::start("httpd.py", &json!({"certificate": certificate, "key": key, "answers": [500, 204]}));
@@ -314,4 +350,22 @@ fn a_test_notice_tells_whether_mail_server_and_files_are_sound() {
     assert!(check().contains("notices.mail.roots: ") && check().contains("nowhere.pem: cannot be read"), "{}", check());
     post.node.edit("pratique.yaml", "roots: nowhere.pem", "rots: roots.pem");
     assert!(check().contains("did you mean `roots`?"), "{}", check());
+}
+
+#[test]
+fn in_a_dry_run_nobody_at_home_hears_of_a_quarantine_or_its_end_and_the_case_says_why() {
+    let post = Post::start("", |_| {});
+    let server = post.server(true);
+    post.contacts(&[(1, "jo@mail.example", "en")]);
+    let case = post.quarantine(1);
+    let failed = || post.node.case(case)["story"].to_string().matches("dry run: the line was not walled").count();
+    until("the case says why", || failed() == 1);
+    let done =
+        post.node.post(&post.node.anna, &format!("/cases/{case}/release"), &json!({"reason": "practice is over"}));
+    assert_eq!(done.0, 200, "{}", done.1);
+    until("nor of the release", || failed() == 2);
+    assert_eq!(server.mails(), Vec::<Value>::new());
+    let page = super::agent().get(format!("http://127.0.0.1:{}/", post.portal)).header("accept", "text/html").call();
+    let page = page.unwrap().into_body().into_with_config().read_to_string().unwrap();
+    assert!(page.contains("We cannot tell which line this is"), "127.0.0.1 is nobody's: {page}");
 }

@@ -9,6 +9,7 @@ fn a_retracted_file_closes_the_case_frees_the_line_and_keeps_the_reason() {
     let node = Node::start();
     let cases = node.infect(&[1, 2, 3]);
     assert_eq!(node.approve(&node.anna, cases[0]).0, 200);
+    assert_eq!(node.get("/plan")["would_be_walled"], 1);
     let all = std::fs::read_to_string(node.path("infected.txt")).unwrap();
     let wrong: String = all.lines().take(2).map(|l| format!("{l}\n")).collect();
     let file = node.file("retracted.txt", &wrong);
@@ -17,7 +18,7 @@ fn a_retracted_file_closes_the_case_frees_the_line_and_keeps_the_reason() {
     assert!(told.contains("2 of 2 rows were evidence in open cases; 2 sightings taken back"), "{told}");
     let states: Vec<_> = cases.iter().map(|c| node.case(*c)["state"].as_str().unwrap().to_owned()).collect();
     assert_eq!(states, ["closed", "closed", "proposed"]);
-    assert_eq!(node.get("/plan")["desired"], 0);
+    assert_eq!(node.get("/plan")["would_be_walled"], 0);
     assert!(node.ok(&["case", "show", &cases[0].to_string()]).contains("sensor fault at the publisher"));
     let again = node.cli(&args);
     assert_eq!(again.status.code(), Some(1), "nothing is left to take back");

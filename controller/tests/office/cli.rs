@@ -93,7 +93,7 @@ fn a57_a_network_too_wide_shows_its_count_and_does_nothing() {
     assert_eq!(wide.status.code(), Some(1));
     assert!(said(&wide).contains("120 proposed cases lie in 192.0.2.0/24"), "{}", said(&wide));
     let dry = anna.run(&["case", "approve", "--network", "192.0.2.0/28", "--dry-run"]);
-    assert!(said(&dry).contains("15 cases: 15 lines"), "{}", said(&dry));
+    assert!(said(&dry).contains("15 cases: 15 of 15 lines would be walled whole"), "{}", said(&dry));
     let blind = anna.run(&["case", "approve", "--network", "192.0.2.0/28"]);
     assert_eq!(blind.status.code(), Some(2), "nobody is there to confirm");
     assert_eq!(anna.run(&["case", "approve", "--network", "192.0.2.0/28", "--confirm", "14"]).status.code(), Some(1));

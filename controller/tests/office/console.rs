@@ -300,3 +300,59 @@ fn a_stranger_sees_no_preview() {
         assert!(answer.status == 303 && !answer.text.contains("Example Net"), "{path}: {answer:?}");
     }
 }
+
+#[test]
+fn a_dry_run_is_said_on_every_page_and_what_it_approved_is_begun_or_dropped_with_its_number() {
+    let house = House::open(2);
+    {
+        let mut world = house.memory.world();
+        world.dry_run = true;
+        let walled = world.cases.iter_mut().find(|k| k.case.state.name() == StateName::Quarantined).unwrap();
+        walled.case.on_paper = true;
+    }
+    let susi = Browser::log_in(&house, &house.token("susi", Role::Supervisor));
+    let case = house.memory.world().cases.iter().find(|k| k.case.on_paper).unwrap().case.id;
+    for path in ["/queue", "/residents", "/cases", "/deliveries", "/unattributed", "/health", "/enforce"] {
+        let page = susi.get(path).text;
+        assert!(page.contains("Dry run: nothing is walled; 1 line would be."), "{path}: {page}");
+    }
+    let page = susi.get(&format!("/cases/{case}")).text;
+    assert!(page.contains("In quarantine on paper") && page.contains("ON PAPER") && page.contains("The line is free"));
+    let page = susi.get("/enforce").text;
+    assert!(
+        page.contains("1 quarantine is on paper only") && !page.contains("/enforce/begin"),
+        "nothing can begin: {page}"
+    );
+    house.memory.world().dry_run = false;
+    let page = susi.get("/enforce").text;
+    assert!(page.contains("/enforce/begin") && page.contains("/enforce/drop") && !page.contains("Dry run"), "{page}");
+    assert!(susi.get("/health").text.contains("1 line was approved in a dry run and not walled"));
+    let refused = susi.post("/enforce/begin", "count=2&reason=go");
+    assert!(refused.status == 422 && refused.text.contains("that would be 1, not 2"), "{}", refused.text);
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Operator));
+    assert!(!anna.get("/enforce").text.contains("/enforce/begin"));
+    assert_eq!(anna.post("/enforce/begin", "count=1&reason=go").status, 403);
+    assert_eq!(susi.post("/enforce/begin", "count=1&reason=go").status, 303);
+    assert!(!house.memory.world().cases.iter().any(|k| k.case.is_on_paper()));
+    assert!(susi.get("/enforce").text.contains("No quarantine is on paper"));
+}
+
+#[test]
+fn an_approval_that_walls_nothing_has_to_be_meant() {
+    let house = House::open(2);
+    let why = "100.64.3.4 lies outside policy.yaml&#39;s networks";
+    house.memory.world().cases[0].walls_nothing = Some("100.64.3.4 lies outside policy.yaml's networks");
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Operator));
+    let page = anna.get("/queue").text;
+    assert!(page.contains("not walled at all") && page.contains(why), "{page}");
+    let page = anna.get("/cases/1").text;
+    assert!(
+        page.contains("name=\"unwalled_confirmed\" value=\"yes\" required") && page.contains("and wall nothing"),
+        "{page}"
+    );
+    let preview = anna.post("/queue/approve", "pick=1:2");
+    assert!(preview.text.contains("0 of 1") && preview.text.contains("to be approved one by one"), "{}", preview.text);
+    let refused = anna.post("/cases/1/approve", "version=2");
+    assert!(refused.status == 422 && refused.text.contains("would hold nothing of this line"), "{}", refused.text);
+    assert_eq!(anna.post("/cases/1/approve", "version=2&unwalled_confirmed=yes").status, 303);
+}
