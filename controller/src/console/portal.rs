@@ -29,7 +29,7 @@ struct PortalPage {
     causes: Vec<String>,
     /// What the frame shows first.
     first: String,
-    scenes: [(Scene, &'static str, &'static str); 8],
+    scenes: [(Scene, &'static str, &'static str); 9],
 }
 
 /// What `pratique.yaml` is to say.

@@ -41,7 +41,9 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Cases, String> {
 #[cfg(test)]
 mod tests {
     use pratique_core::coverage::{FileMark, GapReason};
-    use pratique_core::event::{Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceRef, ProposedBecause, Release};
+    use pratique_core::event::{
+        Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceRef, ProposedBecause, Release,
+    };
     use pratique_core::ids::{CaseId, Feed, LineNo, SightingNo, TextRef};
     use pratique_core::playbook::ApprovalRule;
     use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};

@@ -192,7 +192,7 @@ pub(super) fn draft(world: &World, id: CaseId, now: Timestamp) -> Option<Draft> 
 }
 
 fn silence(world: &World, case: &Case, now: Timestamp) -> Vec<SilenceRow> {
-    if !case.is_enforced() {
+    if !case.is_quarantined() {
         return Vec::new();
     }
     world.cases().silences(case, world.policy(), now).iter().map(SilenceRow::from).collect()

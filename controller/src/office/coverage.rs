@@ -74,7 +74,7 @@ impl Waited {
 fn waited_for(world: &World, now: Timestamp) -> BTreeMap<Feed, Waited> {
     let mut found: BTreeMap<Feed, Waited> = BTreeMap::new();
     let cases = world.cases();
-    for case in cases.iter().filter(|case| case.is_enforced()) {
+    for case in cases.iter().filter(|case| case.is_quarantined()) {
         for silence in cases.silences(case, world.policy(), now) {
             let Some(missing) = silence.missing().filter(|m| *m != Missing::Silence) else { continue };
             let until = silence.quiet.stretch.map(|s| s.until);

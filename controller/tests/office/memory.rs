@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use pratique::api::dossier::*;
+use pratique::api::dossier::{WallRow, WallStatus};
+use pratique::api::enforce::Paper;
 use pratique::api::line::{LineDossier, MailRow, OpenRow, SelfCheckRow, SelfCheckState};
 use pratique::api::office::{CaseQuery, Office, visible};
 use pratique::api::retractions::Observation;
@@ -17,6 +19,7 @@ use pratique_core::event::{Actor, EvidenceRef, Release};
 use pratique_core::ids::*;
 use pratique_core::plan::Element;
 use pratique_core::playbook::{ApprovalRule, Class};
+use pratique_core::reach::{Extent, Reach};
 use pratique_core::rescan::{RescanTrigger, Verdict};
 use pratique_core::sighting::{Severity, Transport};
 use pratique_core::state::{Approval, Case, State, StateName, Trouble};
@@ -109,6 +112,7 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         severity: Severity::High,
         count: 3,
         sightings: vec![SightingNo(n * 10)],
+        unread_until: None,
         feeds: vec![Feed { source: "shadowserver".into(), report: "scan_telnet".into() }],
         device: Some("Hikvision IP camera".into()),
     };
