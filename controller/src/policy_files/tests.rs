@@ -141,7 +141,7 @@ fn problems_of_all_files_are_shown_at_once() {
     edit(&dir, "protected.yaml", "subscribers: {}", "subscribers: {}\nsubscriber: {}");
     let said = errors(&dir);
     for part in [
-        "policy.yaml:33:20: unknown value `onw`",
+        "policy.yaml:35:20: unknown value `onw`",
         "did you mean `one`?",
         "mirai.yaml:16:12: `release`: `48 hours` is not a length of time",
         "open-adb.yaml:4:1: unknown key `clas`; did you mean `class`?",

@@ -161,7 +161,7 @@ fn everything_else_has_its_page() {
     let health = page("/health");
     for shown in [
         "Case 3 is quarantined, but not with all it holds: 192.0.2.241",
-        "4 more addresses of quarantined lines",
+        "4 more quarantined lines hold something that the wall does not",
         "Feed honeynet has stalled",
         "nft (pid 4711) flushed the ruleset",
         "67.1 MB",
