@@ -57,7 +57,7 @@ mod tests {
         (1, "008e03d550d63a661b57798df8df0578a1bc85eddeca0cc4839fab4d72f581fd"),
         (2, "b41ef3811b7373af14cf82d24feafa42c8c2f437965c1471887ecbbc5bde1ff6"),
         (3, "d6fca431b43d4e6e05840710a61434093b201030cd5520b40ef3051282b98be6"),
-        (4, "unset"),
+        (4, "8ed84633eca95e6e58f716a874560ab8b316f1cf53bb2b60ff267c128e480da3"),
     ];
 
     fn at(s: i64) -> Timestamp {
