@@ -76,6 +76,7 @@ pub(crate) fn policy() -> Policy {
         self_release: SelfRelease::default(),
         garden: Garden::default(),
         threat_queries: ThreatQueries::default(),
+        session_lists: crate::policy::SessionLists::default(),
         sources: BTreeMap::new(),
     };
     Policy { digest: TextRef([7; 32]), global, playbooks, protected: Protected::default() }

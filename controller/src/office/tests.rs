@@ -66,9 +66,7 @@ fn holds(n: u8, now: Timestamp, to: Option<Timestamp>) -> SessionChange {
         nas: "bng1".into(),
         from: now.minus(Span::from_days(1)),
         to,
-        contract: None,
-        contact: pratique_core::lines::Contact::default(),
-        number_tail: pratique_core::lines::Told::Nothing,
+        told: None,
     }
 }
 

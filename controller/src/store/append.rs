@@ -2,9 +2,11 @@
 
 use pratique_core::chain::{Anchor, Chain};
 use pratique_core::event::{Body, CaseEvent};
-use pratique_core::ids::Seq;
-use pratique_core::lines::Told;
+use pratique_core::ids::{LineNo, Seq};
+use pratique_core::lines::Contact;
 use pratique_core::time::Timestamp;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use super::rows::{self, Columns, Values, integer};
@@ -22,10 +24,8 @@ const TOLD_AGAIN: &str = "UPDATE sighting SET also_from = json_insert(coalesce(a
 const KNOWN_LINE: &str = "ON CONFLICT(line) DO UPDATE SET subscriber = excluded.subscriber, clause = excluded.clause, \
     opted_out = excluded.opted_out, language = excluded.language, number_tail = excluded.number_tail";
 
-/// What is told replaces what is known; what is not told stays. Nothing is written where nothing changes.
-const CONTACT: &str = "INSERT INTO contact (line, email, phone) VALUES (?1, ?3, ?5) \
-    ON CONFLICT(line) DO UPDATE SET email = iif(?2, ?3, email), phone = iif(?4, ?5, phone) \
-    WHERE (?2 AND email IS NOT ?3) OR (?4 AND phone IS NOT ?5)";
+/// Known contacts are looked up for this many lines at a time.
+const CONTACTS_AT_ONCE: usize = 1_000;
 
 /// A sighting that waited below a threshold is evidence now.
 const MATURED: &str = "UPDATE sighting SET case_id = ?2, outcome = 'evidence' WHERE number = ?1 AND case_id IS NULL";
@@ -60,8 +60,16 @@ pub(super) async fn head(conn: &mut SqliteConnection) -> Result<Anchor, StoreErr
     Ok(Anchor { seq, hash })
 }
 
-/// Stores the batch after `expected`; returns the new head.
-pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &Batch) -> Result<Anchor, Failed> {
+/// What was stored.
+pub(super) struct Appended {
+    /// The new head.
+    pub(super) anchor: Anchor,
+    /// As [`super::Committed::contacts`].
+    pub(super) contacts: Vec<(bool, bool)>,
+}
+
+/// Stores the batch after `expected`.
+pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &Batch) -> Result<Appended, Failed> {
     // The write lock first: what is read below cannot change before the commit.
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
     let before = head(&mut tx).await?;
@@ -76,22 +84,18 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
         ("INSERT OR REPLACE INTO delivery", rows::DELIVERY, ""),
     ];
     insert(&mut tx, tables[0], &batch.lines, rows::bind_line).await?;
-    for (line, contact) in &batch.contacts {
-        let (email, phone) = (told(&contact.email), told(&contact.phone));
-        sqlx::query(CONTACT)
-            .bind(line.0)
-            .bind(email.0)
-            .bind(email.1)
-            .bind(phone.0)
-            .bind(phone.1)
-            .execute(&mut *tx)
-            .await?;
-    }
+    let contacts = contacts(&mut tx, &batch.contacts).await?;
     insert(&mut tx, ("INSERT OR REPLACE INTO nas", "nas, name", ""), &batch.nases, |v, (nas, name)| {
         v.add(*nas)?;
         v.add(name.as_str())
     })
     .await?;
+    for session in &batch.sessions_gone {
+        let mut key = Values::default();
+        rows::bind_session_key(&mut key, session)?;
+        let sql = "DELETE FROM session WHERE line = ? AND holding = ? AND from_at = ?";
+        sqlx::query_with(sql, key.0).execute(&mut *tx).await?;
+    }
     insert(&mut tx, tables[1], &batch.sessions, rows::bind_session).await?;
     insert(&mut tx, tables[2], &batch.sightings, rows::bind_sighting).await?;
     for (number, source) in &batch.repeats {
@@ -108,16 +112,50 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     .await?;
     insert(&mut tx, tables[3], &batch.deliveries, rows::bind_delivery).await?;
     tx.commit().await.map_err(|e| Failed { error: e.into(), in_doubt: (after != before).then_some(after) })?;
-    Ok(after)
+    Ok(Appended { anchor: after, contacts })
 }
 
-/// Whether something is told, and what; none for "there is none any more".
-fn told(told: &Told) -> (bool, Option<&str>) {
-    match told {
-        Told::Nothing => (false, None),
-        Told::Gone => (true, None),
-        Told::This(text) => (true, Some(text.as_str())),
+/// Email address and telephone number of a line, as known.
+type Known = (Option<SmolStr>, Option<SmolStr>);
+
+/// What is told replaces what is known; what is not told stays. Nothing is written where nothing changes. Says what was news.
+async fn contacts(tx: &mut SqliteConnection, told: &[(LineNo, Contact)]) -> Result<Vec<(bool, bool)>, StoreError> {
+    if told.is_empty() {
+        return Ok(Vec::new());
     }
+    let mut known: FxHashMap<LineNo, Known> = FxHashMap::default();
+    for some in told.chunks(CONTACTS_AT_ONCE) {
+        let lines: Vec<u32> = some.iter().map(|(line, _)| line.0).collect();
+        let sql = "SELECT line, email, phone FROM contact WHERE line IN (SELECT value FROM json_each(?))";
+        for row in sqlx::query(sql).bind(rows::json(&lines)?).fetch_all(&mut *tx).await? {
+            let mut r = Columns::of(&row, "contact");
+            let line = LineNo(r.next()?);
+            known.insert(
+                line,
+                (r.next::<Option<&str>>()?.map(SmolStr::new), r.next::<Option<&str>>()?.map(SmolStr::new)),
+            );
+        }
+    }
+    let mut news = Vec::with_capacity(told.len());
+    let mut changed: Vec<LineNo> = Vec::new();
+    for (line, contact) in told {
+        let (email, phone) = known.entry(*line).or_default();
+        let new = (contact.email.onto(email), contact.phone.onto(phone));
+        if new != (false, false) {
+            changed.push(*line);
+        }
+        news.push(new);
+    }
+    changed.sort_unstable();
+    changed.dedup();
+    insert(tx, ("INSERT OR REPLACE INTO contact", "line, email, phone", ""), &changed, |v, line| {
+        let (email, phone) = known.get(line).cloned().unwrap_or_default();
+        v.add(line.0)?;
+        v.add(email.as_deref())?;
+        v.add(phone.as_deref())
+    })
+    .await?;
+    Ok(news)
 }
 
 struct EventRow {

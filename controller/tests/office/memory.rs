@@ -6,11 +6,13 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use pratique::api::dossier::*;
-use pratique::api::line::{LineDossier, MailRow, OpenRow, SelfCheckRow, SelfCheckState};
+use pratique::api::intake::SessionsTaken;
+use pratique::api::line::{AddressDossier, LineDossier, MailRow, OpenRow, SelfCheckRow, SelfCheckState};
 use pratique::api::office::{CaseQuery, Office, visible};
 use pratique::api::retractions::Observation;
 use pratique::engine::handle::*;
 use pratique::notices::{NotNoted, Noted};
+use pratique::sources::sessions::List;
 use pratique::store::{Delivery, DeliveryState};
 use pratique_core::command::{Command, Missing, Refusal};
 use pratique_core::event::{Actor, EvidenceRef, Release};
@@ -405,6 +407,28 @@ impl Office for Memory {
         world.deliveries.insert(0, Delivery { number, ..intake.delivery.clone() });
         world.taken.push(intake);
         Ok(IntakeReport { delivery: number, taken, outcomes: vec![("evidence".into(), taken)], ..Default::default() })
+    }
+
+    async fn session_list(&self, list: List, delivery: Delivery) -> Result<SessionsTaken, EngineError> {
+        Ok(SessionsTaken {
+            report: self.sessions(list.changes).await?,
+            delivery: 1,
+            state: DeliveryState::Accepted,
+            because: None,
+            rows: list.rows,
+            refused: delivery.refused,
+            refused_rows: Vec::new(),
+            warnings: list.warnings,
+        })
+    }
+
+    async fn list_refused(&self, _: Delivery) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn address(&self, address: IpAddr, at: Option<Timestamp>) -> Result<AddressDossier, EngineError> {
+        let at = at.unwrap_or(Timestamp::MIN).into();
+        Ok(AddressDossier { address, at, held_by: Vec::new(), tenures: Vec::new(), claimed_twice: false })
     }
 
     async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
