@@ -173,22 +173,23 @@ fn in_words(file: &std::path::Path, taken: &SessionsTaken) -> String {
             n = taken.delivery
         )],
         _ => vec![format!(
-            "{shown}: delivery {}: {} rows: {}",
+            "{shown}: delivery {}: {} row{}: {}",
             taken.delivery,
             count(&taken.rows),
+            if taken.rows == 1 { "" } else { "s" },
             list(&[
-                (r.started, "sessions started"),
+                (r.started, "started"),
                 (r.ended, "ended"),
-                (r.past, "over already when they were told"),
+                (r.past, "new but over"),
                 (r.changed, "changed"),
                 (r.unchanged, "known already"),
-                (r.new_lines, "subscribers new"),
+                (r.new_lines, "new subscribers"),
             ])
         )],
     };
     if r.conflicts > 0 {
         said.push(format!(
-            "    ! {} claim an address that another line holds: nobody is accused or walled there (`pratique line show ADDRESS`)",
+            "    ! {} times an address is claimed that another line holds: nobody is accused or walled there (`pratique line show ADDRESS`)",
             count(&r.conflicts)
         ));
     }
@@ -229,10 +230,13 @@ fn each(named: &[PathBuf], json: bool, mut take: impl FnMut(&PathBuf) -> Result<
             Err(Failure::Refused(said)) => {
                 // The daemon knows the bare name; here a person needs the path, followed by the line.
                 let path = file.display();
-                let said = match said.strip_prefix(name(file).as_str()).filter(|rest| rest.starts_with(':')) {
+                let name = name(file);
+                let with_path = |line: &str| match line.strip_prefix(name.as_str()).filter(|rest| rest.starts_with(':'))
+                {
                     Some(rest) => format!("{path}{rest}"),
-                    None => format!("{path}: {said}"),
+                    None => format!("{path}: {line}"),
                 };
+                let said = said.lines().map(with_path).collect::<Vec<_>>().join("\n");
                 eprintln!("pratique: {said}");
                 if json {
                     println!("{}", serde_json::json!({"file": path.to_string(), "error": said}));

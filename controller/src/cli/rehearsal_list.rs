@@ -203,6 +203,7 @@ impl fmt::Display for ListFindings {
             writeln!(f, "but: {}", plain::visible(warning))?;
         }
         match &self.held_because {
+            Some(why) if self.live + self.over == 0 => write!(f, "the list would be refused: {why}"),
             Some(why) => {
                 write!(f, "the list would be held: {why}; `pratique delivery accept NUMBER` takes in the others")
             }

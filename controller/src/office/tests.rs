@@ -1,5 +1,7 @@
 //! The office over a real engine and store: what people decide on deliveries, and which cases they see.
 
+mod lists;
+
 use ipnet::IpNet;
 use pratique_core::event::Event;
 use pratique_core::ids::{CauseKey, Seq};

@@ -185,17 +185,17 @@ impl Clock {
         if self.bare > 0 && self.zone.is_none() {
             let mixed = if self.zoned > 0 { " (others have one)" } else { "" };
             said.push(format!(
-                "{} times have no zone{mixed} and were taken as UTC. If they are local times, whole tenures lie hours off and \
-                 the wrong lines are named: say --time-zone Europe/Amsterdam (or UTC, then this is not said again), or declare \
-                 the zone of this source in policy.yaml",
-                self.bare
+                "{} no zone{mixed}, taken as UTC. Local times would name the wrong lines: say --time-zone, as Europe/Amsterdam \
+                 or UTC, or declare it for this source in policy.yaml",
+                counted(self.bare, "time has", "times have")
             ));
         }
         if self.bare == 0 {
             return said;
         }
         if self.ahead > 0 {
-            said.push(format!("{} rows begin in the future, by less than a zone's offset: {declared}", self.ahead));
+            let begin = counted(self.ahead, "row begins", "rows begin");
+            said.push(format!("{begin} in the future, by no more than a zone's offset: {declared}"));
         }
         if let Some(end) = self.furthest_end.filter(|end| *end <= self.now.plus(FURTHEST_EAST)) {
             let ahead = hours(end.since(self.now));
@@ -213,8 +213,8 @@ impl Clock {
         }
         if self.twice > 0 {
             said.push(format!(
-                "{} times lie in the hour that the clock goes through twice: only what is certain of them is attributed",
-                self.twice
+                "{} in the hour that the clock goes through twice: only what is certain is attributed",
+                counted(self.twice, "time lies", "times lie")
             ));
         }
         said
@@ -238,6 +238,10 @@ pub(super) enum Impossible {
     Future(Timestamp),
     /// It ends before it begins.
     Order,
+}
+
+fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// `5 h 02 min`.
@@ -526,7 +530,7 @@ mod tests {
     fn times_that_cannot_be_right_in_either_direction_are_said() {
         let has = |said: &[String], part: &str| said.iter().any(|s| s.contains(part));
         let plain = said(None, &[(-1, None)], 100);
-        assert!(plain.len() == 1 && has(&plain, "100 times have no zone and were taken as UTC"), "{plain:?}");
+        assert!(plain.len() == 1 && has(&plain, "100 times have no zone, taken as UTC"), "{plain:?}");
         assert!(said(Some("UTC"), &[(-1, None)], 100).is_empty());
         let east = said(None, &[(50, None), (-1, None)], 100);
         assert!(has(&east, "50 rows begin in the future") && has(&east, "are these local times?"), "{east:?}");
