@@ -4,13 +4,14 @@ use pratique_core::chain::{Anchor, Chain};
 use pratique_core::event::{Body, CaseEvent};
 use pratique_core::ids::{LineNo, Seq};
 use pratique_core::lines::Contact;
+use pratique_core::session::{KnownSession, Session};
 use pratique_core::time::Timestamp;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use super::rows::{self, Columns, Values, integer};
-use super::{Batch, StoreError};
+use super::{Batch, LineRecord, StoreError};
 
 /// Rows per statement, tried from the left: few statements for many rows, and few different ones to keep prepared.
 const STEPS: [usize; 3] = [128, 16, 1];
@@ -78,26 +79,19 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     }
     let after = events(&mut tx, before, batch).await?;
     let tables = [
-        ("INSERT INTO line", rows::LINE, KNOWN_LINE),
-        ("INSERT OR REPLACE INTO session", rows::SESSION, ""),
         ("INSERT OR REPLACE INTO sighting", rows::SIGHTING, ""),
         ("INSERT OR REPLACE INTO delivery", rows::DELIVERY, ""),
     ];
-    insert(&mut tx, tables[0], &batch.lines, rows::bind_line).await?;
+    lines(&mut tx, &batch.lines).await?;
     let contacts = contacts(&mut tx, &batch.contacts).await?;
     insert(&mut tx, ("INSERT OR REPLACE INTO nas", "nas, name", ""), &batch.nases, |v, (nas, name)| {
         v.add(*nas)?;
         v.add(name.as_str())
     })
     .await?;
-    for session in &batch.sessions_gone {
-        let mut key = Values::default();
-        rows::bind_session_key(&mut key, session)?;
-        let sql = "DELETE FROM session WHERE line = ? AND holding = ? AND from_at = ?";
-        sqlx::query_with(sql, key.0).execute(&mut *tx).await?;
-    }
-    insert(&mut tx, tables[1], &batch.sessions, rows::bind_session).await?;
-    insert(&mut tx, tables[2], &batch.sightings, rows::bind_sighting).await?;
+    forget_sessions(&mut tx, &batch.sessions_gone).await?;
+    sessions(&mut tx, &batch.sessions).await?;
+    insert(&mut tx, tables[0], &batch.sightings, rows::bind_sighting).await?;
     for (number, source) in &batch.repeats {
         sqlx::query(TOLD_AGAIN).bind(integer(number.0)?).bind(source.as_str()).execute(&mut *tx).await?;
     }
@@ -110,9 +104,48 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
         v.add(body.as_str())
     })
     .await?;
-    insert(&mut tx, tables[3], &batch.deliveries, rows::bind_delivery).await?;
+    insert(&mut tx, tables[1], &batch.deliveries, rows::bind_delivery).await?;
     tx.commit().await.map_err(|e| Failed { error: e.into(), in_doubt: (after != before).then_some(after) })?;
     Ok(Appended { anchor: after, contacts })
+}
+
+/// Most lines of a list have no more than an id, and most sessions were told once: each value that need not be bound is a
+/// fifth of a session list's time. In the order of the batch, since the last word on a row counts.
+async fn lines(tx: &mut SqliteConnection, lines: &[LineRecord]) -> Result<(), StoreError> {
+    for alike in lines.chunk_by(|a, b| rows::is_plain_line(a) == rows::is_plain_line(b)) {
+        if alike.first().is_some_and(rows::is_plain_line) {
+            insert(tx, ("INSERT INTO line", rows::PLAIN_LINE, KNOWN_LINE), alike, rows::bind_plain_line).await?;
+        } else {
+            insert(tx, ("INSERT INTO line", rows::LINE, KNOWN_LINE), alike, rows::bind_line).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn sessions(tx: &mut SqliteConnection, sessions: &[KnownSession]) -> Result<(), StoreError> {
+    let into = "INSERT OR REPLACE INTO session";
+    for alike in sessions.chunk_by(|a, b| rows::is_plain_session(a) == rows::is_plain_session(b)) {
+        if alike.first().is_some_and(rows::is_plain_session) {
+            insert(tx, (into, rows::PLAIN_SESSION, ""), alike, rows::bind_plain_session).await?;
+        } else {
+            insert(tx, (into, rows::SESSION, ""), alike, rows::bind_session).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn forget_sessions(tx: &mut SqliteConnection, mut gone: &[Session]) -> Result<(), StoreError> {
+    for step in STEPS {
+        while let Some((now, later)) = gone.split_at_checked(step) {
+            let mut keys = Values::default();
+            now.iter().try_for_each(|session| rows::bind_session_key(&mut keys, session))?;
+            let places = vec!["(?,?,?)"; step].join(",");
+            let sql = format!("DELETE FROM session WHERE (line, holding, from_at) IN (VALUES {places})");
+            sqlx::query_with(AssertSqlSafe(sql), keys.0).execute(&mut *tx).await?;
+            gone = later;
+        }
+    }
+    Ok(())
 }
 
 /// Email address and telephone number of a line, as known.
@@ -221,12 +254,15 @@ async fn insert<T>(
 ) -> Result<(), StoreError> {
     let places = format!("({})", vec!["?"; columns.split(',').count()].join(","));
     for step in STEPS {
+        if items.len() < step {
+            continue;
+        }
+        let sql = format!("{into} ({columns}) VALUES {} {otherwise}", vec![places.as_str(); step].join(","));
         while let Some((now, later)) = items.split_at_checked(step) {
             let mut values = Values::default();
             now.iter().try_for_each(|item| bind(&mut values, item))?;
-            let sql = format!("{into} ({columns}) VALUES {} {otherwise}", vec![places.as_str(); step].join(","));
             // Made of this file's own words only; values are bound.
-            sqlx::query_with(AssertSqlSafe(sql), values.0).execute(&mut *tx).await?;
+            sqlx::query_with(AssertSqlSafe(sql.as_str()), values.0).execute(&mut *tx).await?;
             items = later;
         }
     }

@@ -20,6 +20,10 @@ use super::{Delivery, DeliveryState, LineRecord, Record, StoreError, StoredSight
 pub(super) const EVENT: &str = "seq, at, body, hash";
 pub(super) const LINE: &str = "line, subscriber, clause, opted_out, language, number_tail";
 pub(super) const SESSION: &str = "line, holding, from_at, to_at, nas, last_start, superseded";
+/// Of a session that was told as it is: the other columns have their defaults.
+pub(super) const PLAIN_SESSION: &str = "line, holding, from_at, to_at, nas";
+/// Of a line of which nothing more is known.
+pub(super) const PLAIN_LINE: &str = "line, subscriber, opted_out";
 pub(super) const SIGHTING: &str = "number, received_at, observed_at, clock_error, source, report, cause, address, port, \
     transport, severity, device, line, case_id, outcome, delivery, detail, also_from";
 pub(super) const DELIVERY: &str = "number, source, report, name, content, received_at, state, row_count, refused";
@@ -60,14 +64,34 @@ pub(super) fn bind_line(v: &mut Values, r: &LineRecord) -> Result<(), StoreError
     v.add(r.number_tail.as_deref())
 }
 
-pub(super) fn bind_session(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
+/// Whether [`PLAIN_LINE`] holds all of it, as it does for most lines.
+pub(super) fn is_plain_line(r: &LineRecord) -> bool {
+    r.clause.is_none() && r.language.is_none() && r.number_tail.is_none()
+}
+
+pub(super) fn bind_plain_line(v: &mut Values, r: &LineRecord) -> Result<(), StoreError> {
+    v.add(r.line.0)?;
+    v.add(r.subscriber.as_str())?;
+    v.add(r.opted_out)
+}
+
+/// Whether [`PLAIN_SESSION`] holds all of it, as it does for most sessions.
+pub(super) fn is_plain_session(known: &KnownSession) -> bool {
+    known.last_start == known.session.from && !known.superseded
+}
+
+pub(super) fn bind_plain_session(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
     let s = &known.session;
     v.add(s.line.0)?;
     v.add(holding_bytes(s.holding))?;
     v.add(s.from.as_millis())?;
     v.add(s.to.as_millis())?;
-    v.add(s.nas)?;
-    v.add((known.last_start != s.from).then_some(known.last_start.as_millis()))?;
+    v.add(s.nas)
+}
+
+pub(super) fn bind_session(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
+    bind_plain_session(v, known)?;
+    v.add((known.last_start != known.session.from).then_some(known.last_start.as_millis()))?;
     v.add(known.superseded)
 }
 
