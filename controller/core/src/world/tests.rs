@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::CaseEvent;
 use crate::ids::{SightingNo, SubscriberId};
-use crate::lines::{Contract, Told};
+use crate::lines::{RecordTold, Told};
 use crate::machine::Cases;
 use crate::session::Holding;
 use crate::sighting::{Severity, Sighting};
