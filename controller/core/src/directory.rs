@@ -125,7 +125,7 @@ impl Directory {
             effect: taken.effect,
             conflict: false,
             touched: Vec::new(),
-            put: taken.put.iter().map(known).collect(),
+            put: taken.put.iter().flatten().map(known).collect(),
             gone: taken.gone.iter().map(|t| known(t).session).collect(),
         };
         if taken.live_before == taken.live_after {

@@ -85,8 +85,8 @@ A list is CSV whose first line names the columns, in any order:
 
 Fields of the record: an empty cell or no column keeps what is known, - clears it. A line may have many rows, and each may be
 silent about the record. Other empty cells, NULL, \\N and <nil> are nothing.
-A wrong row is refused alone; the others are taken. With many wrong rows (more than 10, and more than 10 % of the list) the
-list is held: `pratique delivery accept NUMBER` takes in the others. `pratique check-config --sessions FILE` shows beforehand
+A wrong row is refused alone; the others are taken. With many wrong rows (at least 10 and more than 10 %, or more than half)
+the list is held: `pratique delivery accept NUMBER` takes in the others. `pratique check-config --sessions FILE` shows beforehand
 what a list would do.";
 
 impl Import {

@@ -58,8 +58,8 @@ pub(super) struct Taken {
     pub(super) live_before: bool,
     /// And now.
     pub(super) live_after: bool,
-    /// Tenures that are new or different.
-    pub(super) put: Vec<Tenure>,
+    /// Tenures that are new or different: that of the fact, and the one before it.
+    pub(super) put: [Option<Tenure>; 2],
     /// Tenures that are part of another one now; the key is `from`.
     pub(super) gone: Vec<Tenure>,
 }
@@ -153,12 +153,12 @@ pub(super) fn take(tenures: &mut Vec<Tenure>, told: Tenure, jitter: Span) -> Tak
     if let Some(next) = next {
         merged = merged.ended_by(next);
     }
-    let mut put = Vec::new();
+    let mut put = [None; 2];
     if let Some(before) = before.and_then(|at| tenures.get_mut(at)) {
         let ended = before.ended_by(merged.from);
         if ended != *before {
             *before = ended;
-            put.push(ended);
+            put[1] = Some(ended);
         }
     }
     push_tightly(tenures, merged);
@@ -166,7 +166,7 @@ pub(super) fn take(tenures: &mut Vec<Tenure>, told: Tenure, jitter: Span) -> Tak
     let mut gone = absorbed.clone();
     gone.retain(|t| t.from != merged.from);
     if absorbed[..] != [merged] {
-        put.push(merged);
+        put[0] = Some(merged);
     }
     let effect = match absorbed[..] {
         [] if merged.is_live() => Effect::Started,

@@ -73,13 +73,14 @@ impl List {
     pub fn is_doubtful(&self) -> Option<String> {
         let refused = self.refused.total();
         let many =
-            refused > BAD_ROWS_AT_LEAST && refused.saturating_mul(1_000) > self.rows.saturating_mul(BAD_ROWS_PERMILLE);
-        let all = refused == self.rows;
-        (many || all).then(|| format!("{refused} of {} rows cannot be used", self.rows))
+            refused >= BAD_ROWS_AT_LEAST && refused.saturating_mul(1_000) > self.rows.saturating_mul(BAD_ROWS_PERMILLE);
+        // A column that slipped makes the few rows that still look right as wrong as the others.
+        let most = refused.saturating_mul(2) > self.rows;
+        (many || most).then(|| format!("{refused} of {} rows cannot be used", self.rows))
     }
 }
 
-/// A list is held with more wrong rows than this, …
+/// A list is held with at least so many wrong rows, …
 const BAD_ROWS_AT_LEAST: u64 = 10;
 /// … if they are more than this share of its rows.
 const BAD_ROWS_PERMILLE: u64 = 100;
