@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use pratique_core::lines::RecordField;
 use pratique_core::reach::{Extent, Family};
 use pratique_core::state::StateName;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
@@ -30,6 +31,8 @@ pub struct EngineMeters {
     pub refused_rows: IntCounterVec,
     /// Deliveries by what became of them.
     pub deliveries: IntCounterVec,
+    /// Fields of known subscribers' records that session lists changed.
+    pub records_changed: IntCounterVec,
     /// Commands that were refused, by the refusal's code.
     pub refusals: IntCounterVec,
     /// Last position of the log.
@@ -128,6 +131,14 @@ impl EngineMeters {
             values.iter().for_each(|value| meter.with_label_values(&[value]).set(0));
             Ok(meter)
         };
+        let records_changed = counters(
+            "pratique_subscriber_records_changed_total",
+            "Fields of known subscribers' records that session lists changed",
+            "field",
+        )?;
+        for field in RecordField::ALL {
+            records_changed.with_label_values(&[field.key()]);
+        }
         let store_failures = IntCounter::new(
             "pratique_append_failures_total",
             "Batches of the engine that the store did not take; nothing of them happened",
@@ -138,6 +149,7 @@ impl EngineMeters {
             sightings: counters("pratique_sightings_total", "Sightings by what became of them", "outcome")?,
             refused_rows: counters("pratique_refused_rows_total", "Report rows refused, by reason", "reason")?,
             deliveries: counters("pratique_deliveries_total", "Deliveries by what became of them", "state")?,
+            records_changed,
             refusals: counters("pratique_refusals_total", "Commands refused, by the refusal's code", "code")?,
             log_position: gauge("pratique_log_position", "Last position of the event log")?,
             halted: gauge("pratique_halted", "1 while new enforcement is halted")?,

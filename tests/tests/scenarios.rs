@@ -288,13 +288,17 @@ impl Stage {
     }
 
     async fn sessions(&mut self, name: &str, content: &str) {
-        let changes = match self.readers().sessions(&self.label(name, content), &mut content.as_bytes()) {
-            Ok(changes) => changes,
+        let list = match self.readers().sessions(&self.label(name, content), Some("UTC"), &mut content.as_bytes()) {
+            Ok(list) => list,
             Err(error) => return self.say(&format!("refused: {error}")),
         };
-        let report = self.handle.sessions(changes).await.unwrap();
+        for row in &list.refused.first {
+            self.say(&format!("refused: {name}:{}: {}", row.line, row.what));
+        }
+        let report = self.handle.sessions(list.changes).await.unwrap();
         let parts = [
-            (report.started, "new"),
+            (report.started + report.past, "new"),
+            (report.ended, "ended"),
             (report.changed, "changed"),
             (report.unchanged, "known already"),
             (report.conflicts, "in conflict"),
@@ -436,6 +440,10 @@ fn told(event: &Event, world: &World) -> Option<String> {
         }
         Body::Purged { line, rows, .. } => {
             format!("{} forgotten: {rows} rows", line.map_or(String::new(), |l| l.to_string()))
+        }
+        Body::RecordsChanged { opted_out, opted_in, clause, .. } => {
+            let parts = [(opted_out, "opted out"), (opted_in, "opted in again"), (clause, "with another clause")];
+            counts(parts.map(|(lines, what)| (lines.len() as u64, what)))
         }
         Body::SelfCheck { line, step } => match step {
             SelfCheckStep::Agreed => format!("{} has the own line checked", name_of(*line, world)),

@@ -4,16 +4,19 @@
 //! clock error. Everything else is an answer too, and starts no case.
 //!
 //! IPv4 is a hash of addresses; IPv6 is an ordered map of prefixes, so that a prefix finds both those around it and those
-//! inside it.
+//! inside it. How what was told of one line on one holding becomes intervals: [`tenure`].
+
+mod tenure;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::Ipv6Net;
-use rustc_hash::FxHashMap;
+use ipnet::{IpNet, Ipv6Net};
+use rustc_hash::{FxHashMap, FxHashSet};
 
+use self::tenure::{ALL_PORTS, Tenure};
 use crate::ids::LineNo;
-use crate::session::{Ambiguity, Attribution, Holding, Session};
+use crate::session::{Ambiguity, Attribution, Holding, KnownSession, Session};
 use crate::time::{Span, Timestamp};
 
 /// Who held what, and when.
@@ -26,23 +29,20 @@ pub struct Directory {
     /// What each line holds or held, each holding once.
     lines: FxHashMap<LineNo, Vec<Holding>>,
     sessions: usize,
-    /// Of them, live; and keys with a conflict. Kept up with each change, since gauges ask after each turn.
+    /// Of them, live. Kept up with each change, since gauges ask after each turn.
     live: usize,
-    conflicts: usize,
+    /// Addresses and prefixes that two lines claim now. Mostly empty.
+    clashing: FxHashSet<Key>,
+    /// Two starts of one line on one holding that lie this close are one start, told twice.
+    start_jitter: Span,
 }
 
-/// One line's time on a holding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Tenure {
-    from: Timestamp,
-    to: Timestamp,
-    line: LineNo,
-    /// First and last port; 0–65535 for a whole address or prefix.
-    ports: (u16, u16),
-    nas: u16,
+/// An address or a prefix: what tenures are looked up by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    V4(Ipv4Addr),
+    V6(u128, u8),
 }
-
-const ALL_PORTS: (u16, u16) = (0, u16::MAX);
 
 /// What recording a session did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,71 +53,127 @@ pub struct Recorded {
     pub conflict: bool,
     /// Lines whose enforceable elements may differ now.
     pub touched: Vec<LineNo>,
+    /// What the store has to keep from now on.
+    pub put: Vec<KnownSession>,
+    /// What the store has to drop: it is part of one of those now. The key is (line, holding, from).
+    pub gone: Vec<Session>,
 }
 
 /// What recording a session did to the directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Not known before.
+    /// Not known before, and it lasts.
     Started,
+    /// Not known before, and over already.
+    Past,
+    /// It lasted, and is over now.
+    Ended,
     /// Its end or NAS is different now.
     Changed,
-    /// Known just so.
+    /// Known; also a start that is told again a second off.
     Unchanged,
 }
 
 impl Directory {
-    /// Takes a session in. The key is (line, holding, from); a known session's end and NAS are updated, but one that has
-    /// ended stays ended. Recording the same session twice changes nothing.
+    /// How far apart one start may be told. Sessions that are known already stay as they were put together.
+    pub const fn set_start_jitter(&mut self, jitter: Span) {
+        self.start_jitter = jitter;
+    }
+
+    /// Takes in what was told of a session. What is known then depends only on what was told, not on the order or on how
+    /// often; the rules are in [`tenure`].
     pub fn record(&mut self, session: &Session) -> Recorded {
-        let tenure = Tenure {
-            from: session.from,
-            to: session.to,
-            line: session.line,
-            ports: ports(session.holding),
-            nas: session.nas,
-        };
-        let tenures = match session.holding {
-            Holding::V4(a) | Holding::V4Ports(a, ..) => self.v4.entry(a).or_default(),
-            Holding::V6(net) => {
-                let tenures = self.v6.entry(key6(net)).or_default();
+        self.take_in(session, Tenure::told(session))
+    }
+
+    /// Takes in a session as [`Recorded::put`] gave it to the store. What an older program kept as several is put together
+    /// on the way; then something has to be stored.
+    pub fn restore(&mut self, known: &KnownSession) -> Recorded {
+        let mut recorded = self.take_in(&known.session, Tenure::restored(known));
+        if !self.knows(&known.session) {
+            recorded.gone.push(known.session);
+        }
+        let just_so = recorded.gone.is_empty() && matches!(recorded.put[..], [ref one] if one == known);
+        if just_so { Recorded { put: Vec::new(), ..recorded } } else { recorded }
+    }
+
+    fn take_in(&mut self, session: &Session, told: Tenure) -> Recorded {
+        let (key, jitter) = (Key::of(session.holding), self.start_jitter);
+        let tenures = match key {
+            Key::V4(a) => self.v4.entry(a).or_default(),
+            Key::V6(network, length) => {
+                let tenures = self.v6.entry((network, length)).or_default();
                 if tenures.is_empty() {
-                    *self.lengths.entry(net.prefix_len()).or_default() += 1;
+                    *self.lengths.entry(length).or_default() += 1;
                 }
                 tenures
             }
         };
-        let before = tally(tenures);
-        let same = |t: &&mut Tenure| t.line == tenure.line && t.ports == tenure.ports && t.from == tenure.from;
-        let effect = match tenures.iter_mut().find(same) {
-            Some(known) if *known == tenure => Effect::Unchanged,
-            // A start or list that comes late or twice does not bring an ended session back.
-            Some(known) if known.to < Timestamp::MAX && tenure.to == Timestamp::MAX => Effect::Unchanged,
-            Some(known) => {
-                *known = tenure;
-                Effect::Changed
+        let had = tenures.len();
+        let taken = tenure::take(tenures, told, jitter);
+        self.sessions = self.sessions + tenures.len() - had;
+        self.live = self.live + usize::from(taken.live_after) - usize::from(taken.live_before);
+        if matches!(taken.effect, Effect::Started | Effect::Past) {
+            let holdings = self.lines.entry(session.line).or_default();
+            if !holdings.contains(&session.holding) {
+                push_tightly(holdings, session.holding);
             }
-            None => {
-                push_tightly(tenures, tenure);
-                self.sessions += 1;
-                let holdings = self.lines.entry(session.line).or_default();
-                if !holdings.contains(&session.holding) {
-                    push_tightly(holdings, session.holding);
-                }
-                Effect::Started
-            }
+        }
+        let known = |t: &Tenure| t.known(session.holding);
+        let mut recorded = Recorded {
+            effect: taken.effect,
+            conflict: false,
+            touched: Vec::new(),
+            put: taken.put.iter().flatten().map(known).collect(),
+            gone: taken.gone.iter().map(|t| known(t).session).collect(),
         };
-        let after = tally(tenures);
-        self.live = self.live + after.0 - before.0;
-        self.conflicts = self.conflicts + after.1 - before.1;
-        if effect == Effect::Unchanged {
-            return Recorded { effect, conflict: false, touched: Vec::new() };
+        if taken.live_before == taken.live_after {
+            // Nothing that could be enforced differs; a NAS may.
+            if taken.effect == Effect::Changed {
+                recorded.touched.push(session.line);
+            }
+            return recorded;
         }
         let rivals = self.live_rivals(session.line, session.holding);
-        let conflict = session.is_live() && !rivals.is_empty();
-        let mut touched = rivals;
-        touched.push(session.line);
-        Recorded { effect, conflict, touched }
+        self.mark_clash(key, taken.live_after.then_some(&rivals[..]));
+        recorded.conflict = taken.live_after && !rivals.is_empty();
+        recorded.touched = rivals;
+        recorded.touched.push(session.line);
+        recorded
+    }
+
+    /// Keeps [`Directory::conflicts`] right for a key on which a tenure began, with its rivals, or ended.
+    fn mark_clash(&mut self, key: Key, began_beside: Option<&[LineNo]>) {
+        match began_beside {
+            Some([]) => {}
+            // Rivals on prefixes around and inside do not count: a clash is of equal bounds.
+            Some(_) if matches!(key, Key::V4(_)) => {
+                self.clashing.insert(key);
+            }
+            None if !self.clashing.contains(&key) => {}
+            Some(_) | None => {
+                if tenure::clash(self.at(key)) {
+                    self.clashing.insert(key);
+                } else {
+                    self.clashing.remove(&key);
+                }
+            }
+        }
+    }
+
+    fn at(&self, key: Key) -> &[Tenure] {
+        let found = match key {
+            Key::V4(a) => self.v4.get(&a),
+            Key::V6(network, length) => self.v6.get(&(network, length)),
+        };
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether this very session is known; the key is (line, holding, from).
+    pub fn knows(&self, session: &Session) -> bool {
+        let of = ports(session.holding);
+        let same = |t: &Tenure| t.line == session.line && t.ports == of && t.from == session.from;
+        self.at(Key::of(session.holding)).iter().any(same)
     }
 
     /// Who can be meant by an address and port seen at a time, with that error either way.
@@ -180,11 +236,33 @@ impl Directory {
         }
     }
 
-    /// Lines that hold or held an address, newest first, with from and to.
-    pub fn tenants(&self, address: IpAddr) -> Vec<(LineNo, Timestamp, Timestamp)> {
-        let mut found = Vec::new();
-        self.visit(address.to_canonical(), |t| found.push((t.line, t.from, t.to)));
-        found.sort_unstable_by_key(|(_, from, _)| std::cmp::Reverse(*from));
+    /// Who holds or held an address, newest first. Sessions of one line on one holding that touch or overlap are one.
+    pub fn tenants(&self, address: IpAddr) -> Vec<Session> {
+        let address = address.to_canonical();
+        let holding = |t: &Tenure, length: u8| match address {
+            IpAddr::V4(a) if t.ports == ALL_PORTS => Some(Holding::V4(a)),
+            IpAddr::V4(a) => Some(Holding::V4Ports(a, t.ports.0, t.ports.1)),
+            IpAddr::V6(a) => Ipv6Net::new(a, length).ok().map(|net| Holding::V6(net.trunc())),
+        };
+        let mut found: Vec<Session> = Vec::new();
+        let mut add = |t: &Tenure, length| found.extend(holding(t, length).map(|h| t.known(h).session));
+        match address {
+            IpAddr::V4(a) => self.at(Key::V4(a)).iter().for_each(|t| add(t, 32)),
+            IpAddr::V6(a) => {
+                for length in self.lengths.keys() {
+                    self.at(Key::V6(masked(a.into(), *length), *length)).iter().for_each(|t| add(t, *length));
+                }
+            }
+        }
+        let mut found = joined(found);
+        found.sort_unstable_by_key(|s| (std::cmp::Reverse(s.from), s.line));
+        found
+    }
+
+    /// What a line holds and held, newest first. Sessions on one holding that touch or overlap are one.
+    pub fn tenures_of(&self, line: LineNo) -> Vec<Session> {
+        let mut found = joined(self.sessions_of(line));
+        found.sort_unstable_by_key(|s| (std::cmp::Reverse(s.from), s.holding));
         found
     }
 
@@ -206,7 +284,7 @@ impl Directory {
         for holding in holdings {
             for t in self.tenures(*holding) {
                 if t.line == line && t.ports == ports(*holding) {
-                    found.push(Session { line, holding: *holding, nas: t.nas, from: t.from, to: t.to });
+                    found.push(t.known(*holding).session);
                 }
             }
         }
@@ -237,8 +315,23 @@ impl Directory {
     }
 
     /// Addresses and prefixes that two live sessions of different lines claim with the same bounds.
-    pub const fn conflicts(&self) -> usize {
-        self.conflicts
+    pub fn conflicts(&self) -> usize {
+        self.clashing.len()
+    }
+
+    /// What two lines claim now with the same bounds, at most this many, each with the lines that claim it.
+    pub fn claimed_twice(&self, at_most: usize) -> Vec<(IpNet, Vec<LineNo>)> {
+        let claimed = self.clashing.iter().take(at_most).filter_map(|key| {
+            let net = match *key {
+                Key::V4(a) => IpNet::from(IpAddr::V4(a)),
+                Key::V6(network, length) => IpNet::V6(Ipv6Net::new(network.into(), length).ok()?),
+            };
+            let mut lines: Vec<LineNo> = self.at(*key).iter().filter(|t| t.is_live()).map(|t| t.line).collect();
+            lines.sort_unstable();
+            lines.dedup();
+            Some((net, lines))
+        });
+        claimed.collect()
     }
 
     /// Sessions that last still.
@@ -297,11 +390,7 @@ impl Directory {
     }
 
     fn tenures(&self, holding: Holding) -> &[Tenure] {
-        let found = match holding {
-            Holding::V4(a) | Holding::V4Ports(a, ..) => self.v4.get(&a),
-            Holding::V6(net) => self.v6.get(&key6(net)),
-        };
-        found.map_or(&[], Vec::as_slice)
+        self.at(Key::of(holding))
     }
 
     fn drop_tenures(&mut self, holding: Holding, gone: impl Fn(&Tenure) -> bool) {
@@ -310,12 +399,15 @@ impl Directory {
             Holding::V6(net) => self.v6.get_mut(&key6(net)),
         };
         let Some(tenures) = tenures else { return };
-        let (before, had) = (tally(tenures), tenures.len());
+        let living = |tenures: &[Tenure]| tenures.iter().filter(|t| t.is_live()).count();
+        let (before, had) = (living(tenures), tenures.len());
         tenures.retain(|t| !gone(t));
-        let (after, left) = (tally(tenures), tenures.len());
+        let (after, left) = (living(tenures), tenures.len());
         self.sessions = self.sessions + left - had;
-        self.live = self.live + after.0 - before.0;
-        self.conflicts = self.conflicts + after.1 - before.1;
+        self.live = self.live + after - before;
+        if before != after {
+            self.mark_clash(Key::of(holding), None);
+        }
         if left > 0 {
             return;
         }
@@ -344,12 +436,17 @@ fn covers(intervals: &mut [(Timestamp, Timestamp)], first: Timestamp, last: Time
     reached > last
 }
 
-/// Live tenures of one address or prefix, and 1 if two of them clash.
-fn tally(tenures: &[Tenure]) -> (usize, usize) {
-    let live = || tenures.iter().filter(|t| t.to == Timestamp::MAX);
-    let meets = |a: &Tenure, b: &Tenure| a.line != b.line && a.ports.0 <= b.ports.1 && b.ports.0 <= a.ports.1;
-    let clash = live().enumerate().any(|(i, a)| live().skip(i + 1).any(|b| meets(a, b)));
-    (live().count(), usize::from(clash))
+/// Sessions of one line on one holding that touch or overlap become one, with the NAS of the newest.
+fn joined(mut sessions: Vec<Session>) -> Vec<Session> {
+    sessions.sort_unstable_by_key(|s| (s.line, s.holding, s.from));
+    let mut joined: Vec<Session> = Vec::with_capacity(sessions.len());
+    for s in sessions {
+        match joined.last_mut().filter(|l| (l.line, l.holding) == (s.line, s.holding) && s.from <= l.to) {
+            Some(last) => (last.to, last.nas) = (last.to.max(s.to), s.nas),
+            None => joined.push(s),
+        }
+    }
+    joined
 }
 
 fn ports(holding: Holding) -> (u16, u16) {
@@ -366,6 +463,18 @@ fn push_tightly<T>(entries: &mut Vec<T>, entry: T) {
         entries.reserve_exact(entries.len().max(1));
     }
     entries.push(entry);
+}
+
+impl Key {
+    fn of(holding: Holding) -> Self {
+        match holding {
+            Holding::V4(a) | Holding::V4Ports(a, ..) => Self::V4(a),
+            Holding::V6(net) => {
+                let (network, length) = key6(net);
+                Self::V6(network, length)
+            }
+        }
+    }
 }
 
 fn key6(net: Ipv6Net) -> (u128, u8) {

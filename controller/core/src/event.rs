@@ -107,6 +107,21 @@ pub enum Body {
         /// Rows erased.
         rows: u64,
     },
+    /// What contracts say of quarantine changed, by a session list: who may be walled follows from it. Touches no case.
+    RecordsChanged {
+        /// Number of the list's delivery; none where it had none.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        list: Option<u64>,
+        /// Lines whose subscribers opted out.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        opted_out: Vec<LineNo>,
+        /// Lines whose opt-out was taken back.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        opted_in: Vec<LineNo>,
+        /// Lines with another version of the terms, or none any more.
+        #[serde(skip_serializing_if = "Vec::is_empty", default)]
+        clause: Vec<LineNo>,
+    },
     /// A subscriber had the own line checked. Touches no case.
     SelfCheck {
         /// Whose line.

@@ -60,6 +60,9 @@ pub struct Global {
     /// What becomes of quarantines that were approved in a dry run when a wall takes over.
     #[serde(default)]
     pub dry_run_approvals: DryRunApprovals,
+    /// How session lists are read.
+    #[serde(default)]
+    pub session_lists: SessionLists,
     /// Sources and what we know of them.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
@@ -170,6 +173,26 @@ pub struct Source {
     pub severity: Severity,
 }
 
+/// How session lists are read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionLists {
+    /// Two starts of one line on one holding that lie this close are one start that was told twice: accounting that computes
+    /// it as now − session time is off by a second or two each time.
+    pub start_jitter: Span,
+    /// By the source of a list, what is known of it. A list that names no source is of [`SessionLists::UNNAMED`].
+    pub sources: BTreeMap<SourceName, SessionList>,
+}
+
+/// What is known of the lists of one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SessionList {
+    /// The zone of times that are written without one, as `Europe/Amsterdam` or `UTC`. None: they are taken as UTC, and
+    /// each list says so in its result.
+    pub time_zone: Option<SmolStr>,
+}
+
 /// `policies/protected.yaml`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -244,6 +267,17 @@ impl Default for Retention {
 impl Default for SelfRelease {
     fn default() -> Self {
         Self { times: 2, within: Span::from_days(30) }
+    }
+}
+
+impl SessionLists {
+    /// The source of lists that name none.
+    pub const UNNAMED: &'static str = "sessions";
+}
+
+impl Default for SessionLists {
+    fn default() -> Self {
+        Self { start_jitter: Span::from_secs(5), sources: BTreeMap::new() }
     }
 }
 

@@ -74,6 +74,25 @@ impl Session {
     }
 }
 
+/// A session as the directory put it together from all that was told of it: what the store keeps. `from` of the session is the
+/// earliest start that was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct KnownSession {
+    /// Who held what, from when to when.
+    pub session: Session,
+    /// The latest start that was told of it: accounting that computes the start tells it a second off now and then.
+    pub last_start: Timestamp,
+    /// Nobody told its end: it ended at the latest when the line's next session on this holding began.
+    pub superseded: bool,
+}
+
+impl From<Session> for KnownSession {
+    /// As it was told once.
+    fn from(session: Session) -> Self {
+        Self { last_start: session.from, superseded: false, session }
+    }
+}
+
 /// The directory's answer to (address, port, time).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attribution {

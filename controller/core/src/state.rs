@@ -93,7 +93,7 @@ pub struct Trouble {
     /// Rows that count.
     pub rows: u32,
     /// When the last [`Trouble::KEPT`] passes began, with the place of their feed in `feeds`.
-    passes: Vec<(u16, Timestamp)>,
+    pub passes: Vec<(u16, Timestamp)>,
     /// Which sightings: the last [`Trouble::KEPT`] of them.
     pub sightings: Vec<SightingNo>,
     /// Who reported it, in which reports: their silence proves that it is over.

@@ -77,6 +77,7 @@ pub(crate) fn policy() -> Policy {
         garden: Garden::default(),
         threat_queries: ThreatQueries::default(),
         dry_run_approvals: DryRunApprovals::default(),
+        session_lists: crate::policy::SessionLists::default(),
         sources: BTreeMap::new(),
     };
     Policy { digest: TextRef([7; 32]), global, playbooks, protected: Protected::default() }

@@ -11,6 +11,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use futures_util::StreamExt as _;
 use pratique_core::ids::{CaseId, SourceName, TextRef};
+use pratique_core::policy::SessionLists;
 use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
@@ -24,9 +25,11 @@ use super::cases::Asked;
 use super::dossier::{DeliveryRow, SightingRow};
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::engine::handle::{Intake, IntakeReport, SessionChange, SessionReport};
+use crate::engine::handle::{Intake, IntakeReport, SessionReport};
 use crate::notices::bounce::MAX_BYTES;
 use crate::notices::{NotNoted, Noted};
+use crate::sources::sessions::{List, REPORT, RefusedRow};
+use crate::store::{Delivery, DeliveryState};
 
 /// A body that sends nothing for this long is given up.
 const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
@@ -34,8 +37,6 @@ const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
 const DRAINED_BYTES: u64 = 16 << 20;
 /// Uploads read at once; each may hold all its rows in memory.
 const AT_ONCE: usize = 2;
-/// Session changes go to the engine in pieces, so that cases are decided in between.
-const SESSIONS_AT_ONCE: usize = 10_000;
 
 static UPLOADS: Semaphore = Semaphore::const_new(AT_ONCE);
 
@@ -73,11 +74,12 @@ pub trait Readers: Send + Sync + 'static {
     /// silence.
     fn refused(&self, label: &Label, because: &str) -> Intake;
 
-    /// Reads a session list.
+    /// Reads a session list. Times without a zone are of `time_zone`, else of the zone that the policy declares for its
+    /// source, else of UTC.
     ///
     /// # Errors
-    /// When the file is refused whole.
-    fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable>;
+    /// When the file is no list, or there is no such zone. Wrong rows are refused alone.
+    fn sessions(&self, label: &Label, time_zone: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable>;
 }
 
 /// The paths.
@@ -103,6 +105,30 @@ pub struct Upload {
     pub source: Option<SmolStr>,
     /// File name.
     pub name: Option<String>,
+    /// Of session lists: the zone of times without one, as `Europe/Amsterdam`.
+    pub time_zone: Option<String>,
+}
+
+/// Answer of `POST /sessions`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionsTaken {
+    /// What became of its sessions and records.
+    #[serde(flatten)]
+    pub report: SessionReport,
+    /// The number of its delivery.
+    pub delivery: u64,
+    /// Accepted, or held for a person: then nothing of it was taken yet.
+    pub state: DeliveryState,
+    /// Why it is held.
+    pub because: Option<String>,
+    /// Rows read.
+    pub rows: u64,
+    /// Rows refused, with the counts of the reasons.
+    pub refused: Vec<(SmolStr, u64)>,
+    /// The first of them.
+    pub refused_rows: Vec<RefusedRow>,
+    /// What is odd about the list, in words with what to do.
+    pub warnings: Vec<String>,
 }
 
 /// Answer of `POST /reports`.
@@ -143,24 +169,65 @@ async fn sessions(
     headers: HeaderMap,
     Asked(upload): Asked<Upload>,
     body: Body,
-) -> Result<Json<SessionReport>, Problem> {
+) -> Result<Json<SessionsTaken>, Problem> {
     staff.needs_everything(Role::Operator)?;
     let _turn = turn()?;
+    let time_zone = upload.time_zone.clone();
     let (label, mut file) = spool(&desk, &headers, upload, body).await?;
     let readers = desk.readers.clone();
-    let changes = tokio::task::spawn_blocking(move || readers.sessions(&label, &mut file));
-    let mut changes = changes.await.map_err(|e| Problem::internal(&e))?.map_err(unreadable)?;
-    let mut all = SessionReport::default();
-    while !changes.is_empty() {
-        let rest = changes.split_off(changes.len().min(SESSIONS_AT_ONCE));
-        let part = desk.office.sessions(std::mem::replace(&mut changes, rest)).await?;
-        all.started += part.started;
-        all.changed += part.changed;
-        all.unchanged += part.unchanged;
-        all.conflicts += part.conflicts;
-        all.not_wallable += part.not_wallable;
+    let read = tokio::task::spawn_blocking(move || {
+        let list = readers.sessions(&label, time_zone.as_deref(), &mut file);
+        (label, list)
+    });
+    let (label, list) = read.await.map_err(|e| Problem::internal(&e))?;
+    let list = match list {
+        Ok(list) => list,
+        Err(why) => {
+            // On record, too: a mapping that goes stale has a reason.
+            let because = (SmolStr::new(super::plain::short(&why.0, 300)), 1);
+            let delivery = Delivery { refused: vec![because], ..delivery_of(&label, DeliveryState::Refused) };
+            desk.office.list_refused(delivery).await?;
+            return Err(unreadable(why));
+        }
+    };
+    let mut taken = desk.office.session_list(list, delivery_of(&label, DeliveryState::Receiving)).await?;
+    if taken.state == DeliveryState::Refused {
+        return Err(unreadable(Unreadable(in_words(&label.name, &taken))));
     }
-    Ok(Json(all))
+    taken.refused_rows.truncate(REFUSED_SHOWN);
+    Ok(Json(taken))
+}
+
+/// So many refused rows of a list are in the answer.
+const REFUSED_SHOWN: usize = 100;
+
+/// A list of which nothing could be taken.
+fn in_words(name: &str, taken: &SessionsTaken) -> String {
+    let mut said: Vec<String> =
+        taken.refused_rows.iter().take(REFUSED_SHOWN).map(|row| format!("{name}:{}: {}", row.line, row.what)).collect();
+    let all: u64 = taken.refused.iter().map(|(_, n)| n).sum();
+    match all.saturating_sub(said.len() as u64) {
+        0 => {}
+        more => said.push(format!("… and {more} more rows")),
+    }
+    said.push(format!("{name}: nothing was taken, for no row can be used: correct these and send the list again"));
+    said.extend(taken.warnings.iter().map(|warning| format!("{name}: {warning}")));
+    said.join("\n")
+}
+
+fn delivery_of(label: &Label, state: DeliveryState) -> Delivery {
+    let source = label.source.as_ref().map_or(SessionLists::UNNAMED, SourceName::as_str);
+    Delivery {
+        number: 0,
+        source: SmolStr::new(source),
+        report: SmolStr::new_static(REPORT),
+        name: super::plain::short(&label.name, 200),
+        content: label.content,
+        received_at: label.received_at,
+        state,
+        rows: 0,
+        refused: Vec::new(),
+    }
 }
 
 /// Takes a report to a file and reads it; what is in it has no effect yet.

@@ -1,6 +1,8 @@
 //! A line as staff see it, with the checks that somebody on it asked for on the self-check page. Those have no case; they are
 //! put together from the log by [`self_checks`]. Times are RFC 3339 in UTC.
 
+use std::net::IpAddr;
+
 use pratique_core::event::Body;
 use pratique_core::ids::{LineNo, Seq, SubscriberId};
 use pratique_core::notice::NoticeOutcome;
@@ -50,6 +52,36 @@ pub struct LineDossier {
     /// Checks that somebody on the line asked for, newest first, at most [`SHOWN`].
     #[serde(default)]
     pub self_checks: Vec<SelfCheckRow>,
+}
+
+/// Who holds and held an address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressDossier {
+    /// The address.
+    pub address: IpAddr,
+    /// At this moment …
+    pub at: Moment,
+    /// … these lines held it: one, none, or several that claim it. Behind CGNAT each has some of the ports.
+    pub held_by: Vec<TenureRow>,
+    /// Everybody who is known to hold or have held it, newest first. Sessions that touch or overlap are one.
+    pub tenures: Vec<TenureRow>,
+    /// Two lines claim it now, so nobody is enforced there.
+    pub claimed_twice: bool,
+}
+
+/// A line's time on an address or prefix.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenureRow {
+    /// The provider's id; none if it was erased.
+    pub subscriber: Option<SubscriberId>,
+    /// Our number.
+    pub line: LineNo,
+    /// What is held: the address, ports of it, or the prefix around it.
+    pub holding: String,
+    /// First moment.
+    pub from: Moment,
+    /// First moment after; none while it lasts.
+    pub to: Option<Moment>,
 }
 
 /// A check that somebody on a line asked for on the self-check page.

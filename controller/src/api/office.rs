@@ -3,19 +3,25 @@
 //!
 //! Commands go in as [`Wish`]es and come back as a log position or a typed refusal; reads never wait for the writer.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SubscriberId};
 use pratique_core::state::StateName;
+use pratique_core::time::Timestamp;
 
 use super::dossier::{
     CaseDossier, CasePage, DeliveryRow, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
 };
 use super::enforce::Paper;
-use super::line::{LineDossier, SelfCheckRow};
+use super::intake::SessionsTaken;
+use super::line::{AddressDossier, LineDossier, SelfCheckRow};
 use super::retractions::Observation;
 use crate::engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
 use crate::notices::{NotNoted, Noted};
+use crate::sources::sessions::List;
+use crate::store::Delivery;
 
 /// The engine, as staff see it.
 #[async_trait::async_trait]
@@ -28,6 +34,15 @@ pub trait Office: Send + Sync + 'static {
 
     /// Takes session changes in.
     async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError>;
+
+    /// Takes a session list in, under a number of its own; puts it aside where too many of its rows are wrong.
+    async fn session_list(&self, list: List, delivery: Delivery) -> Result<SessionsTaken, EngineError>;
+
+    /// Records a session list that was refused whole.
+    async fn list_refused(&self, delivery: Delivery) -> Result<(), EngineError>;
+
+    /// Who holds and held an address; and who held it at a time.
+    async fn address(&self, address: IpAddr, at: Option<Timestamp>) -> Result<AddressDossier, EngineError>;
 
     /// Everything about one case; none if there is no such case.
     async fn case(&self, case: CaseId) -> Result<Option<CaseDossier>, EngineError>;
@@ -112,7 +127,7 @@ pub const MAX_PAGE: u32 = 1_000;
 pub fn visible<'a>(
     scope: &[IpNet],
     holdings: impl IntoIterator<Item = IpNet>,
-    evidence: impl IntoIterator<Item = &'a std::net::IpAddr>,
+    evidence: impl IntoIterator<Item = &'a IpAddr>,
 ) -> bool {
     if scope.is_empty() {
         return true;

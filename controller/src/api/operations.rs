@@ -1,6 +1,8 @@
 //! The whole, over HTTP: status, plan, one line's record and its erasure, halt and resume, release of everything; and the
 //! open paths `/healthz`, `/readyz`, `/metrics`.
 
+use std::net::IpAddr;
+
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -10,15 +12,16 @@ use ipnet::IpNet;
 use pratique_core::command::Command;
 use pratique_core::ids::SubscriberId;
 use pratique_core::state::StateName;
+use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use smol_str::SmolStr;
 
 use super::Desk;
 use super::auth::Staff;
-use super::cases::{Body, checked_text};
+use super::cases::{Asked, Body, checked_text};
 use super::dossier::{PlanReport, Purged, ReleasedAll, Status};
-use super::line::LineDossier;
+use super::line::{AddressDossier, LineDossier};
 use super::office::{CaseQuery, visible};
 use super::problem::Problem;
 use super::tokens::Role;
@@ -31,6 +34,7 @@ pub fn routes() -> Router<Desk> {
         .route("/plan", get(plan))
         .route("/lines/{subscriber}", get(line))
         .route("/lines/{subscriber}/purge", post(purge))
+        .route("/addresses/{address}", get(address))
         .route("/halt", post(halt))
         .route("/resume", post(resume))
         .route("/release-all", post(release_all))
@@ -75,6 +79,30 @@ async fn line(
     Ok(Json(line_of(&desk, &staff, &SubscriberId::new(subscriber)).await?))
 }
 
+/// Query of `GET /addresses/ADDRESS`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct When {
+    at: Option<String>,
+}
+
+/// Who holds and held an address. Restricted staff see addresses of their own networks alone.
+async fn address(
+    State(desk): State<Desk>,
+    staff: Staff,
+    Path(address): Path<String>,
+    Asked(when): Asked<When>,
+) -> Result<Json<AddressDossier>, Problem> {
+    let wrong = || Problem::bad_request(format!("`{}` is no address", super::plain::short(&address, 60)));
+    let address: IpAddr = address.parse().map_err(|_| wrong())?;
+    let at =
+        when.at.as_deref().map(Timestamp::parse).transpose().map_err(|e| Problem::bad_request(format!("at: {e}")))?;
+    if !visible(&staff.scope, [IpNet::from(address.to_canonical())], []) {
+        return Err(Problem::not_found("this address is not in your networks"));
+    }
+    Ok(Json(desk.office.address(address, at).await?))
+}
+
 /// What is known of a subscriber, if this person may see it.
 ///
 /// # Errors
@@ -90,7 +118,7 @@ pub async fn line_of(desk: &Desk, staff: &Staff, subscriber: &SubscriberId) -> R
 /// The address of a shared holding, written `192.0.2.1:1024-2047`.
 fn shared(holding: &str) -> Option<IpNet> {
     let (address, _) = holding.rsplit_once(':')?;
-    address.parse::<std::net::Ipv4Addr>().ok().map(|a| IpNet::from(std::net::IpAddr::V4(a)))
+    address.parse::<std::net::Ipv4Addr>().ok().map(|a| IpNet::from(IpAddr::V4(a)))
 }
 
 async fn purge(

@@ -112,7 +112,7 @@ async fn file(
 ) -> Result<Json<Retracted>, Problem> {
     staff.needs_everything(Role::Operator)?;
     let reason = checked_text(&asked.reason, "reason")?;
-    let upload = Upload { report: asked.report, source: asked.source, name: asked.name };
+    let upload = Upload { report: asked.report, source: asked.source, name: asked.name, time_zone: None };
     let (_, read) = read_upload(&desk, &headers, upload, body).await?;
     let intake = read.map_err(super::intake::unreadable)?;
     let rows: Vec<Observation> = intake.sightings.iter().map(Observation::from).collect();

@@ -154,7 +154,7 @@ mod tests {
                             IpAddr::V4(a) => a.octets()[3],
                             IpAddr::V6(_) => 0,
                         }]));
-                        let rival = others.iter().any(|(l, from, to)| *l != line && *from <= moment && moment < *to);
+                        let rival = others.iter().any(|s| s.line != line && s.from <= moment && moment < s.to);
                         prop_assert!(!rival, "{sighting:?} may have been another's");
                     }
                 }

@@ -1,6 +1,6 @@
 //! `pratique check-config`: every problem of a node's configuration and of its policies, each with its place and remedy;
-//! and, with `--report`, what the policy would do to that file ([`super::rehearsal`]). Nothing is stored or enforced, and
-//! no daemon is needed.
+//! with `--report`, what the policy would do to that file ([`super::rehearsal`]); with `--sessions` alone, what that list says
+//! ([`super::rehearsal_list`]). Nothing is stored or enforced, and no daemon is needed.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,7 @@ use pratique_core::time::Timestamp;
 use serde::Serialize;
 
 use super::rehearsal::{self, Rehearsal};
+use super::rehearsal_list::{self, ListFindings};
 use super::token::now;
 use super::{Failure, Node, show};
 use crate::config::Config;
@@ -27,11 +28,17 @@ pub struct CheckConfig {
     /// Type of that report, such as scan_telnet or list:open-telnet; else its file name says it.
     #[arg(long = "type", value_name = "TYPE", requires = "report")]
     report_type: Option<String>,
-    /// Session list (CSV) that says who held which address.
-    #[arg(long, value_name = "FILE", requires = "report")]
+    /// Session list (CSV) that says who held which address. Alone: show what the list would do, row by row where it is wrong.
+    #[arg(long, value_name = "FILE")]
     sessions: Option<PathBuf>,
-    /// As if it had come then (UTC, as 2026-02-16T12:00:00Z) instead of now: for reports of days ago.
-    #[arg(long, value_name = "TIME", requires = "report")]
+    /// Zone of the session list's times that have none, as Europe/Amsterdam; else the one that policy.yaml declares.
+    #[arg(long, value_name = "ZONE", requires = "sessions")]
+    time_zone: Option<String>,
+    /// Source of the session list, whose zone policy.yaml may declare.
+    #[arg(long, value_name = "SOURCE", requires = "sessions")]
+    sessions_source: Option<String>,
+    /// As if it had come then (UTC, as 2026-02-16T12:00:00Z) instead of now: for files of days ago.
+    #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// As JSON.
     #[arg(long)]
@@ -52,6 +59,8 @@ struct Findings {
     policy: Option<Summary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rehearsal: Option<Rehearsal>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<ListFindings>,
 }
 
 /// A sound policy in a few numbers.
@@ -70,7 +79,7 @@ impl CheckConfig {
     ///
     /// # Errors
     /// [`Failure::Usage`] (exit code 2) when configuration or policies have problems, [`Failure::Refused`] (exit code 1)
-    /// when they are sound and the report or the session list is refused.
+    /// when they are sound and the report, the session list or a row of it is refused.
     pub fn run(self) -> Result<(), Failure> {
         let now = match &self.at {
             Some(text) => Timestamp::parse(text).map_err(|e| Failure::Usage(format!("--at {text}: {e}")))?,
@@ -80,7 +89,13 @@ impl CheckConfig {
         let Some(set) = set.filter(|_| problems.is_empty()) else {
             let count = problems.len();
             if self.json {
-                show::json(&Findings { problems, warnings: Vec::new(), policy: None, rehearsal: None })?;
+                show::json(&Findings {
+                    problems,
+                    warnings: Vec::new(),
+                    policy: None,
+                    rehearsal: None,
+                    sessions: None,
+                })?;
             } else {
                 problems.iter().for_each(|p| println!("{p}"));
             }
@@ -93,25 +108,45 @@ impl CheckConfig {
             summary.print();
             warnings.iter().for_each(|w| println!("but: {w}"));
         }
+        let list = self.sessions.as_deref().map(|file| rehearsal_list::Asked {
+            file,
+            source: self.sessions_source.as_deref(),
+            time_zone: self.time_zone.as_deref(),
+            now,
+        });
         let rehearsal = match &self.report {
             Some(report) => {
                 let asked = rehearsal::Asked {
                     report,
                     report_type: self.report_type.as_deref(),
-                    sessions: self.sessions.as_deref(),
+                    // The report may be of days ago: the list is as it is now all the same.
+                    sessions: list.map(|list| rehearsal_list::Asked { now: now.max(super::token::now()), ..list }),
                     now,
                 };
                 Some(rehearsal::rehearse(&set, &asked)?)
             }
             None => None,
         };
+        let sessions = match list.filter(|_| self.report.is_none()) {
+            Some(list) => Some(rehearsal_list::rehearse(&set.policy, &list)?),
+            None => None,
+        };
+        let refused = sessions.as_ref().map_or(0, ListFindings::refused);
         if self.json {
-            return show::json(&Findings { problems, warnings, policy: Some(summary), rehearsal });
+            show::json(&Findings { problems, warnings, policy: Some(summary), rehearsal, sessions })?;
+        } else {
+            if let Some(rehearsal) = rehearsal {
+                println!("\n{rehearsal}");
+            }
+            if let Some(sessions) = sessions {
+                println!("\n{sessions}");
+            }
         }
-        if let Some(rehearsal) = rehearsal {
-            println!("\n{rehearsal}");
+        match refused {
+            0 => Ok(()),
+            1 => Err(Failure::Refused("1 row of the list would be refused".into())),
+            n => Err(Failure::Refused(format!("{n} rows of the list would be refused"))),
         }
-        Ok(())
     }
 
     /// Everything there is to read, with every problem; how a node that was named rescans.

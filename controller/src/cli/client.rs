@@ -121,7 +121,8 @@ impl Client {
         let said = serde_json::from_str::<Value>(&text).ok();
         let detail = said.as_ref().and_then(|p| p["detail"].as_str());
         Err(Failure::Refused(match detail {
-            Some(detail) => crate::api::plain::visible(detail).into_owned(),
+            // A refusal of a file has a line for each thing that is wrong.
+            Some(detail) => detail.lines().map(crate::api::plain::visible).collect::<Vec<_>>().join("\n"),
             None => format!("{}: answered {status} and is probably no pratique", self.base),
         }))
     }

@@ -8,9 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::Client;
 use super::{Failure, Remote};
-use crate::api::intake::Taken;
-use crate::api::plain::escaped;
-use crate::engine::handle::SessionReport;
+use crate::api::intake::{SessionsTaken, Taken};
+use crate::api::plain::{escaped, visible};
+use crate::console::words::count;
 use crate::store::DeliveryState;
 
 /// So many files of one folder are taken: a mistyped `/` should not send the whole disk.
@@ -38,7 +38,8 @@ pub struct Import {
 /// `sessions`.
 #[derive(Debug, Subcommand)]
 pub enum Sessions {
-    /// Import a session list (CSV).
+    /// Import a session list (CSV): who holds which address, and what the contract says.
+    #[command(after_long_help = COLUMNS)]
     Import(SessionFiles),
 }
 
@@ -48,12 +49,45 @@ pub struct SessionFiles {
     /// Session lists; of a folder, every file in it that is not hidden and does not end in .part.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Zone of times that are written without one, as Europe/Amsterdam or UTC; else the one that `session_lists` in policy.yaml
+    /// declares for the source.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Who delivered them [default: sessions].
+    #[arg(long)]
+    source: Option<String>,
     /// As JSON, one object per line and file; a refused file has `error`.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     remote: Remote,
 }
+
+/// The list in short; `policies/README.md` has the reasons.
+const COLUMNS: &str = "\
+A list is CSV whose first line names the columns, in any order:
+
+  subscriber   needed     your own id of the line
+  address      needed     198.51.100.7, 2001:db8::1 (stands for its /64), or a network such as 2001:db8:1::/56;
+  or prefix               not wider than /24 or /40
+  from         needed     when the session began: 2026-02-15 08:00:00, with the zone behind it (+01:00, Z) or by --time-zone;
+                          or seconds since 1970
+  to           if over    when it ended; empty while it lasts
+  port_from,   CGNAT      first and last port of a shared IPv4 address
+  port_to
+  nas          optional   which gateway said so
+  clause       record     version of the terms that hold the quarantine clause
+  opted_out    record     yes or no
+  language     record     de, en, pt-BR
+  number_tail  record     end of the customer number, at most 16 characters
+  email        record     where notices go
+  phone        record
+
+Fields of the record: an empty cell or no column keeps what is known, - clears it. A line may have many rows, and each may be
+silent about the record. Other empty cells, NULL, \\N and <nil> are nothing.
+A wrong row is refused alone; the others are taken. With many wrong rows (at least 10 and more than 10 %, or more than half)
+the list is held: `pratique delivery accept NUMBER` takes in the others. `pratique check-config --sessions FILE` shows beforehand
+what a list would do.";
 
 impl Import {
     /// Does it. A refused file does not keep the others back.
@@ -91,7 +125,7 @@ impl Import {
             };
             println!("{}: delivery {}: {said}", file.display(), taken.report.delivery);
             for (reason, rows) in taken.delivery.iter().flat_map(|d| &d.refused) {
-                println!("    {rows} rows refused: {}", crate::api::plain::visible(reason));
+                println!("    {rows} rows refused: {}", visible(reason));
             }
             Ok(())
         })
@@ -107,28 +141,90 @@ impl Sessions {
         let Self::Import(command) = self;
         let client = Client::new(&command.remote)?;
         each(&command.files, command.json, |file| {
-            let report: SessionReport = send(&client, &format!("/sessions?name={}", escaped(&name(file))), file)?;
+            let mut query = format!("/sessions?name={}", escaped(&name(file)));
+            for (field, value) in [("source", &command.source), ("time_zone", &command.time_zone)] {
+                if let Some(value) = value {
+                    query.push_str(&format!("&{field}={}", escaped(value)));
+                }
+            }
+            let taken: SessionsTaken = send(&client, &query, file)?;
             if command.json {
-                return line_of(file, &report);
+                return line_of(file, &taken);
             }
-            println!(
-                "{}: {} started, {} changed, {} known already, {} in conflict",
-                file.display(),
-                report.started,
-                report.changed,
-                report.unchanged,
-                report.conflicts
-            );
-            if report.not_wallable > 0 {
-                println!(
-                    "  but {} live addresses or prefixes can never be walled: outside policy.yaml's networks, or not a \
-                     subscriber's. With CGNAT, networks names the inside side, too; `pratique check-config` shows them",
-                    report.not_wallable
-                );
-            }
+            println!("{}", in_words(file, &taken));
             Ok(())
         })
     }
+}
+
+/// A list that was taken or held, for people: first what became of it, then what is to be done.
+fn in_words(file: &std::path::Path, taken: &SessionsTaken) -> String {
+    let shown = file.display();
+    let r = &taken.report;
+    let list = |counts: &[(u64, &str)]| {
+        let said: Vec<_> =
+            counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(n))).collect();
+        if said.is_empty() { "nothing new".into() } else { said.join(", ") }
+    };
+    let mut said = match (&taken.because, taken.state) {
+        (Some(why), DeliveryState::Held) => vec![format!(
+            "{shown}: delivery {n}: HELD, nothing was taken: {why}. `pratique delivery accept {n}` takes in the other rows, \
+             `pratique delivery refuse {n}` none",
+            n = taken.delivery
+        )],
+        _ => vec![format!(
+            "{shown}: delivery {}: {} row{}: {}",
+            taken.delivery,
+            count(&taken.rows),
+            if taken.rows == 1 { "" } else { "s" },
+            list(&[
+                (r.started, "started"),
+                (r.ended, "ended"),
+                (r.past, "new but over"),
+                (r.changed, "changed"),
+                (r.unchanged, "known already"),
+                (r.new_lines, "new subscribers"),
+            ])
+        )],
+    };
+    if r.conflicts > 0 {
+        said.push(format!(
+            "    ! {} times an address is claimed that another line holds: nobody is accused or walled there (`pratique line show ADDRESS`)",
+            count(&r.conflicts)
+        ));
+    }
+    if r.not_wallable > 0 {
+        said.push(format!(
+            "    ! {} live addresses or prefixes can never be walled: outside policy.yaml's networks, or not a subscriber's. With \
+             CGNAT, networks names the inside side, too; `pratique check-config` shows them",
+            count(&r.not_wallable)
+        ));
+    }
+    if r.records_changed > 0 {
+        let fields: Vec<_> = r.fields.iter().map(|(field, n)| format!("{} {}", count(n), field.key())).collect();
+        said.push(format!("    {} records changed: {}", count(&r.records_changed), fields.join(", ")));
+    }
+    for case in &r.opted_out_cases {
+        said.push(format!(
+            "    ! case {case} is quarantined and its subscriber opted out: it stays so until somebody decides; \
+             `pratique case release {case}` frees the line"
+        ));
+    }
+    let refused: u64 = taken.refused.iter().map(|(_, n)| n).sum();
+    if refused > 0 {
+        let reasons: Vec<_> = taken.refused.iter().map(|(reason, n)| format!("{} {reason}", count(n))).collect();
+        said.push(format!("    {} rows refused: {}", count(&refused), reasons.join(", ")));
+    }
+    for row in &taken.refused_rows {
+        let leaves = row.leaves.as_ref().map(|what| format!("; {what}")).unwrap_or_default();
+        said.push(format!("    {shown}:{}: {}{leaves}  [{}]", row.line, visible(&row.what), visible(&row.raw)));
+    }
+    match refused.saturating_sub(taken.refused_rows.len() as u64) {
+        0 => {}
+        more => said.push(format!("    … and {} more rows", count(&more))),
+    }
+    said.extend(taken.warnings.iter().map(|warning| format!("    ! {}", visible(warning))));
+    said.join("\n")
 }
 
 /// One file after the other; a refused one does not keep the others back.
@@ -141,10 +237,13 @@ fn each(named: &[PathBuf], json: bool, mut take: impl FnMut(&PathBuf) -> Result<
             Err(Failure::Refused(said)) => {
                 // The daemon knows the bare name; here a person needs the path, followed by the line.
                 let path = file.display();
-                let said = match said.strip_prefix(name(file).as_str()).filter(|rest| rest.starts_with(':')) {
+                let name = name(file);
+                let with_path = |line: &str| match line.strip_prefix(name.as_str()).filter(|rest| rest.starts_with(':'))
+                {
                     Some(rest) => format!("{path}{rest}"),
-                    None => format!("{path}: {said}"),
+                    None => format!("{path}: {line}"),
                 };
+                let said = said.lines().map(with_path).collect::<Vec<_>>().join("\n");
                 eprintln!("pratique: {said}");
                 if json {
                     println!("{}", serde_json::json!({"file": path.to_string(), "error": said}));

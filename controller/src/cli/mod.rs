@@ -29,6 +29,7 @@ pub mod init;
 pub mod notices;
 pub mod operations;
 mod rehearsal;
+mod rehearsal_list;
 pub mod retract;
 pub mod show;
 pub mod token;

@@ -1,7 +1,7 @@
 //! The whole from a terminal: status, plan, halt and resume, deliveries, one line's record, release of everything, and
 //! the check of the log.
 
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -12,7 +12,7 @@ use super::case::typed;
 use super::client::Client;
 use super::{Failure, Node, Remote, show};
 use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
-use crate::api::line::LineDossier;
+use crate::api::line::{AddressDossier, LineDossier, TenureRow};
 use crate::api::operations::{AllReleased, ReleaseAll};
 use crate::api::plain::{self, escaped};
 use crate::console::{pages, words};
@@ -108,10 +108,67 @@ pub struct Decide {
 /// `line`.
 #[derive(Debug, Subcommand)]
 pub enum Line {
-    /// What is known of a subscriber, as JSON: addresses, cases, contract, and the newest self-checks with their mails.
-    Show(Who),
+    /// What is known of a subscriber, as JSON: addresses, cases, contract, and the newest self-checks with their mails. With an
+    /// address: who holds it, and who held it before.
+    Show(Whom),
     /// Erase its personal data; the log keeps only a number.
     Purge(Who),
+}
+
+/// A subscriber or an address.
+#[derive(Debug, Args)]
+pub struct Whom {
+    /// The provider's id, or an IPv4 or IPv6 address.
+    #[arg(value_name = "SUBSCRIBER|ADDRESS")]
+    of: String,
+    /// With an address: who held it at this time (UTC, as 2026-02-16T12:00:00Z) instead of now.
+    #[arg(long, value_name = "TIME")]
+    at: Option<String>,
+    /// An address as JSON; a subscriber is shown so anyway.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+impl Whom {
+    fn run(self) -> Result<(), Failure> {
+        let client = Client::new(&self.remote)?;
+        let Ok(address) = self.of.parse::<IpAddr>() else {
+            if self.at.is_some() {
+                return Err(Failure::Usage("--at goes with an address".into()));
+            }
+            let line: LineDossier = client.get(&format!("/lines/{}", escaped(&self.of)))?;
+            return show::json(&line);
+        };
+        let at = self.at.as_deref().map(|at| format!("?at={}", escaped(at))).unwrap_or_default();
+        let found: AddressDossier = client.get(&format!("/addresses/{address}{at}"))?;
+        if self.json {
+            return show::json(&found);
+        }
+        let name = |t: &TenureRow| {
+            t.subscriber.as_ref().map_or_else(|| format!("line {}, erased", t.line), ToString::to_string)
+        };
+        let held: Vec<_> = found.held_by.iter().map(|t| plain::visible(&name(t)).into_owned()).collect();
+        let tense = if self.at.is_some() { "was held" } else { "is held" };
+        match held.as_slice() {
+            [] => println!("{address}: nobody is known to hold it at {}", show::at(&found.at)),
+            _ => println!("{address}: {tense} at {} by {}", show::at(&found.at), held.join(", ")),
+        }
+        if found.claimed_twice {
+            println!("! two lines claim it now: nobody is accused or walled there until one of them has ended");
+        }
+        if found.tenures.is_empty() {
+            return Ok(());
+        }
+        let mut shown = show::table(&["SUBSCRIBER", "HOLDING", "FROM", "TO"]);
+        for t in &found.tenures {
+            let to = t.to.as_ref().map_or_else(|| "lasts".into(), show::at);
+            shown.add_row([plain::short(&name(t), 60), t.holding.clone(), show::at(&t.from), to]);
+        }
+        println!("{shown}");
+        Ok(())
+    }
 }
 
 /// A subscriber.
@@ -386,10 +443,7 @@ impl Line {
     /// Whatever refuses.
     pub fn run(self) -> Result<(), Failure> {
         match self {
-            Self::Show(c) => {
-                let line: LineDossier = Client::new(&c.remote)?.get(&format!("/lines/{}", escaped(&c.subscriber)))?;
-                show::json(&line)
-            }
+            Self::Show(c) => c.run(),
             Self::Purge(c) => {
                 let path = format!("/lines/{}/purge", escaped(&c.subscriber));
                 let purged: Purged = Client::new(&c.remote)?.post(&path, &json!({}))?;

@@ -11,21 +11,19 @@ use pratique_core::ids::{Seq, SightingNo, TextRef};
 use pratique_core::machine::{Cases, Surroundings as _};
 use pratique_core::playbook::ApprovalRule;
 use pratique_core::policy::Caps;
-use pratique_core::session::Session;
 use pratique_core::state::{Case, State, StateName};
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-use super::Failure;
+use super::{Failure, rehearsal_list};
 use crate::api::intake::Label;
 use crate::api::plain;
 use crate::policy_files::PolicySet;
 use crate::sources::readers::{in_file, kind_of};
-use crate::sources::{self, ReadContext, sessions};
+use crate::sources::{self, ReadContext};
 
 /// So many refused rows are shown.
 const REFUSALS_SHOWN: usize = 5;
@@ -34,7 +32,7 @@ const REFUSALS_SHOWN: usize = 5;
 pub(super) struct Asked<'a> {
     pub(super) report: &'a Path,
     pub(super) report_type: Option<&'a str>,
-    pub(super) sessions: Option<&'a Path>,
+    pub(super) sessions: Option<rehearsal_list::Asked<'a>>,
     pub(super) now: Timestamp,
 }
 
@@ -56,6 +54,10 @@ pub(super) struct Rehearsal {
 #[derive(Debug, Serialize)]
 struct Lines {
     known: usize,
+    /// Rows of the session list that were refused; --sessions without --report shows them.
+    refused_rows: u64,
+    /// What is odd about the session list.
+    warnings: Vec<String>,
     conflicts: u64,
     outcomes: BTreeMap<&'static str, u64>,
     cases: Vec<Line>,
@@ -116,7 +118,7 @@ pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, 
         *causes.entry(sighting.cause.to_string()).or_default() += 1;
     }
     let lines = match asked.sessions {
-        Some(list) => Some(lines(set, list, &batch, asked.now)?),
+        Some(list) => Some(lines(set, &list, &batch, asked.now)?),
         None => None,
     };
     let first = batch.refused.first.iter().take(REFUSALS_SHOWN);
@@ -131,23 +133,15 @@ pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, 
     })
 }
 
-fn lines(set: &PolicySet, list: &Path, batch: &sources::Batch, now: Timestamp) -> Result<Lines, Failure> {
-    let shown = list.display().to_string();
-    let refused = |e: &dyn fmt::Display| Failure::Refused(in_file(&shown, e));
-    let file = File::open(list).map_err(|e| refused(&format!("cannot be read: {e}")))?;
-    let changes = sessions::read(file, Timestamp::MAX, |_, _| ()).map_err(|e| refused(&e))?;
-
+fn lines(
+    set: &PolicySet,
+    list: &rehearsal_list::Asked<'_>,
+    batch: &sources::Batch,
+    now: Timestamp,
+) -> Result<Lines, Failure> {
+    let read = rehearsal_list::read(&set.policy, list)?;
     let mut world = World::new(Arc::new(set.policy.clone()), Cases::default());
-    let mut nases: FxHashMap<SmolStr, u16> = FxHashMap::default();
-    let mut conflicts = 0;
-    for change in &changes {
-        let (line, _) = world.lines.note(&change.subscriber, change.contract.as_ref());
-        let next = u16::try_from(nases.len() + 1).unwrap_or(0);
-        let nas = if change.nas.is_empty() { 0 } else { *nases.entry(change.nas.clone()).or_insert(next) };
-        let to = change.to.unwrap_or(Timestamp::MAX);
-        let session = Session { line, holding: change.holding, nas, from: change.from, to };
-        conflicts += u64::from(world.record_session(&session, now).conflict);
-    }
+    let conflicts = rehearsal_list::apply(&mut world, &read.changes, now).conflicts;
     let mut outcomes = BTreeMap::new();
     for (number, sighting) in (1..).zip(&batch.sightings) {
         let sighted = world.sight(sighting, SightingNo(number), now);
@@ -162,6 +156,8 @@ fn lines(set: &PolicySet, list: &Path, batch: &sources::Batch, now: Timestamp) -
     let share = (world.lines.len() as u64).saturating_mul(share_permille.into()) / 1000;
     Ok(Lines {
         known: world.lines.len(),
+        refused_rows: read.refused.total(),
+        warnings: read.warnings,
         conflicts,
         outcomes,
         cases: cases.iter().map(|case| line(&world, case)).collect(),
@@ -225,6 +221,13 @@ impl fmt::Display for Rehearsal {
 impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "by outcome: {}", counts(&self.outcomes))?;
+        if self.refused_rows > 0 {
+            let rows = self.refused_rows;
+            writeln!(f, "{rows} rows of the session list are refused: --sessions without --report shows them")?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "but: {}", plain::visible(warning))?;
+        }
         if self.conflicts > 0 {
             writeln!(f, "{} addresses have two live holders: nobody is enforced there", self.conflicts)?;
         }

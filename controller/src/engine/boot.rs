@@ -7,6 +7,7 @@ use pratique_core::ids::Seq;
 use pratique_core::lines::{Contract, Line};
 use pratique_core::machine::Cases;
 use pratique_core::policy::Policy;
+use pratique_core::session::{KnownSession, Session};
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
 
@@ -22,10 +23,19 @@ pub(super) struct Boot {
     pub(super) replayed: u64,
     /// The log ends before a position that is known to have been written.
     pub(super) rolled_back: Option<(Seq, Seq)>,
+    /// What the store has to keep otherwise.
+    pub(super) healed: Healed,
+}
+
+/// Sessions that the store had as several and that are one: an older program kept each start for itself.
+#[derive(Debug, Default)]
+pub(super) struct Healed {
+    pub(super) put: Vec<KnownSession>,
+    pub(super) gone: Vec<Session>,
 }
 
 /// Loads everything.
-pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Timestamp) -> Result<Boot, StoreError> {
+pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>) -> Result<Boot, StoreError> {
     let mut loaded = store.load().await?;
     let mut cases = Cases::default();
     if let Some((seq, bytes)) = loaded.snapshot.take() {
@@ -45,13 +55,19 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
         world.lines.put(record.line, line);
     }
     world.lines.reserve(loaded.last_line);
-    for session in &loaded.sessions {
-        world.record_session(session, now);
+    let mut healed = Healed::default();
+    for known in &loaded.sessions {
+        let recorded = world.restore_session(known);
+        healed.put.extend(recorded.put);
+        healed.gone.extend(recorded.gone);
     }
     for (_, event) in &loaded.events {
         last_at = last_at.max(event.at);
         world.apply(event);
     }
+    // The log may say that a line was purged.
+    healed.put.retain(|known| world.directory().knows(&known.session));
+    healed.gone.retain(|session| !world.directory().knows(session));
     let nases = loaded.nases.into_iter().map(|(number, name)| (name, number)).collect();
     Ok(Boot {
         world,
@@ -60,5 +76,6 @@ pub(super) async fn load(store: &mut impl Store, policy: Arc<Policy>, now: Times
         last_at,
         replayed: loaded.events.len() as u64,
         rolled_back: loaded.rolled_back,
+        healed,
     })
 }

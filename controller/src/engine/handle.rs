@@ -1,6 +1,7 @@
 //! How the rest of the program talks to the engine: commands in, answers out, and reads of the world between two
 //! commands.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use pratique_core::command::{Command, Refusal};
 use pratique_core::coverage::{GapReason, Stretch};
 use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, LineNo, Seq, SubscriberId, TextRef};
-pub use pratique_core::lines::{Contact, Contract, Told};
+pub use pratique_core::lines::{Contact, RecordField, RecordTold, Told};
 use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
 use pratique_core::sighting::Sighting;
@@ -109,7 +110,7 @@ pub struct IntakeReport {
 }
 
 /// What a session list or accounting says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionChange {
     /// Whose.
     pub subscriber: SubscriberId,
@@ -121,35 +122,83 @@ pub struct SessionChange {
     pub from: Timestamp,
     /// First moment after; none while it lasts.
     pub to: Option<Timestamp>,
-    /// Contract facts, where the list carries them.
-    pub contract: Option<Contract>,
-    /// Where the subscriber is reached, where the list carries that.
-    pub contact: Contact,
-    /// A detail that only provider and subscriber know, where the list carries one.
-    pub number_tail: Told,
+    /// What is said of the subscriber's record, where something is. Rows of a list share it.
+    #[serde(with = "shared")]
+    pub told: Option<Arc<RecordTold>>,
+}
+
+/// A shared value as itself.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Option<Arc<T>>, s: S) -> Result<S::Ok, S::Error> {
+        value.as_deref().serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        d: D,
+    ) -> Result<Option<Arc<T>>, D::Error> {
+        Ok(Option::deserialize(d)?.map(Arc::new))
+    }
 }
 
 /// What became of session changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct SessionReport {
-    /// New.
+    /// New, and they last.
     pub started: u64,
-    /// Ended or changed.
+    /// New to us, and over already.
+    pub past: u64,
+    /// Known, and over now.
+    pub ended: u64,
+    /// Known, with another NAS or another end.
     pub changed: u64,
-    /// Known already.
+    /// Known already, also with a start that was told a second off.
     pub unchanged: u64,
     /// Two live sessions now claim the same address; neither is enforced there.
     pub conflicts: u64,
     /// Live addresses and prefixes that the wall cannot hold: outside the policy's networks, the provider's own, or too wide.
     #[serde(default)]
     pub not_wallable: u64,
+    /// Subscribers that were not known.
+    pub new_lines: u64,
+    /// Records of known subscribers that changed.
+    pub records_changed: u64,
+    /// What changed in them.
+    pub fields: BTreeMap<RecordField, u64>,
+    /// Quarantined cases whose subscriber opted out now. They stay quarantined until a person decides.
+    pub opted_out_cases: Vec<CaseId>,
+}
+
+impl SessionReport {
+    /// Adds what became of a further piece.
+    pub fn add(&mut self, piece: Self) {
+        self.started += piece.started;
+        self.past += piece.past;
+        self.ended += piece.ended;
+        self.changed += piece.changed;
+        self.unchanged += piece.unchanged;
+        self.conflicts += piece.conflicts;
+        self.not_wallable += piece.not_wallable;
+        self.new_lines += piece.new_lines;
+        self.records_changed += piece.records_changed;
+        for (field, n) in piece.fields {
+            *self.fields.entry(field).or_default() += n;
+        }
+        self.opted_out_cases.extend(piece.opted_out_cases);
+    }
 }
 
 /// What reaches the loop.
 pub(super) enum Input {
     Wish(Box<Wish>, Reply<Done>),
     Intake(Box<Intake>, Reply<IntakeReport>),
-    Sessions(Vec<SessionChange>, Reply<SessionReport>),
+    Sessions(Vec<SessionChange>, Option<u64>, Reply<SessionReport>),
+    /// A delivery to be recorded as it is: its rows go another way.
+    Delivered(Box<Delivery>, Reply<()>),
     Policy(Arc<Policy>, Reply<()>),
     Purge(LineNo, Actor, Reply<u64>),
     Wall(Vec<Attempt>, Timestamp),
@@ -216,7 +265,23 @@ impl EngineHandle {
     /// # Errors
     /// Why not.
     pub async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
-        self.ask(|reply| Input::Sessions(changes, reply)).await
+        self.ask(|reply| Input::Sessions(changes, None, reply)).await
+    }
+
+    /// The same for a piece of a list that has a number; changes of records name it in the log.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn sessions_of(&self, list: u64, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
+        self.ask(|reply| Input::Sessions(changes, Some(list), reply)).await
+    }
+
+    /// Records a delivery whose rows do not come by [`EngineHandle::intake`]: a session list.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn delivered(&self, delivery: Delivery) -> Result<(), EngineError> {
+        self.ask(|reply| Input::Delivered(Box::new(delivery), reply)).await
     }
 
     /// Puts a new policy into force.

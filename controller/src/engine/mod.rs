@@ -32,13 +32,13 @@ use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::{Settled, World};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tracing::{error, warn};
+use tracing::{error, info, warn};
 
 use self::handle::{EngineError, EngineHandle, Input, Wish};
 use self::recall::Recall;
 use self::turn::Turn;
 use crate::clock::Clock;
-use crate::store::{Store, StoreError, StoredSighting};
+use crate::store::{Committed, Store, StoreError, StoredSighting};
 
 /// What follows the engine. Called on the loop, after the commit: implementations hand over and return.
 pub trait Outside: Send + 'static {
@@ -127,7 +127,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
     ) -> Result<(Self, EngineHandle), StoreError> {
         let (handle, inputs) = EngineHandle::new();
         let now = clock.now();
-        let boot = boot::load(&mut store, Arc::clone(&policy), now).await?;
+        let mut boot = boot::load(&mut store, Arc::clone(&policy)).await?;
+        let healed = std::mem::take(&mut boot.healed);
         if boot.last_at > now.plus(CLOCK_BEHIND) {
             warn!(
                 log = %boot.last_at, clock = %now,
@@ -160,6 +161,11 @@ impl<S: Store, O: Outside> Engine<S, O> {
             chore: None,
         };
         let mut turn = Turn::default();
+        if !healed.gone.is_empty() || !healed.put.is_empty() {
+            let (kept, gone) = (healed.put.len(), healed.gone.len());
+            info!(kept, gone, "sessions that were stored once for each start that was told are put together");
+            (turn.batch.sessions, turn.batch.sessions_gone) = (healed.put, healed.gone);
+        }
         let now = engine.now();
         turn.load_policy(&mut engine.world, now);
         if let Some((found, known)) = boot.rolled_back {
@@ -258,9 +264,16 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn::refuse(reply, self.unwell());
                     }
                 }
-                Input::Sessions(changes, reply) => {
+                Input::Sessions(changes, list, reply) => {
                     if self.may_try(false, now) {
-                        turn.sessions(&mut self.world, &mut self.numbers, &changes, reply, now);
+                        turn.sessions(&mut self.world, &mut self.numbers, (&changes, list), reply, now);
+                    } else {
+                        turn::refuse(reply, self.unwell());
+                    }
+                }
+                Input::Delivered(delivery, reply) => {
+                    if self.may_try(false, now) {
+                        turn.delivered(*delivery, reply);
                     } else {
                         turn::refuse(reply, self.unwell());
                     }
@@ -373,9 +386,13 @@ impl<S: Store, O: Outside> Engine<S, O> {
     async fn commit(&mut self, turn: Turn, now: Timestamp) -> Result<(), StoreError> {
         let Turn { batch, replies, purges, reads: _ } = turn;
         let events = batch.events.clone();
+        let mut committed = Committed { seq: self.last, contacts: Vec::new() };
         if !batch.is_empty() {
-            match self.store.append(self.last, batch).await {
-                Ok(seq) => self.last = seq,
+            match self.store.commit(self.last, batch).await {
+                Ok(stored) => {
+                    self.last = stored.seq;
+                    committed = stored;
+                }
                 Err(error) => {
                     let text = error.to_string();
                     replies.into_iter().for_each(|reply| reply(Err(&text)));
@@ -398,8 +415,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if self.unwell_until.is_none() {
             self.outside.committed(&events, &self.world);
         }
-        let (world, seq) = (&self.world, self.last);
-        replies.into_iter().for_each(|reply| reply(Ok((world, seq))));
+        let world = &self.world;
+        replies.into_iter().for_each(|reply| reply(Ok((world, &committed))));
         Ok(())
     }
 
@@ -415,7 +432,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
     async fn reload(&mut self) {
         let policy = Arc::clone(&self.in_force);
         let now = self.now();
-        match boot::load(&mut self.store, policy, now).await {
+        match boot::load(&mut self.store, policy).await {
             Ok(boot) => {
                 self.world = boot.world.with_plan_of(&mut self.world);
                 // Of deliveries that failed, files may bear the numbers.

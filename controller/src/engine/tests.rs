@@ -16,7 +16,7 @@ use pratique_core::session::Holding;
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::state::StateName;
 
-use super::handle::{Intake, SessionChange, Wish};
+use super::handle::{Contact, Intake, RecordField, RecordTold, SessionChange, Told, Wish};
 use super::threats::ThreatsSeen;
 use super::*;
 use crate::enforce::Attempt;
@@ -57,7 +57,7 @@ impl Store for Fragile {
     async fn load_whole(&mut self) -> Result<Loaded, StoreError> {
         self.store.load_whole().await
     }
-    async fn append(&mut self, expected: Seq, batch: Batch) -> Result<Seq, StoreError> {
+    async fn commit(&mut self, expected: Seq, batch: Batch) -> Result<Committed, StoreError> {
         if self.fenced.load(Ordering::SeqCst) {
             return Err(StoreError::Fenced { expected, found: Seq(expected.0 + 1) });
         }
@@ -65,7 +65,7 @@ impl Store for Fragile {
             return Err(StoreError::Full("test".into()));
         }
         let sightings = !batch.sightings.is_empty();
-        let appended = self.store.append(expected, batch).await;
+        let appended = self.store.commit(expected, batch).await;
         if sightings && self.full_after.load(Ordering::SeqCst) > 0 {
             self.full.store(self.full_after.fetch_sub(1, Ordering::SeqCst) == 1, Ordering::SeqCst);
         }
@@ -230,9 +230,7 @@ impl Bench {
             nas: "bng1".into(),
             from: Timestamp::from_secs(NOON - 86_400),
             to: None,
-            contract: None,
-            contact: pratique_core::lines::Contact::default(),
-            number_tail: pratique_core::lines::Told::Nothing,
+            told: None,
         };
         self.handle.sessions(vec![change]).await.unwrap();
     }
@@ -479,9 +477,7 @@ async fn a_number_tail_reaches_the_page_at_once_outlives_a_crash_and_is_in_no_ev
         nas: "bng1".into(),
         from: Timestamp::from_secs(NOON - 86_400),
         to: None,
-        contract: None,
-        contact: pratique_core::lines::Contact::default(),
-        number_tail: pratique_core::lines::Told::This(TAIL.into()),
+        told: Some(Arc::new(RecordTold { number_tail: Told::This(TAIL.into()), ..Default::default() })),
     };
     b.handle.sessions(vec![change]).await.unwrap();
     assert_eq!(shown(&b).await.as_deref(), Some(TAIL));
@@ -504,9 +500,7 @@ async fn the_old_address_is_free_before_its_next_holder_is_hurt() {
         nas: "bng1".into(),
         from: Timestamp::from_secs(from),
         to: to.map(Timestamp::from_secs),
-        contract: None,
-        contact: pratique_core::lines::Contact::default(),
-        number_tail: pratique_core::lines::Told::Nothing,
+        told: None,
     };
     let changes = vec![
         at("line-1", "192.0.2.1", NOON - 86_400, Some(NOON)),
@@ -515,6 +509,88 @@ async fn the_old_address_is_free_before_its_next_holder_is_hurt() {
     ];
     b.handle.sessions(changes).await.unwrap();
     assert_eq!(b.seen.wall(), ["192.0.2.7"]);
+}
+
+/// A row of a list of `bng1` about one address.
+fn row(who: &str, from: i64, to: Option<i64>) -> SessionChange {
+    SessionChange {
+        subscriber: who.into(),
+        holding: Holding::V4("192.0.2.1".parse().unwrap()),
+        nas: "bng1".into(),
+        from: Timestamp::from_secs(from),
+        to: to.map(Timestamp::from_secs),
+        told: None,
+    }
+}
+
+async fn stored_sessions(b: &Bench) -> usize {
+    b.handle.read(|w, _| w.directory().len()).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_start_told_a_second_off_leaves_nothing_behind_in_memory_or_in_the_store() {
+    let b = Bench::new().await;
+    let from = NOON - 4 * 3600;
+    for piece in [
+        vec![row("A", from, None), row("A", from - 1, None), row("A", from - 2, None)],
+        vec![row("A", from + 1, None)],
+        vec![row("A", from + 1, Some(NOON - 3 * 3600))],
+        vec![row("A", from, None), row("B", NOON - 3 * 3600 + 5, None)],
+    ] {
+        b.handle.sessions(piece).await.unwrap();
+    }
+    let tenures = |b: &Bench| {
+        let look = |w: &World, _| w.directory().tenants("192.0.2.1".parse().unwrap());
+        let handle = b.handle.clone();
+        async move { handle.read(look).await.unwrap() }
+    };
+    let known = tenures(&b).await;
+    assert_eq!(known.iter().map(|s| s.is_live()).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(known[1].from, Timestamp::from_secs(from - 2));
+    assert_eq!(stored_sessions(&b).await, 2);
+    let b = b.crash().await;
+    assert_eq!(tenures(&b).await, known);
+    assert_eq!(stored_sessions(&b).await, 2);
+    // A row of ten o'clock is B's.
+    let report = b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    assert_eq!(report.opened.len(), 1);
+    let whose = |w: &World, _| w.lines.id(w.cases().get(CaseId(1)).unwrap().line).unwrap().to_string();
+    assert_eq!(b.handle.read(whose).await.unwrap(), "B");
+}
+
+#[tokio::test]
+async fn records_change_field_by_field_are_counted_and_the_log_says_who_opted_out() {
+    let b = Bench::new().await;
+    b.home("line-1", "192.0.2.1").await;
+    b.report(&["192.0.2.1"], "mirai").await.unwrap();
+    b.approve(1).await.unwrap();
+    let tell = async |told: RecordTold| {
+        let change = SessionChange { told: Some(Arc::new(told)), ..row("line-1", NOON - 86_400, None) };
+        b.handle.sessions_of(7, vec![change]).await.unwrap()
+    };
+    let this = |text: &str| Told::This(text.into());
+    let contact = Contact { email: this("jo@mail.example"), phone: Told::Nothing };
+    let told = RecordTold { opted_out: Told::This(true), language: this("nl"), contact, ..RecordTold::default() };
+    let report = tell(told.clone()).await;
+    assert_eq!((report.unchanged, report.records_changed), (1, 1));
+    let fields = [RecordField::OptedOut, RecordField::Language, RecordField::Email];
+    assert_eq!(report.fields.into_iter().collect::<Vec<_>>(), fields.map(|f| (f, 1)));
+    assert_eq!(report.opted_out_cases, [CaseId(1)], "a person has to decide about the quarantine");
+    assert_eq!(b.count(StateName::Quarantined).await, 1);
+    for silent in [told, RecordTold::default()] {
+        assert_eq!(tell(silent).await.records_changed, 0);
+    }
+    let opted_out = |w: &World, _| w.lines.get(LineNo(1)).unwrap().contract.opted_out;
+    assert!(b.handle.read(opted_out).await.unwrap(), "an empty cell erases no opt-out");
+    assert_eq!(tell(RecordTold { opted_out: Told::Gone, ..RecordTold::default() }).await.records_changed, 1);
+    let log = b.reader.events_after(Seq(0), 100).await.unwrap();
+    let changes: Vec<_> = log.iter().filter(|r| matches!(r.event.body, Body::RecordsChanged { .. })).collect();
+    let bodies: Vec<_> = changes.iter().map(|r| serde_json::to_string(&r.event.body).unwrap()).collect();
+    let expected = [
+        r#"{"event":"records-changed","list":7,"opted_out":[1]}"#,
+        r#"{"event":"records-changed","list":7,"opted_in":[1]}"#,
+    ];
+    assert_eq!(bodies, expected);
 }
 
 #[tokio::test]

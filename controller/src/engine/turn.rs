@@ -6,23 +6,23 @@ use pratique_core::command::Command;
 use pratique_core::coverage::{FileMark, Gap, GapReason};
 use pratique_core::event::{Actor, Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, Feed, LineNo, Seq, SightingNo, TextRef};
-use pratique_core::lines::{Contact, Lines};
+use pratique_core::lines::{Contact, Lines, RecordChange, RecordField};
 use pratique_core::plan::check_element;
 use pratique_core::policy::Policy;
 use pratique_core::session::Session;
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
 use pratique_core::world::{Outcome, World};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 
 use super::handle::{Done, EngineError, Intake, IntakeReport, Reply, SessionChange, SessionReport, Spoken, Wish};
-use crate::store::{Batch, Delivery, DeliveryState, LineRecord, StoredSighting};
+use crate::store::{Batch, Committed, Delivery, DeliveryState, LineRecord, StoredSighting};
 use pratique_core::directory::Effect;
 
 /// Called once the batch is durable, or with the store's error.
-pub(super) type Waiting = Box<dyn FnOnce(Result<(&World, Seq), &str>) + Send>;
+pub(super) type Waiting = Box<dyn FnOnce(Result<(&World, &Committed), &str>) + Send>;
 
 /// What one turn gathers.
 #[derive(Default)]
@@ -83,8 +83,8 @@ impl Turn {
             Ok(events) => {
                 let case = self.take_with(world, events, wish.text);
                 self.replies.push(Box::new(move |result| {
-                    let done = result.map_err(|e| EngineError::Store(e.to_owned())).map(|(world, seq)| Done {
-                        seq,
+                    let done = result.map_err(|e| EngineError::Store(e.to_owned())).map(|(world, stored)| Done {
+                        seq: stored.seq,
                         case: case.and_then(|id| world.cases().get(id).map(|c| (id, c.version))),
                     });
                     let _asker_gone = reply.send(done).is_err();
@@ -165,32 +165,39 @@ impl Turn {
         }));
     }
 
-    /// Session changes of one caller.
+    /// Session changes of one caller, of a list with a number or without.
     pub(super) fn sessions(
         &mut self,
         world: &mut World,
         numbers: &mut Numbers,
-        changes: &[SessionChange],
+        (changes, list): (&[SessionChange], Option<u64>),
         reply: Reply<SessionReport>,
         now: Timestamp,
     ) {
         let mut report = SessionReport::default();
+        let mut records = Records { first_contact: self.batch.contacts.len(), ..Records::default() };
+        let mut nas = (&SmolStr::default(), 0);
         for change in changes {
-            let (line, mut changed) = world.lines.note(&change.subscriber, change.contract.as_ref());
-            changed |= world.lines.note_number_tail(line, &change.number_tail);
-            if changed {
+            let (line, changed) = world.lines.note(&change.subscriber, change.told.as_deref());
+            if changed.is_some() {
                 self.batch.lines.extend(record_of(&world.lines, line));
                 world.record_changed(line);
+                records.changed(world, line, &changed, &mut report);
             }
-            if change.contact != Contact::default() {
-                self.batch.contacts.push((line, change.contact.clone()));
+            if let Some(told) = change.told.as_deref().filter(|told| told.contact != Contact::default()) {
+                self.batch.contacts.push((line, told.contact.clone()));
             }
-            let nas = self.nas(numbers, &change.nas);
+            // Lists name the same NAS row after row.
+            if change.nas != *nas.0 {
+                nas = (&change.nas, self.nas(numbers, &change.nas));
+            }
             let to = change.to.unwrap_or(Timestamp::MAX);
-            let session = Session { line, holding: change.holding, nas, from: change.from, to };
+            let session = Session { line, holding: change.holding, nas: nas.1, from: change.from, to };
             let recorded = world.record_session(&session, now);
             match recorded.effect {
                 Effect::Started => report.started += 1,
+                Effect::Past => report.past += 1,
+                Effect::Ended => report.ended += 1,
                 Effect::Changed => report.changed += 1,
                 Effect::Unchanged => report.unchanged += 1,
             }
@@ -202,12 +209,43 @@ impl Turn {
                         .element()
                         .is_some_and(|element| check_element(element, &world.policy().global).is_err()),
             );
-            if recorded.effect != Effect::Unchanged {
-                self.batch.sessions.push(Session { to: if to > now { Timestamp::MAX } else { to }, ..session });
-            }
+            self.batch.sessions.extend(recorded.put);
+            self.batch.sessions_gone.extend(recorded.gone);
+        }
+        self.drop_gone(world);
+        let contacts = records.first_contact..self.batch.contacts.len();
+        let contact_lines: Vec<LineNo> =
+            self.batch.contacts.get(contacts.clone()).unwrap_or_default().iter().map(|(line, _)| *line).collect();
+        if let Some(body) = records.event(list) {
+            self.take(world, vec![Event { at: now, body }]);
         }
         self.replies.push(Box::new(move |result| {
-            let done = result.map(|_| report).map_err(|e| EngineError::Store(e.to_owned()));
+            let done = result.map_err(|e| EngineError::Store(e.to_owned())).map(|(_, stored)| {
+                records.contacts(&contact_lines, stored.contacts.get(contacts).unwrap_or_default(), &mut report);
+                report
+            });
+            let _asker_gone = reply.send(done).is_err();
+        }));
+    }
+
+    /// A session that became part of another one may have been put by this very batch: then it is not to be stored.
+    fn drop_gone(&mut self, world: &World) {
+        let batch = &mut self.batch;
+        if batch.sessions_gone.is_empty() {
+            return;
+        }
+        let known = |session: &Session| world.directory().knows(session);
+        batch.sessions_gone.retain(|session| !known(session));
+        let key = |s: &Session| (s.line, s.holding, s.from);
+        let gone: FxHashSet<_> = batch.sessions_gone.iter().map(key).collect();
+        batch.sessions.retain(|stored| !gone.contains(&key(&stored.session)));
+    }
+
+    /// A delivery whose rows went another way.
+    pub(super) fn delivered(&mut self, delivery: Delivery, reply: Reply<()>) {
+        self.batch.deliveries.push(delivery);
+        self.replies.push(Box::new(move |result| {
+            let done = result.map(|_| ()).map_err(|e| EngineError::Store(e.to_owned()));
             let _asker_gone = reply.send(done).is_err();
         }));
     }
@@ -328,6 +366,73 @@ impl Turn {
         numbers.nases.insert(name.clone(), next);
         self.batch.nases.push((next, name.clone()));
         next
+    }
+}
+
+/// What of subscribers' records one caller changed.
+#[derive(Default)]
+struct Records {
+    /// Lines whose record changed, of those known before.
+    lines: FxHashSet<LineNo>,
+    /// Lines that were not known before: what is told of them is no change.
+    new: FxHashSet<LineNo>,
+    opted_out: Vec<LineNo>,
+    opted_in: Vec<LineNo>,
+    clause: Vec<LineNo>,
+    /// Where this caller's contacts begin in the batch.
+    first_contact: usize,
+}
+
+impl Records {
+    fn changed(&mut self, world: &World, line: LineNo, change: &RecordChange, report: &mut SessionReport) {
+        let opted_out = world.lines.get(line).is_some_and(|l| l.contract.opted_out);
+        if change.is_new {
+            report.new_lines += 1;
+            self.new.insert(line);
+            if opted_out {
+                self.opted_out.push(line);
+            }
+            return;
+        }
+        if self.lines.insert(line) {
+            report.records_changed += 1;
+        }
+        for field in &change.fields {
+            *report.fields.entry(*field).or_default() += 1;
+            match field {
+                RecordField::Clause => self.clause.push(line),
+                RecordField::OptedOut if opted_out => {
+                    self.opted_out.push(line);
+                    let enforced = world.cases().open_of(line).filter(|case| case.is_enforced());
+                    report.opted_out_cases.extend(enforced.map(|case| case.id));
+                }
+                RecordField::OptedOut => self.opted_in.push(line),
+                RecordField::Language | RecordField::NumberTail | RecordField::Email | RecordField::Phone => continue,
+            }
+            tracing::info!(%line, field = field.key(), "what the contract says of quarantine changed");
+        }
+    }
+
+    /// For the log: what decides who may be walled.
+    fn event(&mut self, list: Option<u64>) -> Option<Body> {
+        let [opted_out, opted_in, clause] =
+            [&mut self.opted_out, &mut self.opted_in, &mut self.clause].map(std::mem::take);
+        let any = !(opted_out.is_empty() && opted_in.is_empty() && clause.is_empty());
+        any.then_some(Body::RecordsChanged { list, opted_out, opted_in, clause })
+    }
+
+    /// What the store says was news of contacts.
+    fn contacts(&mut self, lines: &[LineNo], news: &[(bool, bool)], report: &mut SessionReport) {
+        for (line, (email, phone)) in lines.iter().zip(news).filter(|(line, _)| !self.new.contains(line)) {
+            for (field, news) in [(RecordField::Email, email), (RecordField::Phone, phone)] {
+                if *news {
+                    *report.fields.entry(field).or_default() += 1;
+                    if self.lines.insert(*line) {
+                        report.records_changed += 1;
+                    }
+                }
+            }
+        }
     }
 }
 

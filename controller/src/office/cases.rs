@@ -7,7 +7,7 @@ use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, LineNo, SightingNo, SubscriberId};
 use pratique_core::machine::Surroundings as _;
 use pratique_core::playbook::{ApprovalRule, Class, Playbook};
-use pratique_core::session::Holding;
+use pratique_core::session::{Holding, Session};
 use pratique_core::state::{Case, State};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::World;
@@ -19,7 +19,7 @@ use crate::api::dossier::{
     ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, Moment, RescanRow, RowFacts, SightingRow,
     StoryLine, TroubleDossier, WallRow,
 };
-use crate::api::line::LineDossier;
+use crate::api::line::{AddressDossier, LineDossier, TenureRow};
 use crate::api::office::{CaseQuery, MAX_PAGE, visible};
 use crate::store::StoredSighting;
 
@@ -262,8 +262,8 @@ fn consequence(world: &World, case: &Case) -> Consequence {
 
 fn holdings(world: &World, line: LineNo) -> Vec<HoldingRow> {
     let planned = world.planned(line);
-    let sessions = world.directory().sessions_of(line).into_iter().filter(pratique_core::session::Session::is_live);
-    let row = |s: pratique_core::session::Session| HoldingRow {
+    let sessions = world.directory().sessions_of(line).into_iter().filter(Session::is_live);
+    let row = |s: Session| HoldingRow {
         holding: s.holding.to_string(),
         element: s.holding.element(),
         nas: if s.nas == 0 { SmolStr::default() } else { smol_str::format_smolstr!("#{}", s.nas) },
@@ -271,6 +271,38 @@ fn holdings(world: &World, line: LineNo) -> Vec<HoldingRow> {
         walled: s.holding.element().is_some_and(|e| planned.contains(&e)),
     };
     sessions.map(row).collect()
+}
+
+/// Whether two holdings around one address overlap.
+fn meet(a: Holding, b: Holding) -> bool {
+    let ports = |holding| match holding {
+        Holding::V4Ports(_, first, last) => (first, last),
+        Holding::V4(_) | Holding::V6(_) => (0, u16::MAX),
+    };
+    let (a, b) = (ports(a), ports(b));
+    a.0 <= b.1 && b.0 <= a.1
+}
+
+/// Who holds and held an address.
+pub(super) fn address(world: &World, address: IpAddr, at: Option<Timestamp>, now: Timestamp) -> AddressDossier {
+    let row = |s: &Session| TenureRow {
+        subscriber: world.lines.id(s.line).cloned(),
+        line: s.line,
+        holding: s.holding.to_string(),
+        from: s.from.into(),
+        to: (!s.is_live()).then(|| s.to.into()),
+    };
+    let tenures = world.directory().tenants(address);
+    let at = at.unwrap_or(now);
+    let live: Vec<&Session> = tenures.iter().filter(|s| s.is_live()).collect();
+    let claimed_twice = live.iter().any(|a| live.iter().any(|b| a.line != b.line && meet(a.holding, b.holding)));
+    AddressDossier {
+        address: address.to_canonical(),
+        at: at.into(),
+        held_by: tenures.iter().filter(|s| s.from <= at && at < s.to).map(row).collect(),
+        tenures: tenures.iter().map(row).collect(),
+        claimed_twice,
+    }
 }
 
 /// What is known of a subscriber.

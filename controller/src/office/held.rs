@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{EngineOffice, unreadable};
-use crate::engine::handle::{EngineError, Intake, IntakeReport, Spoken};
+use crate::engine::handle::{EngineError, Intake, IntakeReport, SessionChange, SessionReport, Spoken};
+use crate::sources::sessions;
 use crate::store::{Delivery, DeliveryState};
 
 /// So many deliveries that wait are looked at.
@@ -53,9 +54,14 @@ impl EngineOffice {
     pub(super) async fn accept(&self, number: u64, by: &Actor) -> Result<Option<IntakeReport>, EngineError> {
         let _one_decision_at_a_time = self.deciding.lock().await;
         let Some(delivery) = self.waiting(number).await? else { return Ok(None) };
+        tracing::info!(delivery = number, by = ?by, "a held delivery was accepted");
+        if delivery.report == sessions::REPORT {
+            let report = self.accept_list(delivery).await?;
+            forget(&self.held, number);
+            return Ok(Some(of_list(number, &report)));
+        }
         let folder = self.held.clone();
         let intake = blocking(move || take(&folder, delivery)).await?;
-        tracing::info!(delivery = number, by = ?by, "a held delivery was accepted");
         let report = self.take_in(intake).await?;
         forget(&self.held, number);
         Ok(Some(report))
@@ -69,10 +75,14 @@ impl EngineOffice {
         tracing::info!(delivery = number, by = ?by, why, "a held delivery was refused");
         delivery.state = DeliveryState::Refused;
         delivery.refused.push((SmolStr::new_static(why), delivery.rows));
-        // What it could have spoken of stays open, for another reason now.
-        let folder = self.held.clone();
-        let spoken = blocking(move || Ok(spoken_of(&folder, number))).await?;
-        self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken }).await?;
+        if delivery.report == sessions::REPORT {
+            self.engine.delivered(delivery).await?;
+        } else {
+            // What it could have spoken of stays open, for another reason now.
+            let folder = self.held.clone();
+            let spoken = blocking(move || Ok(spoken_of(&folder, number))).await?;
+            self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken }).await?;
+        }
         forget(&self.held, number);
         Ok(true)
     }
@@ -117,14 +127,55 @@ impl EngineOffice {
     }
 }
 
+/// A session list as far as it could be read.
+#[derive(Serialize, Deserialize)]
+struct HeldList {
+    content: TextRef,
+    source: SmolStr,
+    changes: Vec<SessionChange>,
+}
+
+/// Puts a session list aside.
+pub(super) fn put_list(folder: &Path, delivery: &Delivery, changes: Vec<SessionChange>) -> Result<(), EngineError> {
+    put(folder, delivery.number, &HeldList { content: delivery.content, source: delivery.source.clone(), changes })
+}
+
+/// A session list that was put aside.
+pub(super) fn take_list(folder: &Path, delivery: &Delivery) -> Result<Vec<SessionChange>, EngineError> {
+    let path = path(folder, delivery.number);
+    let failed = |why: String| {
+        EngineError::Store(format!("the held list cannot be read ({}: {why}); send it again", path.display()))
+    };
+    let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
+    let held: HeldList = serde_json::from_slice(&bytes).map_err(|e| failed(e.to_string()))?;
+    if (held.content, &held.source) != (delivery.content, &delivery.source) {
+        return Err(failed("it is another delivery's".into()));
+    }
+    Ok(held.changes)
+}
+
 /// The usual size of earlier deliveries.
 pub(super) fn median(mut rows: Vec<u64>) -> Option<u64> {
     rows.sort_unstable();
     rows.get(rows.len() / 2).copied()
 }
 
+/// What became of a session list, as of a delivery of sightings.
+fn of_list(delivery: u64, report: &SessionReport) -> IntakeReport {
+    let SessionReport { started, past, ended, changed, unchanged, conflicts, .. } = *report;
+    let outcomes =
+        [("started", started), ("past", past), ("ended", ended), ("changed", changed), ("conflict", conflicts)];
+    IntakeReport {
+        delivery,
+        taken: started + past + ended + changed,
+        repeated: unchanged,
+        outcomes: outcomes.into_iter().map(|(key, n)| (SmolStr::new_static(key), n)).filter(|(_, n)| *n > 0).collect(),
+        opened: Vec::new(),
+    }
+}
+
 /// The file is whole or not there.
-fn put(folder: &Path, number: u64, held: &Held) -> Result<(), EngineError> {
+fn put(folder: &Path, number: u64, held: &impl Serialize) -> Result<(), EngineError> {
     let path = path(folder, number);
     let failed = |e: std::io::Error| EngineError::Store(format!("{}: {e}", path.display()));
     std::fs::create_dir_all(folder).map_err(failed)?;
@@ -187,7 +238,7 @@ fn path(folder: &Path, number: u64) -> PathBuf {
 }
 
 /// Disk work of up to hundreds of megabytes, off the runtime's threads.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     let done = tokio::task::spawn_blocking(work).await;

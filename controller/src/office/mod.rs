@@ -3,14 +3,16 @@
 //!
 //! * [`cases`]: rows and dossiers
 //! * [`status`]: how everything is; [`coverage`]: what the sources have spoken of
-//! * [`held`]: deliveries that wait for a person; [`retraction`]: rows that a publisher takes back
+//! * [`lists`]: session lists; [`held`]: deliveries that wait for a person; [`retraction`]: rows that a publisher takes back
 
 mod cases;
 mod coverage;
 mod held;
+mod lists;
 mod retraction;
 mod status;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,7 +32,8 @@ use crate::api::dossier::{
     Status, StoryLine,
 };
 use crate::api::enforce::Paper;
-use crate::api::line::{self, LineDossier, SelfCheckRow};
+use crate::api::intake::SessionsTaken;
+use crate::api::line::{self, AddressDossier, LineDossier, SelfCheckRow};
 use crate::api::office::{CaseQuery, Office};
 use crate::api::retractions::Observation;
 use crate::api::story;
@@ -39,6 +42,7 @@ use crate::engine::handle::{
 };
 use crate::metrics::Metrics;
 use crate::notices::{NotNoted, Noted, Notices};
+use crate::sources::sessions::List;
 use crate::store::{Delivery, DeliveryState, Reader, StoreError};
 
 /// What the office has to know of an enforcer.
@@ -97,6 +101,19 @@ impl Office for EngineOffice {
 
     async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
         self.engine.sessions(changes).await
+    }
+
+    async fn session_list(&self, list: List, delivery: Delivery) -> Result<SessionsTaken, EngineError> {
+        self.take_list(list, delivery).await
+    }
+
+    async fn list_refused(&self, mut delivery: Delivery) -> Result<(), EngineError> {
+        delivery.number = self.engine.delivery_number().await?;
+        self.record_list(&delivery).await
+    }
+
+    async fn address(&self, address: IpAddr, at: Option<Timestamp>) -> Result<AddressDossier, EngineError> {
+        self.engine.read(move |world, now| cases::address(world, address, at, now)).await
     }
 
     async fn case(&self, case: CaseId) -> Result<Option<CaseDossier>, EngineError> {

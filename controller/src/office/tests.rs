@@ -1,5 +1,7 @@
 //! The office over a real engine and store: what people decide on deliveries, and which cases they see.
 
+mod lists;
+
 use ipnet::IpNet;
 use pratique_core::event::Event;
 use pratique_core::ids::{CauseKey, Seq};
@@ -66,9 +68,7 @@ fn holds(n: u8, now: Timestamp, to: Option<Timestamp>) -> SessionChange {
         nas: "bng1".into(),
         from: now.minus(Span::from_days(1)),
         to,
-        contract: None,
-        contact: pratique_core::lines::Contact::default(),
-        number_tail: pratique_core::lines::Told::Nothing,
+        told: None,
     }
 }
 

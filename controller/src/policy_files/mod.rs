@@ -14,9 +14,11 @@ use std::path::Path;
 use ipnet::IpNet;
 use pratique_core::ids::{CauseKey, TextRef};
 use pratique_core::playbook::Playbook;
-use pratique_core::policy::{Global, Policy, Protected};
+use pratique_core::policy::{Global, Policy, Protected, SessionLists};
 use pratique_core::time::Span;
 use sha2::Digest as _;
+
+use crate::sources::sessions::Zone;
 
 pub use explain::{PolicyError, PolicyErrors, nearest};
 pub use report_types::{AddressColumn, ReportType, ReportTypes, ReportUse};
@@ -306,6 +308,7 @@ fn beyond(policy: &Policy) -> Vec<String> {
             ));
         }
     }
+    found.extend(session_lists(&global.session_lists));
     let reason = "the two people who confirm will ask why; write the reason";
     for (id, why) in &policy.protected.subscribers {
         if why.trim().is_empty() {
@@ -317,6 +320,26 @@ fn beyond(policy: &Policy) -> Vec<String> {
             found.push(format!("protected.yaml: networks: `{net}` has no reason: {reason}"));
         }
         found.extend(whole(net).map(|w| format!("protected.yaml: networks: `{net}` has host bits; write `{w}`")));
+    }
+    found
+}
+
+/// A jitter of minutes would take a line that came back for one that never left.
+const MOST_JITTER: Span = Span::from_mins(1);
+
+fn session_lists(lists: &SessionLists) -> Vec<String> {
+    let mut found = Vec::new();
+    if lists.start_jitter < Span::ZERO || lists.start_jitter > MOST_JITTER {
+        found.push(format!(
+            "policy.yaml: session_lists: start_jitter is {}: choose 0s to {MOST_JITTER}, by how much a start that is told again may \
+             be off",
+            lists.start_jitter
+        ));
+    }
+    for (name, list) in &lists.sources {
+        if let Some(Err(why)) = list.time_zone.as_deref().map(Zone::named) {
+            found.push(format!("policy.yaml: session_lists.sources.{name}: time_zone: {why}"));
+        }
     }
     found
 }

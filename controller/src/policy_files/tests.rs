@@ -40,6 +40,7 @@ fn the_shipped_policies_are_sound() {
     assert_eq!(set.policy.global.caps, pratique_core::policy::Caps::default());
     assert_eq!(set.policy.global.retention, pratique_core::policy::Retention::default());
     assert_eq!(set.policy.global.self_release, pratique_core::policy::SelfRelease::default());
+    assert_eq!(set.policy.global.session_lists, SessionLists::default());
     assert_eq!(set.policy.source(&"shadowserver".into()), pratique_core::policy::Source::default());
 }
 
@@ -210,6 +211,22 @@ fn a_slip_of_the_prefix_length_is_refused() {
     edit(&dir, "policy.yaml", "  - 198.51.100.0/24", "  - 198.51.100.0");
     let said = errors(&dir);
     assert!(said.contains("write address and prefix length"), "{said}");
+}
+
+#[test]
+fn a_zone_that_is_none_and_a_jitter_of_minutes_are_refused() {
+    let dir = copy();
+    let lists = "  start_jitter: 2m\n  sources:\n    radius: { time_zone: Europe/Amsterdm }\n";
+    edit(&dir, POLICY, "  start_jitter: 5s\n", lists);
+    let said = errors(&dir);
+    assert!(said.contains("session_lists: start_jitter is 2m: choose 0s to 1m"), "{said}");
+    let zone =
+        "session_lists.sources.radius: time_zone: `Europe/Amsterdm` is no time zone: did you mean `Europe/Amsterdam`?";
+    assert!(said.contains(zone), "{said}");
+    edit(&dir, POLICY, "start_jitter: 2m", "start_jitter: 2s");
+    edit(&dir, POLICY, "Europe/Amsterdm", "Europe/Amsterdam");
+    let lists = load(dir.path()).unwrap().global.session_lists;
+    assert_eq!(lists.sources[&"radius".into()].time_zone.as_deref(), Some("Europe/Amsterdam"));
 }
 
 #[test]

@@ -8,12 +8,14 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use pratique_core::coverage::{GapReason, Stretch};
 use pratique_core::ids::{CauseKey, SourceName, TextRef};
+use pratique_core::policy::SessionLists;
 use pratique_core::time::Timestamp;
 use smol_str::SmolStr;
 
+use super::sessions::{List, Zone};
 use super::{Batch, FeedError, Kind, ReadContext, file_name, guard, sessions};
 use crate::api::intake::{Label, Readers, Unreadable};
-use crate::engine::handle::{Intake, Open, SessionChange, Spoken};
+use crate::engine::handle::{Intake, Open, Spoken};
 use crate::policy_files::{PolicySet, ReportUse};
 use crate::store::{Delivery, DeliveryState};
 
@@ -94,8 +96,10 @@ impl Readers for FileReaders {
         refused
     }
 
-    fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {
-        sessions::read(body, label.received_at, |_, _| ()).map_err(|e| Unreadable(in_file(&label.name, &e)))
+    fn sessions(&self, label: &Label, time_zone: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable> {
+        let zone = zone_of(label.source.as_ref(), time_zone, &self.policies.load().policy)
+            .map_err(|e| Unreadable(format!("{}: time zone {e}", label.name)))?;
+        sessions::read(body, zone, label.received_at, |_, _| ()).map_err(|e| Unreadable(in_file(&label.name, &e)))
     }
 }
 
@@ -121,6 +125,22 @@ pub fn kind_of(label: &Label, set: &PolicySet) -> Result<(Kind, SourceName), Fee
             .unwrap_or_else(|| Kind::Shadowserver { report: said.clone(), covers_until: None }),
     };
     Ok((kind, source))
+}
+
+/// The zone of times without one in a list: the one that was said, else what the policy declares for the list's source. None:
+/// nothing is declared, and they are taken as UTC.
+///
+/// # Errors
+/// When there is no such zone, in words.
+pub fn zone_of(
+    source: Option<&SourceName>,
+    said: Option<&str>,
+    policy: &pratique_core::policy::Policy,
+) -> Result<Option<Zone>, String> {
+    let unnamed = SourceName::new(SessionLists::UNNAMED);
+    let lists = &policy.global.session_lists.sources;
+    let declared = || lists.get(source.unwrap_or(&unnamed)).and_then(|list| list.time_zone.as_deref());
+    said.or_else(declared).map(Zone::named).transpose()
 }
 
 /// `name:12: what` where the error begins with its line, `name: what` elsewhere.
@@ -272,7 +292,10 @@ mod tests {
         let label = label("2026-02-15-scan_telnet-x.csv", None, text);
         let said = readers(&[]).report(&label, &mut text.as_bytes()).unwrap_err().to_string();
         assert!(said.starts_with("2026-02-15-scan_telnet-x.csv:2: 2 columns where the header has 3"), "{said}");
-        let said = readers(&[]).sessions(&label, &mut &b"subscriber,address,from\n,,\n"[..]).unwrap_err().to_string();
-        assert!(said.starts_with("2026-02-15-scan_telnet-x.csv:2: subscriber is empty"), "{said}");
+        let text = &b"subscriber,address,form\n,,\n"[..];
+        let said = readers(&[]).sessions(&label, None, &mut { text }).unwrap_err().to_string();
+        assert!(said.starts_with("2026-02-15-scan_telnet-x.csv:1: unknown column `form`"), "{said}");
+        let said = readers(&[]).sessions(&label, Some("Mars"), &mut { text }).unwrap_err().to_string();
+        assert!(said.contains("time zone `Mars` is no time zone"), "{said}");
     }
 }

@@ -23,6 +23,8 @@ pub(super) struct Stream<R> {
     /// The last byte has to end a line.
     whole_lines: bool,
     ended: bool,
+    /// The end was reached.
+    finished: bool,
 }
 
 impl<R: Read> Stream<R> {
@@ -44,12 +46,18 @@ impl<R: Read> Stream<R> {
             in_quotes: false,
             whole_lines: false,
             ended: true,
+            finished: false,
         })
     }
 
     /// A file that breaks off within its last line is refused: for files whose writer ends every line.
     pub(super) fn with_whole_lines(self) -> Self {
         Self { whole_lines: true, ..self }
+    }
+
+    /// The end was reached within a line.
+    pub(super) const fn breaks_off(&self) -> bool {
+        self.finished && !self.ended
     }
 
     fn check(&mut self, fresh: &[u8]) -> Result<(), FeedError> {
@@ -93,6 +101,7 @@ impl<R: Read> Read for Stream<R> {
             self.head_at += n;
             n
         };
+        self.finished |= n == 0 && !into.is_empty();
         if n == 0 && !into.is_empty() && self.in_quotes {
             return Err(io::Error::other(FeedError::OpenQuote { line: self.row_line }));
         }

@@ -283,7 +283,7 @@ mod properties {
                 let own = |s: &Sighting| set.policy.global.networks.iter().any(|n| n.contains(&s.address));
                 prop_assert!(batch.sightings.iter().all(own));
             }
-            let _ = sessions::read(bytes.as_slice(), now(), |_, _| ());
+            let _ = sessions::read(bytes.as_slice(), None, now(), |_, _| ());
         }
 
         #[test]

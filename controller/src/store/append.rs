@@ -2,13 +2,16 @@
 
 use pratique_core::chain::{Anchor, Chain};
 use pratique_core::event::{Body, CaseEvent};
-use pratique_core::ids::Seq;
-use pratique_core::lines::Told;
+use pratique_core::ids::{LineNo, Seq};
+use pratique_core::lines::Contact;
+use pratique_core::session::{KnownSession, Session};
 use pratique_core::time::Timestamp;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
 use super::rows::{self, Columns, Values, integer};
-use super::{Batch, StoreError};
+use super::{Batch, LineRecord, StoreError};
 
 /// Rows per statement, tried from the left: few statements for many rows, and few different ones to keep prepared.
 const STEPS: [usize; 3] = [128, 16, 1];
@@ -22,10 +25,8 @@ const TOLD_AGAIN: &str = "UPDATE sighting SET also_from = json_insert(coalesce(a
 const KNOWN_LINE: &str = "ON CONFLICT(line) DO UPDATE SET subscriber = excluded.subscriber, clause = excluded.clause, \
     opted_out = excluded.opted_out, language = excluded.language, number_tail = excluded.number_tail";
 
-/// What is told replaces what is known; what is not told stays. Nothing is written where nothing changes.
-const CONTACT: &str = "INSERT INTO contact (line, email, phone) VALUES (?1, ?3, ?5) \
-    ON CONFLICT(line) DO UPDATE SET email = iif(?2, ?3, email), phone = iif(?4, ?5, phone) \
-    WHERE (?2 AND email IS NOT ?3) OR (?4 AND phone IS NOT ?5)";
+/// Known contacts are looked up for this many lines at a time.
+const CONTACTS_AT_ONCE: usize = 1_000;
 
 /// A sighting that waited below a threshold is evidence now.
 const MATURED: &str = "UPDATE sighting SET case_id = ?2, outcome = 'evidence' WHERE number = ?1 AND case_id IS NULL";
@@ -60,8 +61,16 @@ pub(super) async fn head(conn: &mut SqliteConnection) -> Result<Anchor, StoreErr
     Ok(Anchor { seq, hash })
 }
 
-/// Stores the batch after `expected`; returns the new head.
-pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &Batch) -> Result<Anchor, Failed> {
+/// What was stored.
+pub(super) struct Appended {
+    /// The new head.
+    pub(super) anchor: Anchor,
+    /// As [`super::Committed::contacts`].
+    pub(super) contacts: Vec<(bool, bool)>,
+}
+
+/// Stores the batch after `expected`.
+pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &Batch) -> Result<Appended, Failed> {
     // The write lock first: what is read below cannot change before the commit.
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
     let before = head(&mut tx).await?;
@@ -70,30 +79,19 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     }
     let after = events(&mut tx, before, batch).await?;
     let tables = [
-        ("INSERT INTO line", rows::LINE, KNOWN_LINE),
-        ("INSERT OR REPLACE INTO session", rows::SESSION, ""),
         ("INSERT OR REPLACE INTO sighting", rows::SIGHTING, ""),
         ("INSERT OR REPLACE INTO delivery", rows::DELIVERY, ""),
     ];
-    insert(&mut tx, tables[0], &batch.lines, rows::bind_line).await?;
-    for (line, contact) in &batch.contacts {
-        let (email, phone) = (told(&contact.email), told(&contact.phone));
-        sqlx::query(CONTACT)
-            .bind(line.0)
-            .bind(email.0)
-            .bind(email.1)
-            .bind(phone.0)
-            .bind(phone.1)
-            .execute(&mut *tx)
-            .await?;
-    }
+    lines(&mut tx, &batch.lines).await?;
+    let contacts = contacts(&mut tx, &batch.contacts).await?;
     insert(&mut tx, ("INSERT OR REPLACE INTO nas", "nas, name", ""), &batch.nases, |v, (nas, name)| {
         v.add(*nas)?;
         v.add(name.as_str())
     })
     .await?;
-    insert(&mut tx, tables[1], &batch.sessions, rows::bind_session).await?;
-    insert(&mut tx, tables[2], &batch.sightings, rows::bind_sighting).await?;
+    forget_sessions(&mut tx, &batch.sessions_gone).await?;
+    sessions(&mut tx, &batch.sessions).await?;
+    insert(&mut tx, tables[0], &batch.sightings, rows::bind_sighting).await?;
     for (number, source) in &batch.repeats {
         sqlx::query(TOLD_AGAIN).bind(integer(number.0)?).bind(source.as_str()).execute(&mut *tx).await?;
     }
@@ -106,18 +104,91 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
         v.add(body.as_str())
     })
     .await?;
-    insert(&mut tx, tables[3], &batch.deliveries, rows::bind_delivery).await?;
+    insert(&mut tx, tables[1], &batch.deliveries, rows::bind_delivery).await?;
     tx.commit().await.map_err(|e| Failed { error: e.into(), in_doubt: (after != before).then_some(after) })?;
-    Ok(after)
+    Ok(Appended { anchor: after, contacts })
 }
 
-/// Whether something is told, and what; none for "there is none any more".
-fn told(told: &Told) -> (bool, Option<&str>) {
-    match told {
-        Told::Nothing => (false, None),
-        Told::Gone => (true, None),
-        Told::This(text) => (true, Some(text.as_str())),
+/// Most lines of a list have no more than an id, and most sessions were told once: each value that need not be bound is a
+/// fifth of a session list's time. In the order of the batch, since the last word on a row counts.
+async fn lines(tx: &mut SqliteConnection, lines: &[LineRecord]) -> Result<(), StoreError> {
+    for alike in lines.chunk_by(|a, b| rows::is_plain_line(a) == rows::is_plain_line(b)) {
+        if alike.first().is_some_and(rows::is_plain_line) {
+            insert(tx, ("INSERT INTO line", rows::PLAIN_LINE, KNOWN_LINE), alike, rows::bind_plain_line).await?;
+        } else {
+            insert(tx, ("INSERT INTO line", rows::LINE, KNOWN_LINE), alike, rows::bind_line).await?;
+        }
     }
+    Ok(())
+}
+
+async fn sessions(tx: &mut SqliteConnection, sessions: &[KnownSession]) -> Result<(), StoreError> {
+    let into = "INSERT OR REPLACE INTO session";
+    for alike in sessions.chunk_by(|a, b| rows::is_plain_session(a) == rows::is_plain_session(b)) {
+        if alike.first().is_some_and(rows::is_plain_session) {
+            insert(tx, (into, rows::PLAIN_SESSION, ""), alike, rows::bind_plain_session).await?;
+        } else {
+            insert(tx, (into, rows::SESSION, ""), alike, rows::bind_session).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn forget_sessions(tx: &mut SqliteConnection, mut gone: &[Session]) -> Result<(), StoreError> {
+    for step in STEPS {
+        while let Some((now, later)) = gone.split_at_checked(step) {
+            let mut keys = Values::default();
+            now.iter().try_for_each(|session| rows::bind_session_key(&mut keys, session))?;
+            let places = vec!["(?,?,?)"; step].join(",");
+            let sql = format!("DELETE FROM session WHERE (line, holding, from_at) IN (VALUES {places})");
+            sqlx::query_with(AssertSqlSafe(sql), keys.0).execute(&mut *tx).await?;
+            gone = later;
+        }
+    }
+    Ok(())
+}
+
+/// Email address and telephone number of a line, as known.
+type Known = (Option<SmolStr>, Option<SmolStr>);
+
+/// What is told replaces what is known; what is not told stays. Nothing is written where nothing changes. Says what was news.
+async fn contacts(tx: &mut SqliteConnection, told: &[(LineNo, Contact)]) -> Result<Vec<(bool, bool)>, StoreError> {
+    if told.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut known: FxHashMap<LineNo, Known> = FxHashMap::default();
+    for some in told.chunks(CONTACTS_AT_ONCE) {
+        let lines: Vec<u32> = some.iter().map(|(line, _)| line.0).collect();
+        let sql = "SELECT line, email, phone FROM contact WHERE line IN (SELECT value FROM json_each(?))";
+        for row in sqlx::query(sql).bind(rows::json(&lines)?).fetch_all(&mut *tx).await? {
+            let mut r = Columns::of(&row, "contact");
+            let line = LineNo(r.next()?);
+            known.insert(
+                line,
+                (r.next::<Option<&str>>()?.map(SmolStr::new), r.next::<Option<&str>>()?.map(SmolStr::new)),
+            );
+        }
+    }
+    let mut news = Vec::with_capacity(told.len());
+    let mut changed: Vec<LineNo> = Vec::new();
+    for (line, contact) in told {
+        let (email, phone) = known.entry(*line).or_default();
+        let new = (contact.email.onto(email), contact.phone.onto(phone));
+        if new != (false, false) {
+            changed.push(*line);
+        }
+        news.push(new);
+    }
+    changed.sort_unstable();
+    changed.dedup();
+    insert(tx, ("INSERT OR REPLACE INTO contact", "line, email, phone", ""), &changed, |v, line| {
+        let (email, phone) = known.get(line).cloned().unwrap_or_default();
+        v.add(line.0)?;
+        v.add(email.as_deref())?;
+        v.add(phone.as_deref())
+    })
+    .await?;
+    Ok(news)
 }
 
 struct EventRow {
@@ -183,12 +254,15 @@ async fn insert<T>(
 ) -> Result<(), StoreError> {
     let places = format!("({})", vec!["?"; columns.split(',').count()].join(","));
     for step in STEPS {
+        if items.len() < step {
+            continue;
+        }
+        let sql = format!("{into} ({columns}) VALUES {} {otherwise}", vec![places.as_str(); step].join(","));
         while let Some((now, later)) = items.split_at_checked(step) {
             let mut values = Values::default();
             now.iter().try_for_each(|item| bind(&mut values, item))?;
-            let sql = format!("{into} ({columns}) VALUES {} {otherwise}", vec![places.as_str(); step].join(","));
             // Made of this file's own words only; values are bound.
-            sqlx::query_with(AssertSqlSafe(sql), values.0).execute(&mut *tx).await?;
+            sqlx::query_with(AssertSqlSafe(sql.as_str()), values.0).execute(&mut *tx).await?;
             items = later;
         }
     }

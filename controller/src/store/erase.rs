@@ -109,7 +109,8 @@ async fn sessions(
         rows::SESSION
     );
     let gone = sqlx::query(AssertSqlSafe(sql)).bind(before.as_millis()).fetch_all(&mut *tx).await?;
-    expired.sessions = gone.iter().map(rows::session).collect::<Result<Vec<Session>, _>>()?;
+    expired.sessions =
+        gone.iter().map(|row| Ok(rows::session(row)?.session)).collect::<Result<Vec<Session>, StoreError>>()?;
     expired.rows = expired.sessions.len() as u64;
     if expired.sessions.is_empty() {
         return Ok(None);

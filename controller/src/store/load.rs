@@ -16,7 +16,7 @@ use futures_util::TryStreamExt as _;
 use pratique_core::chain::{Anchor, Chain, Stored};
 use pratique_core::event::Event;
 use pratique_core::ids::{LineNo, Seq, SightingNo};
-use pratique_core::session::Session;
+use pratique_core::session::KnownSession;
 use pratique_core::time::{Span, Timestamp};
 use smol_str::SmolStr;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
@@ -83,7 +83,7 @@ async fn lines(how: SqliteConnectOptions) -> Result<Lines, StoreError> {
     Ok((lines, nases))
 }
 
-async fn sessions(how: SqliteConnectOptions) -> Result<Vec<Session>, StoreError> {
+async fn sessions(how: SqliteConnectOptions) -> Result<Vec<KnownSession>, StoreError> {
     let mut conn = SqliteConnection::connect_with(&how).await?;
     let sessions = all(&mut conn, format!("SELECT {} FROM session", rows::SESSION), rows::session).await?;
     conn.close().await?;

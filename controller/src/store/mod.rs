@@ -37,7 +37,7 @@ pub use pratique_core::chain::{Anchor, BadEntry};
 use pratique_core::event::{Body, CaseEvent, Event, ProposedBecause};
 use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SubscriberId, TextRef};
 use pratique_core::lines::Contact;
-use pratique_core::session::Session;
+use pratique_core::session::{KnownSession, Session};
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -56,8 +56,10 @@ pub struct Batch {
     pub contacts: Vec<(LineNo, Contact)>,
     /// NAS names seen for the first time.
     pub nases: Vec<(u16, SmolStr)>,
+    /// Sessions that are part of another one now; the key is (line, holding, from). They go first.
+    pub sessions_gone: Vec<Session>,
     /// Sessions begun, changed or ended; the key is (line, holding, from).
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<KnownSession>,
     /// Sightings with what became of them. Numbers are given by the engine, ascending.
     pub sightings: Vec<StoredSighting>,
     /// Known sightings that a source told again: it is named beside the first one, once.
@@ -77,6 +79,7 @@ impl Batch {
             && self.lines.is_empty()
             && self.contacts.is_empty()
             && self.nases.is_empty()
+            && self.sessions_gone.is_empty()
             && self.sessions.is_empty()
             && self.sightings.is_empty()
             && self.repeats.is_empty()
@@ -128,6 +131,7 @@ impl Batch {
                 Body::SilenceConfirmed { .. }
                 | Body::PolicyLoaded { .. }
                 | Body::Purged { .. }
+                | Body::RecordsChanged { .. }
                 | Body::Halted { .. }
                 | Body::Resumed { .. }
                 | Body::Enforcement { .. } => true,
@@ -273,6 +277,15 @@ pub struct Record {
     pub hash: TextRef,
 }
 
+/// What became of a batch that was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// The last position now.
+    pub seq: Seq,
+    /// For each of [`Batch::contacts`], in its order, what of it was news: e-mail address, telephone number.
+    pub contacts: Vec<(bool, bool)>,
+}
+
 /// What the engine needs to go on where it stopped.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -292,7 +305,7 @@ pub struct Loaded {
     /// All NAS names.
     pub nases: Vec<(u16, SmolStr)>,
     /// All sessions within retention.
-    pub sessions: Vec<Session>,
+    pub sessions: Vec<KnownSession>,
     /// Last number given, also if that line was purged since: the log goes on naming it.
     pub last_line: LineNo,
     /// Last number given, also if that sighting was erased since.
@@ -358,9 +371,17 @@ pub trait Store: Send + 'static {
     /// Appends a batch after `expected`; returns the new last position. With no events the position stays.
     ///
     /// # Errors
+    /// As [`Store::commit`].
+    fn append(&mut self, expected: Seq, batch: Batch) -> impl Future<Output = Result<Seq, StoreError>> + Send {
+        async move { Ok(self.commit(expected, batch).await?.seq) }
+    }
+
+    /// Appends a batch after `expected`, and says what only the store can know of it.
+    ///
+    /// # Errors
     /// Nothing of the batch is stored, with one exception: when the disk failed in the very commit and does not come back
     /// at once, nobody can know; the next append then tells by [`StoreError::Fenced`], and the engine has to load again.
-    fn append(&mut self, expected: Seq, batch: Batch) -> impl Future<Output = Result<Seq, StoreError>> + Send;
+    fn commit(&mut self, expected: Seq, batch: Batch) -> impl Future<Output = Result<Committed, StoreError>> + Send;
 
     /// Sightings that may still count towards a threshold or be repeated by another source, which is those received
     /// within eight days before the newest: a piece of them after one that was read, in the order they came; none when

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::Ipv6Net;
 use pratique_core::event::{Body, Event};
 use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId, TextRef};
-use pratique_core::session::{Holding, Session};
+use pratique_core::session::{Holding, KnownSession, Session};
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use serde::Serialize;
@@ -19,7 +19,11 @@ use super::{Delivery, DeliveryState, LineRecord, Record, StoreError, StoredSight
 
 pub(super) const EVENT: &str = "seq, at, body, hash";
 pub(super) const LINE: &str = "line, subscriber, clause, opted_out, language, number_tail";
-pub(super) const SESSION: &str = "line, holding, from_at, to_at, nas";
+pub(super) const SESSION: &str = "line, holding, from_at, to_at, nas, last_start, superseded";
+/// Of a session that was told as it is: the other columns have their defaults.
+pub(super) const PLAIN_SESSION: &str = "line, holding, from_at, to_at, nas";
+/// Of a line of which nothing more is known.
+pub(super) const PLAIN_LINE: &str = "line, subscriber, opted_out";
 pub(super) const SIGHTING: &str = "number, received_at, observed_at, clock_error, source, report, cause, address, port, \
     transport, severity, device, line, case_id, outcome, delivery, detail, also_from";
 pub(super) const DELIVERY: &str = "number, source, report, name, content, received_at, state, row_count, refused";
@@ -60,12 +64,42 @@ pub(super) fn bind_line(v: &mut Values, r: &LineRecord) -> Result<(), StoreError
     v.add(r.number_tail.as_deref())
 }
 
-pub(super) fn bind_session(v: &mut Values, s: &Session) -> Result<(), StoreError> {
+/// Whether [`PLAIN_LINE`] holds all of it, as it does for most lines.
+pub(super) fn is_plain_line(r: &LineRecord) -> bool {
+    r.clause.is_none() && r.language.is_none() && r.number_tail.is_none()
+}
+
+pub(super) fn bind_plain_line(v: &mut Values, r: &LineRecord) -> Result<(), StoreError> {
+    v.add(r.line.0)?;
+    v.add(r.subscriber.as_str())?;
+    v.add(r.opted_out)
+}
+
+/// Whether [`PLAIN_SESSION`] holds all of it, as it does for most sessions.
+pub(super) fn is_plain_session(known: &KnownSession) -> bool {
+    known.last_start == known.session.from && !known.superseded
+}
+
+pub(super) fn bind_plain_session(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
+    let s = &known.session;
     v.add(s.line.0)?;
     v.add(holding_bytes(s.holding))?;
     v.add(s.from.as_millis())?;
     v.add(s.to.as_millis())?;
     v.add(s.nas)
+}
+
+pub(super) fn bind_session(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
+    bind_plain_session(v, known)?;
+    v.add((known.last_start != known.session.from).then_some(known.last_start.as_millis()))?;
+    v.add(known.superseded)
+}
+
+/// What a session is found by.
+pub(super) fn bind_session_key(v: &mut Values, s: &Session) -> Result<(), StoreError> {
+    v.add(s.line.0)?;
+    v.add(holding_bytes(s.holding))?;
+    v.add(s.from.as_millis())
 }
 
 pub(super) fn bind_sighting(v: &mut Values, s: &StoredSighting) -> Result<(), StoreError> {
@@ -123,15 +157,17 @@ pub(super) fn line(row: &SqliteRow) -> Result<LineRecord, StoreError> {
     })
 }
 
-pub(super) fn session(row: &SqliteRow) -> Result<Session, StoreError> {
+pub(super) fn session(row: &SqliteRow) -> Result<KnownSession, StoreError> {
     let mut r = Columns::of(row, "session");
-    Ok(Session {
+    let session = Session {
         line: LineNo(r.next()?),
         holding: holding(r.next()?).ok_or_else(|| r.wrong("holding"))?,
         from: Timestamp::from_millis(r.next()?),
         to: Timestamp::from_millis(r.next()?),
         nas: r.next()?,
-    })
+    };
+    let last_start = r.next::<Option<i64>>()?.map_or(session.from, Timestamp::from_millis);
+    Ok(KnownSession { session, last_start, superseded: r.next()? })
 }
 
 pub(super) fn sighting(row: &SqliteRow) -> Result<StoredSighting, StoreError> {

@@ -86,6 +86,11 @@ CREATE INDEX event_self_check ON event(json_extract(body, '$.line')) WHERE subst
 "#, "
 -- The end of the customer number, with which the page proves itself to its subscriber.
 ALTER TABLE line ADD COLUMN number_tail TEXT;
+", "
+-- A session as it was put together from all that was told of it: the latest start, where it is not the earliest (from_at),
+-- and whether a newer session ended it instead of a told end.
+ALTER TABLE session ADD COLUMN last_start INTEGER;
+ALTER TABLE session ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;
 "];
 
 /// Brings the database to the newest version, each step in a transaction of its own.

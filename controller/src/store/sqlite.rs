@@ -22,13 +22,14 @@ use pratique_core::time::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
+use super::append::Appended;
 use super::lock::Lock;
 use super::position::Position;
 use super::reader::SqliteReader;
 use super::reserve::Reserve;
 use super::{
-    Batch, Expired, Expiry, Loaded, Mark, Reader, Store, StoreError, StoreMetrics, StoredSighting, append, erase, load,
-    schema, snapshot,
+    Batch, Committed, Expired, Expiry, Loaded, Mark, Reader, Store, StoreError, StoreMetrics, StoredSighting, append,
+    erase, load, schema, snapshot,
 };
 
 /// How a store is opened.
@@ -137,10 +138,10 @@ impl SqliteStore {
         error
     }
 
-    async fn try_append(&mut self, expected: Seq, batch: &Batch) -> Result<Anchor, StoreError> {
+    async fn try_append(&mut self, expected: Seq, batch: &Batch) -> Result<Appended, StoreError> {
         let conn = self.writer().await?;
         let failed = match append::append(conn, expected, batch).await {
-            Ok(anchor) => return Ok(anchor),
+            Ok(appended) => return Ok(appended),
             Err(failed) => failed,
         };
         let error = self.after(failed.error).await;
@@ -152,14 +153,15 @@ impl SqliteStore {
                 // Into the database file and synced, or it does not count.
                 sqlx::query("PRAGMA wal_checkpoint(FULL)").fetch_one(conn).await?;
                 tracing::warn!(%error, seq = %would_be.seq, "the commit reported a failure but is durable");
-                return Ok(would_be);
+                // What was news of the contacts is lost with the failure: said to be none rather than guessed.
+                return Ok(Appended { anchor: would_be, contacts: vec![(false, false); batch.contacts.len()] });
             }
         }
         Err(error)
     }
 
     /// First from the room the write-ahead log takes twice, then from the reserve.
-    async fn append_on_full_disk(&mut self, expected: Seq, batch: &Batch) -> Result<Anchor, StoreError> {
+    async fn append_on_full_disk(&mut self, expected: Seq, batch: &Batch) -> Result<Appended, StoreError> {
         self.fold().await;
         let appended = self.try_append(expected, batch).await;
         if !matches!(appended, Err(StoreError::Full(_))) || !self.reserve.give_up() {
@@ -216,7 +218,7 @@ impl Store for SqliteStore {
         self.load_with(false).await
     }
 
-    async fn append(&mut self, expected: Seq, batch: Batch) -> Result<Seq, StoreError> {
+    async fn commit(&mut self, expected: Seq, batch: Batch) -> Result<Committed, StoreError> {
         let started = Instant::now();
         let frees = batch.frees_only();
         if !frees {
@@ -228,7 +230,7 @@ impl Store for SqliteStore {
             appended = self.append_on_full_disk(expected, &batch).await;
         }
         self.show_reserve();
-        let anchor = appended?;
+        let Appended { anchor, contacts } = appended?;
         if !batch.events.is_empty() {
             self.position.note(anchor);
             self.known = Some(anchor);
@@ -237,7 +239,7 @@ impl Store for SqliteStore {
             metrics.append_seconds.observe(started.elapsed().as_secs_f64());
             metrics.events.inc_by(batch.events.len() as u64);
         }
-        Ok(anchor.seq)
+        Ok(Committed { seq: anchor.seq, contacts })
     }
 
     fn recent(

@@ -20,6 +20,7 @@ use pratique::api::tokens::{NewToken, Role, TokenFile, TokenList};
 use pratique::api::{Desk, Settings, router, serve};
 use pratique::engine::handle::{Intake, SessionChange};
 use pratique::metrics::Metrics;
+use pratique::sources::sessions::List;
 use pratique::store::{Delivery, DeliveryState};
 use pratique_core::session::Holding;
 use pratique_portal::{NoDesk, Portal};
@@ -92,7 +93,7 @@ impl Readers for Plain {
         Intake { delivery, sightings: Vec::new(), spoken: None }
     }
 
-    fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {
+    fn sessions(&self, label: &Label, _: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable> {
         let mut text = String::new();
         body.read_to_string(&mut text).map_err(|e| Unreadable(e.to_string()))?;
         let row = |(i, line): (usize, &str)| {
@@ -104,12 +105,11 @@ impl Readers for Plain {
                 nas: Default::default(),
                 from: NOW,
                 to: None,
-                contract: None,
-                contact: pratique_core::lines::Contact::default(),
-                number_tail: pratique_core::lines::Told::Nothing,
+                told: None,
             })
         };
-        text.lines().enumerate().map(row).collect()
+        let changes = text.lines().enumerate().map(row).collect::<Result<Vec<_>, _>>()?;
+        Ok(List { rows: changes.len() as u64, changes, ..List::default() })
     }
 }
 

@@ -8,11 +8,13 @@ use async_trait::async_trait;
 use pratique::api::dossier::*;
 use pratique::api::dossier::{WallRow, WallStatus};
 use pratique::api::enforce::Paper;
-use pratique::api::line::{LineDossier, MailRow, OpenRow, SelfCheckRow, SelfCheckState};
+use pratique::api::intake::SessionsTaken;
+use pratique::api::line::{AddressDossier, LineDossier, MailRow, OpenRow, SelfCheckRow, SelfCheckState};
 use pratique::api::office::{CaseQuery, Office, visible};
 use pratique::api::retractions::Observation;
 use pratique::engine::handle::*;
 use pratique::notices::{NotNoted, Noted};
+use pratique::sources::sessions::List;
 use pratique::store::{Delivery, DeliveryState};
 use pratique_core::command::{Command, Missing, Refusal};
 use pratique_core::event::{Actor, EvidenceRef, Release};
@@ -111,6 +113,8 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         last_seen: evidence(n).observed_at,
         severity: Severity::High,
         count: 3,
+        rows: 3,
+        passes: Vec::new(),
         sightings: vec![SightingNo(n * 10)],
         unread_until: None,
         feeds: vec![Feed { source: "shadowserver".into(), report: "scan_telnet".into() }],
@@ -465,6 +469,28 @@ impl Office for Memory {
         world.deliveries.insert(0, Delivery { number, ..intake.delivery.clone() });
         world.taken.push(intake);
         Ok(IntakeReport { delivery: number, taken, outcomes: vec![("evidence".into(), taken)], ..Default::default() })
+    }
+
+    async fn session_list(&self, list: List, delivery: Delivery) -> Result<SessionsTaken, EngineError> {
+        Ok(SessionsTaken {
+            report: self.sessions(list.changes).await?,
+            delivery: 1,
+            state: DeliveryState::Accepted,
+            because: None,
+            rows: list.rows,
+            refused: delivery.refused,
+            refused_rows: Vec::new(),
+            warnings: list.warnings,
+        })
+    }
+
+    async fn list_refused(&self, _: Delivery) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn address(&self, address: IpAddr, at: Option<Timestamp>) -> Result<AddressDossier, EngineError> {
+        let at = at.unwrap_or(Timestamp::MIN).into();
+        Ok(AddressDossier { address, at, held_by: Vec::new(), tenures: Vec::new(), claimed_twice: false })
     }
 
     async fn sessions(&self, changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {

@@ -9,7 +9,7 @@ use pratique::checks::figures::Counter;
 use pratique::checks::{Checks, Parts};
 use pratique::clock::Clock;
 use pratique::desk::PortalDesk;
-use pratique::engine::handle::{Contact, Contract, EngineHandle, Intake, SessionChange, Told};
+use pratique::engine::handle::{Contact, EngineHandle, Intake, RecordTold, SessionChange, Told};
 use pratique::engine::{Engine, Outside};
 use pratique::notices::{self, Notices};
 use pratique::rescans::Running;
@@ -161,22 +161,23 @@ impl House {
 
     /// A subscriber can be reached here.
     pub async fn reach(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, email: &str, language: &str) {
-        let contract = Some(Contract { language: Some(language.into()), ..Contract::default() });
         let contact = Contact { email: Told::This(email.into()), ..Contact::default() };
-        self.listed(SessionChange { contract, contact, ..line(subscriber, Holding::V4(address), from) }).await;
+        let told = RecordTold { language: Told::This(language.into()), contact, ..RecordTold::default() };
+        let told = Some(Arc::new(told));
+        self.listed(SessionChange { told, ..line(subscriber, Holding::V4(address), from) }).await;
     }
 
     /// The page of a subscriber can prove itself with this.
     pub async fn know(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp, number_tail: &str) {
-        let number_tail = Told::This(number_tail.into());
+        let told = RecordTold { number_tail: Told::This(number_tail.into()), ..RecordTold::default() };
         let line = line(subscriber, Holding::V4(address), from);
-        self.listed(SessionChange { contract: None, number_tail, ..line }).await;
+        self.listed(SessionChange { told: Some(Arc::new(told)), ..line }).await;
     }
 
     /// A subscriber wants nothing of us.
     pub async fn opt_out(&self, subscriber: &str, address: Ipv4Addr, from: Timestamp) {
-        let contract = Some(Contract { opted_out: true, ..Contract::default() });
-        self.listed(SessionChange { contract, ..line(subscriber, Holding::V4(address), from) }).await;
+        let told = Some(Arc::new(RecordTold { opted_out: Told::This(true), ..RecordTold::default() }));
+        self.listed(SessionChange { told, ..line(subscriber, Holding::V4(address), from) }).await;
     }
 
     async fn listed(&self, change: SessionChange) {
@@ -314,14 +315,5 @@ fn sighting(cause: &str, address: Ipv4Addr, at: Timestamp) -> Sighting {
 
 /// As a list names a line that is online, and says no more of it.
 fn line(subscriber: &str, holding: Holding, from: Timestamp) -> SessionChange {
-    SessionChange {
-        subscriber: subscriber.into(),
-        holding,
-        nas: "".into(),
-        from,
-        to: None,
-        contract: Some(Contract::default()),
-        contact: Contact::default(),
-        number_tail: Told::Nothing,
-    }
+    SessionChange { subscriber: subscriber.into(), holding, nas: "".into(), from, to: None, told: None }
 }

@@ -177,9 +177,7 @@ pub fn session(address: Ipv4Addr, now: Timestamp) -> SessionChange {
         nas: "bng1".into(),
         from: now.minus(Span::from_days(1)),
         to: None,
-        contract: None,
-        contact: pratique_core::lines::Contact::default(),
-        number_tail: pratique_core::lines::Told::Nothing,
+        told: None,
     }
 }
 

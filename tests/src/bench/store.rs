@@ -202,7 +202,7 @@ fn bare(db: &Path) -> Result<[f64; 2]> {
                 insert.execute((line.line.0, line.subscriber.as_str()))?;
             }
             let mut insert = tx.prepare_cached("INSERT INTO session VALUES (?, ?, ?, ?, ?)")?;
-            for session in &batch.sessions {
+            for session in batch.sessions.iter().map(|known| known.session) {
                 insert.execute((session.line.0, [0_u8; 4], session.from.as_millis(), session.to.as_millis(), 1))?;
             }
         }
@@ -268,13 +268,9 @@ fn batch(first: u32) -> Batch {
         let opened = CaseEvent::Opened { line: LineNo(line), cause: sighting.cause.clone(), evidence: vec![evidence] };
         batch.events.push(Event { at: at(n), body: Body::Case { case: CaseId(n), what: opened } });
         batch.events.push(proposed(n));
-        batch.sessions.push(Session {
-            line: LineNo(line),
-            holding: Holding::V4(line.into()),
-            nas: 1,
-            from: at(0),
-            to: Timestamp::MAX,
-        });
+        let holding = Holding::V4(line.into());
+        let session = Session { line: LineNo(line), holding, nas: 1, from: at(0), to: Timestamp::MAX };
+        batch.sessions.push(session.into());
         batch.lines.push(LineRecord {
             line: LineNo(line),
             subscriber: SubscriberId::new(format!("contract-{line:08}")),

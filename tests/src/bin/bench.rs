@@ -23,10 +23,11 @@ struct Wanted {
 }
 
 /// The parts of `loop`, in the order of its table.
-const LOOP: [Part; 6] = [
+const LOOP: [Part; 7] = [
     ("steering", "approve → first steered packet, release → first free packet, 100,000 residents", steering::run),
     ("enforce", "100,000 lines from nothing beside `nft -f`; one more line at 1,000,000 beside at 10", enforce::run),
     ("intake", "100,000 sightings → attributed → proposed and stored, on one core", intake::run),
+    ("lists", "a session list of 300,000 rows, read, applied and stored, on one core", intake::lists),
     ("restart", "100,000 quarantined cases until the wall is as planned", restart::run),
     ("memory", "bytes per session and per open case", memory::run),
     ("store", "the store beside bare SQLite", || Ok(store::run())),

@@ -209,7 +209,7 @@ impl Cases {
             }
             Body::WallWatched { from, until } => self.wall_watched = Some(Stretch { from: *from, until: *until }),
             Body::PolicyLoaded { digest } => self.policy = Some(*digest),
-            Body::SelfCheck { .. } => {}
+            Body::SelfCheck { .. } | Body::RecordsChanged { .. } => {}
             Body::Halted { because, .. } => self.halted = Some(because.clone()),
             Body::Resumed { .. } => self.halted = None,
             Body::Enforcement { mode } => {

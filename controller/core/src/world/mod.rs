@@ -20,7 +20,7 @@ pub use self::settle::Settled;
 pub use self::standing::{Standing, Standings};
 use crate::command::{Command, Refusal};
 use crate::coverage::Stretch;
-use crate::directory::{Directory, Recorded};
+use crate::directory::{Directory, Effect, Recorded};
 use crate::event::{Body, CaseEvent, Event};
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
@@ -28,7 +28,7 @@ use crate::machine::{Cases, Surroundings};
 use crate::plan::{Element, Plan};
 use crate::policy::Policy;
 use crate::reach::{Extent, Families, WallReach};
-use crate::session::Session;
+use crate::session::{KnownSession, Session};
 use crate::time::Timestamp;
 use crate::view::Garden;
 
@@ -58,10 +58,12 @@ impl World {
     /// An empty world under a policy, with cases as a snapshot had them.
     pub fn new(policy: Arc<Policy>, cases: Cases) -> Self {
         let unsettled: FxHashSet<LineNo> = cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line).collect();
+        let mut directory = Directory::default();
+        directory.set_start_jitter(policy.global.session_lists.start_jitter);
         Self {
             policy,
             lines: Lines::default(),
-            directory: Directory::default(),
+            directory,
             cases,
             plan: Plan::default(),
             planned: FxHashMap::default(),
@@ -121,17 +123,40 @@ impl World {
 
     /// What is recorded of a line has changed: its page is made again at the next settling.
     pub fn record_changed(&mut self, line: LineNo) {
-        self.unsettled.insert(line);
+        self.unsettle(line);
+    }
+
+    /// Plan and page of a line are looked at again at the next settling. A line that is neither in quarantine nor planned has
+    /// none, and lists name a million of those.
+    fn unsettle(&mut self, line: LineNo) {
+        let quarantined = || self.cases.open_of(line).is_some_and(crate::state::Case::is_quarantined);
+        if self.planned.contains_key(&line) || quarantined() {
+            self.unsettled.insert(line);
+        }
     }
 
     /// Takes a session in. A session that is said to end in the future is live until it is said to have ended.
     pub fn record_session(&mut self, session: &Session, now: Timestamp) -> Recorded {
         let session = Session { to: if session.to > now { Timestamp::MAX } else { session.to }, ..*session };
         let recorded = self.directory.record(&session);
-        self.unsettled.extend(recorded.touched.iter().copied());
-        // It may hold an address of a protected network now.
-        self.unguarded.insert(session.line);
+        self.recorded(&recorded, session.line);
         recorded
+    }
+
+    /// Takes in a session as the store has it, at start; what it answers has to be stored.
+    pub fn restore_session(&mut self, known: &KnownSession) -> Recorded {
+        let recorded = self.directory.restore(known);
+        self.recorded(&recorded, known.session.line);
+        recorded
+    }
+
+    fn recorded(&mut self, recorded: &Recorded, line: LineNo) {
+        recorded.touched.iter().for_each(|line| self.unsettle(*line));
+        // It may hold an address of a protected network now.
+        let quarantined = || self.cases.open_of(line).is_some_and(crate::state::Case::is_quarantined);
+        if recorded.effect == Effect::Started && quarantined() {
+            self.unguarded.insert(line);
+        }
     }
 
     /// Forgets an ended session that the store has erased.
@@ -143,6 +168,7 @@ impl World {
     /// settling.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
+        self.directory.set_start_jitter(self.policy.global.session_lists.start_jitter);
         self.gardens.clear();
         for case in self.cases.iter().filter(|c| c.is_quarantined()) {
             self.unsettled.insert(case.line);

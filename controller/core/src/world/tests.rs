@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::event::CaseEvent;
 use crate::ids::{SightingNo, SubscriberId};
-use crate::lines::{Contract, Told};
+use crate::lines::{RecordTold, Told};
 use crate::machine::Cases;
 use crate::session::Holding;
 use crate::sighting::{Severity, Sighting};
@@ -268,8 +268,8 @@ fn a_quarantined_line_that_moves_into_a_protected_network_is_named() {
 #[test]
 fn the_page_knows_the_language_of_the_subscribers_record() {
     let mut b = Bench::new();
-    let contract = Contract { language: Some("nl-BE".into()), ..Contract::default() };
-    b.world.lines.note(&"home".into(), Some(&contract));
+    let told = RecordTold { language: Told::This("nl-BE".into()), ..RecordTold::default() };
+    b.world.lines.note(&"home".into(), Some(&told));
     b.session("home", "192.0.2.1", 0, None, hours(1));
     b.sight("192.0.2.1", "mirai", hours(1), hours(2));
     b.approve(1, hours(2));
@@ -286,8 +286,9 @@ fn the_page_proves_itself_with_the_number_tail_of_its_own_line_until_that_is_gon
     b.sight("192.0.2.1", "mirai", hours(1), hours(2));
     b.approve(1, hours(2));
     let tell = |b: &mut Bench, who: &str, told: Told| {
-        let line = b.world.lines.line(&who.into()).unwrap();
-        let news = b.world.lines.note_number_tail(line, &told);
+        let told = RecordTold { number_tail: told, ..RecordTold::default() };
+        let (line, change) = b.world.lines.note(&who.into(), Some(&told));
+        let news = change.is_some();
         if news {
             b.world.record_changed(line);
         }
@@ -304,7 +305,8 @@ fn the_page_proves_itself_with_the_number_tail_of_its_own_line_until_that_is_gon
     assert_eq!(tell(&mut b, "home", tail), (false, Some("482".into())));
     assert_eq!(tell(&mut b, "next door", other), (true, Some("482".into())));
     // A list that tells the contract, but not this, leaves it alone.
-    b.world.lines.note(&"home".into(), Some(&Contract { opted_out: true, ..Contract::default() }));
+    let opted_out = RecordTold { opted_out: Told::This(true), ..RecordTold::default() };
+    b.world.lines.note(&"home".into(), Some(&opted_out));
     assert_eq!(tell(&mut b, "home", Told::Nothing), (false, Some("482".into())));
     assert_eq!(tell(&mut b, "home", Told::Gone), (true, None));
     let line = b.world.lines.line(&"next door".into()).unwrap();

@@ -80,9 +80,7 @@ async fn retention_forgets_sessions_and_lines_in_store_and_memory_alike() {
         nas: "bng1".into(),
         from: Timestamp::from_secs(NOON - 86_400),
         to: Some(Timestamp::from_secs(NOON - 3_600)),
-        contract: None,
-        contact: pratique_core::lines::Contact::default(),
-        number_tail: pratique_core::lines::Told::Nothing,
+        told: None,
     };
     b.handle.sessions(vec![gone]).await.unwrap();
     let known = async |b: &Bench| {

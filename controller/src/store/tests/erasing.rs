@@ -68,11 +68,11 @@ async fn retention_spares_what_is_young_and_what_open_cases_rest_on() {
     let expiry = Expiry { sightings: at(20), sessions: at(20), texts: at(20), lines: at(20) };
     // Sightings 1 and 3, the session that ended at 10, the closed case's text. The line of case 1 has a session still.
     let expired = expire(&mut store, expiry).await;
-    assert_eq!((expired.rows, expired.sessions, expired.lines), (4, vec![session(2, at(10))], Vec::new()));
+    assert_eq!((expired.rows, expired.sessions, expired.lines), (4, vec![session(2, at(10)).session], Vec::new()));
     assert_eq!(expire(&mut store, expiry).await, Expired::default());
     assert_eq!(recent(&store).await.iter().map(|s| s.number.0).collect::<Vec<_>>(), [2, 50]);
     let loaded = store.load().await.unwrap();
-    assert_eq!(loaded.sessions.iter().map(|s| s.line.0).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!(loaded.sessions.iter().map(|s| s.session.line.0).collect::<Vec<_>>(), [1, 3, 4]);
     let texts = store.reader().texts(&[TextRef::of(&note(1)), TextRef::of(&note(2))]).await.unwrap();
     assert_eq!(texts, [(TextRef::of(&note(2)), note(2))]);
     assert_eq!(verify(&place.db(), None).await.unwrap(), before);

@@ -89,12 +89,13 @@ async fn version_4_keeps_its_lines_and_they_can_be_told_a_number_tail() {
 
 #[tokio::test]
 async fn each_step_is_taken_once() {
-    static LONGER: [&str; 6] = [
+    static LONGER: [&str; 7] = [
         schema::MIGRATIONS[0],
         schema::MIGRATIONS[1],
         schema::MIGRATIONS[2],
         schema::MIGRATIONS[3],
         schema::MIGRATIONS[4],
+        schema::MIGRATIONS[5],
         "CREATE TABLE later (x INTEGER) STRICT",
     ];
     let (place, store, _) = Place::with_cases(1).await;
@@ -103,6 +104,6 @@ async fn each_step_is_taken_once() {
     let mut conn = SqliteConnection::connect_with(&how).await.unwrap();
     for _ in 0..2 {
         schema::migrate(&mut conn, &LONGER).await.unwrap();
-        assert_eq!(schema::version(&mut conn).await.unwrap(), 6);
+        assert_eq!(schema::version(&mut conn).await.unwrap(), 7);
     }
 }

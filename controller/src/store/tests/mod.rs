@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use pratique_core::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, Release};
 use pratique_core::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, SubscriberId, TextRef};
-use pratique_core::session::{Holding, Session};
+use pratique_core::session::{Holding, KnownSession, Session};
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
@@ -148,8 +148,9 @@ fn line(number: u32) -> LineRecord {
     }
 }
 
-fn session(number: u32, to: Timestamp) -> Session {
-    Session { line: LineNo(number), holding: Holding::V4([198, 51, 100, number as u8].into()), nas: 1, from: at(0), to }
+fn session(number: u32, to: Timestamp) -> KnownSession {
+    let holding = Holding::V4([198, 51, 100, number as u8].into());
+    Session { line: LineNo(number), holding, nas: 1, from: at(0), to }.into()
 }
 
 fn delivery(number: u64, rows: u64) -> Delivery {
@@ -178,6 +179,7 @@ fn story(case: u64) -> Batch {
         lines: vec![line(number)],
         contacts: Vec::new(),
         nases: vec![(1, "bng-1".into())],
+        sessions_gone: Vec::new(),
         sessions: vec![session(number, Timestamp::MAX)],
         sightings: vec![sighting(case, Some(case))],
         repeats: Vec::new(),

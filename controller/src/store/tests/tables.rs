@@ -1,6 +1,7 @@
 //! The tables beside the log, and the readers.
 
-use pratique_core::session::Session;
+use pratique_core::lines::{Contact, Told};
+use pratique_core::session::{KnownSession, Session};
 
 use super::*;
 
@@ -12,8 +13,9 @@ async fn everything_beside_the_log_comes_back_as_it_was_stored() {
         Holding::V6("2001:db8:1:2::/64".parse().unwrap()),
         Holding::V6("2001:db8:8000::/56".parse().unwrap()),
     ];
-    let more: Vec<Session> =
-        holdings.map(|holding| Session { line: LineNo(2), holding, nas: 0, from: at(5), to: at(9) }).into();
+    let mut more: Vec<KnownSession> =
+        holdings.map(|holding| Session { line: LineNo(2), holding, nas: 0, from: at(5), to: at(9) }.into()).into();
+    (more[0].last_start, more[1].superseded) = (at(7), true);
     let mut odd = sighting(3, None);
     odd.sighting.address = "2001:db8::1".parse().unwrap();
     (odd.sighting.port, odd.sighting.transport, odd.sighting.device) = (None, Some(Transport::Udp), None);
@@ -47,6 +49,34 @@ async fn what_is_stored_again_replaces_what_was() {
     assert_eq!((loaded.lines, loaded.sessions), (vec![contract], vec![session(1, at(40))]));
     assert_eq!(recent(&store).await, [bare(known.clone())]);
     assert_eq!(store.reader().sightings(&[SightingNo(1)]).await.unwrap(), [known]);
+}
+
+#[tokio::test]
+async fn a_session_that_became_part_of_another_one_leaves() {
+    let (_place, mut store, last) = Place::with_cases(2).await;
+    let gone = session(1, Timestamp::MAX);
+    let mut whole = gone;
+    (whole.session.from, whole.session.to, whole.last_start) = (at(-1), at(40), at(0));
+    let batch = Batch { sessions_gone: vec![gone.session], sessions: vec![whole], ..Batch::default() };
+    store.append(last, batch).await.unwrap();
+    assert_eq!(store.load().await.unwrap().sessions, [whole, session(2, Timestamp::MAX)]);
+}
+
+#[tokio::test]
+async fn what_is_news_of_contacts_is_counted_and_silence_keeps_them() {
+    let (_place, mut store, last) = Place::with_cases(2).await;
+    let this = |text: &str| Told::This(text.into());
+    let told = |email: Told, phone: Told| Contact { email, phone };
+    let batch = |contacts: Vec<Contact>| Batch {
+        contacts: contacts.into_iter().map(|c| (LineNo(1), c)).collect(),
+        ..Batch::default()
+    };
+    let first = batch(vec![told(this("a@x.example"), this("+31 1")), told(Told::Nothing, this("+31 1"))]);
+    assert_eq!(store.commit(last, first).await.unwrap().contacts, [(true, true), (false, false)]);
+    let second = batch(vec![told(this("b@x.example"), Told::Nothing), told(this("a@x.example"), Told::Gone)]);
+    assert_eq!(store.commit(last, second).await.unwrap().contacts, [(true, false), (true, true)]);
+    let known = store.reader().contact(LineNo(1)).await.unwrap();
+    assert_eq!((known.email.as_deref(), known.phone), (Some("a@x.example"), None));
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ fn a_line_that_may_not_be_walled_any_more_is_not_begun_and_caps_hold() {
     narrow.global.caps.lines = 1;
     bench.world.set_policy(Arc::new(narrow));
     assert!(matches!(bench.world.decide(&begin(&[1, 2]), hours(5)), Err(Refusal::Capped { cap: "lines", .. })));
-    let opted_out = Contract { opted_out: true, ..Contract::default() };
+    let opted_out = RecordTold { opted_out: Told::This(true), ..RecordTold::default() };
     bench.world.lines.note(&SubscriberId::new("one"), Some(&opted_out));
     let refused = bench.world.decide(&begin(&[1]), hours(5));
     assert!(matches!(refused, Err(Refusal::CannotBegin { case: CaseId(1), .. })), "{refused:?}");

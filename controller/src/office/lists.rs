@@ -1,0 +1,133 @@
+//! Session lists on their way in: recorded as deliveries, taken in piece by piece, or put aside where too much of one is wrong.
+
+use pratique_core::directory::Directory;
+use pratique_core::lines::RecordField;
+use pratique_core::time::Timestamp;
+use pratique_core::world::World;
+
+use super::EngineOffice;
+use super::held;
+use crate::api::intake::SessionsTaken;
+use crate::engine::handle::{EngineError, SessionChange, SessionReport};
+use crate::sources::sessions::{List, Reason, RefusedRow};
+use crate::store::{Delivery, DeliveryState};
+
+/// Session changes go to the engine in pieces, so that cases are decided in between.
+const AT_ONCE: usize = 10_000;
+
+/// Of so many refused rows it is said whom they leave as they are: this is looked up between two turns of the engine.
+const LOOKED_AT: usize = 1_000;
+
+impl EngineOffice {
+    /// Takes a list in, or puts it aside for a person, or records that none of it could be used.
+    pub(super) async fn take_list(&self, list: List, mut delivery: Delivery) -> Result<SessionsTaken, EngineError> {
+        let because = list.is_doubtful();
+        let List { changes, rows, refused, warnings } = list;
+        delivery.number = self.engine.delivery_number().await?;
+        (delivery.rows, delivery.refused) = (rows, refused.for_record());
+        delivery.state = match &because {
+            None => DeliveryState::Accepted,
+            Some(_) if changes.is_empty() => DeliveryState::Refused,
+            Some(_) => DeliveryState::Held,
+        };
+        let mut refused_rows = refused.first;
+        if !refused_rows.is_empty() {
+            refused_rows = self.engine.read(|world, _| leaves(world, refused_rows)).await?;
+        }
+        let report = match delivery.state {
+            DeliveryState::Accepted => self.take_changes(delivery.number, changes).await?,
+            DeliveryState::Held => {
+                self.hold_list(&delivery, changes).await?;
+                SessionReport::default()
+            }
+            DeliveryState::Receiving | DeliveryState::Refused => SessionReport::default(),
+        };
+        self.record_list(&delivery).await?;
+        Ok(SessionsTaken {
+            report,
+            delivery: delivery.number,
+            state: delivery.state,
+            because,
+            rows,
+            refused: delivery.refused,
+            refused_rows,
+            warnings,
+        })
+    }
+
+    /// A held list, as far as it could be read.
+    pub(super) async fn accept_list(&self, delivery: Delivery) -> Result<SessionReport, EngineError> {
+        let (folder, waiting) = (self.held.clone(), delivery.clone());
+        let changes = held::blocking(move || held::take_list(&folder, &waiting)).await?;
+        let report = self.take_changes(delivery.number, changes).await?;
+        self.record_list(&Delivery { state: DeliveryState::Accepted, ..delivery }).await?;
+        Ok(report)
+    }
+
+    async fn hold_list(&self, delivery: &Delivery, changes: Vec<SessionChange>) -> Result<(), EngineError> {
+        let (folder, delivery) = (self.held.clone(), delivery.clone());
+        held::blocking(move || held::put_list(&folder, &delivery, changes)).await
+    }
+
+    async fn take_changes(&self, list: u64, mut changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
+        let mut all = SessionReport::default();
+        while !changes.is_empty() {
+            let rest = changes.split_off(changes.len().min(AT_ONCE));
+            all.add(self.engine.sessions_of(list, std::mem::replace(&mut changes, rest)).await?);
+        }
+        let meter = &self.metrics.engine.records_changed;
+        for (field, n) in &all.fields {
+            meter.with_label_values(&[RecordField::key(*field)]).inc_by(*n);
+        }
+        Ok(all)
+    }
+
+    pub(super) async fn record_list(&self, delivery: &Delivery) -> Result<(), EngineError> {
+        self.engine.delivered(delivery.clone()).await?;
+        let meters = &self.metrics.engine;
+        meters.deliveries.with_label_values(&[delivery.state.as_str()]).inc();
+        for (reason, rows) in
+            delivery.refused.iter().filter(|(reason, _)| Reason::ALL.iter().any(|r| r.key() == reason))
+        {
+            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(*rows);
+        }
+        Ok(())
+    }
+}
+
+/// Says of each refused row what it leaves as it is.
+fn leaves(world: &World, mut rows: Vec<RefusedRow>) -> Vec<RefusedRow> {
+    for row in rows.iter_mut().take(LOOKED_AT) {
+        row.leaves = left(world, row);
+    }
+    rows
+}
+
+fn left(world: &World, row: &RefusedRow) -> Option<String> {
+    let line = row.subscriber.as_ref().and_then(|id| world.lines.line(id));
+    let Some(address) = row.address else {
+        return match world.directory().live(line?).count() {
+            0 => None,
+            1 => Some("this subscriber goes on holding what it holds, one address or prefix".into()),
+            n => Some(format!("this subscriber goes on holding what it holds, {n} addresses and prefixes")),
+        };
+    };
+    let holders = holders(world.directory(), address);
+    match (holders.as_slice(), line) {
+        ([], _) => None,
+        ([one], Some(line)) if *one == line => Some(format!("this subscriber goes on holding {address}")),
+        ([one], _) => {
+            let who = world.lines.id(*one).map_or_else(|| "a line that was erased".into(), ToString::to_string);
+            Some(format!("{address} stays with {who}"))
+        }
+        (many, _) => Some(format!("{address} stays claimed by {} lines", many.len())),
+    }
+}
+
+fn holders(directory: &Directory, address: std::net::IpAddr) -> Vec<pratique_core::ids::LineNo> {
+    let live = directory.tenants(address).into_iter().filter(|s| s.to == Timestamp::MAX);
+    let mut lines: Vec<_> = live.map(|s| s.line).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}
