@@ -15,6 +15,9 @@
 //! The captive resolver and the portal are crates of their own (`pratique-dns`, `pratique-portal`); they see a view of the
 //! residents and send commands, nothing else.
 
+// `println!` panics where its reader is gone; `cli::print` bears that.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod api;
 pub mod checks;
 pub mod cli;

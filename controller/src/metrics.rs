@@ -72,9 +72,12 @@ impl Readiness {
     /// What is not ready, in words; empty when all is.
     pub fn lacking(&self) -> Vec<&'static str> {
         let flags = [
-            (&self.store_writable, "the store does not take appends"),
-            (&self.enforcers_in_step, "an enforcer is not in step with the plan"),
-            (&self.policy_loaded, "no policy is loaded"),
+            (&self.store_writable, "the store does not take appends: nothing new is decided; the disk may be full"),
+            (
+                &self.enforcers_in_step,
+                "an enforcer does not hold what the plan says; `pratique plan` shows the difference",
+            ),
+            (&self.policy_loaded, "no policy is loaded yet: the node is starting"),
         ];
         flags.into_iter().filter(|(flag, _)| !flag.load(Ordering::Acquire)).map(|(_, said)| said).collect()
     }
@@ -198,6 +201,8 @@ pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
     let filter = log_filter(&levels)
         .map_err(|e| anyhow::anyhow!("PRATIQUE_LOG is `{levels}`: {e}; write for example `info,pratique=debug`"))?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that nobody reads any more must not end a task of the daemon: reporting that would panic.
+    let log = log.log_internal_errors(false);
     // An error here only says that a log runs already, which is what was asked for.
     let _ = match format {
         LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),

@@ -54,7 +54,8 @@ async fn ready(State(desk): State<Desk>) -> Response {
     if lacking.is_empty() {
         return "ready\n".into_response();
     }
-    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", lacking.join("; "))).into_response()
+    let said: String = lacking.iter().map(|what| format!("- {what}\n")).collect();
+    (StatusCode::SERVICE_UNAVAILABLE, format!("not ready:\n{said}")).into_response()
 }
 
 async fn metrics(State(desk): State<Desk>) -> Result<Response, Problem> {

@@ -22,6 +22,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// Text of several lines, each made visible: an error for each line of a file stays on a line of its own.
+pub fn lines(text: &str) -> String {
+    text.lines().map(visible).collect::<Vec<_>>().join("\n")
+}
+
 /// At most `max` characters of the text, made visible, with an ellipsis where something was cut.
 pub fn short(text: &str, max: usize) -> String {
     let mut shown = visible(text).into_owned();
@@ -63,6 +68,7 @@ mod tests {
         assert_eq!(visible("login: \u{1b}[2J\u{202e}txt"), "login: \\u{1b}[2J\\u{202e}txt");
         assert_eq!(visible("a\0b\nc"), "a\\u{0}b\\u{a}c");
         assert!(matches!(visible("Müller 日本 ✓"), Cow::Borrowed(_)));
+        assert_eq!(lines("a:2: no\nb\u{202e}:3: no\n"), "a:2: no\nb\\u{202e}:3: no");
         assert_eq!(short("abcdef", 3), "abc…");
         assert_eq!(short("abc", 3), "abc");
     }

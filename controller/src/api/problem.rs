@@ -131,6 +131,34 @@ pub const fn code(refusal: &Refusal) -> &'static str {
     }
 }
 
+/// What to do about a problem with this code, where the code alone says it.
+pub fn remedy(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "unauthorized" => "set PRATIQUE_TOKEN or PRATIQUE_TOKEN_FILE to a valid token; `pratique token add` makes one",
+        "forbidden" => "ask somebody whose token has the role or the networks for it",
+        "slow-down" | "busy" | "timeout" | "stopped" => "wait a moment and try again",
+        "store" => "look at `pratique status`: the disk may be full; releases go on",
+        "internal" => "look into the daemon's log",
+        "wrong-host" => "name the daemon by its address, or add the name to api.hosts of its configuration",
+        "no-such-case" | "no-such-sighting" | "not-found" => {
+            "look for it with `pratique case list` or `pratique line show`"
+        }
+        "stale" => "the case has changed: look at it again, then name its new version",
+        "wrong-state" => "look at the case again with `pratique case show`: it may be done already",
+        "same-person" => "have another person approve",
+        "protected" => "add --protected if the protected line is really meant",
+        "not-automatic" => "have a person approve",
+        "capped" => "wait until lines are released, or raise caps in policy.yaml",
+        "no-ground" => "the contract gives no ground to wall the line: call the subscriber",
+        "halted" => "find out why it was halted, then `pratique resume`",
+        "renew-too-long" => "name a shorter time, or raise the playbook's maximum",
+        "rescan-under-way" => "wait for the check that is under way; `pratique case show` has its result",
+        "too-large" => "split the file, or raise api.upload_limit_mib",
+        "unconfirmed" => "repeat the number as `confirm`",
+        _ => return None,
+    })
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let status = match &refusal {

@@ -1,18 +1,21 @@
 //! `pratique case …`: the queue and its decisions from a terminal. An action fetches the version first unless one is
 //! named, so a script that must not race names it.
 
-use std::io::{BufRead as _, IsTerminal as _, Write as _};
+use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::{Args, Subcommand};
+use pratique_core::ids::{CaseId, Seq};
+use pratique_core::state::StateName;
 use pratique_core::time::Span;
-use serde_json::{Value, json};
 
 use super::client::Client;
-use super::{Failure, Remote, show};
-use crate::api::bulk::Preview;
+use super::print::{complain, say};
+use super::{Failure, Remote, operations, print, show};
+use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter};
 use crate::api::dossier::{CaseDossier, CasePage};
 use crate::api::plain::escaped;
+use crate::engine::handle::Done;
 
 /// What to do with cases.
 #[derive(Debug, Subcommand)]
@@ -262,13 +265,37 @@ fn version(client: &Client, case: u64, named: Option<u32>) -> Result<u32, Failur
 }
 
 fn act(client: &Client, case: u64, action: &str, decision: &Decision, as_json: bool) -> Result<(), Failure> {
-    let done: Value = client.post(&format!("/cases/{case}/{action}"), decision)?;
+    let done: Done = client.post(&format!("/cases/{case}/{action}"), decision)?;
     if as_json {
         return show::json(&done);
     }
     let after: CaseDossier = client.get(&format!("/cases/{case}"))?;
-    println!("case {case}: {action} done; it is {} (version {})", after.row.state, after.row.version);
+    say!("case {case} (version {}): {}", after.row.version, outcome(client, action, &after, done.seq)?);
     Ok(())
+}
+
+/// What an action has led to so far. Only what is seen is said to have happened: an approval may wait for a second person, a
+/// check has only been asked for, and the wall follows a moment later or not at all.
+fn outcome(client: &Client, action: &str, after: &CaseDossier, seq: Seq) -> Result<String, Failure> {
+    let state = after.row.state;
+    Ok(match (action, state) {
+        ("approve", StateName::Quarantined) => format!("quarantined; {}", operations::followed(client, seq)?),
+        ("approve", _) => {
+            let more = after.approval.as_ref().map_or(0, |need| need.more);
+            format!("your approval is noted, {more} more to come; the case is {state} still")
+        }
+        ("release", _) => format!("released, and {state} now; {}", operations::followed(client, seq)?),
+        ("rescan", _) => {
+            format!("a check has been asked for; `pratique case show {}` will have its result", after.row.case)
+        }
+        ("renew", _) => match &after.row.until {
+            Some(until) => format!("{state} until {} at the latest", show::at(until)),
+            None => format!("renewed; it is {state}"),
+        },
+        ("note", _) => "the note is in its story".into(),
+        ("dismiss", _) => format!("dismissed; it is {state}"),
+        (other, _) => format!("{other} is noted; it is {state}"),
+    })
 }
 
 fn approve_one(c: Approve) -> Result<(), Failure> {
@@ -276,12 +303,13 @@ fn approve_one(c: Approve) -> Result<(), Failure> {
     let client = Client::new(&c.remote)?;
     let version = version(&client, case, c.version)?;
     if c.dry_run {
-        let wanted = json!({"cases": [{"id": case, "version": version}], "dry_run": true});
+        let pick = Pick { id: CaseId(case), version };
+        let wanted = ApproveMany { cases: vec![pick], dry_run: true, confirm: None };
         let preview: ApprovedMany = client.post("/cases/approve", &wanted)?;
         if c.json {
             return show::json(&preview);
         }
-        println!("{}", said(&preview.preview));
+        say!("{}", said(&preview.preview));
         // One that is protected, or of which nothing is walled, can be approved alone, with its confirmation.
         return Ok(());
     }
@@ -326,7 +354,7 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
         show::cases(&page.rows, page.total);
     }
     let seen = &preview.preview;
-    eprintln!("{}", said(seen));
+    complain!("{}", said(seen));
     if let Some(obstacle) = seen.obstacle() {
         return Err(Failure::Refused(obstacle));
     }
@@ -339,19 +367,21 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
     });
     wanted.dry_run = false;
     let done: ApprovedMany = client.post("/cases/approve", &wanted)?;
+    let refused = done.refused.len();
     for (case, why) in &done.refused {
-        eprintln!("case {case}: {}", crate::api::plain::visible(why));
+        complain!("case {case}: {}", crate::api::plain::visible(why));
     }
     if c.json {
         show::json(&done)?;
     } else {
-        println!("{} approved", done.approved.len());
+        say!("{} approved; `pratique plan` shows how far the wall has followed", done.approved.len());
     }
-    if done.refused.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Refused(format!("{} were refused meanwhile", done.refused.len())))
+    if refused == 0 {
+        return Ok(());
     }
+    let failure =
+        Failure::Refused(format!("{refused} of them were refused meanwhile; `pratique case show` says how they are"));
+    Err(if c.json { Failure::Answered(Box::new(failure)) } else { failure })
 }
 
 /// What approving a list would do.
@@ -383,10 +413,11 @@ fn said(seen: &Preview) -> String {
 pub fn typed<T: std::str::FromStr>(question: &str) -> Result<T, Failure> {
     let stdin = std::io::stdin();
     if !stdin.is_terminal() {
-        return Err(Failure::Usage("nobody is there to confirm; see --help for confirming in a script".into()));
+        return Err(Failure::Usage(
+            "there is no terminal to confirm at: a script confirms with --confirm or --yes, see --help".into(),
+        ));
     }
-    eprint!("{question}: ");
-    std::io::stderr().flush()?;
+    print::ask(question);
     let mut line = String::new();
     stdin.lock().read_line(&mut line)?;
     line.trim().parse().map_err(|_| Failure::Refused("not confirmed; nothing was done".into()))

@@ -8,6 +8,7 @@ use clap::Args;
 use pratique_core::time::Timestamp;
 use serde::Serialize;
 
+use super::print::say;
 use super::rehearsal::{self, Rehearsal};
 use super::rehearsal_list::{self, ListFindings};
 use super::token::now;
@@ -97,16 +98,17 @@ impl CheckConfig {
                     sessions: None,
                 })?;
             } else {
-                problems.iter().for_each(|p| println!("{p}"));
+                problems.iter().for_each(|p| say!("{p}"));
             }
             let s = if count == 1 { "" } else { "s" };
-            return Err(Failure::Usage(format!("{count} problem{s}; a daemon would not start with this")));
+            let failure = Failure::Usage(format!("{count} problem{s}; a daemon would not start with this"));
+            return Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure });
         };
         let summary = Summary::of(&set);
         let warnings: Vec<String> = scan.and_then(|scan| scan.warning(&set.policy)).into_iter().collect();
         if !self.json {
             summary.print();
-            warnings.iter().for_each(|w| println!("but: {w}"));
+            warnings.iter().for_each(|w| say!("but: {w}"));
         }
         let list = self.sessions.as_deref().map(|file| rehearsal_list::Asked {
             file,
@@ -136,17 +138,18 @@ impl CheckConfig {
             show::json(&Findings { problems, warnings, policy: Some(summary), rehearsal, sessions })?;
         } else {
             if let Some(rehearsal) = rehearsal {
-                println!("\n{rehearsal}");
+                say!("\n{rehearsal}");
             }
             if let Some(sessions) = sessions {
-                println!("\n{sessions}");
+                say!("\n{sessions}");
             }
         }
-        match refused {
-            0 => Ok(()),
-            1 => Err(Failure::Refused("1 row of the list would be refused".into())),
-            n => Err(Failure::Refused(format!("{n} rows of the list would be refused"))),
-        }
+        let failure = match refused {
+            0 => return Ok(()),
+            1 => Failure::Refused("1 row of the list would be refused".into()),
+            n => Failure::Refused(format!("{n} rows of the list would be refused")),
+        };
+        Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure })
     }
 
     /// Everything there is to read, with every problem; how a node that was named rescans.
@@ -207,10 +210,13 @@ impl Summary {
     }
 
     fn print(&self) {
-        println!("sound: networks {}; digest {}", self.networks.join(", "), self.digest);
-        println!(
+        say!("sound: networks {}; digest {}", self.networks.join(", "), self.digest);
+        say!(
             "{} playbooks, {} report types, {} lines and {} networks protected",
-            self.playbooks, self.report_types, self.protected_lines, self.protected_networks
+            self.playbooks,
+            self.report_types,
+            self.protected_lines,
+            self.protected_networks
         );
     }
 }

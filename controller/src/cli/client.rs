@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use ureq::http::Response;
 use ureq::{Agent, Body, SendBody};
 
+use super::failure::Problem;
 use super::{Failure, Remote};
+use crate::api::plain;
 
 /// An answer takes at most this long; longer than the daemon's own limit, so that its words arrive.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
@@ -118,12 +120,21 @@ impl Client {
             return serde_json::from_str(&text)
                 .map_err(|e| Failure::Refused(format!("{}: not an answer of this version: {e}", self.base)));
         }
-        let said = serde_json::from_str::<Value>(&text).ok();
-        let detail = said.as_ref().and_then(|p| p["detail"].as_str());
-        Err(Failure::Refused(match detail {
-            // A refusal of a file has a line for each thing that is wrong.
-            Some(detail) => detail.lines().map(crate::api::plain::visible).collect::<Vec<_>>().join("\n"),
-            None => format!("{}: answered {status} and is probably no pratique", self.base),
-        }))
+        let problem = serde_json::from_str::<Map<String, Value>>(&text).ok().and_then(problem);
+        Err(match problem {
+            Some(problem) => Failure::Problem(Box::new(problem)),
+            None => Failure::Refused(format!("{}: answered {status} and is probably no pratique", self.base)),
+        })
     }
+}
+
+/// A problem as the daemon sent it. Its words may quote strangers: they must not drive the terminal.
+fn problem(mut said: Map<String, Value>) -> Option<Problem> {
+    let mut text = |name: &str| match said.remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
+    let (code, detail) = (text("code")?, plain::lines(&text("detail")?));
+    said.retain(|name, _| !["type", "title", "status"].contains(&name.as_str()));
+    Some(Problem { code, detail, more: said })
 }

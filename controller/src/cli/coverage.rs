@@ -6,6 +6,7 @@ use pratique_core::time::Timestamp;
 use smol_str::SmolStr;
 
 use super::client::Client;
+use super::print::say;
 use super::{Failure, Remote, show};
 use crate::api::coverage::Confirm as Confirmed;
 use crate::api::dossier::{FeedStatus, Moment};
@@ -24,7 +25,7 @@ pub enum Coverage {
 /// `coverage list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -48,6 +49,9 @@ pub struct Confirm {
     /// How you know it.
     #[arg(long)]
     reason: String,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -80,12 +84,12 @@ impl List {
         for feed in &feeds {
             let until =
                 feed.covers_until.as_ref().map_or_else(String::new, |t| format!(", has spoken up to {}", words::at(t)));
-            println!("{}: {}{until}", words::shown(feed.source.as_str()), words::feed(feed));
-            feed.waited.iter().for_each(|waited| println!("  {}", words::waited(feed, waited)));
-            feed.gaps.iter().for_each(|gap| println!("  missing: {}", words::gap(gap)));
+            say!("{}: {}{until}", words::shown(feed.source.as_str()), words::feed(feed));
+            feed.waited.iter().for_each(|waited| say!("  {}", words::waited(feed, waited)));
+            feed.gaps.iter().for_each(|gap| say!("  missing: {}", words::gap(gap)));
             let more = feed.gaps_total.saturating_sub(feed.gaps.len() as u64);
             if more > 0 {
-                println!("  and {more} older ones");
+                say!("  and {more} older ones");
             }
         }
         Ok(())
@@ -102,8 +106,11 @@ impl Confirm {
             reason: self.reason,
         };
         let body = serde_json::to_value(&wanted).map_err(|e| Failure::Refused(e.to_string()))?;
-        let _done: serde_json::Value = Client::new(&self.remote)?.post("/coverage/confirm", &body)?;
-        println!(
+        let done: serde_json::Value = Client::new(&self.remote)?.post("/coverage/confirm", &body)?;
+        if self.json {
+            return show::json(&done);
+        }
+        say!(
             "noted: {} had nothing more to tell from {} until {}",
             words::shown(&self.source),
             words::at(&wanted.from),

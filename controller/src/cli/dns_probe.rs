@@ -16,6 +16,7 @@ use pratique_core::ids::CauseKey;
 use pratique_dns::portals::Portals;
 use serde::Serialize;
 
+use super::print::say;
 use super::{Failure, Node, show};
 
 /// A reply over UDP fits into this.
@@ -102,13 +103,14 @@ impl DnsProbe {
         if self.json {
             show::json(&found)?;
         } else {
-            println!("asked {server}");
-            found.iter().for_each(|f| println!("{f}"));
+            say!("asked {server}");
+            found.iter().for_each(|f| say!("{f}"));
         }
         if found.iter().all(|f| f.code.is_none()) {
-            return Err(Failure::Unreachable(format!(
+            let failure = Failure::Unreachable(format!(
                 "{server} does not answer; is it `dns.listen`, and may this machine ask it?"
-            )));
+            ));
+            return Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure });
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use pratique_core::ids::CaseId;
 
 use super::client::Client;
+use super::print::say;
 use super::{Failure, Remote, show};
 use crate::api::enforce::{Decided, PaperList, Wanted};
 use crate::console::words;
@@ -23,7 +24,7 @@ pub enum Enforce {
 /// `enforce list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -41,7 +42,7 @@ pub struct Decide {
     /// Why; the next shift reads it.
     #[arg(long)]
     reason: String,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -61,18 +62,18 @@ impl Enforce {
                     return show::json(&list);
                 }
                 if list.dry_run {
-                    println!("Dry run: nothing is walled; {} would be.", words::lines(list.would_be_walled));
+                    say!("Dry run: nothing is walled; {} would be.", words::lines(list.would_be_walled));
                 }
                 match list.count {
-                    0 => println!("No quarantine is on paper."),
+                    0 => say!("No quarantine is on paper."),
                     n => {
-                        println!("On paper, not walled: {}.", words::lines(n));
+                        say!("On paper, not walled: {}.", words::lines(n));
                         show::cases(&list.rows, n);
                     }
                 }
                 Ok(())
             }
-            Self::Begin(c) => c.run("begin", "walled now"),
+            Self::Begin(c) => c.run("begin", "begun; `pratique plan` shows how far the wall has followed"),
             Self::Drop(c) => c.run("drop", "dropped; their cases wait for approval again"),
         }
     }
@@ -86,7 +87,7 @@ impl Decide {
         if self.json {
             return show::json(&decided);
         }
-        println!("{}: {done}", words::lines(decided.cases));
+        say!("{}: {done}", words::lines(decided.cases));
         Ok(())
     }
 }

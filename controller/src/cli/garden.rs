@@ -20,6 +20,7 @@ use pratique_dns::{Explanation, OpenError, Resolver, WallOpener};
 use serde::Serialize;
 
 use super::client::Client;
+use super::print::say;
 use super::token::now;
 use super::{Failure, Remote, show};
 use crate::api::dossier::CaseDossier;
@@ -151,7 +152,7 @@ impl Test {
         if self.json {
             return show::json(&told);
         }
-        println!("{told}");
+        say!("{told}");
         Ok(())
     }
 

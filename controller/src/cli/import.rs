@@ -7,13 +7,14 @@ use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::Client;
+use super::print::{complain, say};
 use super::{Failure, Remote};
 use crate::api::intake::{SessionsTaken, Taken};
 use crate::api::plain::{escaped, visible};
-use crate::console::words::count;
+use crate::console::words::{self, count};
 use crate::store::DeliveryState;
 
-/// So many files of one folder are taken: a mistyped `/` should not send the whole disk.
+/// At most this many files of one folder are taken: a mistyped `/` should not send the whole disk.
 const MOST_FILES: usize = 10_000;
 
 /// `import`.
@@ -116,16 +117,16 @@ impl Import {
                 )
             } else {
                 format!(
-                    "{} taken in, {} known already, {} cases opened; {}",
+                    "{} taken in, {} known already, {} opened; {}",
                     taken.report.taken,
                     taken.report.repeated,
-                    taken.report.opened.len(),
+                    words::counted(taken.report.opened.len() as u64, "case"),
                     outcomes.join(", ")
                 )
             };
-            println!("{}: delivery {}: {said}", file.display(), taken.report.delivery);
+            say!("{}: delivery {}: {said}", file.display(), taken.report.delivery);
             for (reason, rows) in taken.delivery.iter().flat_map(|d| &d.refused) {
-                println!("    {rows} rows refused: {}", visible(reason));
+                say!("    {} refused: {}", words::counted(*rows, "row"), visible(reason));
             }
             Ok(())
         })
@@ -151,7 +152,7 @@ impl Sessions {
             if command.json {
                 return line_of(file, &taken);
             }
-            println!("{}", in_words(file, &taken));
+            say!("{}", in_words(file, &taken));
             Ok(())
         })
     }
@@ -232,28 +233,35 @@ fn each(named: &[PathBuf], json: bool, mut take: impl FnMut(&PathBuf) -> Result<
     let files = expand(named)?;
     let mut refused = 0;
     for file in &files {
-        match take(file) {
-            Ok(()) => {}
-            Err(Failure::Refused(said)) => {
-                // The daemon knows the bare name; here a person needs the path, followed by the line.
-                let path = file.display();
-                let name = name(file);
-                let with_path = |line: &str| match line.strip_prefix(name.as_str()).filter(|rest| rest.starts_with(':'))
-                {
-                    Some(rest) => format!("{path}{rest}"),
-                    None => format!("{path}: {line}"),
-                };
-                let said = said.lines().map(with_path).collect::<Vec<_>>().join("\n");
-                eprintln!("pratique: {said}");
-                if json {
-                    println!("{}", serde_json::json!({"file": path.to_string(), "error": said}));
-                }
-                refused += 1;
-            }
+        let failure = match take(file) {
+            Ok(()) => continue,
+            Err(failure @ (Failure::Refused(_) | Failure::Problem(_))) => failure,
             Err(other) => return Err(other),
+        };
+        let said = at_path(file, failure.words());
+        complain!("{said}");
+        if json {
+            let mut error = failure.object();
+            error["message"] = said.into();
+            say!("{}", serde_json::json!({ "file": file.display().to_string(), "error": error }));
         }
+        refused += 1;
     }
-    if refused == 0 { Ok(()) } else { Err(Failure::Refused(format!("{refused} of {} files refused", files.len()))) }
+    if refused == 0 {
+        return Ok(());
+    }
+    let failure = Failure::Refused(format!("{refused} of {} files refused", files.len()));
+    Err(if json { Failure::Answered(Box::new(failure)) } else { failure })
+}
+
+/// The daemon knows the bare name; here a person needs the path, on each line, followed by the line of the file.
+fn at_path(file: &std::path::Path, said: &str) -> String {
+    let (path, name) = (file.display(), name(file));
+    let of_file = |line: &str| match line.strip_prefix(name.as_str()).filter(|rest| rest.starts_with(':')) {
+        Some(rest) => format!("{path}{rest}"),
+        None => format!("{path}: {line}"),
+    };
+    said.lines().map(of_file).collect::<Vec<_>>().join("\n")
 }
 
 /// Folders become their files, in the order of their names: reports begin with their date.
@@ -293,7 +301,7 @@ fn line_of(file: &std::path::Path, answer: &impl serde::Serialize) -> Result<(),
     if let Some(object) = value.as_object_mut() {
         object.insert("file".into(), file.display().to_string().into());
     }
-    println!("{value}");
+    say!("{value}");
     Ok(())
 }
 

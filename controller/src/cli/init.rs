@@ -5,9 +5,11 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::json;
 
-use super::Failure;
+use super::print::say;
 use super::token::now;
+use super::{Failure, show};
 use crate::api::tokens::{NewToken, Person, Role, TokenList};
 use crate::config::EXAMPLE;
 use crate::policy_files;
@@ -20,6 +22,9 @@ pub struct Init {
     /// Whose the first token is.
     #[arg(long, default_value = "admin")]
     person: Person,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 impl Init {
@@ -34,37 +39,43 @@ impl Init {
         private.create(dir)?;
         private.create(dir.join("data"))?;
         let config = dir.join("pratique.yaml");
-        if write_new(&config, EXAMPLE)? {
-            println!(
+        let new = write_new(&config, EXAMPLE)?;
+        let written = policy_files::write_built_in(&dir.join("policies"))?;
+        let tokens = dir.join("tokens.yaml");
+        let mut list = TokenList::load(&tokens).map_err(|e| Failure::Refused(e.to_string()))?;
+        let mut token = None;
+        if list.tokens.is_empty() {
+            let new = NewToken { person: self.person, role: Role::Supervisor, expires: None, networks: Vec::new() };
+            token = Some(list.add(new, now())?);
+            list.store(&tokens)?;
+        }
+        if self.json {
+            return show::json(&json!({ "config": config, "new": new, "policies": written, "token": token }));
+        }
+        if new {
+            say!(
                 "{}: every field with the reason for its value; `enforcer: dry-run`, so nobody is walled before you write nft",
                 config.display()
             );
         } else {
-            println!("{}: is there already, left as it is", config.display());
+            say!("{}: exists already, left as it is", config.display());
         }
-        let written = policy_files::write_built_in(&dir.join("policies"))?;
         let policies = dir.join("policies");
         match (written.len(), policy_files::built_in_count() - written.len()) {
-            (new, 0) => println!("{}: {new} files", policies.display()),
-            (new, there) => {
-                println!("{}: {new} files, {there} are there already, left as they are", policies.display())
+            (new, 0) => say!("{}: {new} files", policies.display()),
+            (new, there) => say!("{}: {new} files, {there} exist already, left as they are", policies.display()),
+        }
+        say!("{}: empty, for the store", dir.join("data").display());
+        match token {
+            Some(token) => {
+                say!("{}: one token", tokens.display());
+                say!("\nThe first supervisor's token, shown only this once:\n\n    {token}\n");
             }
+            None => say!("{}: has tokens already; `pratique token add` makes more", tokens.display()),
         }
-        println!("{}: empty, for the store", dir.join("data").display());
-        let tokens = dir.join("tokens.yaml");
-        let mut list = TokenList::load(&tokens).map_err(|e| Failure::Refused(e.to_string()))?;
-        if list.tokens.is_empty() {
-            let new = NewToken { person: self.person, role: Role::Supervisor, expires: None, networks: Vec::new() };
-            let token = list.add(new, now())?;
-            list.store(&tokens)?;
-            println!("{}: one token", tokens.display());
-            println!("\nThe first supervisor's token, shown this once:\n\n    {token}\n");
-        } else {
-            println!("{}: has tokens already; `pratique token add` makes more", tokens.display());
-        }
-        println!("Next: edit networks in policies/policy.yaml, then");
-        println!("    pratique check-config --config {}", config.display());
-        println!("    pratique run --config {}", config.display());
+        say!("Next: write your networks into policies/policy.yaml, then");
+        say!("    pratique check-config --config {}", config.display());
+        say!("    pratique run --config {}", config.display());
         Ok(())
     }
 }

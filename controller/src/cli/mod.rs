@@ -1,6 +1,7 @@
 //! What a person types. The tree of commands and its exit codes; each branch has a file:
 //!
-//! * [`client`]: talks to the running daemon's API; [`show`]: tables
+//! * [`print`]: the one place that writes; [`failure`]: why a command did not succeed, for people and for programs
+//! * [`client`]: talks to the running daemon's API; [`show`], [`table`]: what it answers
 //! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
 //! * [`enforce`]: from a dry run to a wall
 //! * [`dns_probe`]: asks the captive resolver as a client would
@@ -10,12 +11,14 @@
 //! Nothing here starts a thread before a command's own function runs: the lab has to enter a user namespace first, which
 //! only a process with one thread may do.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::config::{Config, EnforcerKind};
+pub use self::failure::Failure;
+use crate::config::{Config, EnforcerKind, LogFormat};
 
 pub mod case;
 pub mod check_config;
@@ -23,35 +26,59 @@ pub mod client;
 mod coverage;
 pub mod dns_probe;
 pub mod enforce;
+pub mod failure;
 pub mod garden;
 pub mod import;
 pub mod init;
 pub mod notices;
 pub mod operations;
+pub mod print;
 mod rehearsal;
 mod rehearsal_list;
 pub mod retract;
 pub mod show;
+pub mod table;
 pub mod token;
 
 /// Done.
 pub const OK: u8 = 0;
-/// The daemon, the case machine or a file said no; nothing changed.
+/// The daemon, the case machine or a file said no, or something failed; what was done up to there is said.
 pub const REFUSED: u8 = 1;
-/// Something is wrong with the command itself. clap uses the same.
+/// Something is wrong with the command itself, or with the files it works with. clap uses the same.
 pub const USAGE: u8 = 2;
-/// The daemon could not be reached.
+/// The daemon, or whoever was asked, could not be reached.
 pub const UNREACHABLE: u8 = 3;
+
+/// The lab was interrupted: 128 and the number of SIGINT, as shells say it.
+const INTERRUPTED: u8 = 130;
+
+/// What each exit code means; `--help` and README show it, and a test compares them.
+pub const EXIT_CODES: [(u8, &str); 4] = [
+    (OK, "done"),
+    (REFUSED, "refused or failed: the daemon, a rule or a file said no; what was done all the same is printed"),
+    (USAGE, "wrong usage: the command, the configuration or the policies have to be corrected first"),
+    (UNREACHABLE, "nobody answered: the daemon, or the server that was asked, cannot be reached"),
+];
 
 /// Walled-garden quarantine controller for Internet providers.
 #[derive(Debug, Parser)]
-#[command(name = "pratique", version, disable_help_subcommand = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 refused (nothing changed), 2 wrong usage, 3 the daemon cannot be reached."
-)]
+#[command(name = "pratique", version, disable_help_subcommand = true, after_help = after_help())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+}
+
+fn after_help() -> String {
+    let mut text = String::from("Exit codes, of every command:\n");
+    for (code, meaning) in EXIT_CODES {
+        text.push_str(&format!("  {code}  {meaning}\n"));
+    }
+    text.push_str(
+        "\nEvery command takes --json. It then prints JSON on standard output, also where it is refused: \
+         {\"error\": {\"code\", \"message\", \"remedy\"}}; the exit code is the same, and standard error has the words.\n\
+         A reader that goes away (| head) changes neither what a command does nor its exit code.",
+    );
+    text
 }
 
 /// How to reach the daemon.
@@ -100,17 +127,24 @@ pub struct Run {
     /// Enforce nothing, whatever the configuration says: the plan is made and shown. Needs no rights.
     #[arg(long)]
     dry_run: bool,
+    /// Write the log as JSON, whatever the configuration says.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     node: Node,
 }
 
 impl Run {
-    fn load(&self) -> Result<Config, Failure> {
+    fn run(self) -> Result<(), Failure> {
         let mut config = self.node.load()?;
         if self.dry_run {
             config.enforcer = EnforcerKind::DryRun;
         }
-        Ok(config)
+        if self.json {
+            config.log.format = LogFormat::Json;
+        }
+        crate::metrics::start_log(config.log.format)?;
+        Ok(crate::daemon::run(config)?)
     }
 }
 
@@ -171,84 +205,81 @@ enum Command {
     VerifyLog(operations::VerifyLog),
 }
 
-/// Why a command did not succeed.
-#[derive(Debug)]
-pub enum Failure {
-    /// Said no; nothing changed.
-    Refused(String),
-    /// The command itself is wrong.
-    Usage(String),
-    /// Nobody answered.
-    Unreachable(String),
-}
-
-impl From<anyhow::Error> for Failure {
-    fn from(e: anyhow::Error) -> Self {
-        Self::Refused(format!("{e:#}"))
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(e: std::io::Error) -> Self {
-        Self::Refused(e.to_string())
-    }
-}
-
-impl Failure {
-    /// Says it on standard error and gives the exit code.
-    pub fn report(&self) -> u8 {
-        let (said, code) = match self {
-            Self::Refused(said) => (said, REFUSED),
-            Self::Usage(said) => (said, USAGE),
-            Self::Unreachable(said) => (said, UNREACHABLE),
-        };
-        eprintln!("pratique: {said}");
-        code
+impl Command {
+    fn run(self) -> Result<(), Failure> {
+        match self {
+            Self::Run(command) => command.run(),
+            Self::Lab(options) => lab(options),
+            Self::CheckConfig(command) => command.run(),
+            Self::Init(command) => command.run(),
+            Self::Import(command) => command.run(),
+            Self::Sessions(command) => command.run(),
+            Self::Case(command) => command.run(),
+            Self::Garden(command) => command.run(),
+            Self::Notices(command) => command.run(),
+            Self::Retract(command) => command.run(),
+            Self::Delivery(command) => command.run(),
+            Self::Coverage(command) => command.run(),
+            Self::DnsProbe(command) => command.run(),
+            Self::Plan(command) => command.run(),
+            Self::Status(command) => command.run(),
+            Self::Enforce(command) => command.run(),
+            Self::Halt(command) => command.run(),
+            Self::Resume(command) => command.run(),
+            Self::Release(command) => command.run(),
+            Self::Line(command) => command.run(),
+            Self::Token(command) => command.run(),
+            Self::VerifyLog(command) => command.run(),
+        }
     }
 }
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    let done = match Cli::parse().command {
-        Command::Run(command) => command.load().and_then(run),
-        Command::Lab(options) => return lab(options),
-        Command::CheckConfig(command) => command.run(),
-        Command::Init(command) => command.run(),
-        Command::Import(command) => command.run(),
-        Command::Sessions(command) => command.run(),
-        Command::Case(command) => command.run(),
-        Command::Garden(command) => command.run(),
-        Command::Notices(command) => command.run(),
-        Command::Retract(command) => command.run(),
-        Command::Delivery(command) => command.run(),
-        Command::Coverage(command) => command.run(),
-        Command::DnsProbe(command) => command.run(),
-        Command::Plan(command) => command.run(),
-        Command::Status(command) => command.run(),
-        Command::Enforce(command) => command.run(),
-        Command::Halt(command) => command.run(),
-        Command::Resume(command) => command.run(),
-        Command::Release(command) => command.run(),
-        Command::Line(command) => command.run(),
-        Command::Token(command) => command.run(),
-        Command::VerifyLog(command) => command.run(),
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let command = Cli::from_arg_matches(&matches)?.command;
+        Ok((command, wants_json(&matches)))
+    });
+    let (done, json) = match parsed {
+        Ok((command, json)) => (command.run(), json),
+        Err(error) if error.use_stderr() && asks_for_json(std::env::args_os()) => {
+            (Err(Failure::Usage(error.to_string().trim_end().trim_start_matches("error: ").to_owned())), true)
+        }
+        // Help and version too; the reader may be gone, which clap bears.
+        Err(error) => error.exit(),
     };
-    ExitCode::from(match done {
+    let code = match done {
         Ok(()) => OK,
-        Err(failure) => failure.report(),
-    })
+        Err(failure) => failure.report(json),
+    };
+    // What did not arrive must not look like an answer.
+    let code = match print::finish() {
+        Err(why) if code == OK => Failure::Refused(why).report(false),
+        _ => code,
+    };
+    ExitCode::from(code)
 }
 
-fn run(config: Config) -> Result<(), Failure> {
-    crate::metrics::start_log(config.log.format)?;
-    Ok(crate::daemon::run(config)?)
+/// Whether the command that was given, at whatever depth, was given `--json`.
+fn wants_json(matches: &ArgMatches) -> bool {
+    let mut at = matches;
+    while let Some((_, below)) = at.subcommand() {
+        at = below;
+    }
+    matches!(at.try_get_one::<bool>("json"), Ok(Some(true)))
 }
 
-/// The lab says itself what went wrong, and how it ended.
-fn lab(options: crate::lab::LabOptions) -> ExitCode {
-    match crate::lab::run(options) {
-        Ok(code) => code,
-        Err(error) => ExitCode::from(Failure::from(error).report()),
+/// The same of a command line that clap cannot read.
+fn asks_for_json(mut args: impl Iterator<Item = OsString>) -> bool {
+    args.by_ref().take_while(|arg| arg != "--").any(|arg| arg == "--json")
+}
+
+/// The lab tells its story itself, how it ended too.
+fn lab(options: crate::lab::LabOptions) -> Result<(), Failure> {
+    match crate::lab::run(options)? {
+        crate::lab::Ending::Observed => Ok(()),
+        crate::lab::Ending::Missed => Err(Failure::Told(REFUSED)),
+        crate::lab::Ending::Interrupted => Err(Failure::Told(INTERRUPTED)),
     }
 }
 

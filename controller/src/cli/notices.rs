@@ -5,9 +5,11 @@ use clap::{Args, Subcommand};
 use pratique_core::ids::{CaseId, Seq};
 use pratique_core::notice::Channel;
 use pratique_portal::{About, Facts, Letter, Letters, LinkKey};
+use serde_json::json;
 
+use super::print::say;
 use super::token::now;
-use super::{Failure, Node};
+use super::{Failure, Node, show};
 use crate::config::Config;
 use crate::notices::channel::{Stamp, Trouble};
 use crate::notices::mail::Mailer;
@@ -35,6 +37,9 @@ pub struct Test {
     /// In this language [default: the portal's]
     #[arg(long, value_name = "TAG")]
     language: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     node: Node,
 }
@@ -70,12 +75,17 @@ impl Test {
         // Mail programs show a mail with a Message-ID they know once: each test has its own.
         let stamp = Stamp::new(&key, CaseId(0), Seq(u64::try_from(now().as_millis()).unwrap_or(0)));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut taken = Vec::new();
         if let Some(to) = to {
             let mail = settings.mail.as_ref().ok_or_else(|| usage("--to: notices.mail is not configured".into()))?;
             let mailer = Mailer::new(mail, letters.provider()).map_err(Failure::Refused)?;
             let done = runtime.block_on(mailer.send(&to, &letter, &stamp, now()));
             done.map_err(|trouble| not_taken(Channel::Mail, trouble))?;
-            println!("{}:{} has taken a test notice to {to}; now look whether it arrives.", mail.host, mail.port());
+            let by = format!("{}:{}", mail.host, mail.port());
+            if !self.json {
+                say!("{by} has taken a test notice to {to}; now look whether it arrives.");
+            }
+            taken.push(json!({ "channel": "mail", "by": by }));
         }
         if let Some(phone) = phone {
             let hook = settings.webhook.as_ref();
@@ -85,10 +95,16 @@ impl Test {
             let post = Post::new(CaseId(0), "test", recipient, &letter);
             let done = runtime.block_on(webhook.send(&post, &stamp, now()));
             done.map_err(|trouble| not_taken(Channel::Webhook, trouble))?;
-            println!("{} has taken a test notice for {phone}.", hook.url);
+            if !self.json {
+                say!("{} has taken a test notice for {phone}.", hook.url);
+            }
+            taken.push(json!({ "channel": "webhook", "by": hook.url.to_string() }));
+        }
+        if self.json {
+            return show::json(&json!({ "taken": taken, "link_lasts": lasting }));
         }
         if !lasting {
-            println!("The link in it is not confirmed: the daemon has not made its key yet.");
+            say!("The link in it is not confirmed: the daemon has not made its key yet.");
         }
         Ok(())
     }

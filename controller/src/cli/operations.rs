@@ -2,14 +2,17 @@
 //! the check of the log.
 
 use std::net::{IpAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
-use pratique_core::ids::CauseKey;
+use pratique_core::ids::{CauseKey, Seq};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::case::typed;
 use super::client::Client;
+use super::print::{complain, say};
+use super::table::Table;
 use super::{Failure, Node, Remote, show};
 use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
 use crate::api::line::{AddressDossier, LineDossier, TenureRow};
@@ -50,6 +53,9 @@ pub struct Halt {
     /// Why; everybody sees it.
     #[arg(long)]
     reason: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -57,6 +63,9 @@ pub struct Halt {
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -79,6 +88,9 @@ pub struct Release {
     /// Do not ask the daemon: work on store and dataplane of this node directly. Used by itself when no daemon answers.
     #[arg(long)]
     offline: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -101,6 +113,9 @@ pub enum Delivery {
 pub struct Decide {
     /// Its number.
     delivery: u64,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -152,21 +167,21 @@ impl Whom {
         let held: Vec<_> = found.held_by.iter().map(|t| plain::visible(&name(t)).into_owned()).collect();
         let tense = if self.at.is_some() { "was held" } else { "is held" };
         match held.as_slice() {
-            [] => println!("{address}: nobody is known to hold it at {}", show::at(&found.at)),
-            _ => println!("{address}: {tense} at {} by {}", show::at(&found.at), held.join(", ")),
+            [] => say!("{address}: nobody is known to hold it at {}", show::at(&found.at)),
+            _ => say!("{address}: {tense} at {} by {}", show::at(&found.at), held.join(", ")),
         }
         if found.claimed_twice {
-            println!("! two lines claim it now: nobody is accused or walled there until one of them has ended");
+            say!("! two lines claim it now: nobody is accused or walled there until one of them has ended");
         }
         if found.tenures.is_empty() {
             return Ok(());
         }
-        let mut shown = show::table(&["SUBSCRIBER", "HOLDING", "FROM", "TO"]);
+        let mut shown = Table::new(&["SUBSCRIBER", "HOLDING", "FROM", "TO"]);
         for t in &found.tenures {
             let to = t.to.as_ref().map_or_else(|| "lasts".into(), show::at);
             shown.add_row([plain::short(&name(t), 60), t.holding.clone(), show::at(&t.from), to]);
         }
-        println!("{shown}");
+        say!("{shown}");
         Ok(())
     }
 }
@@ -176,6 +191,9 @@ impl Whom {
 pub struct Who {
     /// The provider's id.
     subscriber: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -203,20 +221,20 @@ impl Plan {
         if self.json {
             return show::json(&plan);
         }
-        println!("plan {}: {} addresses and prefixes behind the wall", plan.generation, plan.desired);
+        say!("plan {}: {} addresses and prefixes behind the wall", plan.generation, plan.desired);
         if plan.dry_run {
-            println!("dry run: nothing is walled; {} would be", words::lines(plan.would_be_walled));
+            say!("dry run: nothing is walled; {} would be", words::lines(plan.would_be_walled));
         }
         for e in &plan.enforcers {
             match (&e.unreadable, e.actual) {
-                (Some(why), _) => println!("{}: cannot be read, which is not empty: {}", e.name, plain::visible(why)),
+                (Some(why), _) => say!("{}: cannot be read, which is not empty: {}", e.name, plain::visible(why)),
                 (None, actual) if e.missing_total == 0 && e.surplus_total == 0 => {
-                    println!("{}: in step, {} there", e.name, actual.unwrap_or(0));
+                    say!("{}: in step, {} there", e.name, actual.unwrap_or(0));
                 }
-                (None, _) => println!("{}: {} missing, {} too many", e.name, e.missing_total, e.surplus_total),
+                (None, _) => say!("{}: {} missing, {} too many", e.name, e.missing_total, e.surplus_total),
             }
-            e.missing.iter().for_each(|m| println!("  + {m}"));
-            e.surplus.iter().for_each(|s| println!("  - {s}"));
+            e.missing.iter().for_each(|m| say!("  + {m}"));
+            e.surplus.iter().for_each(|s| say!("  - {s}"));
         }
         Ok(())
     }
@@ -233,39 +251,39 @@ impl StatusOf {
             return show::json(&status);
         }
         if let Some(said) = pages::dry_run(&status) {
-            println!("{said}");
+            say!("{said}");
         }
         if let Some(why) = &status.halted {
-            println!("HALTED: {}", plain::visible(why));
+            say!("HALTED: {}", plain::visible(why));
         }
         let troubles = pages::troubles(&status);
         for trouble in &troubles {
-            println!("! {}", plain::visible(trouble));
+            say!("! {}", plain::visible(trouble));
         }
         let cases: Vec<_> = status.cases.iter().map(|(state, n)| format!("{n} {state}")).collect();
-        println!("cases: {}", cases.join(", "));
-        println!("walled: {}; at most {}", words::walled(&status), words::lines(status.caps.lines_limit));
+        say!("cases: {}", cases.join(", "));
+        say!("walled: {}; at most {}", words::walled(&status), words::lines(status.caps.lines_limit));
         if status.wall.on_paper > 0 {
-            println!("on paper, not walled: {}", words::lines(status.wall.on_paper));
+            say!("on paper, not walled: {}", words::lines(status.wall.on_paper));
         }
-        println!(
+        say!(
             "known: {} subscribers, {} live sessions",
             words::count(&status.lines),
             words::count(&status.sessions)
         );
         for e in status.enforcers.iter().filter(|_| !status.dry_run) {
-            println!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
+            say!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
         }
         if let Some(dns) = &status.dns {
             let answered = dns.answers.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
             let capped = dns.capped.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
-            println!("captive DNS: {} answers, {} over a cap", words::count(&answered), words::count(&capped));
+            say!("captive DNS: {} answers, {} over a cap", words::count(&answered), words::count(&capped));
             for place in dns.portals.iter().filter(|place| !place.causes.is_empty()) {
                 let causes: Vec<_> = place.causes.iter().map(CauseKey::as_str).collect();
-                println!("portal for {}: {}", causes.join(", "), place.at);
+                say!("portal for {}: {}", causes.join(", "), place.at);
             }
         }
-        println!("log at {}, running since {}", status.seq, show::at(&status.started_at));
+        say!("log at {}, running since {}", status.seq, show::at(&status.started_at));
         Ok(())
     }
 }
@@ -276,8 +294,11 @@ impl Halt {
     /// # Errors
     /// Whatever refuses.
     pub fn run(self) -> Result<(), Failure> {
-        let _: Value = Client::new(&self.remote)?.post("/halt", &json!({"reason": self.reason}))?;
-        println!("halted: nothing new is walled until `pratique resume`");
+        let done: Value = Client::new(&self.remote)?.post("/halt", &json!({"reason": self.reason}))?;
+        if self.json {
+            return show::json(&done);
+        }
+        say!("halted: nothing new is walled until `pratique resume`");
         Ok(())
     }
 }
@@ -288,10 +309,26 @@ impl Resume {
     /// # Errors
     /// Whatever refuses.
     pub fn run(self) -> Result<(), Failure> {
-        let _: Value = Client::new(&self.remote)?.post("/resume", &json!({}))?;
-        println!("enforcement goes on");
+        let done: Value = Client::new(&self.remote)?.post("/resume", &json!({}))?;
+        if self.json {
+            return show::json(&done);
+        }
+        say!("resumed: approved cases may be walled again; `pratique status` shows how the enforcers are");
         Ok(())
     }
+}
+
+/// Answer of `release --all` without the daemon.
+#[derive(Debug, Serialize)]
+struct Freed {
+    /// Addresses and prefixes behind the wall of this machine; none without a wall of ours, or where it cannot be counted.
+    walled: Option<usize>,
+    dry_run: bool,
+    /// Of them, freed.
+    freed: Option<usize>,
+    /// Cases the log holds as released; none if it could not be written.
+    released: Option<usize>,
+    problems: Vec<String>,
 }
 
 impl Release {
@@ -303,7 +340,7 @@ impl Release {
         if !self.offline {
             match self.client().and_then(|client| self.through(&client)) {
                 Err(Failure::Unreachable(said)) => {
-                    eprintln!("pratique: {said}\nNo daemon answers: working without it.")
+                    complain!("pratique: {said}\nNo daemon answers: working without it.")
                 }
                 done => return done,
             }
@@ -311,29 +348,43 @@ impl Release {
         let config = self.remote.node.load()?;
         let standing = emergency::standing(&config);
         match &standing {
-            Ok(Some(count)) => println!("{count} addresses and prefixes stand behind the wall of this machine."),
-            Ok(None) => println!("No wall of pratique stands on this machine."),
-            Err(error) => println!("What stands behind the wall cannot be counted ({error:#})."),
+            _ if self.json => {}
+            Ok(Some(count)) => say!("{count} addresses and prefixes are behind the wall of this machine."),
+            Ok(None) => say!("This machine has no wall of pratique."),
+            Err(error) => say!("What is behind the wall cannot be counted ({error:#})."),
         }
+        let walled = standing.as_ref().ok().copied().flatten();
         if self.dry_run {
-            return Ok(standing.map(drop)?);
+            standing?;
+            if self.json {
+                show::json(&Freed { walled, dry_run: true, freed: None, released: None, problems: Vec::new() })?;
+            }
+            return Ok(());
         }
         // A wall that cannot be counted can often be taken away all the same.
-        self.confirmed(standing.ok().flatten().unwrap_or(0) as u64)?;
+        self.confirmed(walled.unwrap_or(0) as u64)?;
         let report = emergency::release_all(&config, &self.reason)?;
-        println!("The wall is away: {} addresses and prefixes are free.", report.freed.unwrap_or(0));
-        if let Some(released) = report.released {
-            println!("{released} cases are released in the log.");
-            println!("{HALTED}");
+        if self.json {
+            let (freed, released) = (report.freed, report.released);
+            show::json(&Freed { walled, dry_run: false, freed, released, problems: report.problems.clone() })?;
+        } else {
+            match report.freed {
+                Some(freed) => say!("The wall is gone: {freed} addresses and prefixes are free."),
+                None => say!("There was no wall here to take away."),
+            }
+            if let Some(released) = report.released {
+                say!("{} released in the log.", words::there_are(released as u64, "case"));
+                say!("{HALTED}");
+            }
         }
         for problem in &report.problems {
-            eprintln!("pratique: {problem}");
+            complain!("pratique: {problem}");
         }
         if report.released.is_some() {
-            Ok(())
-        } else {
-            Err(Failure::Refused("the lines are free, the log is behind".into()))
+            return Ok(());
         }
+        let failure = Failure::Refused("the lines are free; the log does not say so yet".into());
+        Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure })
     }
 
     /// Somebody without a token cannot ask the daemon, but must not be kept from freeing lines when there is none.
@@ -352,13 +403,30 @@ impl Release {
     fn through(&self, client: &Client) -> Result<(), Failure> {
         let dry = ReleaseAll { dry_run: true, ..ReleaseAll::default() };
         let seen: AllReleased = client.post("/release-all", &dry)?;
-        println!("{} lines are quarantined.", seen.quarantined);
+        if self.dry_run && self.json {
+            return show::json(&seen);
+        }
+        if !self.json {
+            say!("{} quarantined.", words::there_are(seen.quarantined, "line"));
+        }
         if self.dry_run {
             return Ok(());
         }
         let confirm = Some(self.confirmed(seen.quarantined)?);
         let wanted = ReleaseAll { dry_run: false, confirm, reason: self.reason.clone() };
-        self.tell(&client.post("/release-all", &wanted)?)
+        let all: AllReleased = client.post("/release-all", &wanted)?;
+        let failure = (all.done.failed > 0).then(|| {
+            let (failed, list) = (all.done.failed, "`pratique case list --state quarantined` lists them");
+            Failure::Refused(format!("{failed} cases could not be released; {list}"))
+        });
+        if self.json {
+            show::json(&all)?;
+            return failure.map_or(Ok(()), |failure| Err(Failure::Answered(Box::new(failure))));
+        }
+        let released = words::there_are(all.done.released, "case");
+        say!("{released} released; `pratique plan` shows whether the wall is empty.");
+        say!("{HALTED}");
+        failure.map_or(Ok(()), Err)
     }
 
     fn confirmed(&self, count: u64) -> Result<u64, Failure> {
@@ -368,19 +436,39 @@ impl Release {
         let typed: u64 = typed("Type that number to release all of them")?;
         if typed == count { Ok(count) } else { Err(Failure::Refused("not confirmed; nothing was done".into())) }
     }
-
-    fn tell(&self, all: &AllReleased) -> Result<(), Failure> {
-        println!("{} released", all.done.released);
-        println!("{HALTED}");
-        match all.done.failed {
-            0 => Ok(()),
-            n => Err(Failure::Refused(format!("{n} could not be released; `pratique case list --state quarantined`"))),
-        }
-    }
 }
 
 /// What stays after everything was released.
-const HALTED: &str = "Nothing new is enforced until somebody says `pratique resume`.";
+const HALTED: &str = "Nothing new is walled until somebody runs `pratique resume`.";
+
+/// The wall follows a decision within milliseconds; this long is waited for it before it is called behind.
+const FOLLOWS_WITHIN: Duration = Duration::from_millis(300);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Whether the enforcers have followed a decision, by what they say themselves.
+///
+/// # Errors
+/// When the daemon cannot be asked.
+pub(super) fn followed(client: &Client, seq: Seq) -> Result<String, Failure> {
+    let until = Instant::now() + FOLLOWS_WITHIN;
+    loop {
+        let status: Status = client.get("/status")?;
+        if status.dry_run {
+            return Ok("on paper only, since this node runs dry and walls nobody".into());
+        }
+        let behind: Vec<_> = status.enforcers.iter().filter(|e| !e.in_step || e.generation < seq).collect();
+        if behind.is_empty() && !status.enforcers.is_empty() {
+            let names: Vec<_> = status.enforcers.iter().map(|e| e.name.as_str()).collect();
+            return Ok(format!("{} has followed", names.join(", ")));
+        }
+        if Instant::now() >= until {
+            let names: Vec<_> = behind.iter().map(|e| e.name.as_str()).collect();
+            let who = if names.is_empty() { "no enforcer".to_owned() } else { names.join(", ") };
+            return Ok(format!("{who} has not followed yet: `pratique plan` shows the difference"));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
 
 impl Delivery {
     /// Does it.
@@ -394,7 +482,7 @@ impl Delivery {
                 if c.json {
                     return show::json(&rows);
                 }
-                let mut shown = show::table(&["NO", "CAME", "SOURCE", "REPORT", "FILE", "ROWS", "STATE"]);
+                let mut shown = Table::new(&["NO", "CAME", "SOURCE", "REPORT", "FILE", "ROWS", "STATE"]);
                 for d in rows {
                     let usual = d.usual_rows.map(|n| format!(" (usually {n})")).unwrap_or_default();
                     shown.add_row([
@@ -410,18 +498,28 @@ impl Delivery {
                         },
                     ]);
                 }
-                println!("{shown}");
+                say!("{shown}");
                 Ok(())
             }
             Self::Accept(c) => {
                 let report: IntakeReport =
                     Client::new(&c.remote)?.post(&format!("/deliveries/{}/accept", c.delivery), &json!({}))?;
-                println!("{} taken in, {} cases opened", report.taken, report.opened.len());
+                if c.json {
+                    return show::json(&report);
+                }
+                say!(
+                    "{} taken in, {} opened",
+                    words::counted(report.taken, "sighting"),
+                    words::counted(report.opened.len() as u64, "case")
+                );
                 Ok(())
             }
             Self::Refuse(c) => {
                 let () = Client::new(&c.remote)?.post(&format!("/deliveries/{}/refuse", c.delivery), &json!({}))?;
-                println!("refused");
+                if c.json {
+                    return show::json(&json!({ "delivery": c.delivery, "refused": true }));
+                }
+                say!("delivery {} is refused; nothing of it was taken in", c.delivery);
                 Ok(())
             }
             Self::Unattributed(c) => {
@@ -447,7 +545,10 @@ impl Line {
             Self::Purge(c) => {
                 let path = format!("/lines/{}/purge", escaped(&c.subscriber));
                 let purged: Purged = Client::new(&c.remote)?.post(&path, &json!({}))?;
-                println!("{} rows erased", purged.rows);
+                if c.json {
+                    return show::json(&purged);
+                }
+                say!("{} erased", words::counted(purged.rows, "row"));
                 Ok(())
             }
         }
@@ -467,8 +568,8 @@ impl VerifyLog {
         match runtime.block_on(store::verify(&log, anchor)) {
             Ok(found) if self.json => show::json(&found),
             Ok(found) => {
-                println!("{}: {} entries verified", log.display(), found.entries);
-                println!("anchor: {}", found.head);
+                say!("{}: {} entries verified", log.display(), found.entries);
+                say!("anchor: {}", found.head);
                 Ok(())
             }
             Err(VerifyError::Bad(bad)) => Err(Failure::Refused(format!("{}: {bad}", log.display()))),

@@ -7,7 +7,8 @@ use pratique_core::ids::SightingNo;
 use serde_json::Value;
 
 use super::client::Client;
-use super::{Failure, Remote, import};
+use super::print::say;
+use super::{Failure, Remote, import, show};
 use crate::api::cases::Retraction;
 use crate::api::plain::escaped;
 use crate::api::retractions::Retracted;
@@ -30,6 +31,9 @@ pub struct Retract {
     /// Why; stays in the cases' stories.
     #[arg(long)]
     reason: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     remote: Remote,
 }
@@ -43,8 +47,11 @@ impl Retract {
         let client = Client::new(&self.remote)?;
         let Some(file) = &self.from else {
             let sightings = self.sightings.into_iter().map(SightingNo).collect();
-            let _: Value = client.post("/retract", &Retraction { sightings, reason: self.reason })?;
-            println!("retracted");
+            let done: Value = client.post("/retract", &Retraction { sightings, reason: self.reason })?;
+            if self.json {
+                return show::json(&done);
+            }
+            say!("taken back; cases that rested on nothing else are closed");
             return Ok(());
         };
         let mut path =
@@ -55,7 +62,10 @@ impl Retract {
             }
         }
         let done: Retracted = import::send(&client, &path, file)?;
-        println!(
+        if self.json {
+            return show::json(&done);
+        }
+        say!(
             "{}: {} of {} rows were evidence in open cases; {} sightings taken back",
             file.display(),
             done.matched,

@@ -1,20 +1,13 @@
 //! Tables and times for a terminal. Strangers' text passes [`plain`] first: a report must not drive the terminal.
 
-use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 use super::Failure;
+use super::print::say;
+use super::table::Table;
 use crate::api::dossier::{CaseDossier, CaseRow, Moment, SightingRow};
 use crate::api::plain;
 use crate::console::words;
-
-/// A table as wide as the terminal.
-pub fn table(headers: &[&str]) -> Table {
-    let mut table = Table::new();
-    table.load_style(comfy_table::TableStyle::new()).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(headers.iter().copied());
-    table
-}
 
 /// One JSON document on standard output.
 ///
@@ -22,17 +15,17 @@ pub fn table(headers: &[&str]) -> Table {
 /// When it cannot be written.
 pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Failure::Refused(e.to_string()))?;
-    println!("{text}");
+    say!("{text}");
     Ok(())
 }
 
 /// A list of cases.
 pub fn cases(rows: &[CaseRow], total: u64) {
     if rows.is_empty() {
-        println!("no cases");
+        say!("no cases");
         return;
     }
-    let mut shown = table(&["CASE", "V", "STATE", "SINCE", "CAUSES", "SUBSCRIBER", "ADDRESSES", "NOTES"]);
+    let mut shown = Table::new(&["CASE", "V", "STATE", "SINCE", "CAUSES", "SUBSCRIBER", "ADDRESSES", "NOTES"]);
     for row in rows {
         let mut notes = Vec::new();
         if let Some(why) = &row.protected {
@@ -58,9 +51,9 @@ pub fn cases(rows: &[CaseRow], total: u64) {
             notes.join("; "),
         ]);
     }
-    println!("{shown}");
+    say!("{shown}");
     if total > rows.len() as u64 {
-        println!("{} of {total}; --after {} shows more", rows.len(), rows.last().map_or(0, |r| r.case.0));
+        say!("{} of {total}; --after {} shows more", rows.len(), rows.last().map_or(0, |r| r.case.0));
     }
 }
 
@@ -68,50 +61,47 @@ pub fn cases(rows: &[CaseRow], total: u64) {
 pub fn case(case: &CaseDossier) {
     cases(std::slice::from_ref(&case.row), 1);
     if let Some(need) = &case.approval {
-        println!("\nWaits for {} approval(s).", need.more);
+        say!("\nWaits for {} approval(s).", need.more);
         if let Some(why) = &need.blocked {
-            println!("Cannot be approved now: {}", plain::visible(why));
+            say!("Cannot be approved now: {}", plain::visible(why));
         }
         if need.confirm_protected {
-            println!("The line is protected: each approval needs --protected.");
+            say!("The line is protected: each approval needs --protected.");
         }
         if need.confirm_unwalled.is_some() {
-            println!("Nothing of the line would be walled: each approval needs --unwalled.");
+            say!("Nothing of the line would be walled: each approval needs --unwalled.");
         }
     }
     if let Some(then) = &case.if_approved {
         let walled: Vec<_> = then.walled.iter().map(ToString::to_string).collect();
-        println!(
-            "An approval would wall: {}",
-            if walled.is_empty() { "nothing now".into() } else { walled.join(", ") }
-        );
+        say!("An approval would wall: {}", if walled.is_empty() { "nothing now".into() } else { walled.join(", ") });
         for (what, why) in &then.not_walled {
-            println!("  and leave {what} open: {why}");
+            say!("  and leave {what} open: {why}");
         }
     }
     if !case.silence.is_empty() {
-        println!("\nSILENCE");
+        say!("\nSILENCE");
     }
     for silence in &case.silence {
-        println!("{}", words::silence(silence));
-        silence.gaps.iter().for_each(|gap| println!("  missing: {}", words::gap(gap)));
+        say!("{}", words::silence(silence));
+        silence.gaps.iter().for_each(|gap| say!("  missing: {}", words::gap(gap)));
     }
     if let Some(wall) = case.row.wall.as_ref().filter(|_| case.if_approved.is_none()) {
         if wall.on_paper {
-            println!(
+            say!(
                 "\nOn paper only: the line is free. It was approved in a dry run; `pratique enforce` begins or drops it."
             );
         }
-        wall.open.iter().for_each(|open| println!("Passes: {}", plain::visible(open)));
+        wall.open.iter().for_each(|open| say!("Passes: {}", plain::visible(open)));
     }
-    println!("\nEVIDENCE");
+    say!("\nEVIDENCE");
     let evidence: Vec<_> = case.troubles.iter().flat_map(|t| &t.evidence).collect();
     sightings(&evidence, false);
-    println!("\nSTORY");
+    say!("\nSTORY");
     for line in &case.story {
-        println!("{}  {}  {}", words::at(&line.at), plain::visible(&line.who), plain::visible(&line.what));
+        say!("{}  {}  {}", words::at(&line.at), plain::visible(&line.who), plain::visible(&line.what));
         for text in line.text.iter().flat_map(|t| t.lines()) {
-            println!("    | {}", plain::visible(text));
+            say!("    | {}", plain::visible(text));
         }
     }
 }
@@ -122,7 +112,7 @@ pub fn sightings(rows: &[&SightingRow], outcomes: bool) {
     if outcomes {
         headers.push("WHY NOT");
     }
-    let mut shown = table(&headers);
+    let mut shown = Table::new(&headers);
     for row in rows {
         let mut cells = vec![
             row.number.to_string(),
@@ -137,7 +127,7 @@ pub fn sightings(rows: &[&SightingRow], outcomes: bool) {
         }
         shown.add_row(cells);
     }
-    println!("{shown}");
+    say!("{shown}");
 }
 
 /// A time.

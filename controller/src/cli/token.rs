@@ -4,7 +4,10 @@
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use pratique_core::time::{Span, Timestamp};
+use serde_json::json;
 
+use super::print::{complain, say};
+use super::table::Table;
 use super::{Failure, Node, show};
 use crate::api::tokens::{NewToken, Person, Role, TokenList};
 
@@ -34,6 +37,9 @@ pub struct Add {
     /// Sees only lines in this network; may be given several times.
     #[arg(long, value_name = "NETWORK")]
     network: Vec<IpNet>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     node: Node,
 }
@@ -53,6 +59,9 @@ pub struct List {
 pub struct Revoke {
     /// A person, or the first eight digits of a token's hash as `token list` shows them.
     which: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     node: Node,
 }
@@ -74,8 +83,11 @@ impl Token {
                 let token =
                     list.add(NewToken { person: c.person, role: c.role, expires, networks: c.network }, now())?;
                 list.store(&path)?;
-                println!("{token}");
-                eprintln!("Shown this once; only its hash is kept, in {}.", path.display());
+                if c.json {
+                    return show::json(&json!({ "token": token, "tokens_file": path }));
+                }
+                say!("{token}");
+                complain!("Shown this once; only its hash is kept, in {}.", path.display());
                 Ok(())
             }
             Self::List(c) => {
@@ -83,7 +95,7 @@ impl Token {
                 if c.json {
                     return show::json(&list);
                 }
-                let mut shown = show::table(&["TOKEN", "PERSON", "ROLE", "CREATED", "EXPIRES", "NETWORKS"]);
+                let mut shown = Table::new(&["TOKEN", "PERSON", "ROLE", "CREATED", "EXPIRES", "NETWORKS"]);
                 for t in &list.tokens {
                     let networks: Vec<_> = t.networks.iter().map(ToString::to_string).collect();
                     shown.add_row([
@@ -95,7 +107,7 @@ impl Token {
                         if networks.is_empty() { "all".into() } else { networks.join(", ") },
                     ]);
                 }
-                println!("{shown}");
+                say!("{shown}");
                 Ok(())
             }
             Self::Revoke(c) => {
@@ -106,8 +118,11 @@ impl Token {
                     return Err(Failure::Refused(format!("no token of `{}`; see `pratique token list`", c.which)));
                 }
                 list.store(&path)?;
+                if c.json {
+                    return show::json(&json!({ "revoked": gone }));
+                }
                 for t in gone {
-                    println!("revoked {} of {} ({})", t.sha256.id(), t.person, t.role);
+                    say!("revoked {} of {} ({})", t.sha256.id(), t.person, t.role);
                 }
                 Ok(())
             }

@@ -107,7 +107,7 @@ pub fn shown(text: &str) -> String {
 
 /// Staff's text: whole, but visible.
 pub fn whole(text: &str) -> String {
-    text.lines().map(|l| plain::visible(l).into_owned()).collect::<Vec<_>>().join("\n")
+    plain::lines(text)
 }
 
 /// `1,234`.
@@ -121,6 +121,16 @@ pub fn count(n: &u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// `1 case is`, `1,234 cases are`.
+pub fn there_are(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one} is") } else { format!("{} {one}s are", count(&n)) }
+}
+
+/// `1 case`, `1,234 cases`.
+pub fn counted(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{} {one}s", count(&n)) }
 }
 
 /// `12.0 GB`.

@@ -24,7 +24,7 @@ use crate::enforce::Attempt;
 use crate::store::Delivery;
 
 /// A command that was followed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Done {
     /// Log position after it.
     pub seq: Seq,

@@ -11,7 +11,6 @@
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -69,11 +68,22 @@ struct Windows {
     portals: [TcpListener; 2],
 }
 
+/// How the story ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every step was observed.
+    Observed,
+    /// One was not; the timeline says which.
+    Missed,
+    /// Somebody ended it before.
+    Interrupted,
+}
+
 /// Builds the lab, plays the story, and takes everything down. To be called before the process has a second thread.
 ///
 /// # Errors
-/// When the lab cannot be built; a story that goes wrong is told on the timeline and ends in a failing exit code.
-pub fn run(options: LabOptions) -> anyhow::Result<ExitCode> {
+/// When the lab cannot be built; a story that goes wrong is told on the timeline and ends in [`Ending::Missed`].
+pub fn run(options: LabOptions) -> anyhow::Result<Ending> {
     let visit = match &options.report {
         Some(path) => Some(Visit::read(path, &crate::policy_files::built_in()?.reports)?),
         None => None,
@@ -97,9 +107,9 @@ pub fn run(options: LabOptions) -> anyhow::Result<ExitCode> {
     // Relays and servers may hold connections that nobody ends.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(match told {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) if interrupted.load(Ordering::Relaxed) => ExitCode::from(130),
-        Err(_) => ExitCode::FAILURE,
+        Ok(()) => Ending::Observed,
+        Err(_) if interrupted.load(Ordering::Relaxed) => Ending::Interrupted,
+        Err(_) => Ending::Missed,
     })
 }
 

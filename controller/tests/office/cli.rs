@@ -133,9 +133,9 @@ fn a_supervisor_halts_resumes_and_releases_everything() {
     assert!(susi.ok(&["status"]).contains("HALTED: feed looks poisoned"));
     susi.ok(&["resume"]);
     assert!(susi.ok(&["plan"]).contains("nftables: in step, 1 there"));
-    assert!(susi.ok(&["release", "--all", "--dry-run"]).contains("1 lines are quarantined"));
+    assert!(susi.ok(&["release", "--all", "--dry-run"]).contains("1 line is quarantined"));
     assert_eq!(susi.run(&["release", "--all", "--reason", "x"]).status.code(), Some(2), "nobody confirms");
-    assert!(susi.ok(&["release", "--all", "--reason", "the wall misbehaves", "--yes"]).contains("1 released"));
+    assert!(susi.ok(&["release", "--all", "--reason", "the wall misbehaves", "--yes"]).contains("1 case is released"));
     let line = susi.json(&["line", "show", "C-00001"]);
     assert_eq!(line["clause"], "2025-01");
     assert_eq!(line["self_checks"][1]["mail"]["words"], "sent, and came back: status 5.1.1");

@@ -3,6 +3,7 @@
 
 mod api;
 mod cli;
+mod commands;
 mod console;
 mod hostile;
 mod memory;
