@@ -8,7 +8,10 @@ use pratique_core::reach::{Extent, Family};
 use pratique_core::state::StateName;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 
+use crate::api::problem::REFUSAL_CODES;
 use crate::config::LogFormat;
+use crate::sources::{FileReason, Reason, sessions};
+use crate::store::DeliveryState;
 
 /// The registry, and the engine's own meters.
 #[derive(Debug)]
@@ -26,15 +29,17 @@ pub struct EngineMeters {
     /// Cases by state.
     pub cases: IntGaugeVec,
     /// Sightings by outcome: `evidence`, `unknown`, `repeated`, …
-    pub sightings: IntCounterVec,
-    /// Rows of deliveries that were refused, by reason.
-    pub refused_rows: IntCounterVec,
+    pub sightings: ClosedCounters,
+    /// Rows that were refused alone, by reason.
+    pub refused_rows: ClosedCounters,
+    /// Files that were refused whole, by reason.
+    refused_files: ClosedCounters,
     /// Deliveries by what became of them.
-    pub deliveries: IntCounterVec,
+    pub deliveries: ClosedCounters,
     /// Fields of known subscribers' records that session lists changed.
-    pub records_changed: IntCounterVec,
+    pub records_changed: ClosedCounters,
     /// Commands that were refused, by the refusal's code.
-    pub refusals: IntCounterVec,
+    pub refusals: ClosedCounters,
     /// Last position of the log.
     pub log_position: IntGauge,
     /// 1 while new enforcement is halted.
@@ -56,6 +61,55 @@ pub struct EngineMeters {
     /// Appends that failed.
     pub store_failures: IntCounter,
 }
+
+/// Counters with one label of which all values are known beforehand, each exported from the start. Whatever else is counted
+/// goes to `other`: a value that somebody outside can choose would make a time series for each of them, for ever.
+#[derive(Clone, Debug)]
+pub struct ClosedCounters {
+    known: Vec<(&'static str, IntCounter)>,
+    other: IntCounter,
+}
+
+/// The value of a label for everything that has no value of its own.
+pub const OTHER: &str = "other";
+
+impl ClosedCounters {
+    /// Registered.
+    ///
+    /// # Errors
+    /// When the name is taken.
+    pub fn new(
+        registry: &Registry,
+        (name, help, label): (&str, &str, &str),
+        values: impl IntoIterator<Item = &'static str>,
+    ) -> Result<Self, prometheus::Error> {
+        let meter = IntCounterVec::new(Opts::new(name, help), &[label])?;
+        registry.register(Box::new(meter.clone()))?;
+        let counter = |value| meter.with_label_values(&[value]);
+        Ok(Self { known: values.into_iter().map(|value| (value, counter(value))).collect(), other: counter(OTHER) })
+    }
+
+    /// Counts.
+    pub fn add(&self, value: &str, n: u64) {
+        let found = self.known.iter().find(|(known, _)| *known == value);
+        found.map_or(&self.other, |(_, counter)| counter).inc_by(n);
+    }
+}
+
+/// What becomes of a sighting, as core names it.
+const OUTCOMES: [&str; 11] = [
+    "evidence",
+    "below-threshold",
+    "below-severity",
+    "information",
+    "too-old",
+    "unknown",
+    "changed-hands",
+    "no-port",
+    "conflict",
+    "repeated",
+    "no-playbook",
+];
 
 /// What must hold before a load balancer or an operator may rely on this node. Each part sets its own flag.
 #[derive(Debug, Default)]
@@ -110,13 +164,21 @@ impl Metrics {
     }
 }
 
+/// Why a row of a report or of a session list is refused, each word once.
+fn row_reasons() -> Vec<&'static str> {
+    let mut keys: Vec<_> = Reason::ALL.map(Reason::key).into_iter().chain(sessions::Reason::ALL.map(|r| r.key())).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
 impl EngineMeters {
+    /// A report or a list was refused whole.
+    pub fn file_refused(&self, reason: FileReason) {
+        self.refused_files.add(reason.key(), 1);
+    }
+
     fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let counters = |name: &str, help: &str, label: &str| -> Result<IntCounterVec, prometheus::Error> {
-            let meter = IntCounterVec::new(Opts::new(name, help), &[label])?;
-            registry.register(Box::new(meter.clone()))?;
-            Ok(meter)
-        };
         let gauge = |name: &str, help: &str| -> Result<IntGauge, prometheus::Error> {
             let meter = IntGauge::new(name, help)?;
             registry.register(Box::new(meter.clone()))?;
@@ -134,14 +196,6 @@ impl EngineMeters {
             values.iter().for_each(|value| meter.with_label_values(&[value]).set(0));
             Ok(meter)
         };
-        let records_changed = counters(
-            "pratique_subscriber_records_changed_total",
-            "Fields of known subscribers' records that session lists changed",
-            "field",
-        )?;
-        for field in RecordField::ALL {
-            records_changed.with_label_values(&[field.key()]);
-        }
         let store_failures = IntCounter::new(
             "pratique_append_failures_total",
             "Batches of the engine that the store did not take; nothing of them happened",
@@ -149,11 +203,40 @@ impl EngineMeters {
         registry.register(Box::new(store_failures.clone()))?;
         Ok(Self {
             cases,
-            sightings: counters("pratique_sightings_total", "Sightings by what became of them", "outcome")?,
-            refused_rows: counters("pratique_refused_rows_total", "Report rows refused, by reason", "reason")?,
-            deliveries: counters("pratique_deliveries_total", "Deliveries by what became of them", "state")?,
-            records_changed,
-            refusals: counters("pratique_refusals_total", "Commands refused, by the refusal's code", "code")?,
+            sightings: ClosedCounters::new(
+                registry,
+                ("pratique_sightings_total", "Sightings by what became of them", "outcome"),
+                OUTCOMES,
+            )?,
+            refused_rows: ClosedCounters::new(
+                registry,
+                ("pratique_refused_rows_total", "Rows refused alone, in files that were taken or held", "reason"),
+                row_reasons(),
+            )?,
+            refused_files: ClosedCounters::new(
+                registry,
+                ("pratique_refused_files_total", "Reports and lists refused whole", "reason"),
+                FileReason::ALL.map(FileReason::key),
+            )?,
+            deliveries: ClosedCounters::new(
+                registry,
+                ("pratique_deliveries_total", "Deliveries by what became of them", "state"),
+                DeliveryState::ALL.map(DeliveryState::as_str),
+            )?,
+            refusals: ClosedCounters::new(
+                registry,
+                ("pratique_refusals_total", "Commands refused, by the refusal's code", "code"),
+                REFUSAL_CODES,
+            )?,
+            records_changed: ClosedCounters::new(
+                registry,
+                (
+                    "pratique_subscriber_records_changed_total",
+                    "Fields of known subscribers' records that session lists changed",
+                    "field",
+                ),
+                RecordField::ALL.map(RecordField::key),
+            )?,
             log_position: gauge("pratique_log_position", "Last position of the event log")?,
             halted: gauge("pratique_halted", "1 while new enforcement is halted")?,
             sessions: gauge("pratique_sessions", "Live sessions in the directory")?,
@@ -237,6 +320,20 @@ mod tests {
         {
             assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_not_a_known_value_is_counted_as_other() {
+        let registry = Registry::new();
+        let counters = ClosedCounters::new(&registry, ("pratique_x_total", "x", "reason"), ["html", "io"]).unwrap();
+        counters.add("html", 2);
+        for n in 0..1_000 {
+            counters.add(&format!("2026-02-{n}.csv:1: no"), 1);
+        }
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        let series: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
+        let expected = ["html\"} 2", "io\"} 0", "other\"} 1000"].map(|end| format!("pratique_x_total{{reason=\"{end}"));
+        assert_eq!(series, expected);
     }
 
     #[test]

@@ -314,7 +314,7 @@ impl Resolver {
         Reply { code: Code::ServFail, ..Reply::default() }
     }
 
-    pub(crate) fn overloaded(&self, request: &Request, transport: Transport, cap: &str) -> Step {
+    pub(crate) fn overloaded(&self, request: &Request, transport: Transport, cap: &'static str) -> Step {
         self.capped(cap);
         request.reply(&self.failed(), transport).map_or(Step::Silence, Step::Reply)
     }
@@ -335,11 +335,11 @@ impl Resolver {
         self.0.settings.captive_ttl_secs()
     }
 
-    pub(crate) fn count(&self, kind: &str) {
+    pub(crate) fn count(&self, kind: &'static str) {
         self.0.metrics.answers.with_label_values(&[kind]).inc();
     }
 
-    pub(crate) fn capped(&self, cap: &str) {
+    pub(crate) fn capped(&self, cap: &'static str) {
         self.0.metrics.capped.with_label_values(&[cap]).inc();
     }
 }

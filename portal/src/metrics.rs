@@ -82,7 +82,7 @@ impl Metrics {
         })
     }
 
-    pub(crate) fn check(&self, said: &str) {
+    pub(crate) fn check(&self, said: &'static str) {
         self.checks.with_label_values(&[said]).inc();
     }
 
@@ -91,11 +91,11 @@ impl Metrics {
         self.campaigns.with_label_values(&[name]).inc();
     }
 
-    pub(crate) fn scan(&self, outcome: &str) {
+    pub(crate) fn scan(&self, outcome: &'static str) {
         self.scans.with_label_values(&[outcome]).inc();
     }
 
-    pub(crate) fn action(&self, button: &str, outcome: &str) {
+    pub(crate) fn action(&self, button: &'static str, outcome: &'static str) {
         self.actions.with_label_values(&[button, outcome]).inc();
     }
 }

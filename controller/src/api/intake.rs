@@ -28,6 +28,7 @@ use super::tokens::Role;
 use crate::engine::handle::{Intake, IntakeReport, SessionReport};
 use crate::notices::bounce::MAX_BYTES;
 use crate::notices::{NotNoted, Noted};
+use crate::sources::FileReason;
 use crate::sources::sessions::{List, REPORT, RefusedRow};
 use crate::store::{Delivery, DeliveryState};
 
@@ -57,10 +58,22 @@ pub struct Label {
     pub bytes: u64,
 }
 
-/// Why a file was refused, whole: `file:line: what, and what to do`.
+/// Why a file was refused, whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Unreadable(pub String);
+#[error("{said}")]
+pub struct Unreadable {
+    /// For metrics.
+    pub reason: FileReason,
+    /// `file:line: what, and what to do`, one line for each thing.
+    pub said: String,
+}
+
+impl Unreadable {
+    /// For a reason, in words.
+    pub fn new(reason: FileReason, said: impl Into<String>) -> Self {
+        Self { reason, said: said.into() }
+    }
+}
 
 /// Readers of reports and session lists. Called outside the async threads; they may block and take their time.
 pub trait Readers: Send + Sync + 'static {
@@ -153,7 +166,8 @@ async fn reports(
         Ok(intake) => intake,
         Err(why) => {
             // On record, too: "nothing came" and "something unreadable came" are different.
-            desk.office.intake(desk.readers.refused(&label, &why.0)).await?;
+            desk.metrics.engine.file_refused(why.reason);
+            desk.office.intake(desk.readers.refused(&label, &why.said)).await?;
             return Err(unreadable(why));
         }
     };
@@ -184,7 +198,8 @@ async fn sessions(
         Ok(list) => list,
         Err(why) => {
             // On record, too: a mapping that goes stale has a reason.
-            let because = (SmolStr::new(super::plain::short(&why.0, 300)), 1);
+            desk.metrics.engine.file_refused(why.reason);
+            let because = (SmolStr::new(super::plain::short(&why.said, 300)), 1);
             let delivery = Delivery { refused: vec![because], ..delivery_of(&label, DeliveryState::Refused) };
             desk.office.list_refused(delivery).await?;
             return Err(unreadable(why));
@@ -192,7 +207,8 @@ async fn sessions(
     };
     let mut taken = desk.office.session_list(list, delivery_of(&label, DeliveryState::Receiving)).await?;
     if taken.state == DeliveryState::Refused {
-        return Err(unreadable(Unreadable(in_words(&label.name, &taken))));
+        desk.metrics.engine.file_refused(FileReason::Rows);
+        return Err(unreadable(Unreadable::new(FileReason::Rows, in_words(&label.name, &taken))));
     }
     taken.refused_rows.truncate(REFUSED_SHOWN);
     Ok(Json(taken))
@@ -264,6 +280,7 @@ async fn spool(
 ) -> Result<(Label, std::fs::File), Problem> {
     let limit = desk.settings.upload_limit;
     let too_large = || {
+        desk.metrics.engine.file_refused(FileReason::TooLarge);
         Problem::new(
             http::StatusCode::PAYLOAD_TOO_LARGE,
             "too-large",

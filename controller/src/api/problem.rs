@@ -103,7 +103,28 @@ impl Problem {
     }
 }
 
-/// The stable code of a refusal, for problems and metrics.
+/// Every code that [`code`] gives.
+pub const REFUSAL_CODES: [&str; 17] = [
+    "no-such-case",
+    "stale",
+    "wrong-state",
+    "same-person",
+    "protected",
+    "not-automatic",
+    "capped",
+    "no-ground",
+    "halted",
+    "self-release-used-up",
+    "not-yet",
+    "rescan-under-way",
+    "renew-too-long",
+    "no-such-sighting",
+    "no-playbook",
+    "information-only",
+    "too-old",
+];
+
+/// The stable code of a refusal, for problems and metrics. A new one belongs into [`REFUSAL_CODES`], too.
 pub const fn code(refusal: &Refusal) -> &'static str {
     match refusal {
         Refusal::NoSuchCase(_) => "no-such-case",

@@ -82,8 +82,11 @@ impl Inbox {
             Ok(Err(NotRead::Later(why))) => return Fate::Later(why),
             Ok(Err(NotRead::Refused(label, why))) => {
                 // Refused deliveries are on record too: "nothing came" and "something unreadable came" are different.
-                return match self.office.intake(self.readers.refused(&label, &why)).await {
-                    Ok(_) => Fate::Refused(why),
+                return match self.office.intake(self.readers.refused(&label, &why.said)).await {
+                    Ok(_) => {
+                        self.office.metrics.engine.file_refused(why.reason);
+                        Fate::Refused(why.said)
+                    }
                     Err(error) => Fate::Later(error.to_string()),
                 };
             }
@@ -108,7 +111,7 @@ impl Inbox {
         let label = Label { source: None, report: None, name: dropped.name.clone(), received_at, content, bytes };
         match self.readers.report_with(&label, &mut file, &mut |_, _| ()) {
             Ok(intake) => Ok(intake),
-            Err(Unreadable(why)) => Err(NotRead::Refused(Box::new(label), why)),
+            Err(why) => Err(NotRead::Refused(Box::new(label), why)),
         }
     }
 }
@@ -117,7 +120,7 @@ enum NotRead {
     /// It may go better later.
     Later(String),
     /// It is not what it should be.
-    Refused(Box<Label>, String),
+    Refused(Box<Label>, Unreadable),
 }
 
 /// SHA-256 and length; the file is at its beginning again afterwards.

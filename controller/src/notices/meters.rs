@@ -100,7 +100,7 @@ impl Meters {
     }
 
     /// A report came in.
-    pub(super) fn bounce(&self, result: &str) {
+    pub(super) fn bounce(&self, result: &'static str) {
         self.bounces.with_label_values(&[result]).inc();
     }
 

@@ -15,7 +15,7 @@ use smol_str::SmolStr;
 
 use super::{EngineOffice, unreadable};
 use crate::engine::handle::{EngineError, Intake, IntakeReport, SessionChange, SessionReport, Spoken};
-use crate::sources::sessions;
+use crate::sources::{FileReason, sessions};
 use crate::store::{Delivery, DeliveryState};
 
 /// So many deliveries that wait are looked at.
@@ -68,10 +68,16 @@ impl EngineOffice {
     }
 
     /// Refuses a held delivery; false if none with this number is held.
-    pub(super) async fn refuse(&self, number: u64, by: &Actor, why: &'static str) -> Result<bool, EngineError> {
+    pub(super) async fn refuse(
+        &self,
+        number: u64,
+        by: &Actor,
+        why: (FileReason, &'static str),
+    ) -> Result<bool, EngineError> {
         let _one_decision_at_a_time = self.deciding.lock().await;
         let held = self.waiting(number).await?.filter(|d| d.state == DeliveryState::Held);
         let Some(mut delivery) = held else { return Ok(false) };
+        let (reason, why) = why;
         tracing::info!(delivery = number, by = ?by, why, "a held delivery was refused");
         delivery.state = DeliveryState::Refused;
         delivery.refused.push((SmolStr::new_static(why), delivery.rows));
@@ -83,6 +89,7 @@ impl EngineOffice {
             let spoken = blocking(move || Ok(spoken_of(&folder, number))).await?;
             self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken }).await?;
         }
+        self.metrics.engine.file_refused(reason);
         forget(&self.held, number);
         Ok(true)
     }
@@ -99,7 +106,12 @@ impl EngineOffice {
         }
         for delivery in waiting.extract_if(.., |d| d.received_at < oldest) {
             if delivery.state == DeliveryState::Held {
-                self.refuse(delivery.number, &Actor::System, "nobody took it in within retention.held").await?;
+                self.refuse(
+                    delivery.number,
+                    &Actor::System,
+                    (FileReason::Expired, "nobody took it in within retention.held"),
+                )
+                .await?;
             }
         }
         if waiting.len() >= LOOKED_AT as usize {

@@ -77,7 +77,7 @@ impl EngineOffice {
         }
         let meter = &self.metrics.engine.records_changed;
         for (field, n) in &all.fields {
-            meter.with_label_values(&[RecordField::key(*field)]).inc_by(*n);
+            meter.add(RecordField::key(*field), *n);
         }
         Ok(all)
     }
@@ -85,11 +85,11 @@ impl EngineOffice {
     pub(super) async fn record_list(&self, delivery: &Delivery) -> Result<(), EngineError> {
         self.engine.delivered(delivery.clone()).await?;
         let meters = &self.metrics.engine;
-        meters.deliveries.with_label_values(&[delivery.state.as_str()]).inc();
+        meters.deliveries.add(delivery.state.as_str(), 1);
         for (reason, rows) in
             delivery.refused.iter().filter(|(reason, _)| Reason::ALL.iter().any(|r| r.key() == reason))
         {
-            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(*rows);
+            meters.refused_rows.add(reason, *rows);
         }
         Ok(())
     }

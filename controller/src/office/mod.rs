@@ -42,6 +42,7 @@ use crate::engine::handle::{
 };
 use crate::metrics::Metrics;
 use crate::notices::{NotNoted, Noted, Notices};
+use crate::sources::FileReason;
 use crate::sources::sessions::List;
 use crate::store::{Delivery, DeliveryState, Reader, StoreError};
 
@@ -85,7 +86,7 @@ impl Office for EngineOffice {
     async fn wish(&self, wish: Wish) -> Result<Done, EngineError> {
         let done = self.engine.wish(wish).await;
         if let Err(EngineError::Refused(refusal)) = &done {
-            self.metrics.engine.refusals.with_label_values(&[crate::api::problem::code(refusal)]).inc();
+            self.metrics.engine.refusals.add(crate::api::problem::code(refusal), 1);
         }
         done
     }
@@ -206,7 +207,7 @@ impl Office for EngineOffice {
     }
 
     async fn refuse_held(&self, number: u64, by: Actor) -> Result<bool, EngineError> {
-        self.refuse(number, &by, "refused by a person").await
+        self.refuse(number, &by, (FileReason::Person, "refused by a person")).await
     }
 
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError> {
@@ -294,15 +295,16 @@ impl EngineOffice {
     /// Into the engine, and onto the gauges.
     async fn take_in(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
         let meters = &self.metrics.engine;
-        let state = intake.delivery.state.as_str();
-        let refused = intake.delivery.refused.clone();
+        let state = intake.delivery.state;
+        // Of a file that was refused whole, no row was; the file is counted where it was refused.
+        let refused = if state == DeliveryState::Refused { Vec::new() } else { intake.delivery.refused.clone() };
         let report = self.engine.intake(intake).await?;
-        meters.deliveries.with_label_values(&[state]).inc();
+        meters.deliveries.add(state.as_str(), 1);
         for (reason, rows) in refused {
-            meters.refused_rows.with_label_values(&[reason.as_str()]).inc_by(rows);
+            meters.refused_rows.add(&reason, rows);
         }
         for (outcome, n) in &report.outcomes {
-            meters.sightings.with_label_values(&[outcome.as_str()]).inc_by(*n);
+            meters.sightings.add(outcome, *n);
         }
         Ok(report)
     }

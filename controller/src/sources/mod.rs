@@ -15,6 +15,7 @@ pub mod contact;
 pub mod drop_dir;
 pub mod export;
 pub mod file_name;
+pub mod file_reason;
 pub mod guard;
 pub mod plain;
 pub mod readers;
@@ -35,6 +36,7 @@ use smol_str::SmolStr;
 
 use crate::policy_files::ReportTypes;
 
+pub use file_reason::FileReason;
 pub use text::printable;
 
 /// A file longer than this is refused: the largest reports of large providers have some hundred MB.
@@ -148,6 +150,20 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Address,
+        Self::Port,
+        Self::Time,
+        Self::Network,
+        Self::Bogon,
+        Self::Foreign,
+        Self::Infrastructure,
+        Self::Future,
+        Self::TooOld,
+        Self::NotEvidence,
+    ];
+
     /// The stable key.
     pub const fn key(self) -> &'static str {
         match self {

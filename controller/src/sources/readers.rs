@@ -13,7 +13,7 @@ use pratique_core::time::Timestamp;
 use smol_str::SmolStr;
 
 use super::sessions::{List, Zone};
-use super::{Batch, FeedError, Kind, ReadContext, file_name, guard, sessions};
+use super::{Batch, FeedError, FileReason, Kind, ReadContext, file_name, guard, sessions};
 use crate::api::intake::{Label, Readers, Unreadable};
 use crate::engine::handle::{Intake, Open, Spoken};
 use crate::policy_files::{PolicySet, ReportUse};
@@ -58,7 +58,8 @@ impl FileReaders {
         let set = self.policies.load_full();
         let (source, batch) = Self::read(&set, label, body, on_progress)?;
         let usual = (self.usual)(source.as_str(), &batch.report)
-            .map_err(|e| Unreadable(format!("{}: its usual size cannot be looked up: {e}; try again", label.name)))?;
+            .map_err(|e| format!("{}: its usual size cannot be looked up: {e}; try again", label.name))
+            .map_err(|said| Unreadable::new(FileReason::Io, said))?;
         let state = match guard::judge(batch.rows, &usual) {
             guard::Size::Usual => DeliveryState::Accepted,
             guard::Size::Suspicious { .. } => DeliveryState::Held,
@@ -74,7 +75,7 @@ impl FileReaders {
         body: &mut dyn Read,
         on_progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(SourceName, Batch), Unreadable> {
-        let named = |e: FeedError| Unreadable(in_file(&label.name, &e));
+        let named = |e: FeedError| Unreadable::new(FileReason::from(&e), in_file(&label.name, &e));
         let (kind, source) = kind_of(label, set).map_err(named)?;
         let ctx = ReadContext { policy: &set.policy, reports: &set.reports, now: label.received_at, source: &source };
         let batch = super::read(&kind, body, &ctx, on_progress).map_err(named)?;
@@ -98,8 +99,9 @@ impl Readers for FileReaders {
 
     fn sessions(&self, label: &Label, time_zone: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable> {
         let zone = zone_of(label.source.as_ref(), time_zone, &self.policies.load().policy)
-            .map_err(|e| Unreadable(format!("{}: time zone {e}", label.name)))?;
-        sessions::read(body, zone, label.received_at, |_, _| ()).map_err(|e| Unreadable(in_file(&label.name, &e)))
+            .map_err(|e| Unreadable::new(FileReason::Header, format!("{}: time zone {e}", label.name)))?;
+        let named = |e| Unreadable::new(FileReason::from(&e), in_file(&label.name, &e));
+        sessions::read(body, zone, label.received_at, |_, _| ()).map_err(named)
     }
 }
 

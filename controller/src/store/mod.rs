@@ -255,6 +255,9 @@ pub enum DeliveryState {
 }
 
 impl DeliveryState {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Receiving, Self::Accepted, Self::Held, Self::Refused];
+
     /// As stored, and as metrics name it.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -10,6 +10,7 @@ mod garden;
 #[path = "../servers/home.rs"]
 mod home;
 mod import;
+mod labels;
 mod letters;
 mod lifetime;
 mod notices;

@@ -21,6 +21,7 @@ use pratique::api::tokens::{NewToken, Role, TokenFile, TokenList};
 use pratique::api::{Desk, Settings, router, serve};
 use pratique::engine::handle::{Intake, SessionChange};
 use pratique::metrics::Metrics;
+use pratique::sources::FileReason;
 use pratique::sources::sessions::List;
 use pratique::store::{Delivery, DeliveryState};
 use pratique_core::session::Holding;
@@ -61,9 +62,12 @@ struct Plain;
 impl Readers for Plain {
     fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable> {
         let mut text = String::new();
-        body.read_to_string(&mut text).map_err(|e| Unreadable(format!("{}: {e}", label.name)))?;
+        body.read_to_string(&mut text).map_err(|e| Unreadable::new(FileReason::Io, format!("{}: {e}", label.name)))?;
         if text.starts_with("<html") {
-            return Err(Unreadable(format!("{}:1: this is a web page, not a report", label.name)));
+            return Err(Unreadable::new(
+                FileReason::Html,
+                format!("{}:1: this is a web page, not a report", label.name),
+            ));
         }
         let delivery = Delivery {
             number: 0,
@@ -96,9 +100,10 @@ impl Readers for Plain {
 
     fn sessions(&self, label: &Label, _: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable> {
         let mut text = String::new();
-        body.read_to_string(&mut text).map_err(|e| Unreadable(e.to_string()))?;
+        body.read_to_string(&mut text).map_err(|e| Unreadable::new(FileReason::Io, e.to_string()))?;
         let row = |(i, line): (usize, &str)| {
-            let wrong = || Unreadable(format!("{}:{}: not `subscriber,address`", label.name, i + 1));
+            let wrong =
+                || Unreadable::new(FileReason::Rows, format!("{}:{}: not `subscriber,address`", label.name, i + 1));
             let (subscriber, address) = line.split_once(',').ok_or_else(wrong)?;
             Ok(SessionChange {
                 subscriber: subscriber.into(),
