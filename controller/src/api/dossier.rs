@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use pratique_core::command::Missing;
 use pratique_core::event::{Actor, Release};
 use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId};
@@ -332,6 +333,16 @@ pub struct StoryLine {
     pub what: String,
     /// The reason or note behind it; none if there is none or it has been erased.
     pub text: Option<String>,
+    /// This many entries of the log say the same; `what` counts them.
+    #[serde(default = "one")]
+    pub folded: u64,
+    /// When the last of them was, where there are several.
+    #[serde(default)]
+    pub last_at: Option<Moment>,
+}
+
+const fn one() -> u64 {
+    1
 }
 
 /// A delivery.
@@ -355,7 +366,13 @@ pub struct DeliveryRow {
     pub usual_rows: Option<u64>,
     /// Rows refused, with the counts of the reasons.
     pub refused: Vec<(SmolStr, u64)>,
+    /// Why it is held or was refused whole, one line for each thing.
+    #[serde(default)]
+    pub because: Option<String>,
 }
+
+/// Session lists come as deliveries with this report type.
+pub const SESSION_LIST: &str = "sessions";
 
 /// How everything is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -410,9 +427,50 @@ pub struct Status {
     pub policy_problem: Option<String>,
     /// Held deliveries that wait for a person.
     pub held_deliveries: u64,
+    /// Held deliveries and those refused lately, each kind the newest first. Only for those who may see deliveries.
+    #[serde(default)]
+    pub deliveries: Vec<DeliveryRow>,
+    /// How many were refused whole within [`Status::LATELY`].
+    #[serde(default)]
+    pub refused_lately: u64,
+    /// When the newest session list came that was taken in; none where none is on record.
+    #[serde(default)]
+    pub session_list: Option<Moment>,
+    /// Lists are declared to come at least this often (`expect_every` of their source in policy.yaml), and do not.
+    #[serde(default)]
+    pub session_list_late: bool,
+    /// The first [`Status::CLAIMED`] addresses that two lines claim, with the lines. Only those that the person may see.
+    #[serde(default)]
+    pub claimed_twice: Vec<Claimed>,
+}
+
+/// An address that two lines claim; neither is enforced there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claimed {
+    /// Which.
+    pub address: IpNet,
+    /// By whom; a line that was purged has no name.
+    pub lines: Vec<SubscriberId>,
 }
 
 impl Status {
+    /// Refused deliveries of this time are shown: over a night and the day after it.
+    pub const LATELY: Span = Span::from_hours(48);
+    /// So many deliveries of each kind are named.
+    pub const DELIVERIES: usize = 5;
+    /// So many addresses that two lines claim are named.
+    pub const CLAIMED: usize = 20;
+
+    /// What somebody restricted to these networks may see of it.
+    #[must_use]
+    pub fn for_scope(mut self, scope: &[IpNet]) -> Self {
+        if !scope.is_empty() {
+            self.deliveries.clear();
+            self.claimed_twice.retain(|c| scope.iter().any(|s| s.contains(&c.address)));
+        }
+        self
+    }
+
     /// So many addresses that are kept out of the wall are named.
     pub const KEPT_OUT: usize = 20;
     /// So many half-walled lines are named.
@@ -692,9 +750,36 @@ impl SightingRow {
     }
 }
 
+/// Why a delivery is held or was refused whole, and what of its record counts refused rows.
+fn because(delivery: &Delivery, usual_rows: Option<u64>) -> (Option<String>, Vec<(SmolStr, u64)>) {
+    let mut rows = delivery.refused.clone();
+    let because = match delivery.state {
+        // The words of the refusal are the last reason in the record; it counts no rows.
+        DeliveryState::Refused => rows.pop().map(|(said, _)| without_name(&delivery.name, &said)),
+        DeliveryState::Held => {
+            let usual = usual_rows.map(|n| format!(": {} rows, usually {n}", delivery.rows)).unwrap_or_default();
+            Some(format!("far larger than usual{usual}"))
+        }
+        DeliveryState::Receiving => Some("on its way in, or broken off: deliver the same file again".into()),
+        DeliveryState::Accepted => None,
+    };
+    (because, rows)
+}
+
+/// The name of the file is beside it: `line 12: what`, or `what`.
+fn without_name(name: &str, said: &str) -> String {
+    let line = |line: &str| match line.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')) {
+        Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => format!("line {rest}"),
+        Some(rest) => rest.trim_start().to_owned(),
+        None => line.to_owned(),
+    };
+    said.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
 impl DeliveryRow {
     /// A row of a delivery; `usual_rows` where it was compared with earlier ones.
     pub fn of(delivery: &Delivery, usual_rows: Option<u64>) -> Self {
+        let (because, refused) = because(delivery, usual_rows);
         Self {
             number: delivery.number,
             source: delivery.source.clone(),
@@ -704,7 +789,8 @@ impl DeliveryRow {
             state: delivery.state,
             rows: delivery.rows,
             usual_rows,
-            refused: delivery.refused.clone(),
+            refused,
+            because,
         }
     }
 }
@@ -718,5 +804,19 @@ impl RescanRow {
             verdict: rescan.verdict(),
             found: rescan.results.iter().map(|r| (r.probe.to_string(), r.verdict, r.found.clone())).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_refused_file_does_not_repeat_its_name() {
+        assert_eq!(
+            without_name("a.csv", "a.csv:12: no time\na.csv: nothing was taken"),
+            "line 12: no time\nnothing was taken"
+        );
+        assert_eq!(without_name("a.csv", "refused by a person"), "refused by a person");
     }
 }

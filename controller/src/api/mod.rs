@@ -8,7 +8,7 @@
 //! * [`coverage`]: what the sources have spoken of, and the word of a person about it
 //! * [`problem`]: every refusal, as `application/problem+json`
 //! * [`office`], [`dossier`], [`line`], [`story`]: what the engine offers to staff, and the shapes of its answers
-//! * [`plain`]: hostile text made harmless to look at
+//! * [`plain`]: hostile text made harmless to look at; [`when`]: times as people read them
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,6 +36,7 @@ pub mod retractions;
 pub mod serve;
 pub mod story;
 pub mod tokens;
+pub mod when;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Clone)]

@@ -63,8 +63,8 @@ async fn metrics(State(desk): State<Desk>) -> Result<Response, Problem> {
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }
 
-async fn status(State(desk): State<Desk>, _: Staff) -> Json<Status> {
-    Json(desk.office.status().await)
+async fn status(State(desk): State<Desk>, staff: Staff) -> Json<Status> {
+    Json(desk.office.status().await.for_scope(&staff.scope))
 }
 
 async fn plan(State(desk): State<Desk>, staff: Staff) -> Result<Json<PlanReport>, Problem> {

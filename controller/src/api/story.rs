@@ -5,23 +5,134 @@ use pratique_core::event::{Actor, Body, CaseEvent, Closed, ProposedBecause, Rele
 use pratique_core::ids::TextRef;
 use pratique_core::notice::{Channel, NoticeOutcome};
 use pratique_core::playbook::ApprovalRule;
-use pratique_core::rescan::{RescanTrigger, Verdict};
+use pratique_core::rescan::{Rescan, RescanTrigger, Verdict};
+use pratique_core::time::Timestamp;
 
 use super::dossier::{StoryLine, who};
 use crate::store::Record;
 
-/// The line of one log entry; `text` finds the free text behind a reference. None for entries that are not of a case.
-pub fn line(record: &Record, text: impl Fn(TextRef) -> Option<String>) -> Option<StoryLine> {
-    let Body::Case { what, .. } = &record.event.body else { return None };
+/// The story that log entries tell; `text` finds the free text behind a reference. Entries that are not of a case are left
+/// out.
+///
+/// An infected device attacks for days, and a feed reports it each day: between two decisions, entries that say the same are
+/// one line that counts them, at the place of the first. Nothing that somebody decided or did is ever folded.
+pub fn lines(records: &[Record], text: impl Fn(TextRef) -> Option<String>) -> Vec<StoryLine> {
+    let mut lines: Vec<StoryLine> = Vec::new();
+    // Repeats since the last decision, each with the place of its line.
+    let mut repeats: Vec<(Repeat, usize)> = Vec::new();
+    for record in records {
+        let Body::Case { what, .. } = &record.event.body else { continue };
+        let told = line(record, what, &text);
+        let Some(repeat) = Repeat::of(what) else {
+            repeats.clear();
+            lines.push(told);
+            continue;
+        };
+        match repeats.iter_mut().find(|(known, _)| known.is_same(&repeat)) {
+            Some((known, place)) => {
+                known.add(&repeat);
+                if let Some(line) = lines.get_mut(*place) {
+                    line.folded = line.folded.saturating_add(1);
+                    line.last_at = Some(record.event.at.into());
+                    line.what = known.words(line.folded);
+                }
+            }
+            None => {
+                repeats.push((repeat, lines.len()));
+                lines.push(told);
+            }
+        }
+    }
+    lines
+}
+
+fn line(record: &Record, what: &CaseEvent, text: &impl Fn(TextRef) -> Option<String>) -> StoryLine {
     let (kind, actor, sentence, reference) = sentence(what);
-    Some(StoryLine {
+    StoryLine {
         seq: record.seq,
         at: record.event.at.into(),
         who: who(&actor),
         kind: kind.into(),
         what: sentence,
         text: reference.and_then(text),
-    })
+        folded: 1,
+        last_at: None,
+    }
+}
+
+/// What an entry says that others say as well, and what is counted of it.
+struct Repeat {
+    of: RepeatOf,
+    /// Packets or questions.
+    count: u64,
+    first: Timestamp,
+    last: Timestamp,
+}
+
+#[derive(PartialEq, Eq)]
+enum RepeatOf {
+    Wall,
+    Threats { list: String },
+    Evidence { cause: String, feed: String },
+    Requested,
+    Rescanned { said: String },
+}
+
+impl Repeat {
+    fn of(what: &CaseEvent) -> Option<Self> {
+        let (of, count, at) = match what {
+            CaseEvent::WallTraffic { packets, last_seen } => (RepeatOf::Wall, *packets, *last_seen),
+            CaseEvent::ThreatsQueried { list, queries, last_seen } => {
+                (RepeatOf::Threats { list: list.to_string() }, *queries, *last_seen)
+            }
+            CaseEvent::EvidenceAdded { cause, evidence } => {
+                let of = RepeatOf::Evidence { cause: cause.to_string(), feed: evidence.feed.to_string() };
+                (of, 1, evidence.observed_at)
+            }
+            // Nobody asked for these but the clock.
+            CaseEvent::RescanRequested { trigger: RescanTrigger::Schedule } => (RepeatOf::Requested, 1, Timestamp::MIN),
+            CaseEvent::Rescanned { rescan } if rescan.trigger == RescanTrigger::Schedule => {
+                (RepeatOf::Rescanned { said: ended(rescan) }, 1, rescan.finished_at)
+            }
+            _ => return None,
+        };
+        Some(Self { of, count, first: at, last: at })
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        self.of == other.of
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+
+    /// Of this many entries.
+    fn words(&self, times: u64) -> String {
+        let Self { of, count, first, last } = self;
+        match of {
+            RepeatOf::Wall => {
+                format!("Blocked attack traffic seen {times} times between {first} and {last}: {count} packets in all")
+            }
+            RepeatOf::Threats { list } => {
+                format!("Asked {count} times for names on the threat list {list}, between {first} and {last}")
+            }
+            RepeatOf::Evidence { cause, feed } => {
+                format!("Seen again {times} times: {cause}, reported by {feed}, observed between {first} and {last}")
+            }
+            RepeatOf::Requested => format!("Check asked for by schedule, {times} times"),
+            RepeatOf::Rescanned { said } => format!("{said}; the same {times} times, the last at {last}"),
+        }
+    }
+}
+
+fn ended(rescan: &Rescan) -> String {
+    let found: Vec<_> =
+        rescan.results.iter().map(|r| format!("{} {} ({})", r.probe, verdict(r.verdict), r.found)).collect();
+    let detail = if found.is_empty() { "nothing could be asked".to_owned() } else { found.join(", ") };
+    format!("Check ended {}: {detail}", verdict(rescan.verdict()))
 }
 
 /// The references of free texts that entries speak of, to be read from the store in one go.
@@ -106,12 +217,7 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
             };
             ("rescan-requested", system, format!("Check asked for {by}"), None)
         }
-        CaseEvent::Rescanned { rescan } => {
-            let found: Vec<_> =
-                rescan.results.iter().map(|r| format!("{} {} ({})", r.probe, verdict(r.verdict), r.found)).collect();
-            let detail = if found.is_empty() { "nothing could be asked".to_owned() } else { found.join(", ") };
-            ("rescanned", system, format!("Check ended {}: {detail}", verdict(rescan.verdict())), None)
-        }
+        CaseEvent::Rescanned { rescan } => ("rescanned", system, ended(rescan), None),
         CaseEvent::WallTraffic { packets, .. } => {
             ("wall-traffic", system, format!("The wall blocked {packets} more attack packets"), None)
         }
@@ -198,10 +304,47 @@ mod tests {
             hash: TextRef::of(""),
         };
         assert_eq!(references([&record]), [why]);
-        let told = line(&record, |r| (r == why).then(|| "called in, camera is gone".into())).unwrap();
+        let found = |r| (r == why).then(|| "called in, camera is gone".into());
+        let told = lines(std::slice::from_ref(&record), found).remove(0);
         assert_eq!(told.who, "anna");
         assert_eq!(told.what, "Line released: by staff; watched until 1970-01-02T00:00:00Z");
         assert_eq!(told.text.as_deref(), Some("called in, camera is gone"));
-        assert_eq!(line(&record, |_| None).unwrap().text, None, "an erased text leaves the line");
+        let told = lines(&[record], |_| None).remove(0);
+        assert_eq!(told.text, None, "an erased text leaves the line");
+    }
+
+    fn record(seq: u64, what: CaseEvent) -> Record {
+        let at = Timestamp::from_secs(i64::try_from(seq).unwrap() * 3_600);
+        Record { seq: Seq(seq), event: Event { at, body: Body::Case { case: CaseId(4), what } }, hash: TextRef::of("") }
+    }
+
+    #[test]
+    fn repeats_are_one_line_that_counts_them_and_decisions_stay() {
+        let traffic = |hour: i64| CaseEvent::WallTraffic { packets: 5, last_seen: Timestamp::from_secs(hour * 3_600) };
+        let asked = |hour| CaseEvent::ThreatsQueried {
+            list: "urlhaus".into(),
+            queries: 2,
+            last_seen: Timestamp::from_secs(hour),
+        };
+        let fixed = || CaseEvent::FixReported;
+        let events = [traffic(1), asked(2), traffic(3), traffic(4), asked(5), fixed(), traffic(7), fixed(), fixed()];
+        let records: Vec<Record> = (1..).zip(events).map(|(seq, what)| record(seq, what)).collect();
+        let told = lines(&records, |_| None);
+        let short: Vec<_> = told.iter().map(|l| (l.kind.as_str(), l.folded)).collect();
+        let expected = [
+            ("wall-traffic", 3),
+            ("threats-queried", 2),
+            ("fix-reported", 1),
+            ("wall-traffic", 1),
+            ("fix-reported", 1),
+            ("fix-reported", 1),
+        ];
+        assert_eq!(short, expected);
+        assert_eq!(
+            told[0].what,
+            "Blocked attack traffic seen 3 times between 1970-01-01T01:00:00Z and 1970-01-01T04:00:00Z: 15 packets in all"
+        );
+        assert_eq!((told[0].seq, told[0].last_at), (Seq(1), Some(Timestamp::from_secs(4 * 3_600).into())));
+        assert_eq!(told.iter().map(|l| l.folded).sum::<u64>(), records.len() as u64, "nothing is lost");
     }
 }

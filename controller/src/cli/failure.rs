@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::print::{complain, say};
 use super::{REFUSED, UNREACHABLE, USAGE};
-use crate::api::problem;
+use crate::api::{problem, when};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Failure {
                 if json {
                     say!("{}", json!({ "error": failure.object() }));
                 }
-                complain!("pratique: {}", failure.words());
+                complain!("pratique: {}", when::sentence(failure.words()));
                 failure.exit_code()
             }
         }

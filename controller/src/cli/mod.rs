@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use self::failure::Failure;
+use crate::api::when;
 use crate::config::{Config, EnforcerKind, LogFormat};
 
 pub mod case;
@@ -241,7 +242,13 @@ pub fn main() -> ExitCode {
         Ok((command, wants_json(&matches)))
     });
     let (done, json) = match parsed {
-        Ok((command, json)) => (command.run(), json),
+        Ok((command, json)) => {
+            if !matches!(command, Command::Run(_)) {
+                // What a terminal shows is read by the clock on its wall; the daemon has the zone of the provider's pages.
+                when::show_in(jiff::tz::TimeZone::system());
+            }
+            (command.run(), json)
+        }
         Err(error) if error.use_stderr() && asks_for_json(std::env::args_os()) => {
             (Err(Failure::Usage(error.to_string().trim_end().trim_start_matches("error: ").to_owned())), true)
         }

@@ -13,8 +13,9 @@ use super::case::typed;
 use super::client::Client;
 use super::print::{complain, say};
 use super::table::Table;
+use super::token::now;
 use super::{Failure, Node, Remote, show};
-use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
+use crate::api::dossier::{DeliveryRow, Moment, PlanReport, Purged, SightingRow, Status};
 use crate::api::line::{AddressDossier, LineDossier, TenureRow};
 use crate::api::operations::{AllReleased, ReleaseAll};
 use crate::api::plain::{self, escaped};
@@ -258,7 +259,10 @@ impl StatusOf {
         }
         let troubles = pages::troubles(&status);
         for trouble in &troubles {
-            say!("! {}", plain::visible(trouble));
+            say!("! {}", words::said(trouble));
+        }
+        if troubles.is_empty() {
+            say!("all is well");
         }
         let cases: Vec<_> = status.cases.iter().map(|(state, n)| format!("{n} {state}")).collect();
         say!("cases: {}", cases.join(", "));
@@ -273,6 +277,18 @@ impl StatusOf {
         );
         for e in status.enforcers.iter().filter(|_| !status.dry_run) {
             say!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
+        }
+        for feed in &status.feeds {
+            let upto = feed.covers_until.as_ref().map(|c| format!(", speaks of everything up to {}", show::at(c)));
+            say!("source {}: {}{}", plain::visible(feed.source.as_str()), words::feed(feed), upto.unwrap_or_default());
+        }
+        match &status.session_list {
+            Some(at) => say!("session list: the last came {}, at {}", words::ago(at, &status.now), show::at(at)),
+            None => say!("session list: none is on record"),
+        }
+        if !status.deliveries.is_empty() {
+            say!("\nHELD AND REFUSED, the newest ones; `pratique delivery list` has all");
+            say!("{}\n", deliveries(&status.deliveries, &status.now));
         }
         if let Some(dns) = &status.dns {
             let answered = dns.answers.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
@@ -470,6 +486,31 @@ pub(super) fn followed(client: &Client, seq: Seq) -> Result<String, Failure> {
     }
 }
 
+/// Deliveries, with what became of each and why.
+fn deliveries(rows: &[DeliveryRow], now: &Moment) -> Table {
+    let mut shown = Table::new(&["NO", "CAME", "SOURCE", "REPORT", "FILE", "ROWS", "REFUSED", "STATE", "WHY"]);
+    for d in rows {
+        let refused: u64 = d.refused.iter().map(|(_, n)| n).sum();
+        let reasons: Vec<_> = d.refused.iter().map(|(why, n)| format!("{n} {}", plain::short(why, 60))).collect();
+        let because = d.because.as_deref().map(|why| why.lines().map(|l| plain::short(l, 200)).collect::<Vec<_>>());
+        shown.add_row([
+            d.number.to_string(),
+            words::ago(&d.received_at, now),
+            plain::short(&d.source, 40),
+            plain::short(&d.report, 40),
+            plain::short(&d.name, 80),
+            words::count(&d.rows),
+            words::count(&refused),
+            match d.state {
+                DeliveryState::Receiving => "not complete".to_owned(),
+                state => state.as_str().to_owned(),
+            },
+            because.unwrap_or(reasons).join("; "),
+        ]);
+    }
+    shown
+}
+
 impl Delivery {
     /// Does it.
     ///
@@ -482,23 +523,11 @@ impl Delivery {
                 if c.json {
                     return show::json(&rows);
                 }
-                let mut shown = Table::new(&["NO", "CAME", "SOURCE", "REPORT", "FILE", "ROWS", "STATE"]);
-                for d in rows {
-                    let usual = d.usual_rows.map(|n| format!(" (usually {n})")).unwrap_or_default();
-                    shown.add_row([
-                        d.number.to_string(),
-                        show::at(&d.received_at),
-                        plain::short(&d.source, 40),
-                        plain::short(&d.report, 40),
-                        plain::short(&d.name, 80),
-                        format!("{}{usual}", d.rows),
-                        match d.state {
-                            DeliveryState::Receiving => "not complete".to_owned(),
-                            state => format!("{state:?}").to_lowercase(),
-                        },
-                    ]);
+                if rows.is_empty() {
+                    say!("nothing has been delivered yet");
+                    return Ok(());
                 }
-                say!("{shown}");
+                say!("{}", deliveries(&rows, &now().into()));
                 Ok(())
             }
             Self::Accept(c) => {

@@ -38,7 +38,7 @@ pub fn cases(rows: &[CaseRow], total: u64) {
             notes.extend(wall.on_paper.then(|| "on paper: not walled".to_owned()));
             notes.extend(wall.words().map(str::to_owned));
         }
-        notes.extend(row.missing.iter().map(|m| m.words.clone()));
+        notes.extend(row.missing.iter().map(|m| words::said(&m.words)));
         let list = |items: Vec<String>| items.join(", ");
         shown.add_row([
             row.case.to_string(),
@@ -99,7 +99,7 @@ pub fn case(case: &CaseDossier) {
     sightings(&evidence, false);
     say!("\nSTORY");
     for line in &case.story {
-        say!("{}  {}  {}", words::at(&line.at), plain::visible(&line.who), plain::visible(&line.what));
+        say!("{}  {}  {}", words::at(&line.at), plain::visible(&line.who), words::said(&line.what));
         for text in line.text.iter().flat_map(|t| t.lines()) {
             say!("    | {}", plain::visible(text));
         }

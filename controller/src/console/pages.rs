@@ -12,12 +12,12 @@ use super::words;
 use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
-use crate::api::dossier::{CaseDossier, CasePage, DeliveryRow, Moment, SightingRow, Status};
+use crate::api::dossier::{CaseDossier, CasePage, Claimed, DeliveryRow, Moment, SightingRow, Status};
 use crate::api::enforce::{PaperList, paper_list};
 use crate::api::line::SelfCheckRow;
 use crate::api::office::CaseQuery;
 use crate::api::operations::line_of;
-use crate::api::plain::escaped;
+use crate::api::plain::{self, escaped};
 use crate::api::problem::Problem;
 use crate::api::tokens::Role;
 
@@ -75,7 +75,7 @@ impl Frame {
     /// # Errors
     /// When the office cannot answer.
     pub async fn of(desk: &Desk, visitor: &Visitor, page: &'static str) -> Result<(Self, Status), Problem> {
-        let status = desk.office.status().await;
+        let status = desk.office.status().await.for_scope(&visitor.staff.scope);
         let count = async |state| -> Result<u64, Problem> {
             let query =
                 CaseQuery { states: vec![state], scope: visitor.staff.scope.clone(), limit: 1, ..CaseQuery::default() };
@@ -188,9 +188,55 @@ pub fn troubles(status: &Status) -> Vec<String> {
     let certificate = status.portal_certificate.iter().flat_map(|c| &c.problems);
     found.extend(certificate.map(|problem| format!("Portal, {problem}.")));
     if status.conflicts > 0 {
-        found.push(format!("Addresses claimed by two sessions: {}. Nobody is enforced there.", status.conflicts));
+        found.push(claimed_twice(status));
+    }
+    if status.session_list_late
+        && let Some(last) = &status.session_list
+    {
+        found.push(format!(
+            "The last session list came at {last}, later than its source promises in policy.yaml: lines may have moved since."
+        ));
+    }
+    if status.held_deliveries > 0 {
+        let one = status.held_deliveries == 1;
+        found.push(format!(
+            "{} for a decision: nothing of {} counts before; `pratique delivery list`.",
+            if one {
+                "1 held delivery waits".to_owned()
+            } else {
+                format!("{} held deliveries wait", status.held_deliveries)
+            },
+            if one { "it" } else { "them" }
+        ));
+    }
+    if status.refused_lately > 0 {
+        let files = super::words::counted(status.refused_lately, "file");
+        found.push(format!(
+            "{files} refused in the last {}; `pratique delivery list` says why.",
+            super::words::span(&Status::LATELY)
+        ));
     }
     found
+}
+
+/// Which addresses two lines claim, by name where the person may see them.
+fn claimed_twice(status: &Status) -> String {
+    let of = |claimed: &Claimed| {
+        let lines: Vec<_> = claimed.lines.iter().map(|line| plain::short(line.as_str(), 40)).collect();
+        format!("{} by {}", claimed.address, lines.join(" and "))
+    };
+    let named: Vec<String> = status.claimed_twice.iter().map(of).collect();
+    let more = status.conflicts.saturating_sub(named.len() as u64);
+    let named = match (named.is_empty(), more) {
+        (true, _) => String::new(),
+        (false, 0) => format!(": {}", named.join("; ")),
+        (false, more) => format!(": {}; and {more} more", named.join("; ")),
+    };
+    let count = match status.conflicts {
+        1 => "1 address is".to_owned(),
+        n => format!("{} addresses are", super::words::count(&n)),
+    };
+    format!("{count} claimed by two lines, so nobody is walled there{named}.")
 }
 
 #[derive(Template)]

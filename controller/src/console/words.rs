@@ -8,15 +8,16 @@ use pratique_core::time::{Span, Timestamp};
 
 use crate::api::coverage::{GapRow, SilenceRow};
 use crate::api::dossier::{CaseRow, FeedStatus, FeedWaited, Moment, SightingRow, Status};
-use crate::api::plain;
+use crate::api::{plain, when};
 
-/// `2026-02-16 00:00 UTC`.
+/// `2026-02-16 01:00 CET (00:00 UTC)`.
 pub fn at(t: &Moment) -> String {
-    let text = t.to_string();
-    match text.get(..16) {
-        Some(minute) if minute.as_bytes().get(10) == Some(&b'T') => format!("{} UTC", minute.replacen('T', " ", 1)),
-        _ => text,
-    }
+    when::shown(t.0)
+}
+
+/// A sentence of ours: whole, made visible, and with its times as [`at`].
+pub fn said(text: &str) -> String {
+    when::sentence(&whole(text))
 }
 
 /// `3 h ago`, `in 29 d`.

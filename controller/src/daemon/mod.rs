@@ -109,6 +109,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         None => None,
     };
     let portal = config.portal.as_ref();
+    // The console's clock is the one of the subscribers' pages.
+    if let Some(zone) = portal.and_then(|p| jiff::tz::TimeZone::get(&p.pages.time_zone).ok()) {
+        api::when::show_in(zone);
+    }
     let portal_sockets = bind_portal("portal.listen", portal.map(|p| &p.listen))?;
     let portal_tls_sockets = bind_portal("portal.listen_tls", portal.map(|p| &p.listen_tls))?;
     let control = Control::start(&config.control).await?;

@@ -154,7 +154,7 @@ impl Office for EngineOffice {
         let records = self.reader.events_of(case).await.map_err(unreadable)?;
         let texts = self.reader.texts(&story::references(&records)).await.map_err(unreadable)?;
         let text = |wanted: TextRef| texts.iter().find(|(r, _)| *r == wanted).map(|(_, t)| t.clone());
-        Ok(records.iter().filter_map(|record| story::line(record, text)).collect())
+        Ok(story::lines(&records, text))
     }
 
     async fn status(&self) -> Status {

@@ -1,15 +1,16 @@
 //! How everything is: what the console's health page, `pratique status` and the gauges show.
 
-use pratique_core::ids::CaseId;
+use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::policy::Caps;
 use pratique_core::reach::{Extent, Family};
 use pratique_core::state::StateName;
-use pratique_core::time::Timestamp;
+use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::World;
 
 use super::EngineOffice;
-use crate::api::dossier::{CapsUse, Status, StoreStatus, WallStatus};
-use crate::store::DeliveryState;
+use crate::api::dossier::{CapsUse, Claimed, DeliveryRow, SESSION_LIST, Status, StoreStatus, WallStatus};
+use crate::sources::guard;
+use crate::store::{DeliveryState, StoreError};
 
 /// Everything, without failing: what cannot be read is said.
 pub(super) async fn status(office: &EngineOffice) -> Status {
@@ -25,11 +26,29 @@ pub(super) async fn status(office: &EngineOffice) -> Status {
     status.dns = office.dns.as_ref().map(pratique_dns::Resolver::health);
     status.notices = office.notices.as_ref().map(|notices| notices.health());
     status.policy_problem = office.policy_problem.load_full().map(|p| p.to_string());
-    match office.reader.deliveries_in(DeliveryState::Held, super::held::LOOKED_AT).await {
-        Ok(held) => status.held_deliveries = held.len() as u64,
-        Err(error) => status.store.intake_stopped = Some(error.to_string()),
+    if let Err(error) = deliveries(office, &mut status).await {
+        status.store.intake_stopped = Some(error.to_string());
     }
     status
+}
+
+/// What came in and waits, was refused, or should have come.
+async fn deliveries(office: &EngineOffice, status: &mut Status) -> Result<(), StoreError> {
+    let held = office.reader.deliveries_in(DeliveryState::Held, super::held::LOOKED_AT).await?;
+    status.held_deliveries = held.len() as u64;
+    for delivery in held.iter().rev().take(Status::DELIVERIES) {
+        let usual = office.reader.usual_rows(&delivery.source, &delivery.report, guard::USUAL_OF).await?;
+        status.deliveries.push(DeliveryRow::of(delivery, super::held::median(usual)));
+    }
+    let refused = office.reader.refused_since(status.now.0.minus(Status::LATELY)).await?;
+    status.refused_lately = refused.len() as u64;
+    status.deliveries.extend(refused.iter().take(Status::DELIVERIES).map(|d| DeliveryRow::of(d, None)));
+    if let Some(list) = office.reader.last_accepted(SESSION_LIST).await? {
+        let declared = status.feeds.iter().find(|f| f.source.as_str() == list.source && f.expect_every > Span::ZERO);
+        status.session_list_late = declared.is_some_and(|f| status.now.0.since(list.received_at) > f.expect_every);
+        status.session_list = Some(list.received_at.into());
+    }
+    Ok(())
 }
 
 fn store(office: &EngineOffice) -> StoreStatus {
@@ -59,6 +78,7 @@ fn from_world(world: &World, now: Timestamp) -> Status {
         lines: world.lines.len() as u64,
         sessions: world.directory().len() as u64,
         conflicts: world.directory().conflicts() as u64,
+        claimed_twice: claimed_twice(world),
         kept_out: kept_out(world),
         kept_out_total: world.standings().lacking().filter(|(_, s)| s.kept_out > 0).count() as u64,
         dry_run: world.cases().is_dry_run(),
@@ -68,6 +88,12 @@ fn from_world(world: &World, now: Timestamp) -> Status {
         policy: cases.policy_digest().map(|d| d.to_string()),
         ..Status::default()
     }
+}
+
+fn claimed_twice(world: &World) -> Vec<Claimed> {
+    let name = |line: &LineNo| world.lines.id(*line).cloned();
+    let claimed = world.directory().claimed_twice(Status::CLAIMED).into_iter();
+    claimed.map(|(address, lines)| Claimed { address, lines: lines.iter().filter_map(name).collect() }).collect()
 }
 
 /// The first of the lines that hold something that the wall keeps out, the worst first.

@@ -491,6 +491,10 @@ pub trait Reader: Send + Sync {
     async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError>;
     /// Deliveries in a state, the oldest first.
     async fn deliveries_in(&self, state: DeliveryState, limit: u32) -> Result<Vec<Delivery>, StoreError>;
+    /// Deliveries that were refused whole, of the newest ones and since then, newest first.
+    async fn refused_since(&self, since: Timestamp) -> Result<Vec<Delivery>, StoreError>;
+    /// When the newest accepted delivery of this report type came; none where none is among the newest deliveries.
+    async fn last_accepted(&self, report: &str) -> Result<Option<Delivery>, StoreError>;
     /// Where the subscriber of a line is reached.
     async fn contact(&self, line: LineNo) -> Result<KnownContact, StoreError>;
     /// How the store is.

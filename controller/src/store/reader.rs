@@ -20,6 +20,8 @@ use super::{
 const CHUNK: usize = 500;
 /// Rows a single read returns at most, whatever was asked: reads are pages, not dumps.
 const MOST: u32 = 10_000;
+/// What has no index of its own is looked for among this many deliveries, three weeks of 170 reports a day: a status page asks.
+const AMONG_NEWEST: &str = "number > (SELECT max(number) - 4096 FROM delivery)";
 
 /// The readers' side of a [`super::SqliteStore`].
 pub(super) struct SqliteReader {
@@ -191,6 +193,25 @@ impl Reader for SqliteReader {
         values.add(state.as_str())?;
         values.add(i64::from(limit.min(MOST)))?;
         self.rows(sql, values, rows::delivery).await
+    }
+
+    async fn refused_since(&self, since: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM delivery WHERE state = 'refused' AND received_at >= ? AND {AMONG_NEWEST} ORDER BY number DESC \
+             LIMIT ?",
+            rows::DELIVERY
+        );
+        self.rows(sql, values(&[since.as_millis(), MOST.into()])?, rows::delivery).await
+    }
+
+    async fn last_accepted(&self, report: &str) -> Result<Option<Delivery>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM delivery WHERE state = 'accepted' AND report = ? AND {AMONG_NEWEST} ORDER BY number DESC LIMIT 1",
+            rows::DELIVERY
+        );
+        let mut values = Values::default();
+        values.add(report)?;
+        Ok(self.rows(sql, values, rows::delivery).await?.pop())
     }
 
     async fn contact(&self, line: LineNo) -> Result<KnownContact, StoreError> {

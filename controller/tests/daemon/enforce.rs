@@ -53,7 +53,7 @@ fn nobody_is_walled_by_what_a_dry_run_approved_before_somebody_begins_it() {
     let operator = node.token("ben", "operator");
     let (status, _) = node.post(&operator, "/enforce/begin", &json!({"count": 2, "reason": "me too"}));
     assert_eq!((status, walled(&node)), (403, 1), "it takes a supervisor");
-    assert!(node.ok(&begin).contains("2 lines: walled now"));
+    assert!(node.ok(&begin).contains("2 lines: begun;"));
     until("they are walled", || walled(&node) == 3);
     let told = node.ok(&["case", "show", &cases[0].to_string()]);
     assert!(told.contains("anna  Had been approved in a dry run; the line is walled from here"), "{told}");

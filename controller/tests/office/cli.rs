@@ -143,6 +143,69 @@ fn a_supervisor_halts_resumes_and_releases_everything() {
 }
 
 #[test]
+fn status_names_what_waits_what_is_late_and_what_two_lines_claim() {
+    let house = House::open(0);
+    let anna = Shell::new(&house, Role::Viewer);
+    let told = anna.ok(&["status"]);
+    for line in [
+        "! 1 address is claimed by two lines, so nobody is walled there: 192.0.2.9/32 by C-00001 and C-00002.",
+        "! 1 held delivery waits for a decision: nothing of it counts before; `pratique delivery list`.",
+        "! The last session list came at 2026-02-14 18:00 UTC, later than its source promises in policy.yaml: lines may \
+         have moved since.",
+        "source manual: not used yet",
+        "source honeynet: stalled, speaks of everything up to 2026-02-14 00:00 UTC",
+    ] {
+        assert!(told.lines().any(|l| l == line), "{line} is not in\n{told}");
+    }
+    let list = "far larger than usual: 41302 rows, usually 3912";
+    assert!(told.contains(list), "{told}");
+    assert!(anna.ok(&["delivery", "list"]).contains(list));
+    assert_eq!(anna.json(&["delivery", "list", "--json"])[0]["because"], list);
+    assert!(!house.metrics_text().contains("192.0.2.9"), "never in metrics");
+    let token = house.token_for("rosa", Role::Viewer, &["203.0.113.0/24"]);
+    let part = house.get("/api/v1/status", &token).json();
+    assert_eq!(
+        (part["claimed_twice"].clone(), part["deliveries"].clone()),
+        (Value::from(vec![0; 0]), Value::from(vec![0; 0]))
+    );
+    let page = house.get("/health", &token).text;
+    assert!(!page.contains("C-00001"), "{page}");
+}
+
+#[test]
+fn narrow_terminals_break_no_word() {
+    let house = House::open(3);
+    let token = house.token("anna", Role::Viewer);
+    for columns in ["60", "80", "120"] {
+        let env = [("PRATIQUE_URL", house.url()), ("PRATIQUE_TOKEN", token.clone()), ("COLUMNS", columns.into())];
+        let env: Vec<_> = env.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        for (args, whole) in [
+            (&["case", "list"][..], ["quarantined", "198.51.100.1", "C-00004", "PROTECTED:"]),
+            (&["delivery", "list"], ["2026-02-16-scan_telnet-as64500.csv", "shadowserver", "scan_telnet", "41,302"]),
+            (&["case", "show", "1"], ["192.0.2.1", "shadowserver", "proposed", "mirai"]),
+        ] {
+            let told = String::from_utf8(run(args, &env).stdout).unwrap();
+            for word in whole {
+                let found = told.split_whitespace().any(|w| w.trim_end_matches(',') == word);
+                assert!(found, "{word} is broken at {columns}:\n{told}");
+            }
+        }
+    }
+}
+
+#[test]
+fn times_are_those_of_the_terminal_with_utc_beside_and_json_has_utc() {
+    let house = House::open(1);
+    let token = house.token("anna", Role::Viewer);
+    let env = [("PRATIQUE_URL", house.url()), ("PRATIQUE_TOKEN", token), ("TZ", "Asia/Tokyo".into())];
+    let env: Vec<_> = env.iter().map(|(k, v)| (*k, v.as_str())).collect();
+    let told = String::from_utf8(run(&["case", "show", "1"], &env).stdout).unwrap();
+    assert!(told.contains("2026-02-16 06:00 JST (2026-02-15 21:00 UTC)  pratique  Opened for mirai"), "{told}");
+    let json = String::from_utf8(run(&["case", "show", "1", "--json"], &env).stdout).unwrap();
+    assert!(json.contains("\"2026-02-15T21:00:00Z\"") && !json.contains("JST"), "{json}");
+}
+
+#[test]
 fn a_new_node_starts_with_init_and_its_tokens_come_and_go() {
     let folder = tempfile::tempdir().unwrap();
     let node = folder.path().join("node");

@@ -223,8 +223,12 @@ impl House {
         String::from_utf8_lossy(&said).into_owned()
     }
 
+    pub fn metrics_text(&self) -> String {
+        String::from_utf8(self.metrics.render().unwrap()).unwrap()
+    }
+
     pub fn metric(&self, line_start: &str) -> u64 {
-        let text = String::from_utf8(self.metrics.render().unwrap()).unwrap();
+        let text = self.metrics_text();
         let line = text.lines().find(|l| l.starts_with(line_start)).unwrap_or_else(|| panic!("no {line_start}"));
         line.rsplit_once(' ').unwrap().1.parse().unwrap()
     }

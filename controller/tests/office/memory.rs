@@ -145,6 +145,8 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         kind: kind.into(),
         what: what.into(),
         text: None,
+        folded: 1,
+        last_at: None,
     };
     let story = vec![
         line(n * 2, "opened", "Opened for mirai on 3 sightings"),
@@ -293,7 +295,8 @@ impl Kept {
     fn tell(&mut self, seq: u64, by: &Actor, kind: &str, what: &str, text: Option<String>) {
         self.case.version += 1;
         let who = who(by);
-        self.story.push(StoryLine { seq: Seq(seq), at: NOW.into(), who, kind: kind.into(), what: what.into(), text });
+        let (at, kind, what) = (NOW.into(), kind.into(), what.into());
+        self.story.push(StoryLine { seq: Seq(seq), at, who, kind, what, text, folded: 1, last_at: None });
     }
 }
 
@@ -603,6 +606,16 @@ impl Office for Memory {
                     waited: Vec::new(),
                 },
                 FeedStatus {
+                    source: "manual".into(),
+                    covers_until: None,
+                    expect_every: Span::from_days(90),
+                    stalled: false,
+                    last_at: None,
+                    gaps_total: 0,
+                    gaps: Vec::new(),
+                    waited: Vec::new(),
+                },
+                FeedStatus {
                     source: "shadowserver".into(),
                     covers_until: Some(NOW.minus(Span::from_hours(9)).into()),
                     expect_every: Span::from_hours(36),
@@ -616,6 +629,14 @@ impl Office for Memory {
             policy: Some(TextRef::of("policy").to_string()),
             policy_problem: None,
             held_deliveries: world.deliveries.iter().filter(|d| d.state == DeliveryState::Held).count() as u64,
+            deliveries: world.deliveries.iter().map(|d| DeliveryRow::of(d, Some(3_912))).collect(),
+            refused_lately: 0,
+            session_list: Some(NOW.minus(Span::from_hours(30)).into()),
+            session_list_late: true,
+            claimed_twice: vec![Claimed {
+                address: "192.0.2.9/32".parse().unwrap(),
+                lines: vec!["C-00001".into(), "C-00002".into()],
+            }],
         }
     }
 

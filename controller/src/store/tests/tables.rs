@@ -164,6 +164,11 @@ async fn deliveries_are_found_by_what_became_of_them() {
     assert_eq!(receiving, [deliveries[0].clone(), deliveries[2].clone()]);
     assert_eq!(reader.deliveries_in(DeliveryState::Held, 10).await.unwrap(), [deliveries[1].clone()]);
     assert_eq!(reader.usual_rows("shadowserver", "scan_telnet", 5).await.unwrap(), [20, 10], "only whole ones count");
+    let refused = deliveries[3].clone();
+    assert_eq!(reader.refused_since(refused.received_at).await.unwrap(), std::slice::from_ref(&refused));
+    assert_eq!(reader.refused_since(refused.received_at.plus(Span::from_secs(1))).await.unwrap(), []);
+    let newest = reader.last_accepted("scan_telnet").await.unwrap();
+    assert_eq!((newest.map(|d| d.number), reader.last_accepted("sessions").await.unwrap()), (Some(2), None));
 }
 
 #[tokio::test]
