@@ -754,8 +754,14 @@ impl SightingRow {
 fn because(delivery: &Delivery, usual_rows: Option<u64>) -> (Option<String>, Vec<(SmolStr, u64)>) {
     let mut rows = delivery.refused.clone();
     let because = match delivery.state {
-        // The words of the refusal are the last reason in the record; it counts no rows.
-        DeliveryState::Refused => rows.pop().map(|(said, _)| without_name(&delivery.name, &said)),
+        // The words of the refusal are the last reason in the record. It counts rows only where there were any.
+        DeliveryState::Refused => {
+            let said = rows.last().map(|(said, _)| without_name(&delivery.name, said));
+            if delivery.rows == 0 {
+                rows.pop();
+            }
+            said
+        }
         DeliveryState::Held => {
             let usual = usual_rows.map(|n| format!(": {} rows, usually {n}", delivery.rows)).unwrap_or_default();
             Some(format!("far larger than usual{usual}"))

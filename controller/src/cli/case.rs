@@ -22,44 +22,44 @@ use crate::engine::handle::Done;
 pub enum Case {
     /// List cases, the newest first.
     List(List),
-    /// Show one with evidence and story.
+    /// Show one case with its evidence and its story.
     Show(Show),
-    /// Approve the quarantine of one, or of all proposed cases in a network after showing their number.
+    /// Approve the quarantine of one case, or of all proposed cases in a network after showing how many they are.
     Approve(Approve),
     /// Close a proposed case without quarantine.
     Dismiss(Reasoned),
-    /// Let a line out.
+    /// Release a line.
     Release(Reasoned),
     /// Give a quarantine a later end.
     Renew(Renew),
-    /// Write something down.
+    /// Add a note to the story of a case.
     Note(Note),
-    /// Check the line now.
+    /// Ask for a check of the line now. The result comes later, in the story of the case.
     Rescan(One),
 }
 
 /// `case list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// States, separated by commas: warned, proposed, quarantined, watching, closed.
+    /// Only cases in these states, separated by commas: warned, proposed, quarantined, watching, closed.
     #[arg(long)]
     state: Option<String>,
-    /// Only this cause.
+    /// Only cases with this cause.
     #[arg(long)]
     cause: Option<String>,
-    /// Only this subscriber.
+    /// Only cases of this subscriber.
     #[arg(long)]
     subscriber: Option<String>,
-    /// Only lines in this network, or with this address.
+    /// Only cases of lines in this network, or with this address.
     #[arg(long)]
     network: Option<String>,
-    /// At most so many.
+    /// Show at most this many.
     #[arg(long, default_value_t = 100)]
     limit: u32,
-    /// Only cases with a smaller number: the next page.
+    /// Only cases with a smaller number than this: the next page.
     #[arg(long)]
     after: Option<u64>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -69,9 +69,9 @@ pub struct List {
 /// `case show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Its number.
+    /// Number of the case.
     case: u64,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -81,9 +81,9 @@ pub struct Show {
 /// A case and nothing else.
 #[derive(Debug, Args)]
 pub struct One {
-    /// Its number.
+    /// Number of the case.
     case: u64,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -93,34 +93,34 @@ pub struct One {
 /// `case approve`.
 #[derive(Debug, Args)]
 pub struct Approve {
-    /// Its number.
+    /// Number of the case.
     #[arg(required_unless_present = "network", conflicts_with = "network")]
     case: Option<u64>,
-    /// All proposed cases of lines in this network; shows their number and asks.
+    /// Approve all proposed cases of lines in this network, after showing how many they are.
     #[arg(long)]
     network: Option<String>,
-    /// Only this cause, with --network.
+    /// With --network: only cases with this cause.
     #[arg(long, requires = "network")]
     cause: Option<String>,
-    /// Confirms the number that a dry run showed, with --network; for scripts.
+    /// With --network, for scripts: the number of cases that a dry run showed.
     #[arg(long, requires = "network", value_name = "COUNT")]
     confirm: Option<usize>,
     /// Only show what would happen.
     #[arg(long)]
     dry_run: bool,
-    /// The version you looked at.
+    /// The version you looked at; refused if the case has changed since.
     #[arg(long, conflicts_with = "network")]
     version: Option<u32>,
-    /// The line is protected and meant all the same.
+    /// Confirm that this protected line is really meant.
     #[arg(long, conflicts_with = "network")]
     protected: bool,
-    /// The wall can hold nothing of the line as things are, and it shall be quarantined all the same.
+    /// Confirm that this line is really meant, although the wall can hold nothing of it as things are.
     #[arg(long, conflicts_with = "network")]
     unwalled: bool,
-    /// Kept as a note.
+    /// A note for the story of the case.
     #[arg(long, conflicts_with = "network")]
     reason: Option<String>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -130,15 +130,15 @@ pub struct Approve {
 /// An action with a reason.
 #[derive(Debug, Args)]
 pub struct Reasoned {
-    /// Its number.
+    /// Number of the case.
     case: u64,
     /// Why; the next shift reads it.
     #[arg(long)]
     reason: String,
-    /// The version you looked at.
+    /// The version you looked at; refused if the case has changed since.
     #[arg(long)]
     version: Option<u32>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -148,7 +148,7 @@ pub struct Reasoned {
 /// `case renew`.
 #[derive(Debug, Args)]
 pub struct Renew {
-    /// Its number.
+    /// Number of the case.
     case: u64,
     /// How long from now, for example 14d.
     #[arg(long = "for", value_name = "SPAN")]
@@ -156,10 +156,10 @@ pub struct Renew {
     /// Why.
     #[arg(long)]
     reason: String,
-    /// The version you looked at.
+    /// The version you looked at; refused if the case has changed since.
     #[arg(long)]
     version: Option<u32>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -169,11 +169,11 @@ pub struct Renew {
 /// `case note`.
 #[derive(Debug, Args)]
 pub struct Note {
-    /// Its number.
+    /// Number of the case.
     case: u64,
     /// The text.
     text: String,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -26,7 +26,7 @@ pub struct CheckConfig {
     /// Show what the policy would do to this report file; nothing is stored or enforced.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Type of that report, such as scan_telnet or list:open-telnet; else its file name says it.
+    /// Type of that report, such as scan_telnet or list:open-telnet [default: as its file name says].
     #[arg(long = "type", value_name = "TYPE", requires = "report")]
     report_type: Option<String>,
     /// Session list (CSV) that says who held which address. Alone: show what the list would do, row by row where it is wrong.
@@ -38,10 +38,10 @@ pub struct CheckConfig {
     /// Source of the session list, whose zone policy.yaml may declare.
     #[arg(long, value_name = "SOURCE", requires = "sessions")]
     sessions_source: Option<String>,
-    /// As if it had come then (UTC, as 2026-02-16T12:00:00Z) instead of now: for files of days ago.
+    /// Read the files as if they had come at this time (UTC, as 2026-02-16T12:00:00Z): for files of days ago.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -108,7 +108,7 @@ impl CheckConfig {
         let warnings: Vec<String> = scan.and_then(|scan| scan.warning(&set.policy)).into_iter().collect();
         if !self.json {
             summary.print();
-            warnings.iter().for_each(|w| say!("but: {w}"));
+            warnings.iter().for_each(|w| say!("warning: {w}"));
         }
         let list = self.sessions.as_deref().map(|file| rehearsal_list::Asked {
             file,

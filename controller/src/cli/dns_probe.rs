@@ -29,22 +29,22 @@ const EDE: u16 = 15;
 pub struct DnsProbe {
     /// Names to ask for; without any, one of each kind: an ordinary one, the portal's, a device's probe, a canary.
     names: Vec<String>,
-    /// Whom to ask, as ADDRESS or ADDRESS:PORT; else the first of `dns.listen` of the configuration.
+    /// Resolver to ask, as ADDRESS or ADDRESS:PORT [default: the first of `dns.listen` of the configuration].
     #[arg(long, value_name = "ADDRESS")]
     server: Option<String>,
-    /// Which type: A, AAAA, HTTPS, …
+    /// Type to ask for: A, AAAA, HTTPS, …
     #[arg(long = "type", value_name = "TYPE", default_value = "A")]
     kind: String,
-    /// Ask from this address of this machine, for example one of a test line.
+    /// Send from this address of this machine, for example that of a test line.
     #[arg(long, value_name = "ADDRESS")]
     from: Option<IpAddr>,
-    /// Only over TCP; else over UDP, and over TCP where the answer was cut.
+    /// Ask over TCP only [default: UDP, and TCP where the answer was cut].
     #[arg(long)]
     tcp: bool,
-    /// Wait so long for an answer, in milliseconds.
+    /// Wait this long for an answer, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     wait: u64,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

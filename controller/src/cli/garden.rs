@@ -29,25 +29,25 @@ use crate::policy_files::{self, nearest};
 /// What to learn of the garden.
 #[derive(Debug, Subcommand)]
 pub enum Garden {
-    /// Show what a resident gets for a name, why, and what the wall would open for it.
+    /// Show what a quarantined line gets for a name, why, and what the wall would open for it.
     Test(Test),
 }
 
 /// `garden test`.
 #[derive(Debug, Args)]
 pub struct Test {
-    /// The name, as a browser would ask it; international names as xn--.
+    /// The name, as a browser asks for it; international names as xn--.
     name: String,
-    /// Only this type: A, AAAA, HTTPS, TXT, … [default: A and AAAA]
+    /// Type to ask for: A, AAAA, HTTPS, TXT, … [default: A and AAAA].
     #[arg(long = "type", value_name = "TYPE")]
     kind: Option<String>,
-    /// For a resident with this cause; may be given several times. Without cause or case: what every resident gets.
+    /// For a line with this cause; may be given several times [default: what every line gets].
     #[arg(long, value_name = "CAUSE", conflicts_with = "case")]
     cause: Vec<String>,
-    /// For the resident of this case; asks the daemon for its causes.
+    /// For the line of this case; asks the daemon for its causes.
     #[arg(long, value_name = "CASE")]
     case: Option<u64>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

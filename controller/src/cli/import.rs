@@ -20,16 +20,16 @@ const MOST_FILES: usize = 10_000;
 /// `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Report files; of a folder, every file in it that is not hidden and does not end in .part.
+    /// Report files. Of a folder: every file in it that is not hidden and does not end in .part.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Report type, such as scan_telnet; else the file name says it.
+    /// Type of the report, such as scan_telnet or list:open-telnet [default: as the file name says].
     #[arg(long = "type", value_name = "TYPE")]
     report: Option<String>,
-    /// Who delivered them.
+    /// Who delivered them [default: shadowserver for reports, manual for lists].
     #[arg(long)]
     source: Option<String>,
-    /// As JSON, one object per line and file; a refused file has `error`.
+    /// Print JSON, one object per file on a line of its own; that of a refused file has `error`.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -57,7 +57,7 @@ pub struct SessionFiles {
     /// Who delivered them [default: sessions].
     #[arg(long)]
     source: Option<String>,
-    /// As JSON, one object per line and file; a refused file has `error`.
+    /// Print JSON, one object per file on a line of its own; that of a refused file has `error`.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -239,7 +239,7 @@ fn each(named: &[PathBuf], json: bool, mut take: impl FnMut(&PathBuf) -> Result<
             Err(other) => return Err(other),
         };
         let said = at_path(file, failure.words());
-        complain!("{said}");
+        said.lines().for_each(|line| complain!("pratique: {line}"));
         if json {
             let mut error = failure.object();
             error["message"] = said.into();

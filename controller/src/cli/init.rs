@@ -17,12 +17,12 @@ use crate::policy_files;
 /// `init`.
 #[derive(Debug, Args)]
 pub struct Init {
-    /// Folder to write to; made if it is not there. Existing files stay as they are.
+    /// Folder to write to. It is made if it does not exist; files in it are not changed.
     dir: PathBuf,
-    /// Whose the first token is.
+    /// Name of the first supervisor.
     #[arg(long, default_value = "admin")]
     person: Person,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
 }

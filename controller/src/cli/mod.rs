@@ -85,13 +85,13 @@ fn after_help() -> String {
 /// How to reach the daemon.
 #[derive(Clone, Debug, Args)]
 pub struct Remote {
-    /// Where API and console listen; else `api.listen` of the configuration.
+    /// Where the daemon listens [default: `api.listen` of the configuration].
     #[arg(long, env = "PRATIQUE_URL", value_name = "URL", global = true)]
     pub url: Option<String>,
-    /// Your token. In the environment it does not show in the process list.
+    /// Your token. Set it in the environment: other users of this machine can see arguments.
     #[arg(long, env = "PRATIQUE_TOKEN", value_name = "TOKEN", hide_env_values = true, global = true)]
     pub token: Option<String>,
-    /// A file with your token, readable by you only.
+    /// A file that holds your token. Nobody else should be able to read it.
     #[arg(long, env = "PRATIQUE_TOKEN_FILE", value_name = "FILE", global = true)]
     pub token_file: Option<PathBuf>,
     /// For the address, where none is given.
@@ -125,7 +125,7 @@ impl Node {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Enforce nothing, whatever the configuration says: the plan is made and shown. Needs no rights.
+    /// Wall nothing, whatever the configuration says: only make the plan and show it. Needs no rights.
     #[arg(long)]
     dry_run: bool,
     /// Write the log as JSON, whatever the configuration says.
@@ -153,29 +153,30 @@ impl Run {
 enum Command {
     /// Run the daemon.
     Run(Run),
-    /// Build a whole Internet in network namespaces and watch the loop work; needs no root and no network.
+    /// Build a whole Internet in network namespaces and watch a quarantine from report to release. Needs no root and no
+    /// network.
     Lab(crate::lab::LabOptions),
-    /// Explain errors in configuration and policies, and show what the policy would do to a report.
+    /// Check configuration and policies, and show what they would do to a report. Changes nothing.
     CheckConfig(check_config::CheckConfig),
-    /// Write a commented configuration, a copy of the policies and a first supervisor token.
+    /// Write a commented configuration, a copy of the policies and the first supervisor's token.
     Init(init::Init),
     /// Import report files (Shadowserver CSV, plain address lists) through the running daemon.
     Import(import::Import),
-    /// Who holds which address.
+    /// Tell the daemon who holds which address.
     #[command(subcommand)]
     Sessions(import::Sessions),
-    /// Look at cases and decide about them.
+    /// List cases, look at them, and decide about them.
     #[command(subcommand)]
     Case(case::Case),
-    /// What residents get.
+    /// Show what a quarantined line can still reach.
     #[command(subcommand)]
     Garden(garden::Garden),
-    /// Try mail server and webhook of notices.
+    /// Send a test notice by e-mail or webhook.
     #[command(subcommand)]
     Notices(notices::Notices),
-    /// Take sightings back that were wrong.
+    /// Take back sightings that were wrong.
     Retract(retract::Retract),
-    /// Report files that came in; accept one that was held.
+    /// List the reports that came in, and decide about held ones.
     #[command(subcommand)]
     Delivery(operations::Delivery),
     /// What the sources have spoken of, and where reports are missing: silence counts only there.
@@ -183,26 +184,26 @@ enum Command {
     Coverage(coverage::Coverage),
     /// Ask the captive resolver as a client would, and explain its answers.
     DnsProbe(dns_probe::DnsProbe),
-    /// Show the difference between the desired and the actual enforcement.
+    /// Compare what should be walled with what is walled.
     Plan(operations::Plan),
-    /// How everything is.
+    /// Show how this node is, and what needs a look.
     Status(operations::StatusOf),
-    /// Quarantines that were approved in a dry run: wall their lines, or drop them.
+    /// Decide about quarantines that were approved in a dry run: begin them, or drop them.
     #[command(subcommand)]
     Enforce(enforce::Enforce),
-    /// Wall nothing new until `resume`; releases go on.
+    /// Stop new quarantines until `pratique resume`. Releases go on.
     Halt(operations::Halt),
-    /// Let enforcement go on.
+    /// Allow new quarantines again after `pratique halt`.
     Resume(operations::Resume),
-    /// Let everybody out.
+    /// Release every quarantined line.
     Release(operations::Release),
-    /// What is known of a subscriber; erase it.
+    /// Show what is known of a subscriber, or erase it.
     #[command(subcommand)]
     Line(operations::Line),
-    /// Who may use API and console.
+    /// Manage tokens: who may use the API and the console.
     #[command(subcommand)]
     Token(token::Token),
-    /// Verify the hash chain of the event log; names the first bad entry.
+    /// Check the hash chain of the event log, and name the first bad entry.
     VerifyLog(operations::VerifyLog),
 }
 

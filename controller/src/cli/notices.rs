@@ -20,7 +20,7 @@ use crate::sources::contact;
 /// What to do with notices.
 #[derive(Debug, Subcommand)]
 pub enum Notices {
-    /// Send a notice that says that it is a test.
+    /// Send a notice that says it is a test.
     Test(Test),
 }
 
@@ -28,16 +28,16 @@ pub enum Notices {
 #[derive(Debug, Args)]
 #[group(id = "where", required = true, multiple = true, args = ["to", "phone"])]
 pub struct Test {
-    /// By e-mail, to this address.
+    /// Send it by e-mail to this address.
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
-    /// By the webhook, with this telephone number; the post says that it is a test.
+    /// Send it by the webhook, with this telephone number. The post says it is a test.
     #[arg(long, value_name = "NUMBER")]
     phone: Option<String>,
-    /// In this language [default: the portal's]
+    /// Write it in this language [default: the portal's].
     #[arg(long, value_name = "TAG")]
     language: Option<String>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -31,7 +31,7 @@ const LISTENS_WITHIN: Duration = Duration::from_secs(5);
 /// `plan`.
 #[derive(Debug, Args)]
 pub struct Plan {
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub struct Plan {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusOf {
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -51,10 +51,10 @@ pub struct StatusOf {
 /// `halt`.
 #[derive(Debug, Args)]
 pub struct Halt {
-    /// Why; everybody sees it.
+    /// Why; everybody sees it, for as long as it lasts.
     #[arg(long)]
     reason: String,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -64,7 +64,7 @@ pub struct Halt {
 /// `resume`.
 #[derive(Debug, Args)]
 pub struct Resume {
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -74,22 +74,22 @@ pub struct Resume {
 /// `release`.
 #[derive(Debug, Args)]
 pub struct Release {
-    /// Every quarantined line. One case is released with `case release`.
+    /// Release all of them. `pratique case release` releases one.
     #[arg(long, required = true)]
     all: bool,
-    /// Why.
+    /// Why; it is kept in the story of each case.
     #[arg(long, required_unless_present = "dry_run", default_value = "")]
     reason: String,
-    /// Only show how many it would be.
+    /// Only show how many there are.
     #[arg(long)]
     dry_run: bool,
-    /// Do not ask.
+    /// Do not ask for the number.
     #[arg(long)]
     yes: bool,
-    /// Do not ask the daemon: work on store and dataplane of this node directly. Used by itself when no daemon answers.
+    /// Work without the daemon, on the store and the wall of this machine. This is done by itself when no daemon answers.
     #[arg(long)]
     offline: bool,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -99,22 +99,22 @@ pub struct Release {
 /// `delivery`.
 #[derive(Debug, Subcommand)]
 pub enum Delivery {
-    /// The newest deliveries.
+    /// List the newest deliveries, what became of each, and why.
     List(StatusOf),
-    /// Take a held one in.
+    /// Take a held delivery in: its rows count from then on.
     Accept(Decide),
-    /// Refuse a held one; its rows are gone then.
+    /// Refuse a held delivery: nothing of it counts.
     Refuse(Decide),
-    /// The newest sightings that accuse nobody, with the reason.
+    /// List the newest sightings that opened no case, each with the reason.
     Unattributed(StatusOf),
 }
 
 /// `delivery accept` and `delivery refuse`.
 #[derive(Debug, Args)]
 pub struct Decide {
-    /// Its number.
+    /// Number of the delivery.
     delivery: u64,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -190,9 +190,9 @@ impl Whom {
 /// A subscriber.
 #[derive(Debug, Args)]
 pub struct Who {
-    /// The provider's id.
+    /// The subscriber's id, as your session lists have it.
     subscriber: String,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -205,7 +205,7 @@ pub struct VerifyLog {
     /// A position and hash from an earlier run, as `POSITION:HASH`: proves that nothing before it was changed since.
     #[arg(long, value_name = "ANCHOR")]
     anchor: Option<String>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

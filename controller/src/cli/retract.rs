@@ -22,16 +22,16 @@ pub struct Retract {
     /// A report in the same form as it came, with only the rows that were wrong.
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Type of that report; else the file name says it.
+    /// Type of that report [default: as the file name says].
     #[arg(long = "type", value_name = "TYPE", requires = "from")]
     report: Option<String>,
-    /// Who delivered it.
+    /// Who delivered it [default: as `pratique import` has it].
     #[arg(long, requires = "from")]
     source: Option<String>,
-    /// Why; stays in the cases' stories.
+    /// Why; it is kept in the story of each case.
     #[arg(long)]
     reason: String,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -14,30 +14,30 @@ use crate::api::tokens::{NewToken, Person, Role, TokenList};
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]
 pub enum Token {
-    /// Make a token and show it once.
+    /// Make a token and show it, this once.
     Add(Add),
-    /// List tokens; the tokens themselves are kept nowhere.
+    /// List whose tokens are valid. The tokens themselves are not stored.
     List(List),
-    /// Revoke one token, or all of a person. Sessions it began end at once.
+    /// Revoke one token, or all tokens of a person. Their console sessions end at once.
     Revoke(Revoke),
 }
 
 /// `token add`.
 #[derive(Debug, Args)]
 pub struct Add {
-    /// Whose. Two tokens of one person count as one person where two have to approve.
+    /// Whose token it is. Where two people have to approve, two tokens of one person count once.
     #[arg(long)]
     person: Person,
     /// viewer looks; operator decides about cases; supervisor also halts, releases everything and erases.
     #[arg(long, value_enum)]
     role: Role,
-    /// Ends after this, for example 90d.
+    /// How long it is valid, for example 90d [default: until it is revoked].
     #[arg(long = "for", value_name = "SPAN")]
     lasting: Option<Span>,
-    /// Sees only lines in this network; may be given several times.
+    /// Show only lines in this network; may be given several times [default: all].
     #[arg(long, value_name = "NETWORK")]
     network: Vec<IpNet>,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub struct Add {
 /// `token list`.
 #[derive(Debug, Args)]
 pub struct List {
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -59,7 +59,7 @@ pub struct List {
 pub struct Revoke {
     /// A person, or the first eight digits of a token's hash as `token list` shows them.
     which: String,
-    /// As JSON.
+    /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
     #[command(flatten)]

@@ -40,16 +40,16 @@ use self::town::{MOST_HOMES, PORTAL4, Town};
 /// `pratique lab`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct LabOptions {
-    /// Print one JSON object per step instead of the timeline
+    /// Print JSON instead of the timeline, one object per step.
     #[arg(long)]
     pub json: bool,
-    /// Leave it running until Ctrl-C, and print addresses of console and portal for the browser of this machine
+    /// Leave it running until Ctrl-C, and print addresses of console and portal for the browser of this machine.
     #[arg(long)]
     pub keep: bool,
-    /// Bring a Shadowserver report of your own; its addresses are given to homes of the lab
+    /// Use a Shadowserver report of your own; its addresses are given to homes of the lab.
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
-    /// How many homes are connected
+    /// Connect this many homes.
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_HOMES)))]
     pub homes: u32,
 }

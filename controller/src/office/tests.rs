@@ -213,3 +213,41 @@ async fn staff_see_the_self_checks_of_a_line_and_of_an_erased_one_nothing() {
     office.sessions(vec![holds(3, now, None)]).await.unwrap();
     assert_eq!(office.line(&id).await.unwrap().unwrap().self_checks, []);
 }
+
+#[tokio::test]
+async fn status_names_what_waits_what_was_refused_and_what_two_lines_claim() {
+    let (office, _folder, now) = office().await;
+    let feed = |status: &Status, source: &str| {
+        status.feeds.iter().find(|f| f.source.as_str() == source).map(crate::api::dossier::FeedStatus::words).unwrap()
+    };
+    let fresh = office.status().await;
+    assert_eq!((feed(&fresh, "manual"), feed(&fresh, "shadowserver")), ("not used yet", "not used yet"));
+    assert_eq!(crate::console::pages::troubles(&fresh), Vec::<String>::new(), "nothing is wrong with a fresh node");
+
+    let mut list = report(DeliveryState::Accepted, "list", &[1], now);
+    list.delivery.source = "manual".into();
+    office.intake(list).await.unwrap();
+    office.intake(report(DeliveryState::Held, "held", &[2], now)).await.unwrap();
+    let mut refused = report(DeliveryState::Refused, "page", &[], now);
+    refused.delivery.refused = vec![("api: the file is a web page".into(), 1)];
+    office.intake(refused).await.unwrap();
+    let mut second = holds(1, now, None);
+    second.subscriber = "line-10".into();
+    office.sessions(vec![second]).await.unwrap();
+
+    let status = office.status().await;
+    assert_eq!(feed(&status, "manual"), "delivers, without a word on silence");
+    assert_eq!((status.held_deliveries, status.refused_lately), (1, 1));
+    let why: Vec<_> = status.deliveries.iter().map(|d| (d.state, d.because.clone().unwrap())).collect();
+    let expected = [
+        (DeliveryState::Held, "far larger than usual".to_owned()),
+        (DeliveryState::Refused, "the file is a web page".to_owned()),
+    ];
+    assert_eq!(why, expected);
+    let claimed = &status.claimed_twice[0];
+    let lines: Vec<&str> = claimed.lines.iter().map(SubscriberId::as_str).collect();
+    assert_eq!((claimed.address.to_string().as_str(), lines), ("192.0.2.1/32", vec!["line-1", "line-10"]));
+    let elsewhere = status.clone().for_scope(&["198.51.100.0/24".parse().unwrap()]);
+    assert!(elsewhere.claimed_twice.is_empty() && elsewhere.deliveries.is_empty());
+    assert_eq!(status.clone().for_scope(&["192.0.2.0/24".parse().unwrap()]).claimed_twice.len(), 1);
+}

@@ -63,7 +63,7 @@ fn sound_policies_are_told_in_two_lines() {
         let (code, said) = desk.check(&args);
         assert_eq!(code, Some(0), "{said}");
         assert_eq!(said.lines().count(), lines, "{said}");
-        assert_eq!(said.contains("but: scan.control names nobody for telnet"), lines == 3, "{said}");
+        assert_eq!(said.contains("warning: scan.control names nobody for telnet"), lines == 3, "{said}");
         assert!(said.starts_with("sound: networks 198.51.100.0/24, 203.0.113.0/24, 2001:db8::/32; digest …"), "{said}");
         assert!(said.contains(" playbooks, ") && said.contains("0 lines and 0 networks protected"), "{said}");
     }

@@ -33,7 +33,7 @@ fn a_folder_is_taken_in_and_a_refused_file_is_named_with_its_line() {
     let lines: Vec<Value> =
         String::from_utf8(done.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((lines.len(), lines[0]["report"]["repeated"].as_u64()), (2, Some(20)), "{lines:?}");
-    assert!(lines[1]["error"].as_str().unwrap().contains(":2: "));
+    assert!(lines[1]["error"]["message"].as_str().unwrap().contains(":2: "));
     let states: Vec<Value> = node.get("/deliveries").as_array().unwrap().iter().map(|d| d["state"].clone()).collect();
     assert_eq!(states, ["refused", "accepted", "refused", "accepted"]);
 }
@@ -72,7 +72,7 @@ fn of_two_held_deliveries_with_the_same_content_each_is_decided_by_itself() {
     }
     let waiting = || std::fs::read_dir(node.path("data/held")).unwrap().count();
     assert_eq!((waiting(), &node.get("/status")["held_deliveries"]), (3, &3.into()));
-    assert_eq!(node.ok(&["delivery", "refuse", "2"]), "refused\n");
+    assert_eq!(node.ok(&["delivery", "refuse", "2"]), "delivery 2 is refused; nothing of it was taken in\n");
     assert_eq!(node.cli(&["delivery", "refuse", "2"]).status.code(), Some(1), "only once");
     assert_eq!(node.cli(&["delivery", "accept", "2"]).status.code(), Some(1), "refused is refused");
     assert!(node.ok(&["delivery", "accept", "3"]).contains("taken in"));
@@ -94,7 +94,7 @@ fn a_held_delivery_is_refused_when_nobody_takes_it_in_for_as_long_as_it_is_kept(
     until("it is refused", || node.get("/status")["held_deliveries"] == 0);
     let last = &node.get("/deliveries")[0];
     assert_eq!(last["state"], "refused");
-    assert_eq!(last["refused"][0][0], "nobody took it in within retention.held", "{last}");
+    assert_eq!(last["because"], "nobody took it in within retention.held", "{last}");
     until("its rows are gone", || std::fs::read_dir(node.path("data/held")).unwrap().count() == 0);
 }
 

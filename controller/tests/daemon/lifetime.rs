@@ -2,7 +2,11 @@
 
 use nix::sys::signal::Signal;
 
+use pratique_core::time::Span;
+
 use super::{Node, until};
+
+const HOUR: Span = Span::from_hours(1);
 
 #[test]
 fn a_broken_policy_leaves_the_old_one_in_force_and_status_says_why() {
@@ -96,4 +100,41 @@ fn cases_and_enforcement_are_the_same_after_a_stop_and_after_a_crash() {
     let list = node.path("infected.txt");
     let again = node.ok(&["import", "--type", "list:mirai", list.to_str().unwrap()]);
     assert!(again.contains("0 taken in, 2 known already"), "{again}");
+}
+
+#[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let mut node = Node::start();
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.ended(), Some(0));
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pratique"));
+    command.args(["run", "--json", "--config"]).arg(node.path("pratique.yaml"));
+    node.daemon = Some(command.stdout(writer.try_clone().unwrap()).stderr(writer).spawn().unwrap());
+    until("the daemon answers", || node.cli(&["status"]).status.success());
+    // Each of these is worth a line of the log.
+    let case = node.infect(&[1])[0];
+    assert_eq!(node.approve(&node.anna, case).0, 200);
+    node.file("drop/2026-02-15-no_such_type-x-asn.csv", "x,y\n1,2\n");
+    until("the file is refused", || node.path("drop/refused/2026-02-15-no_such_type-x-asn.csv.reason.txt").exists());
+    node.signal(Signal::SIGHUP);
+    assert!(node.ok(&["case", "show", "1"]).contains("quarantined"));
+    node.signal(Signal::SIGTERM);
+    assert_eq!(node.ended(), Some(0));
+}
+
+#[test]
+fn an_import_whose_reader_has_left_takes_every_file() {
+    let node = Node::start();
+    let files: Vec<String> = (1..8)
+        .map(|i| node.file(&format!("list-{i}.txt"), &format!("198.51.100.{i}:23/tcp, {}\n", super::ago(HOUR))))
+        .collect();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pratique"));
+    command.args(["import", "--type", "list:mirai"]).args(&files).env("PRATIQUE_TOKEN", &node.anna);
+    command.env("PRATIQUE_URL", format!("http://127.0.0.1:{}", node.port));
+    assert_eq!(command.stdout(writer).status().unwrap().code(), Some(0));
+    assert_eq!(node.get("/deliveries").as_array().unwrap().len(), 7, "not only the first");
 }
