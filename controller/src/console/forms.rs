@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::pages::{self, case_page, render};
 use super::visitor::{OwnForm, comes_from_elsewhere, session};
+use super::words;
 use crate::api::auth::Peer;
 use crate::api::bulk::Pick;
 use crate::api::cases::{self, Action, ApproveMany, act};
@@ -87,10 +88,23 @@ pub async fn decide(
     };
     match done {
         Ok(_) => {
-            desk.sessions.leave_notice(&visitor.cookie, format!("Done: {name}. The story below shows what it led to."));
+            let said = format!("{} The story below shows what it led to.", noted(&name));
+            desk.sessions.leave_notice(&visitor.cookie, said);
             Ok(Redirect::to(&format!("/cases/{case}")).into_response())
         }
         Err(problem) => case_page(&desk, visitor, case, Some(problem)).await,
+    }
+}
+
+/// What an action has done by itself. What it leads to comes later, or does not.
+fn noted(name: &str) -> &'static str {
+    match name {
+        "approve" => "Your approval is noted.",
+        "dismiss" => "The case is dismissed.",
+        "release" => "The case is released; the wall follows.",
+        "renew" => "The quarantine is renewed.",
+        "rescan" => "A check has been asked for; its result comes later.",
+        _ => "It is noted.",
     }
 }
 
@@ -142,7 +156,10 @@ pub async fn approve_many(State(desk): State<Desk>, form: OwnForm) -> Result<Res
         }
         let refused: String =
             answer.refused.iter().map(|(case, why)| format!(" Case {case} was refused: {why}.")).collect();
-        desk.sessions.leave_notice(&visitor.cookie, format!("Approved: {}.{refused}", answer.approved.len()));
+        desk.sessions.leave_notice(
+            &visitor.cookie,
+            format!("{} approved; the wall follows.{refused}", words::there_are(answer.approved.len() as u64, "case")),
+        );
         Ok(Redirect::to("/queue").into_response())
     };
     match outcome.await {
@@ -156,9 +173,9 @@ pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
     match intake::accept_held(&desk, &form.visitor.staff, number).await {
         Ok(report) => {
             let said = format!(
-                "Delivery {number} taken in: {} sightings, {} cases opened.",
-                report.taken,
-                report.opened.len()
+                "Delivery {number} is taken in: {}, {} opened.",
+                words::counted(report.taken, "sighting"),
+                words::counted(report.opened.len() as u64, "case")
             );
             desk.sessions.leave_notice(&form.visitor.cookie, said);
             Redirect::to("/deliveries").into_response()
@@ -171,7 +188,10 @@ pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
 pub async fn refuse(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
     match intake::refuse_held(&desk, &form.visitor.staff, number).await {
         Ok(()) => {
-            desk.sessions.leave_notice(&form.visitor.cookie, format!("Delivery {number} refused; its rows are gone."));
+            desk.sessions.leave_notice(
+                &form.visitor.cookie,
+                format!("Delivery {number} is refused; nothing of it was taken in."),
+            );
             Redirect::to("/deliveries").into_response()
         }
         Err(problem) => pages::refused(&desk, &form.visitor, problem).await,

@@ -139,7 +139,7 @@ fn several_cases_are_approved_after_a_preview() {
     assert_eq!(anna.post("/queue/approve", "pick=1:2&pick=2:2&confirm=3").status, 422);
     assert_eq!(anna.post("/queue/approve", "pick=1:2&pick=2:2&confirm=2").status, 303);
     assert_eq!(house.memory.world().cases[1].case.state.name(), StateName::Quarantined);
-    assert!(anna.get("/queue").text.contains("Approved: 2."));
+    assert!(anna.get("/queue").text.contains("2 cases are approved; the wall follows."));
     let stale = anna.post("/queue/approve", "pick=3:1").text;
     assert!(stale.contains("1 changed since they were looked at (3)"), "{stale}");
 }
