@@ -264,7 +264,8 @@ pub(super) async fn read_upload(
 }
 
 pub(super) fn unreadable(e: Unreadable) -> Problem {
-    Problem::refused("unreadable", e.to_string())
+    let code = if e.reason == FileReason::Empty { "empty" } else { "unreadable" };
+    Problem::refused(code, e.to_string())
 }
 
 fn turn() -> Result<tokio::sync::SemaphorePermit<'static>, Problem> {

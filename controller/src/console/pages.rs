@@ -118,7 +118,10 @@ pub fn troubles(status: &Status) -> Vec<String> {
         if let Some(why) = &e.failing {
             found.push(format!("Enforcer {} fails: {why}. What stood stands; it is tried again.", e.name));
         } else if !e.in_step {
-            found.push(format!("Enforcer {} is behind the plan by {}.", e.name, words::span(&e.lag)));
+            found.push(match words::span(&e.lag).as_str() {
+                "none" => format!("Enforcer {} has not followed the plan yet.", e.name),
+                lag => format!("Enforcer {} is behind the plan by {lag}.", e.name),
+            });
         }
     }
     if !status.store.writable {
@@ -210,10 +213,10 @@ pub fn troubles(status: &Status) -> Vec<String> {
         ));
     }
     if status.refused_lately > 0 {
-        let files = super::words::counted(status.refused_lately, "file");
+        let files = words::counted(status.refused_lately, "file");
         found.push(format!(
             "{files} refused in the last {}; `pratique delivery list` says why.",
-            super::words::span(&Status::LATELY)
+            words::span(&Status::LATELY)
         ));
     }
     found
@@ -234,7 +237,7 @@ fn claimed_twice(status: &Status) -> String {
     };
     let count = match status.conflicts {
         1 => "1 address is".to_owned(),
-        n => format!("{} addresses are", super::words::count(&n)),
+        n => format!("{} addresses are", words::count(&n)),
     };
     format!("{count} claimed by two lines, so nobody is walled there{named}.")
 }

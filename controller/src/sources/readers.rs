@@ -290,12 +290,12 @@ mod tests {
 
     #[test]
     fn a_refused_file_is_on_record_under_the_source_that_it_would_have_been_taken_from() {
-        let of = |name: &str, report: Option<&str>| refused(&label(name, report, ""), "no").delivery;
+        let readers = readers(&[]);
+        let of = |name: &str, report: Option<&str>| readers.refused(&label(name, report, ""), "no").delivery;
         let named = of("2026-02-15-scan_telnet-x-asn.csv", None);
         assert_eq!((named.source.as_str(), named.report.as_str()), ("shadowserver", "scan_telnet"));
         assert_eq!(of("api", Some("list:mirai")).source, "manual");
         assert_eq!(of("api", Some("scan_telnet")).source, "shadowserver");
-        assert_eq!(of("notes.txt", None).source, "unknown");
     }
 
     #[test]

@@ -202,7 +202,7 @@ fn a_report_is_taken_with_its_type_from_query_or_header_and_an_empty_or_foreign_
     let states: Vec<_> = house.memory.world().taken.iter().map(|t| t.delivery.state).collect();
     assert_eq!(
         states,
-        [DeliveryState::Accepted, DeliveryState::Accepted, DeliveryState::Refused],
+        [DeliveryState::Accepted, DeliveryState::Accepted, DeliveryState::Refused, DeliveryState::Refused],
         "refused ones are on record"
     );
     let sessions =

@@ -63,6 +63,9 @@ impl Readers for Plain {
     fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable> {
         let mut text = String::new();
         body.read_to_string(&mut text).map_err(|e| Unreadable::new(FileReason::Io, format!("{}: {e}", label.name)))?;
+        if text.is_empty() {
+            return Err(Unreadable::new(FileReason::Empty, format!("{}: the file is empty", label.name)));
+        }
         if text.starts_with("<html") {
             return Err(Unreadable::new(
                 FileReason::Html,

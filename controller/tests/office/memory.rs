@@ -420,6 +420,7 @@ impl World {
                 self.halted = None;
                 return Ok(Done { seq: Seq(seq), case: None });
             }
+            Command::ConfirmSilence { .. } => return Ok(Done { seq: Seq(seq), case: None }),
             other => panic!("staff never send {other:?}"),
         };
         let version = self.find(case)?.case.version;
