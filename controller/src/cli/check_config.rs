@@ -14,6 +14,7 @@ use super::rehearsal_list::{self, ListFindings};
 use super::token::now;
 use super::{Failure, Node, show};
 use crate::config::Config;
+use crate::console::words;
 use crate::policy_files::{self, PolicySet};
 use crate::scan::Settings;
 
@@ -138,10 +139,10 @@ impl CheckConfig {
             show::json(&Findings { problems, warnings, policy: Some(summary), rehearsal, sessions })?;
         } else {
             if let Some(rehearsal) = rehearsal {
-                say!("\n{rehearsal}");
+                say!("\n{}", words::said(&rehearsal.to_string()));
             }
             if let Some(sessions) = sessions {
-                say!("\n{sessions}");
+                say!("\n{}", words::said(&sessions.to_string()));
             }
         }
         let failure = match refused {

@@ -76,7 +76,7 @@ fn from_world(world: &World, now: Timestamp) -> Status {
         halted: cases.halted().map(str::to_owned),
         cases: StateName::ALL.iter().map(|s| (*s, cases.count(*s))).collect(),
         lines: world.lines.len() as u64,
-        sessions: world.directory().len() as u64,
+        sessions: world.directory().live_sessions() as u64,
         conflicts: world.directory().conflicts() as u64,
         claimed_twice: claimed_twice(world),
         kept_out: kept_out(world),

@@ -235,10 +235,12 @@ async fn status_names_what_waits_what_was_refused_and_what_two_lines_claim() {
     office.intake(refused).await.unwrap();
     let mut second = holds(1, now, None);
     second.subscriber = "line-10".into();
-    office.sessions(vec![second]).await.unwrap();
+    let over = holds(9, now, Some(now.minus(Span::from_hours(1))));
+    office.sessions(vec![second, over]).await.unwrap();
 
     let status = office.status().await;
     assert_eq!(feed(&status, "manual"), "delivers");
+    assert_eq!(status.sessions, 9, "of ten, one is over");
     assert_eq!((status.held_deliveries, status.refused_lately), (1, 1));
     let why: Vec<_> = status.deliveries.iter().map(|d| (d.state, d.because.clone().unwrap())).collect();
     let expected = [
