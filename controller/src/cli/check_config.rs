@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use pratique_core::time::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::print::say;
 use super::rehearsal::{self, Rehearsal};
@@ -52,6 +53,9 @@ pub struct CheckConfig {
 /// What was found. With problems nothing else is said: a dry run with half a policy would mislead.
 #[derive(Debug, Serialize)]
 struct Findings {
+    /// As every refusal has it; only with problems.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Value>,
     /// `path:line:column: what, and what to do`.
     problems: Vec<String>,
     /// What a daemon would start with, but not as one would think.
@@ -90,20 +94,16 @@ impl CheckConfig {
         let (problems, set, scan) = self.read();
         let Some(set) = set.filter(|_| problems.is_empty()) else {
             let count = problems.len();
-            if self.json {
-                show::json(&Findings {
-                    problems,
-                    warnings: Vec::new(),
-                    policy: None,
-                    rehearsal: None,
-                    sessions: None,
-                })?;
-            } else {
-                problems.iter().for_each(|p| say!("{p}"));
-            }
             let s = if count == 1 { "" } else { "s" };
             let failure = Failure::Usage(format!("{count} problem{s}; a daemon would not start with this"));
-            return Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure });
+            if !self.json {
+                problems.iter().for_each(|p| say!("{p}"));
+                return Err(failure);
+            }
+            let error = Some(failure.object());
+            let (warnings, policy) = (Vec::new(), None);
+            show::json(&Findings { error, problems, warnings, policy, rehearsal: None, sessions: None })?;
+            return Err(Failure::Answered(Box::new(failure)));
         };
         let summary = Summary::of(&set);
         let warnings: Vec<String> = scan.and_then(|scan| scan.warning(&set.policy)).into_iter().collect();
@@ -134,23 +134,23 @@ impl CheckConfig {
             Some(list) => Some(rehearsal_list::rehearse(&set.policy, &list)?),
             None => None,
         };
-        let refused = sessions.as_ref().map_or(0, ListFindings::refused);
-        if self.json {
-            show::json(&Findings { problems, warnings, policy: Some(summary), rehearsal, sessions })?;
-        } else {
-            if let Some(rehearsal) = rehearsal {
-                say!("\n{}", words::said(&rehearsal.to_string()));
-            }
-            if let Some(sessions) = sessions {
-                say!("\n{}", words::said(&sessions.to_string()));
-            }
-        }
-        let failure = match refused {
-            0 => return Ok(()),
-            1 => Failure::Refused("1 row of the list would be refused".into()),
-            n => Failure::Refused(format!("{n} rows of the list would be refused")),
+        let failure = match sessions.as_ref().map_or(0, ListFindings::refused) {
+            0 => None,
+            1 => Some(Failure::Refused("1 row of the list would be refused".into())),
+            n => Some(Failure::Refused(format!("{n} rows of the list would be refused"))),
         };
-        Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure })
+        if self.json {
+            let error = failure.as_ref().map(Failure::object);
+            show::json(&Findings { error, problems, warnings, policy: Some(summary), rehearsal, sessions })?;
+            return failure.map_or(Ok(()), |failure| Err(Failure::Answered(Box::new(failure))));
+        }
+        if let Some(rehearsal) = rehearsal {
+            say!("\n{}", words::said(&rehearsal.to_string()));
+        }
+        if let Some(sessions) = sessions {
+            say!("\n{}", words::said(&sessions.to_string()));
+        }
+        failure.map_or(Ok(()), Err)
     }
 
     /// Everything there is to read, with every problem; how a node that was named rescans.

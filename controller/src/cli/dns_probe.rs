@@ -100,19 +100,21 @@ impl DnsProbe {
             asked.set_fqdn(true);
             found.push(self.ask(server, name, &asked, kind, portals.as_ref()));
         }
-        if self.json {
-            show::json(&found)?;
-        } else {
+        let silent = found.iter().all(|f| f.code.is_none());
+        if self.json && !silent {
+            return show::json(&found);
+        }
+        if !self.json {
             say!("asked {server}");
             found.iter().for_each(|f| say!("{f}"));
         }
-        if found.iter().all(|f| f.code.is_none()) {
-            let failure = Failure::Unreachable(format!(
-                "{server} does not answer; is it `dns.listen`, and may this machine ask it?"
-            ));
-            return Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure });
+        if !silent {
+            return Ok(());
         }
-        Ok(())
+        let why = found.first().map_or("nothing was asked", |f| f.meaning.as_str());
+        Err(Failure::Unreachable(format!(
+            "{server} does not answer ({why}); is it `dns.listen`, and may this machine ask it?"
+        )))
     }
 
     fn server(&self, dns: Option<&pratique_dns::Settings>) -> Result<SocketAddr, Failure> {

@@ -91,7 +91,10 @@ impl Failure {
             Self::Usage(_) => {
                 ("usage", Some("correct the command or the file it names; `--help` explains the command"))
             }
-            Self::Unreachable(_) => ("unreachable", Some("start the daemon, or name where it listens with --url")),
+            Self::Unreachable(_) => (
+                "unreachable",
+                Some("see that it runs, and name where it listens: --url for the daemon, --server for a resolver"),
+            ),
             Self::Problem(problem) => (problem.code.as_str(), problem::remedy(&problem.code)),
             Self::Answered(failure) => return failure.object(),
         };

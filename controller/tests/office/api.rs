@@ -263,7 +263,8 @@ fn probes_need_no_token_and_readiness_says_what_is_lacking() {
     assert_eq!(house.send("GET", "/healthz", &[], "").status, 200);
     let ready = house.send("GET", "/readyz", &[], "");
     assert_eq!(ready.status, 503);
-    assert!(ready.text.contains("no policy is loaded"), "{}", ready.text);
+    assert_eq!(ready.text.lines().count(), 4, "a line for each thing: {}", ready.text);
+    assert!(ready.text.starts_with("not ready:\n- ") && ready.text.contains("- no policy is loaded"), "{}", ready.text);
     let flags = &house.metrics.ready;
     for flag in [&flags.store_writable, &flags.enforcers_in_step, &flags.policy_loaded] {
         flag.store(true, Ordering::Release);
