@@ -344,7 +344,7 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
     if page.rows.is_empty() {
         return Err(Failure::Refused(format!("no proposed case lies in {network}")));
     }
-    let picks = page.rows.iter().map(|r| crate::api::bulk::Pick { id: r.case, version: r.version }).collect();
+    let picks = page.rows.iter().map(|r| Pick { id: r.case, version: r.version }).collect();
     let mut wanted = ApproveMany { cases: picks, dry_run: true, confirm: None };
     let preview: ApprovedMany = client.post("/cases/approve", &wanted)?;
     if c.dry_run && c.json {

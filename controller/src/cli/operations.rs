@@ -270,11 +270,7 @@ impl StatusOf {
         if status.wall.on_paper > 0 {
             say!("on paper, not walled: {}", words::lines(status.wall.on_paper));
         }
-        say!(
-            "known: {} subscribers, {} live sessions",
-            words::count(&status.lines),
-            words::count(&status.sessions)
-        );
+        say!("known: {} subscribers, {} live sessions", words::count(&status.lines), words::count(&status.sessions));
         for e in status.enforcers.iter().filter(|_| !status.dry_run) {
             say!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
         }

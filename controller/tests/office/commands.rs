@@ -71,7 +71,14 @@ impl Folder {
                 let stretch = ["--from", "2026-02-13", "--until", "2026-02-14", "--reason", "looked into its archive"];
                 (["shadowserver"].into_iter().chain(stretch).collect(), 0)
             }
-            "coverage list" | "delivery list" | "delivery unattributed" | "plan" | "status" | "resume" => (vec![], 0),
+            "enforce begin" | "enforce drop" => (vec!["--count", "0", "--reason", "nothing is on paper here"], 1),
+            "coverage list"
+            | "enforce list"
+            | "delivery list"
+            | "delivery unattributed"
+            | "plan"
+            | "status"
+            | "resume" => (vec![], 0),
             "delivery accept" | "delivery refuse" => (vec!["7"], 0),
             "dns-probe" => (vec!["www.example.com", "--server", "127.0.0.1:1", "--wait", "50"], 3),
             "halt" => (vec!["--reason", "the feed looks poisoned"], 0),
