@@ -166,7 +166,8 @@ impl Metrics {
 
 /// Why a row of a report or of a session list is refused, each word once.
 fn row_reasons() -> Vec<&'static str> {
-    let mut keys: Vec<_> = Reason::ALL.map(Reason::key).into_iter().chain(sessions::Reason::ALL.map(|r| r.key())).collect();
+    let mut keys: Vec<_> =
+        Reason::ALL.map(Reason::key).into_iter().chain(sessions::Reason::ALL.map(|r| r.key())).collect();
     keys.sort_unstable();
     keys.dedup();
     keys

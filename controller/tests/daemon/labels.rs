@@ -14,7 +14,7 @@ use pratique_core::time::Span;
 
 /// Values of a label, whichever metric has it, separated by spaces. A new value belongs here; a value that comes from outside
 /// never does.
-const DECLARED: [(&str, &str); 18] = [
+const DECLARED: [(&str, &str); 21] = [
     ("state", "warned proposed quarantined watching closed receiving accepted held refused"),
     // Of sightings, and of buttons and forms of the portal.
     (
@@ -26,7 +26,7 @@ const DECLARED: [(&str, &str); 18] = [
     // Of rows, of files, of the store, and of upstreams.
     (
         "reason",
-        "address port time network bogon foreign infrastructure future too-old not-evidence empty no-rows html archive \
+        "columns text subscriber order record address port time network bogon foreign infrastructure future too-old not-evidence empty no-rows html archive \
          encoding binary damaged header unknown-type unknown-cause rows too-large io person expired fenced full busy \
          corrupt too-new none timeout refused broken",
     ),
@@ -65,6 +65,9 @@ const DECLARED: [(&str, &str); 18] = [
     ("button", "fixed leave step"),
     ("probe", "telnet tcp-banner http-admin open-dns ssdp ntp-monlist snmp-public adb"),
     ("verdict", "clean vulnerable inconclusive"),
+    ("walled", "whole half nothing no-address"),
+    ("missing", "ipv4 ipv6"),
+    ("field", "clause opted_out language number_tail email phone"),
 ];
 
 /// Times of a histogram are declared by their buckets.
