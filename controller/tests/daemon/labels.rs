@@ -45,7 +45,7 @@ const DECLARED: [(&str, &str); 21] = [
         "warning quarantined check-clean check-vulnerable check-inconclusive released-proven released-trust released-staff \
          released-expired released-retracted relapse self-check-clean self-check-vulnerable self-check-inconclusive any \
          forwarded nodata nxdomain portal refused refused-stranger resolved resolved-stripped servfail formerr notimp badvers page free_page \
-         warned_page redirect tiny live api",
+         warned_page unknown_page redirect tiny live api",
     ),
     (
         "result",
