@@ -312,7 +312,7 @@ impl Stage {
             Ok(intake) => intake,
             Err(error) => {
                 self.say(&format!("refused: {error}"));
-                self.handle.intake(readers.refused(&label, &error.0)).await.unwrap();
+                self.handle.intake(readers.refused(&label, &error.said)).await.unwrap();
                 return;
             }
         };
