@@ -6,6 +6,7 @@
 mod gardens;
 mod place;
 mod portal;
+mod promises;
 
 use std::fmt;
 use std::net::SocketAddr;

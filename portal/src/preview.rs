@@ -7,14 +7,14 @@ use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, CauseKey};
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, Proof, Trust};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, CheckState, Freed, Garden, Proof, Round, Trust};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::Ticked;
 use crate::desk::{Grace, Warning};
 use crate::front::Front;
-use crate::page::{Free, Pages, Wish};
+use crate::page::{Buttons, Free, Pages, Wish};
 use crate::settings::{Settings, SettingsError};
 use crate::{PortalError, StepId};
 
@@ -170,11 +170,11 @@ impl Preview {
         Ok(settings)
     }
 
-    /// The page of a trial, as it would be at `now`.
+    /// The page of a trial, as it would be at `now` for a line in this garden.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn show(&self, trial: &Trial, now: Timestamp) -> Result<Shown, PortalError> {
+    pub fn show(&self, trial: &Trial, garden: &Garden, now: Timestamp) -> Result<Shown, PortalError> {
         let pages = Pages::new(self.settings(trial)?, Arc::clone(self.0.pages.texts()))?;
         let wish = Wish { chosen: pages.language(Some(trial.language.as_str())), ..Wish::default() };
         let html = match trial.scene {
@@ -183,12 +183,16 @@ impl Preview {
             Scene::Unknown => pages.unknown_html(&wish, false, true),
             Scene::Warned => {
                 let CaseCard { case, until, causes, number_tail, .. } = card(&trial.cause, trial.scene, now);
-                pages.warned_html(&Warning { case, grace: Some(Grace::Until(until)), causes, number_tail }, &wish)
+                let check = CheckState { round: Round(0), checking_since: None, last_check: None, check_again: None };
+                let grace = Some(Grace::Until(until));
+                let warning = Warning { case, grace, causes, number_tail, check: Some(check) };
+                pages.warned_html(&warning, None, None, &wish, now)
             }
             scene => {
                 let card = card(&trial.cause, scene, now);
                 let first = StepId { cause: CauseKey::from(trial.cause.as_str()), number: 1 };
-                pages.case_html(&card, &Ticked::from([first]), None, None, &wish)
+                let open = self.0.opens(garden);
+                pages.case_html(&card, open, &Ticked::from([first]), Buttons::default(), &wish, now)
             }
         };
         // A link or a form of it would lead into the console.
@@ -226,10 +230,17 @@ fn card(cause: &str, scene: Scene, now: Timestamp) -> CaseCard {
         checking_since: (scene == Scene::Checking).then_some(now),
         last_check,
         missing: Some(missing),
+        freed: Freed { earliest: Some(ago(4).plus(Span::from_days(2))), awaits_report: true },
+        check_again: None,
         proof: Proof { checks: true, silence: Span::from_days(2), wall_silence: Span::from_hours(1) },
         alive_at: None,
         self_release: scene == Scene::Clean,
-        trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
+        trust: Some(Trust {
+            used: 1,
+            times: 2,
+            within: Span::from_days(30),
+            oldest_until: Some(now.plus(Span::from_days(12))),
+        }),
         relapses: 0,
         language: None,
         number_tail: Some("482".into()),

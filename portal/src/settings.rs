@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use crate::captive::{ApiUrl, VenueUrl};
 use crate::check::settings::SelfCheck;
 use crate::look::Look;
+use crate::promises::KeptBy;
 
 /// Section `portal` of the node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +46,15 @@ pub struct Settings {
     pub language: SmolStr,
     /// What works all through a quarantine, in this order: each entry `x` shows the text `works-x`. Built in are
     /// `emergency`, `phone`, `television`, `banking` (banks whose names the policy's garden holds), `steps` (sites needed
-    /// for the steps). Empty by default, because only the provider knows: a promise about emergency calls that does not
-    /// hold is dangerous.
+    /// for the steps), `wifi-calling` (calls of mobile phones over Wi-Fi). Each is held against what is open
+    /// ([`crate::promises`]), and a line's page shows it only where something keeps it for that line. Empty by default,
+    /// because only the provider knows: a promise about emergency calls that does not hold is dangerous.
     #[serde(default)]
     pub still_works: Vec<SmolStr>,
+    /// What exactly keeps a promise of `still_works`: networks, names of the garden, or `elsewhere` for what does not pass
+    /// this wall. By default the usual suspects, as [`crate::promises`] lists them.
+    #[serde(default)]
+    pub kept_by: KeptBy,
     /// Colours, logo, terms.
     #[serde(default)]
     pub look: Look,
@@ -148,6 +154,19 @@ impl Settings {
         if self.portal_url.is_https() { Some(&self.portal_url) } else { self.api_url.as_ref().map(ApiUrl::origin) }
     }
 
+    /// Names of the provider's own sites, as the settings say them.
+    pub(crate) fn own_hosts(&self) -> Vec<String> {
+        let host = |text: &str| {
+            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+            bare.split(['/', ':', '?']).next().unwrap_or_default().to_ascii_lowercase()
+        };
+        let api = self.api_url.as_ref().map(|url| host(url.as_str()));
+        let venue = self.venue_info_url.as_ref().map(|url| host(url.as_str()));
+        let terms = self.look.terms.as_deref().map(host);
+        let own = [Some(host(self.portal_url.as_str())), Some(host(&self.provider.site)), api, venue, terms];
+        own.into_iter().flatten().filter(|host| !host.is_empty()).collect()
+    }
+
     /// Checks everything that does not need the texts, and gives the time zone.
     ///
     /// # Errors
@@ -179,6 +198,10 @@ impl Settings {
                 "limits",
                 "a time below 100ms would shut people out; write for example 10s",
             ));
+        }
+        if let Some(work) = self.kept_by.keys().find(|work| !self.still_works.contains(work)) {
+            let problem = format!("`{work}` is promised nowhere; add it to still_works, or remove what keeps it");
+            return Err(SettingsError::new("kept_by", problem));
         }
         self.look.dress()?;
         self.self_check.as_ref().map_or(Ok(()), SelfCheck::check)?;
@@ -306,6 +329,7 @@ impl Settings {
             time_zone: "Europe/Amsterdam".into(),
             language: english(),
             still_works: ["emergency", "phone", "television", "steps"].map(SmolStr::new_static).to_vec(),
+            kept_by: KeptBy::new(),
             look: Look::default(),
             check_takes: two_minutes(),
             self_check: None,

@@ -17,7 +17,6 @@ use super::{Failure, Node, show};
 use crate::config::Config;
 use crate::console::words;
 use crate::policy_files::{self, PolicySet};
-use crate::scan::Settings;
 
 /// `check-config`.
 #[derive(Clone, Debug, Args)]
@@ -91,7 +90,7 @@ impl CheckConfig {
             Some(text) => Timestamp::parse(text).map_err(|e| Failure::Usage(format!("--at {text}: {e}")))?,
             None => now(),
         };
-        let (problems, set, scan) = self.read();
+        let (problems, set, node) = self.read();
         let Some(set) = set.filter(|_| problems.is_empty()) else {
             let count = problems.len();
             let s = if count == 1 { "" } else { "s" };
@@ -106,7 +105,7 @@ impl CheckConfig {
             return Err(Failure::Answered(Box::new(failure)));
         };
         let summary = Summary::of(&set);
-        let warnings: Vec<String> = scan.and_then(|scan| scan.warning(&set.policy)).into_iter().collect();
+        let warnings: Vec<String> = node.iter().flat_map(|config| config.warnings(&set.policy)).collect();
         if !self.json {
             summary.print();
             warnings.iter().for_each(|w| say!("warning: {w}"));
@@ -153,8 +152,8 @@ impl CheckConfig {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Everything there is to read, with every problem; how a node that was named rescans.
-    fn read(&self) -> (Vec<String>, Option<PolicySet>, Option<Settings>) {
+    /// Everything there is to read, with every problem; and the node, if one was named.
+    fn read(&self) -> (Vec<String>, Option<PolicySet>, Option<Config>) {
         let mut problems = Vec::new();
         let mut node = None;
         let mut policies = self.policies.clone();
@@ -193,7 +192,7 @@ impl CheckConfig {
         {
             problems.push(error.to_string());
         }
-        (problems, set, node.map(|config| config.scan))
+        (problems, set, node)
     }
 }
 

@@ -533,6 +533,10 @@ impl Office for Memory {
         ["mirai", "open-telnet"].map(Into::into).into()
     }
 
+    async fn garden(&self, _: &str) -> pratique_core::view::Garden {
+        pratique_core::view::Garden::default()
+    }
+
     async fn status(&self) -> Status {
         let world = self.world();
         let count = |s: StateName| world.cases.iter().filter(|k| k.case.state.name() == s).count() as u64;

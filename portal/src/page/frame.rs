@@ -1,6 +1,7 @@
 //! What stands around every page, and the way to the telephone beneath most of them.
 
 use askama::Template;
+use pratique_core::ids::CaseId;
 
 use super::Pages;
 use super::language::Switch;
@@ -31,11 +32,11 @@ impl Pages {
     }
 
     /// `case`: the number to tell, where there is one.
-    pub(super) fn call(&self, v: Voice<'_>, case: Option<u64>) -> Call<'_> {
+    pub(super) fn call(&self, v: Voice<'_>, case: Option<CaseId>) -> Call<'_> {
         let provider = &self.settings.provider;
         Call {
             text: match case {
-                Some(case) => v.say1(keys::CALL_TEXT, "case", case.to_string()),
+                Some(case) => v.say1(keys::CALL_TEXT, "case", case.number().to_string()),
                 None => v.say(keys::CHECK_CALL),
             },
             phone: &provider.phone,

@@ -366,7 +366,8 @@ fn refined<'s>(
 
 /// The variables a key is given beside the common ones; none if the portal knows no such key.
 fn args_of(name: &str) -> Option<&'static [&'static str]> {
-    let single = keys::ALL.iter().find(|(_, key)| key.name == name).map(|(_, key)| key.args);
+    let retired = keys::RETIRED.iter().map(|retired| &retired.key);
+    let single = keys::ALL.iter().map(|(_, key)| key).chain(retired).find(|key| key.name == name).map(|key| key.args);
     single.or_else(|| {
         let family = FAMILIES.iter().find(|f| name.starts_with(f.prefix))?;
         let rest = &name[family.prefix.len()..];

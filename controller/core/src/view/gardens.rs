@@ -25,6 +25,8 @@ pub struct Garden {
     pub allow: AllowList,
     /// Families over which the portal knows their lines: they are led to no address of the other one.
     pub known_over: Families,
+    /// Those of them that everybody in the garden may reach, whatever the causes.
+    pub everybody: AllowList,
     /// Networks that the policy always opens.
     pub networks: Box<[IpNet]>,
     /// Sites for people among the names, by name, those for the steps first.
@@ -67,6 +69,7 @@ impl Garden {
         add_sites(&mut sites, &policy.global.garden.names.iter().collect::<Vec<_>>(), false);
         Self {
             allow: policy.allow_list(&bare.causes),
+            everybody: policy.allow_list([]),
             networks: policy.global.garden.networks.clone().into(),
             sites: sites.into(),
             ..bare
