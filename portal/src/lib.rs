@@ -1,6 +1,6 @@
 //! pratique-portal: what the subscriber of a quarantined line sees, in the order a request flows through it:
 //!
-//! * [`settings`]: what the provider configures
+//! * [`settings`]: what the provider configures; [`OwnWords`]: in one language or in each
 //! * [`server`]: the accept loop and its limits; one connection, one peer address, nothing a client says changes it;
 //!   [`seats`]: places for connections, so that nobody shuts out people
 //! * [`tls`]: the same over TLS, for the captive-portal API
@@ -41,6 +41,7 @@ mod link;
 mod live;
 mod look;
 mod metrics;
+mod own_words;
 mod page;
 mod preview;
 mod probes;
@@ -61,6 +62,7 @@ pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, Seen
 pub use desk::{Desk, DeskError, FreeLine, Grace, NoDesk, Seen, Warning};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
+pub use own_words::OwnWords;
 pub use page::letter::{About, Facts, Letter, Letters};
 pub use pratique_tls::{CertificateHealth, PairFiles};
 pub use preview::{Preview, Scene, Shown, Trial};

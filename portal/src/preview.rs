@@ -16,7 +16,7 @@ use crate::desk::{Grace, Warning};
 use crate::front::Front;
 use crate::page::{Buttons, Free, Pages, Wish};
 use crate::settings::{Settings, SettingsError};
-use crate::{PortalError, StepId};
+use crate::{OwnWords, PortalError, StepId};
 
 /// Characters of one word on trial; more do not fit on any page.
 const MAX_WORD: usize = 200;
@@ -111,17 +111,19 @@ impl Preview {
     pub fn configured(&self) -> Trial {
         let settings = self.0.pages.settings();
         let (provider, look) = (&settings.provider, &settings.look);
-        let text = |text: &Option<SmolStr>| text.as_deref().unwrap_or_default().to_owned();
+        // Of several languages' words the trial shows those of the settings' own.
+        let own = |words: &OwnWords| words.in_language(&settings.language).to_owned();
+        let text = |words: &Option<OwnWords>| words.as_ref().map(own).unwrap_or_default();
         let colour = |colour: Option<crate::Colour>| colour.map(|c| c.to_string()).unwrap_or_default();
         Trial {
-            name: provider.name.to_string(),
+            name: own(&provider.name),
             phone: provider.phone.to_string(),
             phone_hours: text(&provider.phone_hours),
-            site: provider.site.to_string(),
+            site: own(&provider.site),
             contract_hint: text(&provider.contract_hint),
             colour: colour(look.colour),
             colour_dark: colour(look.colour_dark),
-            terms: text(&look.terms),
+            terms: look.terms.as_deref().unwrap_or_default().to_owned(),
             language: settings.language.to_string(),
             cause: "mirai".to_owned(),
             scene: Scene::default(),
@@ -158,11 +160,21 @@ impl Preview {
             let parsed = said(text).map(|text| text.parse());
             parsed.transpose().map_err(|problem: String| SettingsError::new(field, problem))
         };
-        settings.provider.name = trial.name.trim().into();
+        // What was not touched stays as it is, in all of its languages.
+        let main = settings.language.clone();
+        let kept = |words: &OwnWords, text: &str| match words.in_language(&main) == text.trim() {
+            true => words.clone(),
+            false => text.trim().into(),
+        };
+        let kept_or_none = |words: &Option<OwnWords>, text: &str| {
+            let own = words.as_ref().map(|words| kept(words, text));
+            said(text).map(|text| own.unwrap_or_else(|| text.into()))
+        };
+        settings.provider.name = kept(&settings.provider.name, &trial.name);
         settings.provider.phone = trial.phone.trim().into();
-        settings.provider.phone_hours = said(&trial.phone_hours);
-        settings.provider.site = trial.site.trim().into();
-        settings.provider.contract_hint = said(&trial.contract_hint);
+        settings.provider.phone_hours = kept_or_none(&settings.provider.phone_hours, &trial.phone_hours);
+        settings.provider.site = kept(&settings.provider.site, &trial.site);
+        settings.provider.contract_hint = kept_or_none(&settings.provider.contract_hint, &trial.contract_hint);
         settings.look.colour = colour("look.colour", &trial.colour)?;
         settings.look.colour_dark = colour("look.colour_dark", &trial.colour_dark)?;
         settings.look.terms = said(&trial.terms);

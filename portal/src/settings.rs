@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 use crate::captive::{ApiUrl, VenueUrl};
 use crate::check::settings::SelfCheck;
 use crate::look::Look;
+use crate::own_words::OwnWords;
 use crate::promises::KeptBy;
 
 /// Section `portal` of the node's configuration.
@@ -73,18 +74,18 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// Name as customers know it.
-    pub name: SmolStr,
+    /// Name as customers know it; as the next three, one text or one for each language (`{en: …, nl: …}`).
+    pub name: OwnWords,
     /// Help desk, as people dial it.
     pub phone: SmolStr,
     /// When it is open, in words, such as `every day, 8:00 to 22:00`.
     #[serde(default)]
-    pub phone_hours: Option<SmolStr>,
+    pub phone_hours: Option<OwnWords>,
     /// Page on the provider's own well-known site that confirms this portal, without `http`: `example.net/quarantine`.
-    pub site: SmolStr,
+    pub site: OwnWords,
     /// Where customers find the telephone number without trusting this page, such as `your last bill`.
     #[serde(default)]
-    pub contract_hint: Option<SmolStr>,
+    pub contract_hint: Option<OwnWords>,
     /// Emergency number shown by `still_works: [emergency]`.
     #[serde(default = "emergency_number")]
     pub emergency: SmolStr,
@@ -163,8 +164,9 @@ impl Settings {
         let api = self.api_url.as_ref().map(|url| host(url.as_str()));
         let venue = self.venue_info_url.as_ref().map(|url| host(url.as_str()));
         let terms = self.look.terms.as_deref().map(host);
-        let own = [Some(host(self.portal_url.as_str())), Some(host(&self.provider.site)), api, venue, terms];
-        own.into_iter().flatten().filter(|host| !host.is_empty()).collect()
+        let sites = self.provider.site.all().map(|site| Some(host(site)));
+        let own = [Some(host(self.portal_url.as_str())), api, venue, terms].into_iter().chain(sites);
+        own.flatten().filter(|host| !host.is_empty()).collect()
     }
 
     /// Checks everything that does not need the texts, and gives the time zone.
@@ -172,14 +174,22 @@ impl Settings {
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<TimeZone, SettingsError> {
-        for (field, text) in [
-            ("provider.name", &self.provider.name),
-            ("provider.phone", &self.provider.phone),
-            ("provider.site", &self.provider.site),
-            ("provider.emergency", &self.provider.emergency),
+        let provider = &self.provider;
+        let hours = provider.phone_hours.as_ref().is_some_and(OwnWords::is_blank);
+        let hint = provider.contract_hint.as_ref().is_some_and(OwnWords::is_blank);
+        for (field, blank) in [
+            ("provider.name", provider.name.is_blank()),
+            ("provider.phone", provider.phone.trim().is_empty()),
+            ("provider.site", provider.site.is_blank()),
+            ("provider.emergency", provider.emergency.trim().is_empty()),
         ] {
-            if text.trim().is_empty() {
+            if blank {
                 return Err(SettingsError::new(field, "is empty; people need it to trust the page"));
+            }
+        }
+        for (field, blank) in [("provider.phone_hours", hours), ("provider.contract_hint", hint)] {
+            if blank {
+                return Err(SettingsError::new(field, "is empty in some language; write it, or leave the key out"));
             }
         }
         let limits = &self.limits;

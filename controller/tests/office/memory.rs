@@ -543,6 +543,7 @@ impl Office for Memory {
         Status {
             notices: None,
             version: "0.1.0".into(),
+            warnings: Vec::new(),
             now: NOW.into(),
             started_at: NOW.minus(Span::from_days(2)).into(),
             seq: Seq(world.seq),

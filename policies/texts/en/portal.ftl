@@ -185,6 +185,7 @@ seen-heading = What we saw
 seen-which = Which device is it?
 seen-devices = The reports name more than one device. It can be one of these, or several. Please look at each of them:
 seen-device = The report says that it is this device:
+seen-device-some = One of the reports names this device:
 seen-kind = So please look for this kind of device first: { $device }.
 seen-device-unknown = We can see your line, but not your home. So we cannot tell which device it is. The steps below help you find it.
 seen-once = Seen on { $first }.

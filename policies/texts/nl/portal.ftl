@@ -168,6 +168,7 @@ seen-heading = Wat wij hebben gezien
 seen-which = Welk apparaat is het?
 seen-devices = In de meldingen staat meer dan één apparaat. Het kan een van deze zijn, of meer dan een. Kijk ze alle na:
 seen-device = Volgens de melding gaat het om dit apparaat:
+seen-device-some = In een van de meldingen staat dit apparaat:
 seen-kind = Zoek dus eerst naar dit soort apparaat: { $device }.
 seen-device-unknown = Wij zien uw aansluiting, maar niet uw huis. Wij weten dus niet welk apparaat het is. De stappen hieronder helpen u zoeken.
 seen-once = Gezien op { $first }.

@@ -157,7 +157,7 @@ impl Pages {
             wanted.take(MAX_SITES).map(Link::to).collect()
         };
         rendered(&CasePage {
-            frame: self.frame(self.switches(v, "/", None)),
+            frame: self.frame(v, self.switches(v, "/", None)),
             script: SCRIPT,
             live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
             page: at("/"),

@@ -187,7 +187,7 @@ impl Pages {
             url: whole(&at(check::PATH)),
             picture: whole(&self.pictures.path(v.language().tag())),
             size: share::SIZE,
-            frame: self.frame(self.switches(v, check::PATH, None)),
+            frame: self.frame(v, self.switches(v, check::PATH, None)),
             script: SCRIPT,
             clean,
             headline: v.say(headline),

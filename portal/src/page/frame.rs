@@ -27,8 +27,8 @@ pub(super) struct Call<'a> {
 }
 
 impl Pages {
-    pub(super) fn frame(&self, switches: Vec<Switch>) -> Frame<'_> {
-        Frame { dress: &self.dress, provider: &self.settings.provider.name, switches }
+    pub(super) fn frame(&self, v: Voice<'_>, switches: Vec<Switch>) -> Frame<'_> {
+        Frame { dress: &self.dress, provider: self.settings.provider.name.in_language(v.language().tag()), switches }
     }
 
     /// `case`: the number to tell, where there is one.
@@ -41,8 +41,14 @@ impl Pages {
             },
             phone: &provider.phone,
             dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
-            hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
+            hours: self.hours(v),
         }
+    }
+
+    /// When the help desk is open.
+    pub(super) fn hours(&self, v: Voice<'_>) -> Option<String> {
+        let hours = self.settings.provider.phone_hours.as_ref()?;
+        Some(v.say1(keys::CALL_HOURS, "hours", hours.in_language(v.language().tag())))
     }
 
     /// What only the provider can know of this subscriber.

@@ -61,7 +61,7 @@ impl Pages {
             Free::Released(was) => self.switches(v, "/", Some(was)),
         };
         let check = self.check_link(wish);
-        rendered(&FreePage { v, frame: self.frame(switches), why, check })
+        rendered(&FreePage { v, frame: self.frame(v, switches), why, check })
     }
 
     /// "We cannot tell which line this is": of who comes from an address that nobody is known to hold.

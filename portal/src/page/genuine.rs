@@ -42,7 +42,7 @@ impl Pages {
         let hint = self.settings.provider.contract_hint.is_some();
         let page = LinkPage {
             v,
-            frame: self.frame(switches),
+            frame: self.frame(v, switches),
             portal: self.settings.portal_url.as_str(),
             genuine,
             call: match link.filter(|link| link.case.0 > 0) {

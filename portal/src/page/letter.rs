@@ -122,7 +122,7 @@ impl Letters {
 
     /// The name customers know the provider by.
     pub fn provider(&self) -> &str {
-        &self.pages.settings.provider.name
+        self.pages.settings.provider.name.in_language(&self.pages.settings.language)
     }
 
     /// Whether there are texts in this language or a wider one.
@@ -153,6 +153,7 @@ impl Letters {
         let open = if of_case { keys::FINDING_MARK_VULNERABLE } else { keys::CHECK_MARK_OPEN };
         let checked = facts.check.as_ref().filter(|_| says.findings).map(|check| pages.findings(v, check, open));
         let provider = &pages.settings.provider;
+        let name = provider.name.in_language(v.language().tag());
         let genuine_phone = match provider.contract_hint {
             Some(_) => keys::NOTICE_GENUINE_PHONE_HINT,
             None => keys::NOTICE_GENUINE_PHONE,
@@ -163,7 +164,7 @@ impl Letters {
         let mail = Mail {
             v,
             colour: pages.settings.look.colour.map_or_else(|| OUR_COLOUR.to_owned(), |colour| colour.to_string()),
-            provider: &provider.name,
+            provider: name,
             subject: &subject,
             lead: &lead,
             again: (facts.again && says.again).then(|| v.say(keys::AGAIN)),
@@ -189,10 +190,10 @@ impl Letters {
             },
             genuine: [v.say(keys::NOTICE_GENUINE_SITE), v.say(genuine_phone), v.say(keys::NOTICE_GENUINE_NEVER)],
             call: if of_case { v.say1(keys::CALL_TEXT, "case", case.as_str()) } else { v.say(keys::CHECK_CALL) },
-            hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
+            hours: pages.hours(v),
         };
         let (text, html) = (mail.plain(), rendered(&mail));
-        let short = one_line(&format!("{}: {lead} {}", provider.name, mail.call));
+        let short = one_line(&format!("{name}: {lead} {}", mail.call));
         Letter { language: v.language().tag().to_owned(), text, html, short, link, subject }
     }
 

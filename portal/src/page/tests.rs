@@ -235,7 +235,7 @@ fn several_reports_never_claim_two_different_devices() {
     let none = named(&[("mirai", None, 1), ("open-dns-resolver", None, 2)]);
     assert!(claims(&none) == 0 && none.matches("cannot tell which device it is").count() == 1, "{none}");
     let one = named(&[("mirai", Some("Acme camera"), 1), ("open-dns-resolver", None, 2)]);
-    assert_eq!((claims(&one), first(&one)), (1, 1), "{one}");
+    assert!(one.contains("One of the reports names this device:") && claims(&one) == 0 && first(&one) == 1, "{one}");
     assert!(!one.contains("cannot tell which device it is"), "{one}");
     let same = named(&[("mirai", Some("Acme IP camera"), 2), ("open-telnet", Some("acme ip-camera X1"), 1)]);
     assert!(claims(&same) == 1 && same.contains("acme ip-camera X1"), "the name that says more: {same}");

@@ -91,7 +91,7 @@ impl Pages {
             token,
         };
         rendered(&WarnedPage {
-            frame: self.frame(self.switches(v, "/", None)),
+            frame: self.frame(v, self.switches(v, "/", None)),
             case: warning.case.number().to_string(),
             note: note.and_then(|note| note_text(note, checking)).map(|key| v.say(key)),
             time: match warning.grace {

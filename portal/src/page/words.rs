@@ -97,6 +97,7 @@ impl Pages {
         Which {
             text: v.say(match named.len() {
                 0 => keys::SEEN_DEVICE_UNKNOWN,
+                1 if cards.iter().take(MAX_CAUSES).any(|card| card.device.is_none()) => keys::SEEN_DEVICE_SOME,
                 1 => keys::SEEN_DEVICE,
                 _ => keys::SEEN_DEVICES,
             }),

@@ -168,6 +168,8 @@ keys! {
     SEEN_DEVICES = "seen-devices";
     /// Label of the device.
     SEEN_DEVICE = "seen-device";
+    /// The same, where other reports name none.
+    SEEN_DEVICE_SOME = "seen-device-some";
     /// What kind of device to look for.
     SEEN_KIND = "seen-kind" ["device"];
     /// The report names no device.
