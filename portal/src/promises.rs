@@ -142,7 +142,28 @@ pub fn kept(settings: &Settings, work: &str, open: Open<'_>) -> Result<(), Broke
     })
 }
 
+/// Links of the settings that residents cannot open: their keys, and the names that are shut.
+pub fn shut_links(settings: &Settings, open: Open<'_>) -> Vec<(&'static str, String)> {
+    let terms = settings.look.terms.as_deref().map(|url| ("look.terms", url));
+    let venue = settings.venue_info_url.as_ref().map(|url| ("venue_info_url", url.as_str()));
+    let shut = terms.into_iter().chain(venue).filter(|(_, url)| !open.opens_address(url));
+    shut.map(|(key, url)| (key, host_of(url))).collect()
+}
+
+/// The name in an address, without port.
+pub(crate) fn host_of(url: &str) -> String {
+    let bare = url.split_once("://").map_or(url, |(_, rest)| rest);
+    bare.split(['/', ':', '?', '#']).next().unwrap_or_default().to_ascii_lowercase()
+}
+
 impl Open<'_> {
+    /// Whether a resident's browser gets to this address.
+    pub(crate) fn opens_address(&self, url: &str) -> bool {
+        let port = if url.starts_with("http://") { 80 } else { 443 };
+        let ports = self.garden.allow.ports_for(&host_of(url)).unwrap_or_default();
+        self.names && ports.contains(&PortSpec { port, transport: Transport::Tcp })
+    }
+
     fn has(&self, keeper: &Keeper) -> bool {
         match keeper {
             Keeper::Elsewhere => true,

@@ -13,7 +13,7 @@ use crate::captive::{ApiUrl, VenueUrl};
 use crate::check::settings::SelfCheck;
 use crate::look::Look;
 use crate::own_words::OwnWords;
-use crate::promises::KeptBy;
+use crate::promises::{KeptBy, host_of};
 
 /// Section `portal` of the node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -157,10 +157,7 @@ impl Settings {
 
     /// Names of the provider's own sites, as the settings say them.
     pub(crate) fn own_hosts(&self) -> Vec<String> {
-        let host = |text: &str| {
-            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
-            bare.split(['/', ':', '?']).next().unwrap_or_default().to_ascii_lowercase()
-        };
+        let host = host_of;
         let api = self.api_url.as_ref().map(|url| host(url.as_str()));
         let venue = self.venue_info_url.as_ref().map(|url| host(url.as_str()));
         let terms = self.look.terms.as_deref().map(host);

@@ -109,7 +109,8 @@ impl CheckConfig {
         };
         let summary = Summary::of(&set);
         let mut warnings: Vec<String> = node.iter().flat_map(|config| config.warnings(&set.policy)).collect();
-        warnings.extend(node.iter().flat_map(|config| config.placed(texts.settings.clone())).map(|note| note.to_string()));
+        warnings
+            .extend(node.iter().flat_map(|config| config.placed(texts.settings.clone())).map(|note| note.to_string()));
         warnings.extend(texts.notes);
         if !self.json {
             summary.print();

@@ -35,7 +35,7 @@ impl Config {
     pub fn doubts(&self, policy: &Policy) -> Vec<ConfigError> {
         let broken = self.broken_promises(policy).into_iter();
         let found = broken.filter(|broken| !broken.fatal).map(|broken| broken.what);
-        self.placed(found.collect())
+        self.placed(found.chain(self.shut_links(policy)).collect())
     }
 
     /// All that a daemon starts with under these policies and that somebody should look at, in words.

@@ -4,7 +4,7 @@
 use pratique_core::ids::CauseKey;
 use pratique_core::policy::Policy;
 use pratique_core::view::Garden;
-use pratique_portal::promises::{NodeOpens, Open, kept};
+use pratique_portal::promises::{NodeOpens, Open, kept, shut_links};
 
 use super::{Config, EnforcerKind};
 
@@ -47,6 +47,22 @@ impl Config {
             Some(Broken { what, fatal })
         };
         pages.still_works.iter().enumerate().filter_map(broken).collect()
+    }
+}
+
+impl Config {
+    /// Links of the portal's pages that residents cannot open.
+    pub(super) fn shut_links(&self, policy: &Policy) -> Vec<String> {
+        let Some(portal) = &self.portal else { return Vec::new() };
+        let (garden, node) = (Garden::of([], policy), self.node_opens());
+        let open = Open { garden: &garden, networks: &node.networks, names: node.names };
+        let said = |(key, name): (&str, String)| {
+            format!(
+                "portal.pages.{key} leads residents to {name}, which is shut for them: open it in garden.names of policy.yaml, or \
+                 leave it out"
+            )
+        };
+        shut_links(&portal.pages, open).into_iter().map(said).collect()
     }
 }
 

@@ -252,6 +252,11 @@ impl House {
         home::press(from, self.portal, "/check/scan", page, &CONSENT, more).await
     }
 
+    /// Somebody at this address presses "check my connection" of this page.
+    pub async fn press_fixed(&self, from: Ipv4Addr, page: &str) -> String {
+        home::press(from, self.portal, "/fixed", page, &["case", "round", "token"], "").await
+    }
+
     /// Looks until the scan is over.
     pub async fn result(&self, from: Ipv4Addr) -> String {
         let began = std::time::Instant::now();

@@ -193,7 +193,11 @@ impl Pages {
             sites: sites(false),
             genuine_contract: Self::genuine_contract(v, card.number_tail.as_deref()),
             genuine_phone: self.genuine_phone(v),
-            call: self.call(v, Some(card.case)),
+            call: {
+                let call = self.call(v, Some(card.case));
+                // A link that leads nowhere looks like a trick.
+                Call { terms: call.terms.filter(|terms| open.opens_address(terms)), ..call }
+            },
             fixed_path: at(Button::FIXED_PATH),
             leave_path: at(Button::LEAVE_PATH),
             v,

@@ -24,6 +24,8 @@ pub(super) struct Call<'a> {
     /// The same, as a telephone dials it (RFC 3966).
     pub(super) dial: String,
     pub(super) hours: Option<String>,
+    /// Where the rules are that the line is held by.
+    pub(super) terms: Option<&'a str>,
 }
 
 impl Pages {
@@ -42,6 +44,7 @@ impl Pages {
             phone: &provider.phone,
             dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
             hours: self.hours(v),
+            terms: self.dress.terms.as_deref(),
         }
     }
 

@@ -290,6 +290,17 @@ fn only_promises_that_hold_for_this_line_are_made_and_opened_sites_are_links() {
 }
 
 #[test]
+fn the_rules_are_a_link_only_where_a_resident_can_open_them() {
+    let mut settings = Settings::example("http://help.example.net/".parse().unwrap());
+    settings.look.terms = Some("https://example.net/terms".into());
+    let pages = Pages::new(settings, Arc::new(Texts::load(None).unwrap())).unwrap();
+    assert!(!html_of(&pages, &card()).contains("example.net/terms\""));
+    let names: Vec<pratique_core::playbook::AllowName> = serde_yaml::from_str("[{name: example.net}]").unwrap();
+    let garden = Garden::new(["mirai".into()], AllowList::merge([&names[..]]));
+    assert!(html_with(&pages, &card(), &garden).contains("<a href=\"https://example.net/terms\">"));
+}
+
+#[test]
 fn after_a_press_the_button_says_when_the_next_one_is_possible() {
     let mut card = card();
     card.last_check = Some(CheckCard { at: card.since, verdict: Verdict::Vulnerable, found: Vec::new() });

@@ -191,7 +191,8 @@ impl Language {
         }
         if let Some(source) = own.iter().flatten().next_back() {
             let missing = keys::ALL.iter().filter(|(_, key)| !language.has(key.name));
-            wrong.extend(missing.map(|(_, key)| source.error(0, format!("the text `{}` is missing; add it", key.name))));
+            wrong
+                .extend(missing.map(|(_, key)| source.error(0, format!("the text `{}` is missing; add it", key.name))));
         }
         Ok((language, wrong))
     }
