@@ -136,7 +136,8 @@ pub fn kept(settings: &Settings, work: &str, open: Open<'_>) -> Result<(), Broke
     }
     .map_err(|broken| match open.names {
         false if matches!(work, "banking" | "steps" | "wifi-calling") => {
-            Broken { missing: "this node has no section dns, so nobody opens names".into(), ..broken }
+            let missing = "this node has no section dns, so nobody opens names".into();
+            Broken { missing, remedy: format!("give it the section, {elsewhere}") }
         }
         _ => broken,
     })
