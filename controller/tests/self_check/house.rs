@@ -220,9 +220,9 @@ impl House {
         self.deliver(vec![sighting(cause, address, at)]).await;
     }
 
-    /// The same often, a minute apart, back from an hour ago.
+    /// The same often, each an observation of its own, back from an hour ago.
     pub async fn report_many(&self, cause: &str, address: Ipv4Addr, times: i64) {
-        let at = |i| self.now().minus(Span::from_mins(60 + i));
+        let at = |i| self.now().minus(Span::from_mins(60 + 90 * i));
         self.deliver((0..times).map(|i| sighting(cause, address, at(i))).collect()).await;
     }
 
