@@ -47,7 +47,7 @@ fn garden() -> Garden {
     let web = |name: &str| AllowName::new(name, vec![PortSpec { port: 443, transport: Transport::Tcp }]);
     let (vendors, banks) = ([web("www.hikvision.com"), web("www.tp-link.com")], [web("www.bank.example")]);
     Garden {
-        networks: ["192.0.2.16/28".parse().expect("a network")].into(),
+        networks: "192.0.2.16/28".parse().into_iter().collect(),
         everybody: AllowList::merge([&banks[..]]),
         sites: [site("www.hikvision.com", true), site("www.tp-link.com", true), site("www.bank.example", false)].into(),
         ..Garden::new(["mirai".into()], AllowList::merge([&vendors[..], &banks[..]]))
