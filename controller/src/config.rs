@@ -6,6 +6,7 @@
 mod gardens;
 mod place;
 mod portal;
+mod promises;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -297,7 +298,7 @@ impl Config {
     }
 
     /// What was found after reading, with its place in the file.
-    fn placed(&self, found: Vec<String>) -> Vec<ConfigError> {
+    pub(crate) fn placed(&self, found: Vec<String>) -> Vec<ConfigError> {
         if found.is_empty() {
             return Vec::new();
         }

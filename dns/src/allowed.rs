@@ -69,7 +69,8 @@ impl Resolver {
             }
             Ok(Found::Addresses(answer)) => {
                 let told = answer.longest_told(Instant::now());
-                if !self.open(later.client, resident, &answer.addresses, ports, told, deadline).await {
+                let lasts = self.open_for(told, resident, &allowed.name);
+                if !self.open(later.client, resident, &answer.addresses, ports, lasts, deadline).await {
                     metrics.wall_failures.inc();
                     return own(self.failed());
                 }
@@ -87,11 +88,11 @@ impl Resolver {
         resident: &Arc<Resident>,
         addresses: &[IpAddr],
         ports: &[PortSpec],
-        ttl: u32,
+        lasts: Span,
         deadline: Instant,
     ) -> bool {
         // The metric and the wall's own driver are loud; a line here per question would be a way to fill a disk.
-        let opening = self.0.wall.open(client, resident, addresses, ports, self.open_for(ttl));
+        let opening = self.0.wall.open(client, resident, addresses, ports, lasts);
         match tokio::time::timeout_at(deadline, opening).await {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {
@@ -105,11 +106,13 @@ impl Resolver {
         }
     }
 
-    /// How long the wall is open for an answer that may be remembered for `ttl` seconds.
-    pub(crate) fn open_for(&self, ttl: u32) -> Span {
+    /// How long the wall is open for an answer that may be remembered for `ttl` seconds; longer where the garden says so of
+    /// this name.
+    pub(crate) fn open_for(&self, ttl: u32, resident: &Resident, name: &str) -> Span {
         let settings = &self.0.settings;
         let told = i64::from(ttl).saturating_mul(1_000).max(settings.ttl_min.as_millis());
-        Span::from_millis(settings.open_margin.as_millis().saturating_add(told))
+        let by_answer = Span::from_millis(settings.open_margin.as_millis().saturating_add(told));
+        by_answer.max(resident.garden.allow.open_for(name))
     }
 }
 

@@ -192,8 +192,7 @@ mod tests {
 
     fn resident() -> Arc<Resident> {
         let https = vec![PortSpec { port: 443, transport: Transport::Tcp }];
-        let names =
-            ["time.isp.example", "*.vendor.example"].map(|n| AllowName { name: n.into(), ports: https.clone() });
+        let names = ["time.isp.example", "*.vendor.example"].map(|n| AllowName::new(n, https.clone()));
         Resident::for_test(7, "mirai", AllowList::merge([&names[..]]))
     }
 

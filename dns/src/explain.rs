@@ -98,13 +98,15 @@ impl Resolver {
             Decision::Resolve { name, exact, .. } if !exact && !self.0.lines.is_shapely(name) => {
                 (Gets::TooLong, Why::Allowed)
             }
-            Decision::Resolve { name, family, ports, .. } => (self.opening(name, family, ports).await, Why::Allowed),
+            Decision::Resolve { name, family, ports, .. } => {
+                (self.opening(resident, name, family, ports).await, Why::Allowed)
+            }
         };
         let entry = question.name.plain().and_then(|name| resident.garden.allow.entry_for(name));
         Ok(Explanation { gets, why, entry: entry.map(|(entry, _)| entry.to_string()) })
     }
 
-    async fn opening(&self, name: &SmolStr, family: Family, ports: &[PortSpec]) -> Gets {
+    async fn opening(&self, resident: &Resident, name: &SmolStr, family: Family, ports: &[PortSpec]) -> Gets {
         let deadline = Instant::now() + self.0.settings.budget.to_std();
         let wants = Wants { dnssec: false, unchecked: false };
         let asking = Asking { name: name.clone(), family, wants };
@@ -113,7 +115,7 @@ impl Resolver {
                 chain: answer.chain(),
                 addresses: answer.addresses.to_vec(),
                 ports: ports.to_vec(),
-                lasts: self.open_for(answer.longest_told(Instant::now())),
+                lasts: self.open_for(answer.longest_told(Instant::now()), resident, name),
             }),
             Ok(Found::Nothing(answer)) if answer.passed.code() != 0 => Gets::NxDomain,
             Ok(Found::Nothing(_)) => Gets::NoData,

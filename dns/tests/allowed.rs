@@ -5,9 +5,12 @@ mod lab;
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::RecordType;
 use lab::*;
+use pratique_core::allow::AllowList;
 use pratique_core::ids::CaseId;
+use pratique_core::playbook::AllowName;
 use pratique_core::sighting::Transport;
 use pratique_core::time::Span;
+use pratique_core::view::Resident;
 use pratique_dns::OpenError;
 use pratique_dns::captive::Why;
 use pratique_dns::explain::Gets;
@@ -49,6 +52,21 @@ async fn told_ttls_are_capped_never_raised_and_openings_outlast_them() {
         assert!(ttl.contains(&told), "{told}");
         assert!(lab.opened().last().unwrap().lasts >= Span::from_secs(open));
     }
+}
+
+#[tokio::test]
+async fn a_call_over_wifi_is_open_on_its_ports_for_longer_than_the_answer_may_be_remembered() {
+    let lab = Lab::start().await;
+    // A phone keeps its tunnel and does not ask again: with the answer's time alone a call would be cut after minutes.
+    let ports = vec![port(500, Transport::Udp), port(4_500, Transport::Udp)];
+    let calls = AllowName { open_for: Span::from_hours(12), ..AllowName::new("*.pub.3gppnetwork.org", ports.clone()) };
+    put(&lab.view, ANNA, Resident::for_test(1, "mirai", AllowList::merge([&[calls][..]])));
+    for name in ["epdg.epc.mnc001.mcc001.pub.3gppnetwork.org.", "sos.epdg.epc.mnc410.mcc310.pub.3gppnetwork.org."] {
+        assert_eq!(addresses(&lab.ask_a(ANNA, name).await), ["198.51.100.7"], "{name}");
+        let opened = lab.opened().pop().unwrap();
+        assert_eq!((opened.ports, opened.lasts), (ports.clone(), Span::from_hours(12)));
+    }
+    assert_eq!(addresses(&lab.ask_a(ANNA, "pub.3gppnetwork.org.").await), ["192.0.2.80"]);
 }
 
 #[tokio::test]

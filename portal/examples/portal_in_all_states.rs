@@ -8,12 +8,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use pratique_core::allow::AllowList;
 use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
+use pratique_core::playbook::{AllowName, PortSpec};
 use pratique_core::rescan::Verdict;
+use pratique_core::sighting::Transport;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, GardenView, Proof, Resident, Round, Trust};
+use pratique_core::view::{
+    CaseCard, CauseCard, CheckCard, CheckState, Freed, Garden, GardenView, Proof, Resident, Round, Site, Trust,
+};
 use pratique_portal::{Desk, DeskError, FreeLine, Grace, Portal, Seen, Settings, StepId, Ticked, Visitor, Warning};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -32,8 +37,21 @@ struct Card {
 }
 
 fn put(view: &GardenView, card: CaseCard) {
-    let resident = Resident { case: card.case, line: LineNo(1), garden: Arc::default(), card };
+    let resident = Resident { case: card.case, line: LineNo(1), garden: Arc::new(garden()), card };
     view.put(Element::V4(HOME), Arc::new(resident));
+}
+
+/// A voice service, the vendors' sites and a bank.
+fn garden() -> Garden {
+    let site = |name: &str, for_steps| Site { name: name.into(), https: true, for_steps };
+    let web = |name: &str| AllowName::new(name, vec![PortSpec { port: 443, transport: Transport::Tcp }]);
+    let (vendors, banks) = ([web("www.hikvision.com"), web("www.tp-link.com")], [web("www.bank.example")]);
+    Garden {
+        networks: "192.0.2.16/28".parse().into_iter().collect(),
+        everybody: AllowList::merge([&banks[..]]),
+        sites: [site("www.hikvision.com", true), site("www.tp-link.com", true), site("www.bank.example", false)].into(),
+        ..Garden::new(["mirai".into()], AllowList::merge([&vendors[..], &banks[..]]))
+    }
 }
 
 fn change(view: &GardenView, change: impl FnOnce(&mut CaseCard)) -> Result<(), DeskError> {
@@ -62,6 +80,7 @@ impl Desk for Card {
             tokio::time::sleep(std::time::Duration::from_secs(20)).await;
             change(&view, |card| {
                 card.checking_since = None;
+                card.check_again = Some(now().plus(Span::from_mins(2)));
                 *card = checked(card.clone(), Verdict::Clean, Missing::Silence, &[]);
             })
         });
@@ -73,6 +92,10 @@ impl Desk for Card {
         self.is(round)?;
         self.view.remove(Element::V4(HOME));
         Ok(())
+    }
+
+    async fn check_warned(&self, _: Visitor, _: CaseId, _: Round) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
     }
 
     fn ticked(&self, _: CaseId, _: Timestamp) -> Ticked {
@@ -94,6 +117,11 @@ impl Desk for Card {
     }
 }
 
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_secs(since.as_secs() as i64)
+}
+
 fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
     let cause = |(cause, count, device): &(&str, u32, Option<&str>)| CauseCard {
         cause: (*cause).into(),
@@ -113,10 +141,17 @@ fn card(number: u8, causes: &[(&str, u32, Option<&str>)]) -> CaseCard {
         checking_since: None,
         last_check: None,
         missing: Some(Missing::Rescan),
+        freed: Freed { earliest: Some(now().plus(Span::from_hours(30))), awaits_report: false },
+        check_again: None,
         proof: Proof { checks: true, silence: Span::from_days(2), wall_silence: Span::from_hours(1) },
         alive_at: None,
         self_release: false,
-        trust: Some(Trust { used: 1, times: 2, within: Span::from_days(30) }),
+        trust: Some(Trust {
+            used: 1,
+            times: 2,
+            within: Span::from_days(30),
+            oldest_until: Some(now().plus(Span::from_days(12))),
+        }),
         relapses: 0,
         language: None,
         number_tail: Some("482".into()),
@@ -181,7 +216,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             Err(warned) => {
                 said(&warned);
                 let CaseCard { case, until, causes, number_tail, .. } = warned;
-                Some(Warning { case, grace: Some(Grace::Until(until)), causes, number_tail })
+                let check = CheckState { round: Round(0), checking_since: None, last_check: None, check_again: None };
+                Some(Warning { case, grace: Some(Grace::Until(until)), causes, number_tail, check: Some(check) })
             }
         };
         let settings = Settings::example(format!("http://{HOME}:{}/", port + number).parse()?);

@@ -16,7 +16,7 @@ use pratique_core::view::{CaseCard, Round};
 
 use crate::answer::{self, Answer};
 use crate::desk::Seen;
-use crate::front::{Front, header};
+use crate::front::{Front, header, now};
 use crate::page::Pages;
 use crate::settings::PortalUrl;
 use crate::visit::{self, Visit};
@@ -60,6 +60,8 @@ pub(crate) enum Note {
     PressAgain,
     /// Not possible yet.
     NotNow,
+    /// The line was checked a moment ago.
+    TooSoon,
     /// Leaving on trust is used up.
     UsedUp,
     /// The engine cannot take it.
@@ -67,12 +69,13 @@ pub(crate) enum Note {
 }
 
 impl Note {
-    const ALL: [(Self, &'static str); 7] = [
+    const ALL: [(Self, &'static str); 8] = [
         (Self::Started, "started"),
         (Self::Released, "released"),
         (Self::Again, "again"),
         (Self::PressAgain, "press-again"),
         (Self::NotNow, "not-now"),
+        (Self::TooSoon, "too-soon"),
         (Self::UsedUp, "used-up"),
         (Self::Unavailable, "unavailable"),
     ];
@@ -81,6 +84,7 @@ impl Note {
         match error {
             DeskError::AlreadyDone => Self::Again,
             DeskError::NotNow(_) => Self::NotNow,
+            DeskError::TooSoon => Self::TooSoon,
             DeskError::UsedUp => Self::UsedUp,
             DeskError::Unavailable => Self::Unavailable,
         }
@@ -158,6 +162,7 @@ impl Front {
             // On an address of a walled line that is not walled itself the page was shown, and so its buttons work.
             None => match self.line_of(from.into()).await {
                 Seen::Held(resident) => resident,
+                Seen::Free(_) if button == Button::Fixed => return self.check_warned(body, from).await,
                 Seen::Unknown | Seen::Free(_) => return Came::NoCase,
             },
         };
@@ -167,6 +172,9 @@ impl Front {
         let command = match button {
             Button::Step => return self.tick(&form, card),
             Button::Fixed if card.checking_since.is_some() => return Came::Of(card.case, Note::Again),
+            Button::Fixed if card.check_again.is_some_and(|at| at > now()) => {
+                return Came::Of(card.case, Note::TooSoon);
+            }
             _ if form.round != Some(card.round()) => return Came::Of(card.case, Note::Again),
             Button::Fixed => self.desk.report_fixed(card.case, card.round()),
             Button::Leave => self.desk.self_release(card.case, card.round()),
@@ -179,6 +187,22 @@ impl Front {
             Err(error) => Note::of(error),
         };
         Came::Of(card.case, note)
+    }
+
+    /// A check of a line that is not held, for who was warned and is on that line.
+    async fn check_warned(&self, body: &[u8], visitor: SocketAddr) -> Came {
+        let fits = |form: &Pressed<'_>| self.seal.fits(form.token, form.case, visitor.ip());
+        let Some(form) = Pressed::parse(body).filter(fits) else { return Came::NoCase };
+        let Some(round) = form.round else { return Came::NoCase };
+        let Ok(_seat) = self.in_flight.try_acquire() else { return Came::Warned(round, Note::Unavailable) };
+        let checked = self.desk.check_warned(visitor.into(), form.case, round);
+        let answered = tokio::time::timeout(self.pages.settings().limits.desk_timeout.to_std(), checked).await;
+        match answered.unwrap_or(Err(DeskError::Unavailable)) {
+            Ok(()) => Came::Warned(round, Note::Started),
+            // A line that is free meanwhile, or a second click: the page itself shows what is so.
+            Err(DeskError::AlreadyDone) => Came::NoCase,
+            Err(error) => Came::Warned(round, Note::of(error)),
+        }
     }
 
     fn tick(&self, form: &Pressed<'_>, card: &CaseCard) -> Came {
@@ -198,6 +222,7 @@ impl Front {
         let language = visit::language(language);
         let behind = match came {
             Came::NoCase => visit::address("", [language]),
+            Came::Warned(round, note) => visit::address("", [Some(visit::note(note, round)), language]) + "#status",
             Came::Ticked(step) => visit::address("", [language]) + &format!("#step-{step}"),
             // Who is let out at once sees it when the page asks again.
             Came::Of(case, note) => {
@@ -218,6 +243,8 @@ enum Came {
     NoCase,
     /// This is said on the case's page.
     Of(CaseId, Note),
+    /// This is said to who was warned, in this round.
+    Warned(Round, Note),
     /// This step has another state now.
     Ticked(StepId),
 }
@@ -227,7 +254,7 @@ impl Came {
     fn name(&self) -> &'static str {
         match self {
             Self::NoCase => "no_case",
-            Self::Of(_, note) => note.name(),
+            Self::Of(_, note) | Self::Warned(_, note) => note.name(),
             Self::Ticked(_) => "ticked",
         }
     }

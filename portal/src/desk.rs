@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use pratique_core::command::Missing;
 use pratique_core::ids::CaseId;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CauseCard, Resident, Round};
+use pratique_core::view::{CauseCard, CheckState, Resident, Round};
 use smol_str::SmolStr;
 
 use crate::check::Visitor;
@@ -28,6 +28,13 @@ pub trait Desk: Send + Sync + 'static {
     /// # Errors
     /// [`DeskError`]; nothing has changed then.
     async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError>;
+
+    /// The subscriber of a line that was warned wants a check. Taken only from who is on that line now; `round` is that of the
+    /// page with the button.
+    ///
+    /// # Errors
+    /// [`DeskError`]; nothing has changed then.
+    async fn check_warned(&self, visitor: Visitor, case: CaseId, round: Round) -> Result<(), DeskError>;
 
     /// The steps ticked so far in the quarantine that began at `since`; in the next one nothing is done yet. From memory:
     /// every page asks.
@@ -77,6 +84,8 @@ pub struct Warning {
     pub causes: Vec<CauseCard>,
     /// A detail that only provider and subscriber know.
     pub number_tail: Option<SmolStr>,
+    /// What a check tells of the line; none where no check from outside tells anything.
+    pub check: Option<CheckState>,
 }
 
 /// Time that a warned subscriber has. What is seen after it may lead to a quarantine.
@@ -97,6 +106,9 @@ pub enum DeskError {
     /// Not possible before this is there.
     #[error("not yet: {0}")]
     NotNow(Missing),
+    /// The line was checked a moment ago.
+    #[error("checked a moment ago")]
+    TooSoon,
     /// Leaving on trust was used as often as the policy allows.
     #[error("self-release is used up")]
     UsedUp,
@@ -116,6 +128,10 @@ impl Desk for NoDesk {
     }
 
     async fn self_release(&self, _: CaseId, _: Round) -> Result<(), DeskError> {
+        Err(DeskError::Unavailable)
+    }
+
+    async fn check_warned(&self, _: Visitor, _: CaseId, _: Round) -> Result<(), DeskError> {
         Err(DeskError::Unavailable)
     }
 

@@ -31,7 +31,7 @@ use http::header::{
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::time::Timestamp;
-use pratique_core::view::GardenView;
+use pratique_core::view::{Garden, GardenView};
 use tokio::sync::Semaphore;
 
 use crate::actions::Button;
@@ -44,8 +44,10 @@ use crate::desk::{Desk, FreeLine, Seen};
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
-use crate::page::{self, Form, Free, Pages, Wish};
+use crate::page::{self, Buttons, Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
+use crate::promises::{NodeOpens, Open};
+use crate::seats::Crowd;
 use crate::settings::PortalUrl;
 use crate::token::Seal;
 use crate::visit::{self, Visit};
@@ -61,6 +63,8 @@ pub(crate) struct Front {
     pub(crate) seal: Seal,
     /// The key of links in notices, where there are notices.
     pub(crate) links: OnceLock<LinkKey>,
+    /// What this node opens beside the policy, where that was said.
+    pub(crate) node_opens: OnceLock<NodeOpens>,
     /// The self-check, where it is switched on.
     pub(crate) checks: OnceLock<check::desk::Desk>,
     pub(crate) metrics: Metrics,
@@ -193,6 +197,7 @@ impl Front {
             secure,
             stopping: Arc::default(),
             links: OnceLock::new(),
+            node_opens: OnceLock::new(),
             checks: OnceLock::new(),
             in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
             looks: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
@@ -204,13 +209,20 @@ impl Front {
         }
     }
 
-    /// Answers one request of a peer. `secure`: it came over TLS. `crowded`: connections are getting scarce.
-    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowded: bool) -> Answer
+    /// Whether a request is for a page of the portal itself: people's connections are kept apart from programs'.
+    pub(crate) fn is_own_page<B>(&self, request: &Request<B>, secure: bool) -> bool {
+        let host = host_of(request);
+        let own = self.portal(secure, host).is_some_and(|portal| portal.is_host(host));
+        own && !captive::PATHS.contains(&request.uri().path())
+    }
+
+    /// Answers one request of a peer. `secure`: it came over TLS. `crowd`: how scarce connections are.
+    pub(crate) async fn answer<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowd: Crowd) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
         let packed = answer::takes_gzip(header(request.headers(), ACCEPT_ENCODING.as_str()));
-        let answer = self.plainly(request, peer, secure, crowded).await;
+        let answer = self.plainly(request, peer, secure, crowd).await;
         if packed && answer.headers().contains_key(CONTENT_SECURITY_POLICY) {
             answer::compressed(answer)
         } else {
@@ -218,7 +230,7 @@ impl Front {
         }
     }
 
-    async fn plainly<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowded: bool) -> Answer
+    async fn plainly<B>(&self, request: Request<B>, peer: SocketAddr, secure: bool, crowd: Crowd) -> Answer
     where
         B: Body<Data = Bytes> + Unpin,
     {
@@ -226,6 +238,7 @@ impl Front {
         let mut resident = self.view.resident(peer.ip());
         let host = host_of(&request);
         let portal = self.portal(secure, host);
+        let own_page = self.is_own_page(&request, secure);
         let asked = Asked {
             method: request.method(),
             own_host: portal.is_some_and(|portal| portal.is_host(host)),
@@ -274,10 +287,12 @@ impl Front {
                     Form { case: card.case.0, round: card.round(), token: self.seal.token(card.case, peer.ip()) };
                 wish.record = card.language.as_deref();
                 let note = visit.note.filter(|_| visit.round == Some(card.round()));
-                return self.pages.case(card, &self.desk.ticked(card.case, card.since), Some(form), note, &wish);
+                let ticked = self.desk.ticked(card.case, card.since);
+                let open = self.opens(&resident.garden);
+                return self.pages.case(card, open, &ticked, Buttons { form: Some(form), note }, &wish, now());
             }
             // Connections are too scarce to hold one open. A browser that hears "no content" does not ask again.
-            Route::Live if crowded => answer::empty(StatusCode::NO_CONTENT),
+            Route::Live if crowd.all => answer::empty(StatusCode::NO_CONTENT),
             // The view has no news of this address; what it has, "free", would be wrong.
             Route::Live if matches!(seen, Seen::Held(_)) => answer::empty(StatusCode::NO_CONTENT),
             Route::Live => {
@@ -387,8 +402,9 @@ impl Front {
                 answer::empty(status)
             }
         };
-        // A free line's browser must leave this connection: what it wants is elsewhere now.
-        if crowded || !held { answer::closing(answer) } else { answer }
+        // A free line's browser must leave this connection: what it wants is elsewhere now. Programs of a home that opens many
+        // connections leave at once; those of a home that opens a few may ask again on theirs, which costs us less.
+        if crowd.all || !held || (crowd.client && !own_page) { answer::closing(answer) } else { answer }
     }
 
     /// The page of a line that is not in quarantine, as far as anybody can tell. Its subscriber may have been warned.
@@ -408,12 +424,26 @@ impl Front {
         match &line.warned {
             Some(warning) => {
                 self.metrics.warned_pages.inc();
-                self.pages.warned(warning, &wish)
+                let round = warning.check.as_ref().map(|check| check.round);
+                // A note of a round that is over says nothing; but that it is, the page shows itself.
+                let note = visit.note.filter(|_| visit.round == round);
+                let token = self.seal.token(warning.case, peer.ip());
+                self.pages.warned(warning, Some(token), note, &wish, now())
             }
             None => {
                 self.metrics.free_pages.inc();
                 self.pages.free(&wish, freed.unwrap_or(Free::Asked))
             }
+        }
+    }
+
+    /// What is open to a line in this garden.
+    pub(crate) fn opens<'a>(&'a self, garden: &'a Garden) -> Open<'a> {
+        let node = self.node_opens.get();
+        Open {
+            garden,
+            networks: node.map_or(&[], |node| node.networks.as_slice()),
+            names: node.is_none_or(|node| node.names),
         }
     }
 

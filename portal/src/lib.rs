@@ -1,7 +1,8 @@
 //! pratique-portal: what the subscriber of a quarantined line sees, in the order a request flows through it:
 //!
-//! * [`settings`]: what the provider configures
-//! * [`server`]: the accept loop and its limits; one connection, one peer address, nothing a client says changes it
+//! * [`settings`]: what the provider configures; [`OwnWords`]: in one language or in each
+//! * [`server`]: the accept loop and its limits; one connection, one peer address, nothing a client says changes it;
+//!   [`seats`]: places for connections, so that nobody shuts out people
 //! * [`tls`]: the same over TLS, for the captive-portal API
 //! * [`front`]: which answer a request gets: the smallest correct one, or a page
 //! * [`captive`]: the captive-portal API of RFC 8908
@@ -9,6 +10,7 @@
 //! * [`page`]: the resident's page, that of a warned line, and the page for everybody else
 //! * [`texts`]: every word a person reads, from Fluent files
 //! * [`devices`]: which kind of device a report speaks of, so that the steps fit it
+//! * [`promises`]: what is said to work still, and what has to be open for it
 //! * [`look`]: the provider's own colours and logo
 //! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can; [`desk`]: where that leads
 //! * [`live`]: the page's news, as they come
@@ -39,9 +41,12 @@ mod link;
 mod live;
 mod look;
 mod metrics;
+mod own_words;
 mod page;
 mod preview;
 mod probes;
+pub mod promises;
+mod seats;
 mod server;
 pub mod settings;
 mod steps;
@@ -57,6 +62,7 @@ pub use check::{Agreed, CheckError, Checker, Found, Known, LineCard, Offer, Seen
 pub use desk::{Desk, DeskError, FreeLine, Grace, NoDesk, Seen, Warning};
 pub use link::{Link, LinkKey, NoLink};
 pub use look::{Colour, Look};
+pub use own_words::OwnWords;
 pub use page::letter::{About, Facts, Letter, Letters};
 pub use pratique_tls::{CertificateHealth, PairFiles};
 pub use preview::{Preview, Scene, Shown, Trial};
@@ -88,7 +94,7 @@ pub enum PortalError {
 pub struct Portal {
     front: Arc<front::Front>,
     /// Connections with and without TLS share them.
-    seats: Arc<server::Seats>,
+    seats: Arc<seats::Seats>,
     tls: Option<Arc<tls::Tls>>,
 }
 
@@ -109,7 +115,7 @@ impl Portal {
         let pages = page::Pages::new(settings, Arc::new(texts))?;
         let metrics = metrics::Metrics::register(registry)?;
         let seal = token::Seal::random().map_err(PortalError::Random)?;
-        let seats = Arc::new(server::Seats::new(pages.settings().limits));
+        let seats = Arc::new(seats::Seats::new(pages.settings().limits));
         Ok(Self { front: Arc::new(front::Front::new(pages, view, desk, seal, metrics)), seats, tls: None })
     }
 
@@ -149,6 +155,12 @@ impl Portal {
     /// Links in notices are made with this key: the portal then confirms them. Said once; a second key is not taken.
     pub fn confirm_links(&self, key: LinkKey) {
         let _the_first_stays = self.front.links.set(key);
+    }
+
+    /// What this node opens to residents beside the policy: the pages promise nothing else. Said once; before that, names
+    /// count as open. A second one is not taken.
+    pub fn node_opens(&self, opens: promises::NodeOpens) {
+        let _the_first_stays = self.front.node_opens.set(opens);
     }
 
     /// The pages with other words and colours, for the console.

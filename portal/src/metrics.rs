@@ -18,6 +18,8 @@ pub(crate) struct Metrics {
     /// Connections closed at once because a limit was reached.
     pub(crate) turned_away_full: IntCounter,
     pub(crate) turned_away_client: IntCounter,
+    /// Connections that gave way to a newer one of the same client.
+    pub(crate) gave_way: IntCounter,
     /// What became of pressed buttons.
     actions: IntCounterVec,
     /// What the self-check said.
@@ -63,7 +65,13 @@ impl Metrics {
         )?;
         let connections = IntGauge::new("pratique_portal_connections", "Connections open now")?;
         registry.register(Box::new(connections.clone()))?;
+        let gave_way = IntCounter::new(
+            "pratique_portal_gave_way_total",
+            "Idle connections closed for a newer one of the same client, which had all its places",
+        )?;
+        registry.register(Box::new(gave_way.clone()))?;
         Ok(Self {
+            gave_way,
             pages: answers.with_label_values(&["page"]),
             free_pages: answers.with_label_values(&["free_page"]),
             warned_pages: answers.with_label_values(&["warned_page"]),

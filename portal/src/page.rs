@@ -1,7 +1,7 @@
 //! What people read, as pages and letters: what the facts of a line become in words. The templates place the words, the text
 //! files hold them; here stands which of them are said when.
 //!
-//! * [`case`]: the resident's page
+//! * [`case`]: the resident's page; [`stand`]: where things stand on it
 //! * [`free`]: the page of a line that is not in quarantine; [`warned`]: that of one that was warned
 //! * [`check`], [`figures`]: the self-check, and the open figures
 //! * [`genuine`]: the page behind the link of a notice; [`letter`]: the notice itself
@@ -23,7 +23,7 @@ use crate::look::{Dress, base64};
 use crate::settings::{PortalUrl, Settings, SettingsError};
 use crate::texts::keys;
 use crate::texts::{Language, Texts, Voice};
-pub(crate) use case::Form;
+pub(crate) use case::{Buttons, Form};
 pub(crate) use check::CheckView;
 pub(crate) use free::Free;
 pub(crate) use language::Wish;
@@ -36,6 +36,7 @@ mod free;
 mod genuine;
 mod language;
 pub(crate) mod letter;
+mod stand;
 mod warned;
 mod words;
 

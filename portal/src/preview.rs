@@ -7,16 +7,16 @@ use pratique_core::command::Missing;
 use pratique_core::ids::{CaseId, CauseKey};
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CaseCard, CauseCard, CheckCard, Proof, Trust};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard, CheckState, Freed, Garden, Proof, Round, Trust};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use crate::Ticked;
 use crate::desk::{Grace, Warning};
 use crate::front::Front;
-use crate::page::{Free, Pages, Wish};
+use crate::page::{Buttons, Free, Pages, Wish};
 use crate::settings::{Settings, SettingsError};
-use crate::{PortalError, StepId};
+use crate::{OwnWords, PortalError, StepId};
 
 /// Characters of one word on trial; more do not fit on any page.
 const MAX_WORD: usize = 200;
@@ -111,17 +111,19 @@ impl Preview {
     pub fn configured(&self) -> Trial {
         let settings = self.0.pages.settings();
         let (provider, look) = (&settings.provider, &settings.look);
-        let text = |text: &Option<SmolStr>| text.as_deref().unwrap_or_default().to_owned();
+        // Of several languages' words the trial shows those of the settings' own.
+        let own = |words: &OwnWords| words.in_language(&settings.language).to_owned();
+        let text = |words: &Option<OwnWords>| words.as_ref().map(own).unwrap_or_default();
         let colour = |colour: Option<crate::Colour>| colour.map(|c| c.to_string()).unwrap_or_default();
         Trial {
-            name: provider.name.to_string(),
+            name: own(&provider.name),
             phone: provider.phone.to_string(),
             phone_hours: text(&provider.phone_hours),
-            site: provider.site.to_string(),
+            site: own(&provider.site),
             contract_hint: text(&provider.contract_hint),
             colour: colour(look.colour),
             colour_dark: colour(look.colour_dark),
-            terms: text(&look.terms),
+            terms: look.terms.as_deref().unwrap_or_default().to_owned(),
             language: settings.language.to_string(),
             cause: "mirai".to_owned(),
             scene: Scene::default(),
@@ -158,11 +160,21 @@ impl Preview {
             let parsed = said(text).map(|text| text.parse());
             parsed.transpose().map_err(|problem: String| SettingsError::new(field, problem))
         };
-        settings.provider.name = trial.name.trim().into();
+        // What was not touched stays as it is, in all of its languages.
+        let main = settings.language.clone();
+        let kept = |words: &OwnWords, text: &str| match words.in_language(&main) == text.trim() {
+            true => words.clone(),
+            false => text.trim().into(),
+        };
+        let kept_or_none = |words: &Option<OwnWords>, text: &str| {
+            let own = words.as_ref().map(|words| kept(words, text));
+            said(text).map(|text| own.unwrap_or_else(|| text.into()))
+        };
+        settings.provider.name = kept(&settings.provider.name, &trial.name);
         settings.provider.phone = trial.phone.trim().into();
-        settings.provider.phone_hours = said(&trial.phone_hours);
-        settings.provider.site = trial.site.trim().into();
-        settings.provider.contract_hint = said(&trial.contract_hint);
+        settings.provider.phone_hours = kept_or_none(&settings.provider.phone_hours, &trial.phone_hours);
+        settings.provider.site = kept(&settings.provider.site, &trial.site);
+        settings.provider.contract_hint = kept_or_none(&settings.provider.contract_hint, &trial.contract_hint);
         settings.look.colour = colour("look.colour", &trial.colour)?;
         settings.look.colour_dark = colour("look.colour_dark", &trial.colour_dark)?;
         settings.look.terms = said(&trial.terms);
@@ -170,11 +182,11 @@ impl Preview {
         Ok(settings)
     }
 
-    /// The page of a trial, as it would be at `now`.
+    /// The page of a trial, as it would be at `now` for a line in this garden.
     ///
     /// # Errors
     /// The first thing that is wrong with it.
-    pub fn show(&self, trial: &Trial, now: Timestamp) -> Result<Shown, PortalError> {
+    pub fn show(&self, trial: &Trial, garden: &Garden, now: Timestamp) -> Result<Shown, PortalError> {
         let pages = Pages::new(self.settings(trial)?, Arc::clone(self.0.pages.texts()))?;
         let wish = Wish { chosen: pages.language(Some(trial.language.as_str())), ..Wish::default() };
         let html = match trial.scene {
@@ -183,12 +195,16 @@ impl Preview {
             Scene::Unknown => pages.unknown_html(&wish, false, true),
             Scene::Warned => {
                 let CaseCard { case, until, causes, number_tail, .. } = card(&trial.cause, trial.scene, now);
-                pages.warned_html(&Warning { case, grace: Some(Grace::Until(until)), causes, number_tail }, &wish)
+                let check = CheckState { round: Round(0), checking_since: None, last_check: None, check_again: None };
+                let grace = Some(Grace::Until(until));
+                let warning = Warning { case, grace, causes, number_tail, check: Some(check) };
+                pages.warned_html(&warning, None, None, &wish, now)
             }
             scene => {
                 let card = card(&trial.cause, scene, now);
                 let first = StepId { cause: CauseKey::from(trial.cause.as_str()), number: 1 };
-                pages.case_html(&card, &Ticked::from([first]), None, None, &wish)
+                let open = self.0.opens(garden);
+                pages.case_html(&card, open, &Ticked::from([first]), Buttons::default(), &wish, now)
             }
         };
         // A link or a form of it would lead into the console.
@@ -226,10 +242,17 @@ fn card(cause: &str, scene: Scene, now: Timestamp) -> CaseCard {
         checking_since: (scene == Scene::Checking).then_some(now),
         last_check,
         missing: Some(missing),
+        freed: Freed { earliest: Some(ago(4).plus(Span::from_days(2))), awaits_report: true },
+        check_again: None,
         proof: Proof { checks: true, silence: Span::from_days(2), wall_silence: Span::from_hours(1) },
         alive_at: None,
         self_release: scene == Scene::Clean,
-        trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
+        trust: Some(Trust {
+            used: 1,
+            times: 2,
+            within: Span::from_days(30),
+            oldest_until: Some(now.plus(Span::from_days(12))),
+        }),
         relapses: 0,
         language: None,
         number_tail: Some("482".into()),

@@ -5,13 +5,12 @@
 //!
 //! The peer's address comes from the socket and from nowhere else.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use hyper::server::conn::http1;
@@ -22,10 +21,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::answer::Content;
 use crate::front::Front;
-use crate::settings::Limits;
+use crate::seats::{Full, Seat, Seats};
 use crate::tls::Tls;
-use crate::token::client_of;
 
 /// What connections under way get to end after a stop, or after their age.
 const GRACE: Duration = Duration::from_secs(5);
@@ -123,6 +122,7 @@ impl House {
             Some(tls) => {
                 let secured = tokio::select! {
                     secured = tls.server.handshake(&tls.config, stream) => secured,
+                    () = seat.given_away() => None,
                     _ = self.stopped.wait_for(|s| *s) => None,
                 };
                 if let Some(stream) = secured {
@@ -140,8 +140,12 @@ impl House {
         let limits = self.front.pages.settings().limits;
         let (front, secure) = (&self.front, self.tls.is_some());
         let service = service_fn(|request| {
-            let crowded = seat.seats.crowded();
-            async move { Ok::<_, Infallible>(front.answer(request, peer, secure, crowded).await) }
+            seat.asked(front.is_own_page(&request, secure));
+            async move {
+                let answer = front.answer(request, peer, secure, seat.crowd()).await;
+                seat.answered(matches!(answer.body(), Content::Live(_)));
+                Ok::<_, Infallible>(answer)
+            }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -152,6 +156,8 @@ impl House {
         let mut connection = pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => Some(ended),
+            // Its place is another's already.
+            () = seat.given_away() => return self.front.metrics.gave_way.inc(),
             () = tokio::time::sleep(limits.connection_age.to_std()) => None,
             _ = self.stopped.wait_for(|s| *s) => None,
         };
@@ -166,97 +172,5 @@ impl House {
             // Clients break off all the time; the address stays below info.
             tracing::debug!(%peer, %error, "a portal connection broke off");
         }
-    }
-}
-
-/// Who sits here.
-pub(crate) struct Seats {
-    limits: Limits,
-    taken: AtomicUsize,
-    /// Clients with connections; never more entries than connections.
-    clients: Mutex<HashMap<Ipv6Addr, u32>>,
-}
-
-/// One connection's place; free again when dropped.
-struct Seat {
-    seats: Arc<Seats>,
-    client: Ipv6Addr,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Full {
-    All,
-    Client,
-}
-
-impl Seats {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, taken: AtomicUsize::new(0), clients: Mutex::default() }
-    }
-
-    fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Seat, Full> {
-        let client = client_of(peer);
-        // A holder cannot panic between lock and unlock, so a poisoned lock is still sound.
-        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.taken.load(Ordering::Relaxed) >= self.limits.connections {
-            return Err(Full::All);
-        }
-        let count = clients.entry(client).or_insert(0);
-        if *count >= self.limits.connections_per_client {
-            return Err(Full::Client);
-        }
-        *count += 1;
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        Ok(Seat { seats: self.clone(), client })
-    }
-
-    /// More than half of the places are taken: storms must give theirs back after each answer.
-    fn crowded(&self) -> bool {
-        self.taken.load(Ordering::Relaxed) > self.limits.connections / 2
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut clients = self.seats.clients.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = clients.get_mut(&self.client) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                clients.remove(&self.client);
-            }
-        }
-        self.seats.taken.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_that_takes_all_its_places_leaves_those_of_others() {
-        let limits = Limits { connections: 3, connections_per_client: 2, ..Limits::default() };
-        let seats = Arc::new(Seats::new(limits));
-        let (a, b): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
-        let first = seats.take(a).ok().unwrap();
-        assert!(!seats.crowded());
-        let _second = seats.take(a).ok().unwrap();
-        assert_eq!(seats.take(a).err(), Some(Full::Client));
-        let _other = seats.take(b).ok().unwrap();
-        assert!(seats.crowded());
-        assert_eq!(seats.take("192.0.2.3".parse().unwrap()).err(), Some(Full::All));
-        drop(first);
-        assert!(seats.take(a).is_ok());
-    }
-
-    #[test]
-    fn addresses_of_one_64_are_one_client_and_nothing_is_left_when_all_are_gone() {
-        let limits = Limits { connections_per_client: 1, ..Limits::default() };
-        let seats = Arc::new(Seats::new(limits));
-        let seat = seats.take("2001:db8::1".parse().unwrap()).ok().unwrap();
-        assert_eq!(seats.take("2001:db8::2".parse().unwrap()).err(), Some(Full::Client));
-        drop(seat);
-        assert!(seats.clients.lock().unwrap().is_empty());
-        assert_eq!(seats.taken.load(Ordering::Relaxed), 0);
     }
 }

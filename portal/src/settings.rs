@@ -12,6 +12,8 @@ use smol_str::SmolStr;
 use crate::captive::{ApiUrl, VenueUrl};
 use crate::check::settings::SelfCheck;
 use crate::look::Look;
+use crate::own_words::OwnWords;
+use crate::promises::{KeptBy, host_of};
 
 /// Section `portal` of the node's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,10 +47,15 @@ pub struct Settings {
     pub language: SmolStr,
     /// What works all through a quarantine, in this order: each entry `x` shows the text `works-x`. Built in are
     /// `emergency`, `phone`, `television`, `banking` (banks whose names the policy's garden holds), `steps` (sites needed
-    /// for the steps). Empty by default, because only the provider knows: a promise about emergency calls that does not
-    /// hold is dangerous.
+    /// for the steps), `wifi-calling` (calls of mobile phones over Wi-Fi). Each is held against what is open
+    /// ([`crate::promises`]), and a line's page shows it only where something keeps it for that line. Empty by default,
+    /// because only the provider knows: a promise about emergency calls that does not hold is dangerous.
     #[serde(default)]
     pub still_works: Vec<SmolStr>,
+    /// What exactly keeps a promise of `still_works`: networks, names of the garden, or `elsewhere` for what does not pass
+    /// this wall. By default the usual suspects, as [`crate::promises`] lists them.
+    #[serde(default)]
+    pub kept_by: KeptBy,
     /// Colours, logo, terms.
     #[serde(default)]
     pub look: Look,
@@ -67,18 +74,18 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Provider {
-    /// Name as customers know it.
-    pub name: SmolStr,
+    /// Name as customers know it; as the next three, one text or one for each language (`{en: …, nl: …}`).
+    pub name: OwnWords,
     /// Help desk, as people dial it.
     pub phone: SmolStr,
     /// When it is open, in words, such as `every day, 8:00 to 22:00`.
     #[serde(default)]
-    pub phone_hours: Option<SmolStr>,
+    pub phone_hours: Option<OwnWords>,
     /// Page on the provider's own well-known site that confirms this portal, without `http`: `example.net/quarantine`.
-    pub site: SmolStr,
+    pub site: OwnWords,
     /// Where customers find the telephone number without trusting this page, such as `your last bill`.
     #[serde(default)]
-    pub contract_hint: Option<SmolStr>,
+    pub contract_hint: Option<OwnWords>,
     /// Emergency number shown by `still_works: [emergency]`.
     #[serde(default = "emergency_number")]
     pub emergency: SmolStr,
@@ -148,19 +155,38 @@ impl Settings {
         if self.portal_url.is_https() { Some(&self.portal_url) } else { self.api_url.as_ref().map(ApiUrl::origin) }
     }
 
+    /// Names of the provider's own sites, as the settings say them.
+    pub(crate) fn own_hosts(&self) -> Vec<String> {
+        let host = host_of;
+        let api = self.api_url.as_ref().map(|url| host(url.as_str()));
+        let venue = self.venue_info_url.as_ref().map(|url| host(url.as_str()));
+        let terms = self.look.terms.as_deref().map(host);
+        let sites = self.provider.site.all().map(|site| Some(host(site)));
+        let own = [Some(host(self.portal_url.as_str())), api, venue, terms].into_iter().chain(sites);
+        own.flatten().filter(|host| !host.is_empty()).collect()
+    }
+
     /// Checks everything that does not need the texts, and gives the time zone.
     ///
     /// # Errors
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<TimeZone, SettingsError> {
-        for (field, text) in [
-            ("provider.name", &self.provider.name),
-            ("provider.phone", &self.provider.phone),
-            ("provider.site", &self.provider.site),
-            ("provider.emergency", &self.provider.emergency),
+        let provider = &self.provider;
+        let hours = provider.phone_hours.as_ref().is_some_and(OwnWords::is_blank);
+        let hint = provider.contract_hint.as_ref().is_some_and(OwnWords::is_blank);
+        for (field, blank) in [
+            ("provider.name", provider.name.is_blank()),
+            ("provider.phone", provider.phone.trim().is_empty()),
+            ("provider.site", provider.site.is_blank()),
+            ("provider.emergency", provider.emergency.trim().is_empty()),
         ] {
-            if text.trim().is_empty() {
+            if blank {
                 return Err(SettingsError::new(field, "is empty; people need it to trust the page"));
+            }
+        }
+        for (field, blank) in [("provider.phone_hours", hours), ("provider.contract_hint", hint)] {
+            if blank {
+                return Err(SettingsError::new(field, "is empty in some language; write it, or leave the key out"));
             }
         }
         let limits = &self.limits;
@@ -179,6 +205,10 @@ impl Settings {
                 "limits",
                 "a time below 100ms would shut people out; write for example 10s",
             ));
+        }
+        if let Some(work) = self.kept_by.keys().find(|work| !self.still_works.contains(work)) {
+            let problem = format!("`{work}` is promised nowhere; add it to still_works, or remove what keeps it");
+            return Err(SettingsError::new("kept_by", problem));
         }
         self.look.dress()?;
         self.self_check.as_ref().map_or(Ok(()), SelfCheck::check)?;
@@ -306,6 +336,7 @@ impl Settings {
             time_zone: "Europe/Amsterdam".into(),
             language: english(),
             still_works: ["emergency", "phone", "television", "steps"].map(SmolStr::new_static).to_vec(),
+            kept_by: KeptBy::new(),
             look: Look::default(),
             check_takes: two_minutes(),
             self_check: None,

@@ -12,13 +12,16 @@ if(live&&(!now||!now.getAttribute('data-live'))){location.replace(freed);return}
 var at=document.activeElement&&document.activeElement.id,old=parts(),status=page.querySelector('.status');
 old.parentNode.replaceChild(document.importNode(now,true),old);
 document.title=page.title;
+later();
 var again=at&&document.getElementById(at);if(again)again.focus({preventScroll:true});
 return status?status.textContent:''})}
 function ask(url,more){more=more||{};more.headers=more.headers||{};more.headers.Accept='text/html';more.credentials='omit';return swap(fetch(url,more),more.method)}
 function show(text){text=(text||'').replace(/\s+/g,' ');if(text&&text!==said.textContent)said.textContent=text}
 function look(){return ask(has('page')).then(show)}
+function later(){var s=has('again');if(s)setTimeout(function(){if(has('again')===s)sure()},s*1000)}
 function sure(){look().catch(function(){setTimeout(sure,3000)})}
 if(!live){(function turn(){if(has('waits'))setTimeout(function(){look().then(turn,turn)},3000)})();return}
+later();
 var news=new EventSource(live);
 news.addEventListener('changed',sure);
 news.addEventListener('free',function(){news.close();location.replace(freed)});

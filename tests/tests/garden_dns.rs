@@ -48,10 +48,10 @@ fn an_allowed_name_opens_its_address_before_the_answer_on_its_port_only_and_not_
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let town = Town::build(5, &[], 0).unwrap();
         let _internet = Internet::start(&town.internet, runtime.handle()).unwrap();
-        let allowed = AllowName {
-            name: ALLOWED.trim_end_matches('.').into(),
-            ports: vec![PortSpec { port: ECHO_PORT, transport: Transport::Tcp }],
-        };
+        let allowed = AllowName::new(
+            ALLOWED.trim_end_matches('.'),
+            vec![PortSpec { port: ECHO_PORT, transport: Transport::Tcp }],
+        );
         let networks = vec![HOMES4.into(), HOMES6.into()];
         let mut station = Station::new(DAEMON, &town.gateway, networks, vec![allowed], |config| {
             config.wall.dns4 = Some(SocketAddrV4::new(PORTAL4, 53));

@@ -7,12 +7,21 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use crate::playbook::{AllowName, PortSpec};
+use crate::time::Span;
 
 /// The merged allow-list of one combination of causes, with the garden's basics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowList {
-    exact: BTreeMap<SmolStr, Vec<PortSpec>>,
-    below: BTreeMap<SmolStr, Vec<PortSpec>>,
+    exact: BTreeMap<SmolStr, Opens>,
+    below: BTreeMap<SmolStr, Opens>,
+}
+
+/// What a name opens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Opens {
+    ports: Vec<PortSpec>,
+    /// For at least this long.
+    open_for: Span,
 }
 
 /// An entry of a list, written as it stands there.
@@ -42,10 +51,11 @@ impl AllowList {
                 Some(suffix) => (&mut merged.below, SmolStr::new(suffix)),
                 None => (&mut merged.exact, allow.name.clone()),
             };
-            let ports = map.entry(key).or_default();
+            let opens = map.entry(key).or_default();
+            opens.open_for = opens.open_for.max(allow.open_for);
             for port in &allow.ports {
-                if !ports.contains(port) {
-                    ports.push(*port);
+                if !opens.ports.contains(port) {
+                    opens.ports.push(*port);
                 }
             }
         }
@@ -59,13 +69,23 @@ impl AllowList {
 
     /// The entry that allows a name, with its ports. The exact one wins, then the longest suffix.
     pub fn entry_for(&self, name: &str) -> Option<(Entry<'_>, &[PortSpec])> {
-        if let Some((exact, ports)) = self.exact.get_key_value(name) {
-            return Some((Entry::Exact(exact), ports));
+        self.opens(name).map(|(entry, opens)| (entry, opens.ports.as_slice()))
+    }
+
+    /// For how long an address of a name stays open at least; zero where only the answer's own time counts. `name` as in
+    /// [`Self::ports_for`].
+    pub fn open_for(&self, name: &str) -> Span {
+        self.opens(name).map_or(Span::ZERO, |(_, opens)| opens.open_for)
+    }
+
+    fn opens(&self, name: &str) -> Option<(Entry<'_>, &Opens)> {
+        if let Some((exact, opens)) = self.exact.get_key_value(name) {
+            return Some((Entry::Exact(exact), opens));
         }
         let mut rest = name;
         while let Some((_, parent)) = rest.split_once('.') {
-            if let Some((suffix, ports)) = self.below.get_key_value(parent) {
-                return Some((Entry::Below(suffix), ports));
+            if let Some((suffix, opens)) = self.below.get_key_value(parent) {
+                return Some((Entry::Below(suffix), opens));
             }
             rest = parent;
         }
@@ -80,8 +100,8 @@ impl AllowList {
 
     /// Every name with its ports; names below a suffix as `*.suffix`.
     pub fn names(&self) -> impl Iterator<Item = (String, &[PortSpec])> {
-        let exact = self.exact.iter().map(|(n, p)| (n.to_string(), p.as_slice()));
-        exact.chain(self.below.iter().map(|(n, p)| (format!("*.{n}"), p.as_slice())))
+        let exact = self.exact.iter().map(|(n, o)| (n.to_string(), o.ports.as_slice()));
+        exact.chain(self.below.iter().map(|(n, o)| (format!("*.{n}"), o.ports.as_slice())))
     }
 }
 
@@ -91,7 +111,18 @@ mod tests {
     use crate::sighting::Transport;
 
     fn allow(name: &str, port: u16) -> AllowName {
-        AllowName { name: name.into(), ports: vec![PortSpec { port, transport: Transport::Tcp }] }
+        AllowName::new(name, vec![PortSpec { port, transport: Transport::Tcp }])
+    }
+
+    #[test]
+    fn a_call_stays_open_longer_than_the_answer_that_it_began_with() {
+        let calls = AllowName { open_for: Span::from_hours(12), ..allow("*.pub.3gppnetwork.org", 4500) };
+        let more = AllowName { open_for: Span::from_hours(2), ..allow("*.pub.3gppnetwork.org", 500) };
+        let list = AllowList::merge([&[calls, more, allow("www.vendor.example", 443)][..]]);
+        let epdg = "epdg.epc.mnc004.mcc204.pub.3gppnetwork.org";
+        assert_eq!(list.open_for(epdg), Span::from_hours(12), "the longest of several");
+        assert_eq!(list.ports_for(epdg).map(<[_]>::len), Some(2));
+        assert_eq!((list.open_for("www.vendor.example"), list.open_for("other.example")), (Span::ZERO, Span::ZERO));
     }
 
     #[test]

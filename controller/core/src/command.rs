@@ -267,6 +267,14 @@ pub enum Refusal {
         /// Version now.
         now: u32,
     },
+    /// The subscriber asked for a check a moment ago.
+    #[error("case {case} was checked a moment ago; its subscriber can ask again from {at} on")]
+    CheckedJustNow {
+        /// Which.
+        case: CaseId,
+        /// From when on.
+        at: Timestamp,
+    },
     /// Not in this state.
     #[error("case {case} is {state}: it cannot be {verb}")]
     WrongState {

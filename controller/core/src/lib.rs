@@ -14,11 +14,12 @@
 //! * [`self_check`]: checks that a subscriber asked for, case or not
 //! * [`notice`]: what is told beside the page, and what became of it
 //! * [`chain`]: the hash chain of the log
-//! * [`ids`], [`time`]: names, numbers, points and spans of time
+//! * [`ids`], [`time`]: names, numbers, points and spans of time; [`case_number`]: a case as people write and say it
 //!
 //! No sockets, no files, no clock, no randomness: `now` is a parameter everywhere.
 
 pub mod allow;
+pub mod case_number;
 pub mod chain;
 pub mod command;
 pub mod coverage;

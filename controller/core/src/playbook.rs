@@ -136,7 +136,19 @@ pub struct AllowName {
     /// Ports opened for its addresses.
     #[serde(default = "web_ports")]
     pub ports: Vec<PortSpec>,
+    /// An address stays open for at least this long after the name was asked for. By default as long as the answer may be
+    /// remembered and a minute more, which a web page needs. A call or another tunnel goes on without asking again, and would
+    /// be cut.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub open_for: Span,
+    /// Whether residents are shown it as a link. By default they are, if it is one exact name with 443/tcp; `false` is for
+    /// the addresses that only programs ask.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<bool>,
 }
+
+/// The longest time for which [`AllowName::open_for`] keeps an address open.
+pub const MAX_OPEN_FOR: Span = Span::from_hours(24);
 
 /// `443/tcp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -279,6 +291,22 @@ impl Playbook {
 }
 
 impl AllowName {
+    /// A name with these ports, and nothing else said of it.
+    pub fn new(name: impl Into<SmolStr>, ports: Vec<PortSpec>) -> Self {
+        Self { name: name.into(), ports, open_for: Span::ZERO, link: None }
+    }
+
+    /// Whether a person can open it in a browser: one name, not a pattern, and a port of the web.
+    pub fn is_site(&self) -> bool {
+        let web = |port: u16| self.ports.contains(&PortSpec { port, transport: Transport::Tcp });
+        let wanted = match self.link {
+            Some(wanted) => wanted && (web(443) || web(80)),
+            // Certificate status and the like are asked over plain HTTP alone.
+            None => web(443),
+        };
+        wanted && !self.name.starts_with("*.")
+    }
+
     /// What is wrong with it; none when it is sound.
     pub fn problem(&self) -> Option<String> {
         let bare = self.name.strip_prefix("*.").unwrap_or(&self.name);
@@ -310,12 +338,27 @@ impl AllowName {
                 self.name
             ));
         }
+        if self.open_for < Span::ZERO || self.open_for > MAX_OPEN_FOR {
+            return Some(format!(
+                "garden name `{}`: open_for is {}: choose 0s to {MAX_OPEN_FOR}; after a day it is asked for again in any case",
+                self.name, self.open_for
+            ));
+        }
+        if self.link == Some(true) && !self.is_site() {
+            return Some(format!(
+                "garden name `{}`: link: true needs one exact name with 443/tcp or 80/tcp; correct it, or remove the link",
+                self.name
+            ));
+        }
         self.ports.is_empty().then(|| format!("garden name `{}` opens no port", self.name))
     }
 }
 
 fn one() -> u32 {
     1
+}
+fn is_zero(span: &Span) -> bool {
+    *span == Span::ZERO
 }
 fn yes() -> bool {
     true

@@ -51,6 +51,10 @@ pub struct Global {
     /// Releases on trust.
     #[serde(default)]
     pub self_release: SelfRelease,
+    /// After a check that a subscriber asked for, the next one can be asked for this much later. Default 2m: a router that
+    /// was just switched on is then there.
+    #[serde(default = "check_pause")]
+    pub check_pause: Span,
     /// What every resident may reach.
     #[serde(default)]
     pub garden: Garden,
@@ -236,6 +240,12 @@ impl Policy {
                 found.push(format!("policy.yaml: garden name `{}` stands twice", allow.name));
             }
         }
+        if self.global.check_pause < Span::ZERO || self.global.check_pause > Span::from_hours(1) {
+            found.push(format!(
+                "policy.yaml: check_pause is {}: choose 0s to 1h; people who have fixed it are not to wait longer",
+                self.global.check_pause
+            ));
+        }
         if self.global.caps.share_permille > 1000 {
             found.push("policy.yaml: caps.share_permille is above 1000, more than every line".into());
         }
@@ -244,6 +254,10 @@ impl Policy {
         }
         found
     }
+}
+
+fn check_pause() -> Span {
+    Span::from_mins(2)
 }
 
 impl Default for Caps {

@@ -74,6 +74,7 @@ pub(crate) fn policy() -> Policy {
         justification: "network integrity".into(),
         retention: Retention::default(),
         self_release: SelfRelease::default(),
+        check_pause: Span::from_mins(2),
         garden: Garden::default(),
         threat_queries: ThreatQueries::default(),
         dry_run_approvals: DryRunApprovals::default(),

@@ -6,6 +6,7 @@ use axum::http::request::Parts;
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use ipnet::IpNet;
+use pratique_core::case_number::CaseNumber;
 use pratique_core::command::Command;
 use pratique_core::ids::{CaseId, CauseKey, SightingNo, SubscriberId, TextRef};
 use pratique_core::rescan::RescanTrigger;
@@ -290,7 +291,7 @@ async fn story(State(desk): State<Desk>, staff: Staff, case: CasePath) -> Result
     Ok(Json(desk.office.story(case.0).await?))
 }
 
-/// The case number in a path; anything else is no such page rather than a lecture about numbers.
+/// The case number in a path, `17` or as people read it, `Q-0017-4`; anything else is no such page.
 pub struct CasePath(pub CaseId);
 
 impl FromRequestParts<Desk> for CasePath {
@@ -299,8 +300,9 @@ impl FromRequestParts<Desk> for CasePath {
     async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
         let Path(names): Path<std::collections::HashMap<String, String>> =
             Path::from_request_parts(parts, desk).await.map_err(|e| Problem::bad_request(e.body_text()))?;
-        let number = names.get("case").and_then(|n| n.parse().ok());
-        number.map(|n| Self(CaseId(n))).ok_or_else(|| Problem::not_found("a case has a whole number"))
+        let said = names.get("case").map_or("", String::as_str);
+        let number = said.parse::<CaseNumber>().map_err(|problem| Problem::not_found(problem.to_string()));
+        number.map(|number| Self(number.0))
     }
 }
 

@@ -425,6 +425,10 @@ pub struct Status {
     pub policy: Option<String>,
     /// Why the policy on disk is not the one in force.
     pub policy_problem: Option<String>,
+    /// What configuration and policy say that somebody should look at, though the node runs with it: a promise of the portal
+    /// that nothing keeps, checks without a control.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Held deliveries that wait for a person.
     pub held_deliveries: u64,
     /// Held deliveries and those refused lately, each kind the newest first. Only for those who may see deliveries.

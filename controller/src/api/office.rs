@@ -10,6 +10,7 @@ use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SubscriberId};
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
+use pratique_core::view::Garden;
 
 use super::dossier::{
     CaseDossier, CasePage, DeliveryRow, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
@@ -58,6 +59,9 @@ pub trait Office: Send + Sync + 'static {
 
     /// The causes that the policy in force knows, in order; none if the engine cannot say.
     async fn causes(&self) -> Vec<String>;
+
+    /// What the policy in force opens to lines with this cause.
+    async fn garden(&self, cause: &str) -> Garden;
 
     /// Desired against actual enforcement.
     async fn plan(&self) -> Result<PlanReport, EngineError>;

@@ -143,6 +143,7 @@ pub const fn code(refusal: &Refusal) -> &'static str {
         Refusal::SelfReleaseUsedUp { .. } => "self-release-used-up",
         Refusal::NotYet(_) => "not-yet",
         Refusal::RescanUnderWay(_) => "rescan-under-way",
+        Refusal::CheckedJustNow { .. } => "checked-just-now",
         Refusal::RenewTooLong(_) => "renew-too-long",
         Refusal::NotPassed { .. } => "not-passed",
         Refusal::NoSuchSighting => "no-such-sighting",
@@ -200,6 +201,7 @@ impl From<Refusal> for Problem {
             | Refusal::SelfReleaseUsedUp { .. }
             | Refusal::NotYet(_)
             | Refusal::RescanUnderWay(_)
+            | Refusal::CheckedJustNow { .. }
             | Refusal::RenewTooLong(_)
             | Refusal::NotPassed { .. }
             | Refusal::NoPlaybook(_)

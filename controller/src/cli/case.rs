@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, IsTerminal as _};
 
 use clap::{Args, Subcommand};
+use pratique_core::case_number::{CaseNumber, NoCaseNumber};
 use pratique_core::ids::{CaseId, Seq};
 use pratique_core::state::StateName;
 use pratique_core::time::Span;
@@ -69,7 +70,8 @@ pub struct List {
 /// `case show`.
 #[derive(Debug, Args)]
 pub struct Show {
-    /// Number of the case.
+    /// Number of the case: 17, or as the subscriber reads it, Q-0017-4.
+    #[arg(value_parser = number)]
     case: u64,
     /// Print JSON instead of text.
     #[arg(long)]
@@ -81,7 +83,8 @@ pub struct Show {
 /// A case and nothing else.
 #[derive(Debug, Args)]
 pub struct One {
-    /// Number of the case.
+    /// Number of the case: 17, or as the subscriber reads it, Q-0017-4.
+    #[arg(value_parser = number)]
     case: u64,
     /// Print JSON instead of text.
     #[arg(long)]
@@ -93,8 +96,8 @@ pub struct One {
 /// `case approve`.
 #[derive(Debug, Args)]
 pub struct Approve {
-    /// Number of the case.
-    #[arg(required_unless_present = "network", conflicts_with = "network")]
+    /// Number of the case: 17, or as the subscriber reads it, Q-0017-4.
+    #[arg(required_unless_present = "network", conflicts_with = "network", value_parser = number)]
     case: Option<u64>,
     /// Approve all proposed cases of lines in this network, after showing how many they are.
     #[arg(long)]
@@ -130,7 +133,8 @@ pub struct Approve {
 /// An action with a reason.
 #[derive(Debug, Args)]
 pub struct Reasoned {
-    /// Number of the case.
+    /// Number of the case: 17, or as the subscriber reads it, Q-0017-4.
+    #[arg(value_parser = number)]
     case: u64,
     /// Why; the next shift reads it.
     #[arg(long)]
@@ -148,7 +152,8 @@ pub struct Reasoned {
 /// `case renew`.
 #[derive(Debug, Args)]
 pub struct Renew {
-    /// Number of the case.
+    /// Number of the case: 17, or as the subscriber reads it, Q-0017-4.
+    #[arg(value_parser = number)]
     case: u64,
     /// How long from now, for example 14d.
     #[arg(long = "for", value_name = "SPAN")]
@@ -169,7 +174,8 @@ pub struct Renew {
 /// `case note`.
 #[derive(Debug, Args)]
 pub struct Note {
-    /// Number of the case.
+    /// Number of the case: 17, or as the subscriber reads it, Q-0017-4.
+    #[arg(value_parser = number)]
     case: u64,
     /// The text.
     text: String,
@@ -224,6 +230,11 @@ impl Case {
             Self::Rescan(c) => act(&Client::new(&c.remote)?, c.case, "rescan", &Decision::default(), c.json),
         }
     }
+}
+
+/// A case's number, in either form.
+fn number(text: &str) -> Result<u64, NoCaseNumber> {
+    text.parse().map(|number: CaseNumber| number.0.0)
 }
 
 fn list(c: List) -> Result<(), Failure> {

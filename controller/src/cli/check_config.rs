@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pratique_core::time::Timestamp;
+use pratique_portal::texts::{Review, review};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -17,7 +18,6 @@ use super::{Failure, Node, show};
 use crate::config::Config;
 use crate::console::words;
 use crate::policy_files::{self, PolicySet};
-use crate::scan::Settings;
 
 /// `check-config`.
 #[derive(Clone, Debug, Args)]
@@ -91,7 +91,9 @@ impl CheckConfig {
             Some(text) => Timestamp::parse(text).map_err(|e| Failure::Usage(format!("--at {text}: {e}")))?,
             None => now(),
         };
-        let (problems, set, scan) = self.read();
+        let (mut problems, set, node) = self.read();
+        let texts = self.texts(node.as_ref());
+        problems.extend(texts.problems.iter().map(ToString::to_string));
         let Some(set) = set.filter(|_| problems.is_empty()) else {
             let count = problems.len();
             let s = if count == 1 { "" } else { "s" };
@@ -106,7 +108,10 @@ impl CheckConfig {
             return Err(Failure::Answered(Box::new(failure)));
         };
         let summary = Summary::of(&set);
-        let warnings: Vec<String> = scan.and_then(|scan| scan.warning(&set.policy)).into_iter().collect();
+        let mut warnings: Vec<String> = node.iter().flat_map(|config| config.warnings(&set.policy)).collect();
+        warnings
+            .extend(node.iter().flat_map(|config| config.placed(texts.settings.clone())).map(|note| note.to_string()));
+        warnings.extend(texts.notes);
         if !self.json {
             summary.print();
             warnings.iter().for_each(|w| say!("warning: {w}"));
@@ -153,8 +158,16 @@ impl CheckConfig {
         failure.map_or(Ok(()), Err)
     }
 
-    /// Everything there is to read, with every problem; how a node that was named rescans.
-    fn read(&self) -> (Vec<String>, Option<PolicySet>, Option<Settings>) {
+    /// The provider's own texts and words, language by language.
+    fn texts(&self, node: Option<&Config>) -> Review {
+        let policies = self.policies.as_ref().or(node.map(|config| &config.policies));
+        let texts = policies.map(|policies| policies.join("texts")).filter(|texts| texts.is_dir());
+        let pages = node.and_then(|config| config.portal.as_ref()).map(|portal| &portal.pages);
+        review(texts.as_deref(), pages)
+    }
+
+    /// Everything there is to read, with every problem; and the node, if one was named.
+    fn read(&self) -> (Vec<String>, Option<PolicySet>, Option<Config>) {
         let mut problems = Vec::new();
         let mut node = None;
         let mut policies = self.policies.clone();
@@ -187,13 +200,7 @@ impl CheckConfig {
                 None
             }
         };
-        let texts = dir.join("texts");
-        if texts.is_dir()
-            && let Err(error) = pratique_portal::texts::Texts::load(Some(&texts))
-        {
-            problems.push(error.to_string());
-        }
-        (problems, set, node.map(|config| config.scan))
+        (problems, set, node)
     }
 }
 

@@ -13,7 +13,7 @@ use pratique_core::playbook::PortSpec;
 use pratique_core::policy::Policy;
 use pratique_core::state::StateName;
 use pratique_core::time::Span;
-use pratique_core::view::{self, CaseCard, GardenView, Proof, Resident};
+use pratique_core::view::{self, CaseCard, Freed, GardenView, Proof, Resident};
 use pratique_dns::explain::Gets;
 use pratique_dns::portals::Portals;
 use pratique_dns::{Explanation, OpenError, Resolver, WallOpener};
@@ -252,6 +252,8 @@ fn resident(garden: view::Garden) -> Resident {
         checking_since: None,
         last_check: None,
         missing: None,
+        freed: Freed::default(),
+        check_again: None,
         proof: Proof::default(),
         alive_at: None,
         self_release: false,

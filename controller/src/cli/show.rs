@@ -60,6 +60,7 @@ pub fn cases(rows: &[CaseRow], total: u64) {
 /// One case with its story.
 pub fn case(case: &CaseDossier) {
     cases(std::slice::from_ref(&case.row), 1);
+    say!("On pages and in letters it is {}.", case.row.case.number());
     if let Some(need) = &case.approval {
         say!("\nWaits for {} approval(s).", need.more);
         if let Some(why) = &need.blocked {

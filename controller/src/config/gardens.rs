@@ -1,4 +1,5 @@
-//! What `dns.gardens` demands of the rest: a playbook for each of its causes, and a wall that opens its addresses.
+//! What the configuration demands of the policies: a playbook for each cause of `dns.gardens`, and something open for each
+//! promise of the portal; and a wall that opens the addresses of `dns.gardens`.
 
 use pratique_core::ids::CauseKey;
 use pratique_core::policy::Policy;
@@ -13,7 +14,7 @@ impl Config {
         let gardens = self.dns.iter().flat_map(|dns| &dns.gardens).enumerate();
         let causes = gardens.flat_map(|(n, garden)| garden.causes.iter().map(move |cause| (n, cause)));
         let unknown = causes.filter(|(_, cause)| !policy.playbooks.contains_key(cause));
-        let found: Vec<String> = unknown
+        let mut found: Vec<String> = unknown
             .map(|(n, cause)| {
                 let meant = nearest(cause.as_str(), policy.playbooks.keys().map(CauseKey::as_str));
                 let meant = meant.map(|m| format!("did you mean `{m}`? ")).unwrap_or_default();
@@ -24,7 +25,23 @@ impl Config {
                 )
             })
             .collect();
+        let broken = self.broken_promises(policy).into_iter();
+        found.extend(broken.filter(|broken| broken.fatal).map(|broken| broken.what));
         self.placed(found)
+    }
+
+    /// What a daemon starts with under these policies, though hardly anybody means it so, each with its place and its remedy:
+    /// said by `check-config`, at start and on the health page.
+    pub fn doubts(&self, policy: &Policy) -> Vec<ConfigError> {
+        let broken = self.broken_promises(policy).into_iter();
+        let found = broken.filter(|broken| !broken.fatal).map(|broken| broken.what);
+        self.placed(found.chain(self.shut_links(policy)).collect())
+    }
+
+    /// All that a daemon starts with under these policies and that somebody should look at, in words.
+    pub fn warnings(&self, policy: &Policy) -> Vec<String> {
+        let doubts = self.doubts(policy);
+        self.scan.warning(policy).into_iter().chain(doubts.iter().map(ToString::to_string)).collect()
     }
 
     /// Addresses that residents are told and this node's wall keeps shut.

@@ -3,7 +3,8 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{Redirect, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use pratique_core::case_number::CaseNumber;
 use pratique_core::ids::SubscriberId;
 use serde::Deserialize;
 
@@ -35,6 +36,21 @@ pub async fn find(_: Visitor, Asked(sought): Asked<Sought>) -> Redirect {
     match sought.subscriber.trim() {
         "" => Redirect::to("/cases"),
         subscriber => Redirect::to(&words::line_path(&SubscriberId::new(subscriber))),
+    }
+}
+
+/// The search field of a case's number.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SoughtCase {
+    number: String,
+}
+
+/// To the page of the case whose number was typed, in either form; a wrong digit is said instead of another's case shown.
+pub async fn find_case(State(desk): State<Desk>, visitor: Visitor, Asked(sought): Asked<SoughtCase>) -> Response {
+    match sought.number.parse::<CaseNumber>() {
+        Ok(number) => Redirect::to(&format!("/cases/{}", number.0)).into_response(),
+        Err(problem) => refused(&desk, &visitor, Problem::not_found(problem.to_string())).await,
     }
 }
 

@@ -44,6 +44,7 @@ pub fn routes() -> Router<Desk> {
         .route("/cases/{case}", get(pages::case))
         .route("/cases/{case}/{action}", post(forms::decide))
         .route("/residents", get(pages::residents))
+        .route("/case", get(lines::find_case))
         .route("/lines", get(lines::find))
         .route("/lines/{subscriber}", get(lines::line))
         .route("/deliveries", get(pages::deliveries))

@@ -145,6 +145,7 @@ pub fn troubles(status: &Status) -> Vec<String> {
         ));
     }
     found.extend(status.enforcers.iter().filter_map(|e| e.former_wall.clone()));
+    found.extend(status.warnings.iter().map(|warning| format!("Configuration: {warning}.")));
     for (case, why) in &status.kept_out {
         found.push(format!("Case {case} is quarantined, but {why}."));
     }

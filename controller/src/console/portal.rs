@@ -52,7 +52,8 @@ pub async fn page(State(desk): State<Desk>, visitor: Visitor) -> Result<Response
 
 /// The page of a trial, for the frame.
 pub async fn shown(State(desk): State<Desk>, _: Visitor, Query(trial): Query<Trial>) -> Result<Response, Problem> {
-    match preview(&desk)?.show(&trial, (desk.now)()) {
+    let garden = desk.office.garden(&trial.cause).await;
+    match preview(&desk)?.show(&trial, &garden, (desk.now)()) {
         Ok(shown) => Ok(framed(shown.html, shown.content_security_policy)),
         Err(error) => Ok(framed(said("p", &error.to_string()), quiet_policy())),
     }

@@ -29,7 +29,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use pratique_core::command::Command;
 use pratique_core::event::Enforcement;
 use pratique_core::ids::CaseId;
@@ -87,9 +87,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let policies = load_policies(&config)?;
     let unreadable: Vec<String> = config.unreadable().iter().map(ToString::to_string).collect();
     anyhow::ensure!(unreadable.is_empty(), "{}", unreadable.join("\n"));
-    if let Some(warning) = config.scan.warning(&policies.policy) {
-        warn!("{warning}");
-    }
+    let warnings = config.warnings(&policies.policy);
+    warnings.iter().for_each(|warning| warn!("{warning}"));
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("data_dir {} cannot be made", config.data_dir.display()))?;
 
@@ -210,6 +209,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         deciding: tokio::sync::Mutex::default(),
         started_at,
         policy_problem: Arc::new(ArcSwapOption::empty()),
+        warnings: Arc::new(ArcSwap::from_pointee(warnings)),
     });
     let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock)));
 
@@ -320,6 +320,7 @@ fn open_portal(
     let texts = config.policies.join("texts");
     let texts = texts.is_dir().then_some(texts.as_path());
     let portal = Portal::new(settings.pages.clone(), texts, Arc::clone(view), desk, metrics.registry())?;
+    portal.node_opens(config.node_opens());
     Ok(Arc::new(match &settings.tls {
         Some(files) => portal.with_tls(files, metrics.registry())?,
         None => portal,
@@ -382,6 +383,9 @@ async fn try_reload(config: &Config, inbox: &Inbox, handle: &EngineHandle, walls
     handle.policy(Arc::clone(&policy)).await?;
     inbox.set_policies(policies);
     // On the loop: no step of the plan may fall between the plan that is handed over and the driver that gets it.
+    let warnings = config.warnings(&policy);
+    warnings.iter().for_each(|warning| warn!("{warning}"));
+    inbox.office().warnings.store(Arc::new(warnings));
     let (walls, config) = (walls.clone(), config.clone());
     handle.read(move |world, _| walls.reconfigure(&config, &policy, world.plan())).await??;
     Ok(())

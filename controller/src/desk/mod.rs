@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
+use pratique_core::rescan::RescanTrigger;
 use pratique_core::state::{Case, State};
 use pratique_core::time::Timestamp;
 use pratique_core::view::{GardenView, Round};
@@ -37,6 +38,22 @@ impl Desk for PortalDesk {
 
     async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
         self.press(case, round, Command::SelfRelease { case }).await
+    }
+
+    async fn check_warned(&self, visitor: Visitor, case: CaseId, round: Round) -> Result<(), DeskError> {
+        // The line may have moved on since the page was shown: only who is on the warned line now has it checked, and the scan
+        // goes to that line's present addresses alone.
+        let asked = self.engine.read(move |world, now| {
+            let line = world.directory().holder(visitor.address, Some(visitor.port))?;
+            let warned = world.cases().open_of(line).filter(|open| open.id == case)?;
+            world.check_state(warned, now)
+        });
+        match asked.await {
+            Ok(Some(state)) if state.round == round && state.checking_since.is_none() => {}
+            Ok(_) => return Err(DeskError::AlreadyDone),
+            Err(_) => return Err(DeskError::Unavailable),
+        }
+        self.command(Command::RequestRescan { case, trigger: RescanTrigger::Subscriber }).await
     }
 
     fn ticked(&self, case: CaseId, since: Timestamp) -> Ticked {
@@ -76,7 +93,8 @@ fn free_line(world: &World, line: LineNo, now: Timestamp) -> FreeLine {
     let warned = warned.map(|case| {
         let grace = world.warned_until(case).map(|until| if until > now { Grace::Until(until) } else { Grace::Over });
         let number_tail = record.and_then(|line| line.number_tail.clone());
-        Warning { case: case.id, grace, causes: causes(case), number_tail }
+        let check = world.check_state(case, now);
+        Warning { case: case.id, grace, causes: causes(case), number_tail, check }
     });
     let language = record.and_then(|line| line.contract.language.clone());
     FreeLine { language, warned }
@@ -102,10 +120,15 @@ impl PortalDesk {
             Ok(_) => return Err(DeskError::AlreadyDone),
             Err(_) => return Err(DeskError::Unavailable),
         }
+        self.command(command).await
+    }
+
+    async fn command(&self, command: Command) -> Result<(), DeskError> {
         match self.engine.command(command).await {
             Ok(_) => Ok(()),
             Err(EngineError::Refused(refusal)) => Err(match refusal {
                 Refusal::NotYet(missing) => DeskError::NotNow(missing),
+                Refusal::CheckedJustNow { .. } => DeskError::TooSoon,
                 Refusal::SelfReleaseUsedUp { .. } => DeskError::UsedUp,
                 _ => DeskError::AlreadyDone,
             }),

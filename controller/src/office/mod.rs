@@ -16,13 +16,14 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, LineNo, SightingNo, SubscriberId, TextRef};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SubscriberId, TextRef};
 use pratique_core::plan::{Element, Plan};
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
+use pratique_core::view::Garden;
 use pratique_core::world::World;
 use smol_str::SmolStr;
 
@@ -79,6 +80,8 @@ pub struct EngineOffice {
     pub started_at: Timestamp,
     /// Why the policy on disk is not the one in force.
     pub policy_problem: Arc<ArcSwapOption<String>>,
+    /// What configuration and policy say that somebody should look at, though the daemon runs with it.
+    pub warnings: Arc<ArcSwap<Vec<String>>>,
 }
 
 #[async_trait::async_trait]
@@ -165,6 +168,12 @@ impl Office for EngineOffice {
         let keys =
             self.engine.read(|world, _| world.policy().playbooks.keys().map(ToString::to_string).collect()).await;
         keys.unwrap_or_default()
+    }
+
+    async fn garden(&self, cause: &str) -> Garden {
+        let cause = CauseKey::new(cause);
+        let garden = self.engine.read(move |world, _| Garden::of([cause], world.policy())).await;
+        garden.unwrap_or_default()
     }
 
     async fn plan(&self) -> Result<PlanReport, EngineError> {

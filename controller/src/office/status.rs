@@ -25,6 +25,7 @@ pub(super) async fn status(office: &EngineOffice) -> Status {
     status.portal_certificate = office.portal.as_ref().and_then(|portal| portal.certificate());
     status.dns = office.dns.as_ref().map(pratique_dns::Resolver::health);
     status.notices = office.notices.as_ref().map(|notices| notices.health());
+    status.warnings = office.warnings.load_full().to_vec();
     status.policy_problem = office.policy_problem.load_full().map(|p| p.to_string());
     if let Err(error) = deliveries(office, &mut status).await {
         status.store.intake_stopped = Some(error.to_string());

@@ -56,6 +56,7 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
         deciding: tokio::sync::Mutex::default(),
         started_at: now,
         policy_problem: Arc::default(),
+        warnings: Arc::default(),
     };
     office.sessions((1..10).map(|n| holds(n, now, None)).collect()).await.unwrap();
     (office, folder, now)

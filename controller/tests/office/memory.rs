@@ -533,12 +533,17 @@ impl Office for Memory {
         ["mirai", "open-telnet"].map(Into::into).into()
     }
 
+    async fn garden(&self, _: &str) -> pratique_core::view::Garden {
+        pratique_core::view::Garden::default()
+    }
+
     async fn status(&self) -> Status {
         let world = self.world();
         let count = |s: StateName| world.cases.iter().filter(|k| k.case.state.name() == s).count() as u64;
         Status {
             notices: None,
             version: "0.1.0".into(),
+            warnings: Vec::new(),
             now: NOW.into(),
             started_at: NOW.minus(Span::from_days(2)).into(),
             seq: Seq(world.seq),

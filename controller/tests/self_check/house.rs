@@ -220,9 +220,9 @@ impl House {
         self.deliver(vec![sighting(cause, address, at)]).await;
     }
 
-    /// The same often, a minute apart, back from an hour ago.
+    /// The same often, each an observation of its own, back from an hour ago.
     pub async fn report_many(&self, cause: &str, address: Ipv4Addr, times: i64) {
-        let at = |i| self.now().minus(Span::from_mins(60 + i));
+        let at = |i| self.now().minus(Span::from_mins(60 + 90 * i));
         self.deliver((0..times).map(|i| sighting(cause, address, at(i))).collect()).await;
     }
 
@@ -250,6 +250,11 @@ impl House {
     /// The same with more fields.
     pub async fn press_with(&self, from: Ipv4Addr, page: &str, more: &str) -> String {
         home::press(from, self.portal, "/check/scan", page, &CONSENT, more).await
+    }
+
+    /// Somebody at this address presses "check my connection" of this page.
+    pub async fn press_fixed(&self, from: Ipv4Addr, page: &str) -> String {
+        home::press(from, self.portal, "/fixed", page, &["case", "round", "token"], "").await
     }
 
     /// Looks until the scan is over.

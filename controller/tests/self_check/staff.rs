@@ -51,6 +51,7 @@ fn office(house: &House, notices: Arc<Notices>) -> EngineOffice {
         deciding: tokio::sync::Mutex::default(),
         started_at: house.now(),
         policy_problem: Arc::default(),
+        warnings: Arc::default(),
     }
 }
 

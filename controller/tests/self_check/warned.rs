@@ -2,6 +2,9 @@
 
 use std::net::Ipv4Addr;
 
+use pratique_core::command::Command;
+use pratique_core::ids::CaseId;
+use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
 use pratique_core::session::Holding;
 use pratique_core::time::Span;
 
@@ -45,6 +48,55 @@ async fn a_warned_subscriber_reads_what_to_do_and_who_is_next_at_the_address_not
     house.hold("jo", next, moved, None).await;
     let page = house.look_at(next, "/").await;
     assert!(page.contains(WARNED) && page.contains("ends in 482."), "lists without it leave it alone: {page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warned_subscriber_has_the_line_checked_and_the_next_holder_of_the_address_has_not() {
+    let house = House::open().await;
+    let since = house.now().minus(Span::from_days(30));
+    house.hold("jo", HOME, since, None).await;
+    house.report_many("open-telnet", HOME, 2).await;
+    let page = house.look_at(HOME, "/").await;
+    assert!(page.contains("check my connection"), "{page}");
+    let asked = || async {
+        let of = |world: &pratique_core::world::World, _| {
+            world
+                .cases()
+                .iter()
+                .map(|case| (case.state.name(), case.rescan_pending.map(|(by, _)| by)))
+                .collect::<Vec<_>>()
+        };
+        house.engine.read(of).await.unwrap()
+    };
+    let warned = pratique_core::state::StateName::Warned;
+    // Who has the address now is somebody else: the old form asks for nothing.
+    let moved = house.now().minus(Span::from_mins(1));
+    house.hold("jo", HOME, since, Some(moved)).await;
+    house.hold("al", HOME, moved, None).await;
+    house.press_fixed(HOME, &page).await;
+    assert_eq!(asked().await, [(warned, None)]);
+    let next = [127, 0, 7, 9].into();
+    house.hold("jo", next, moved, None).await;
+    let page = house.look_at(next, "/").await;
+    house.press_fixed(next, &page).await;
+    house.press_fixed(next, &page).await;
+    assert_eq!(asked().await, [(warned, Some(RescanTrigger::Subscriber))]);
+    assert!(house.look_at(next, "/").await.contains("We are checking your line now"));
+    let (case, at) = (CaseId(1), house.now());
+    let result = ProbeResult { probe: Probe::Telnet(23), verdict: Verdict::Clean, found: "refused".into() };
+    let rescan = Rescan { started_at: at, finished_at: at, trigger: RescanTrigger::Subscriber, results: vec![result] };
+    house.engine.command(Command::RecordRescan { case, rescan }).await.unwrap();
+    let page = house.look_at(next, "/").await;
+    assert!(
+        page.contains("The last check found nothing open") && page.contains("this warning ends by itself"),
+        "{page}"
+    );
+    assert!(page.contains("You can check again from"), "{page}");
+    house.press_fixed(next, &page).await;
+    assert_eq!(asked().await, [(warned, None)], "the pause holds, and the warning stays");
+    house.later(Span::from_mins(2));
+    house.press_fixed(next, &page).await;
+    assert_eq!(asked().await, [(warned, Some(RescanTrigger::Subscriber))]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -49,8 +49,7 @@ impl Halves {
         settings.limits.burst = 1_000_000;
         change(&mut settings);
         let https = vec![PortSpec { port: 443, transport: Transport::Tcp }];
-        let names =
-            ["time.isp.example", "*.vendor.example"].map(|n| AllowName { name: n.into(), ports: https.clone() });
+        let names = ["time.isp.example", "*.vendor.example"].map(|n| AllowName::new(n, https.clone()));
         let view = Arc::new(GardenView::default());
         let resident = Resident::for_test(7, "mirai", AllowList::merge([&names[..]]));
         view.put(Element::V4(CLIENT.parse().unwrap()), resident);

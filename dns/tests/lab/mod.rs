@@ -354,8 +354,8 @@ pub fn resident(case: u64, line: u32) -> Arc<Resident> {
 /// The same with another cause.
 pub fn resident_with(cause: &str, case: u64, line: u32) -> Arc<Resident> {
     let names = [
-        AllowName { name: "time.isp.example".into(), ports: vec![port(123, Transport::Udp)] },
-        AllowName { name: "*.vendor.example".into(), ports: vec![port(443, Transport::Tcp)] },
+        AllowName::new("time.isp.example", vec![port(123, Transport::Udp)]),
+        AllowName::new("*.vendor.example", vec![port(443, Transport::Tcp)]),
     ];
     let of = Resident::for_test(case, cause, AllowList::merge([&names[..]]));
     Arc::new(Resident { case: of.case, line: LineNo(line), garden: Arc::clone(&of.garden), card: of.card.clone() })

@@ -51,6 +51,12 @@ time = { $weekday ->
     [11] November
    *[12] December
  } { $year }, { $clock }
+# A time to come: $in is 0 for today, 1 for tomorrow, and so on.
+when = { $in ->
+    [0] today at about { $clock }
+    [1] tomorrow, { day }, at about { $clock }
+   *[other] on { day }, at about { $clock }
+ }
 minutes = { $count ->
     [one] one minute
    *[other] { $count } minutes
@@ -103,13 +109,21 @@ choice-call = Or call us at { $phone }. We look at it together.
 missing-rescan = Since then, the problem was seen again. Please go through the steps once more, then press the button.
 missing-still-vulnerable = Please go through the steps again. The list below shows what we found. If you are stuck, call us. We are glad to help.
 missing-inconclusive = That can happen when the router or a device is off. It does not mean that you did something wrong.
-missing-silence = Now we wait until it has been quiet for { $time }, to be sure. You do not have to do anything. Your internet comes back by itself.
+missing-silence = To be sure, we now wait until it has been quiet for long enough. You do not have to do anything.
 missing-feed-stalled = One of the services that watch for attacks is late with its news. We wait for it, to be sure. You do not have to do anything. If it takes longer than a day, call us.
 missing-feed-gap = One of the reports that we wait for came, but we could not read all of it. Our staff look at it. You do not have to do anything. If it takes longer than a day, call us.
 missing-no-feed = Whether it stays quiet cannot be seen from outside in this case. Please call us when you have done the steps. We then look at it together.
-missing-wall-silence = Now we wait until nothing on your line has tried to do harm for { $time }. You do not have to do anything. Does this page still say so tomorrow? Then call us.
+missing-wall-silence = To be sure, we now wait until nothing on your line has tried to do harm for some time. You do not have to do anything. Does this page still say so tomorrow? Then call us.
 missing-alive = On { $time } a device on your line tried again to do harm. We blocked it. Is there another device? Then do the steps for it, too. If you are stuck, call us.
 missing-nothing = Your line is about to be opened.
+
+# When the line is free again: one of these, and the same one wherever the page says it.
+freed-at = Your internet comes back { $when }, if nothing is seen until then.
+freed-not-before = Your internet comes back { $when } at the earliest, if nothing is seen until then. For this we also need the reports about the time until then. They can come some hours later.
+freed-with-report = Your internet comes back as soon as the next report has come and says nothing new. We cannot say exactly when that is.
+freed-end = The pause ends by itself { $when }.
+freed-unknown = We cannot say yet when your internet comes back. As soon as we can, you read it here.
+freed-if-clean = If all is well, we open your line again. { $freed }
 
 finding = { $probe }: { $found }
 finding-mark-clean = OK:
@@ -168,7 +182,10 @@ found-other-service = something answered, but we cannot tell what it is.
 ## What was seen and what it means
 
 seen-heading = What we saw
+seen-which = Which device is it?
+seen-devices = The reports name more than one device. It can be one of these, or several. Please look at each of them:
 seen-device = The report says that it is this device:
+seen-device-some = One of the reports names this device:
 seen-kind = So please look for this kind of device first: { $device }.
 seen-device-unknown = We can see your line, but not your home. So we cannot tell which device it is. The steps below help you find it.
 seen-once = Seen on { $first }.
@@ -183,41 +200,46 @@ steps-kept = We keep what you have ticked, even if you close this page or restar
 steps-again = Show the steps once more
 steps-for = For “{ $title }”
 steps-help = Do you need a guide or an update that you cannot open here? Switch off Wi-Fi on your phone and use its mobile internet for that. You can still open the settings of your own router and devices at home.
+steps-sites = You can open these websites from here, for guides and updates:
 steps-progress = { $done } of { $steps } steps are done.
 steps-all-done = All { $steps } steps are done. Now press the button.
 step-done = I have done this
 step-undo = Not done after all
 button-fixed = I have done this: check my connection
 button-fixed-hint = The check takes up to { $minutes }. It looks from outside whether the problem is gone. It does not read your data.
+button-fixed-again = Your line was checked just now. You can check again from { $clock } on.
 button-told = I have done all the steps
 button-told-hint = We then watch your line. You do not have to stay on this page.
 
 trust-heading = Back online now
-trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we may have to pause your internet again. You can use this only a few times.
-trust-used = You have used this { $used ->
+trust-text = You can also go back online now, without waiting. Please do so only when you have done all the steps. We keep watching. If the problem comes back, we may have to pause your internet again.
+trust-left = You can do this { $left ->
     [one] once
-   *[other] { $used } times
- }. It is possible { $times ->
-    [one] once
-   *[other] { $times } times
- } in { $days } days.
+   *[other] { $left } times
+ } within { $days } days.
+trust-left-until = You can do this { $left ->
+    [one] 1 more time
+   *[other] { $left } more times
+ } until { $day }.
 trust-used-up = You went back online by yourself as often as we can allow. This time we wait until our check and the quiet after it show that all is well. Your line is opened by itself then. If that is hard for you, call us.
+trust-again = You can use it again from { $day } on.
 button-trust = I have done all the steps: put me back online
 
 next-heading = What happens next
 next-check = You press the button. We check your line. This takes up to { $minutes }.
 next-clean = If all is well, your internet comes back by itself.
 next-told = You press the button. Then we watch your line.
-next-quiet = If all is well, we wait until it has been quiet for { $time }, to be sure. Then your internet comes back by itself.
-next-again = If not, this page shows what we found. You can try again as often as you like.
+next-again = If not, this page shows what we found. You can try again as often as you need.
 next-until = The pause ends by itself on { $day } at the latest. Only a person from our team can make it longer.
 
 works-heading = What still works
-works-emergency = Emergency calls to { $emergency } by mobile phone, and from your home phone with us
+works-emergency = Emergency calls to { $emergency }: by mobile phone over the mobile network, and from your home phone with us
 works-phone = Calls with your home phone
+works-wifi-calling = Calls with your mobile phone over your Wi-Fi (Wi-Fi calling)
 works-television = Television from { $provider }
 works-banking = The websites of many banks
 works-steps = The websites you need for the steps
+works-sites = You can also open these websites:
 
 https-hint = Do other websites show a warning or nothing at all? That is normal. Most are locked so well that we cannot put this page in their place. You can always come back here: type { $portal } into your browser yourself.
 
@@ -241,6 +263,7 @@ note-released = Thank you. Your line is being opened. This takes a few seconds.
 note-again = Something has changed since you opened this page. You now see the newest state. If the button is still there, you can press it again.
 note-press-again = That did not reach us in full. Please press the button once more.
 note-not-now = This is not possible just yet. “Where we are now” tells you where things stand.
+note-too-soon = Your line was checked just now. The button tells you from when on you can check again.
 note-used-up = You have used this as often as we can allow. Please follow the steps and have your line checked, or call us.
 note-unavailable = We could not take this just now. Nothing is lost. Please press the button again in a minute.
 
@@ -250,6 +273,9 @@ warned-title = A device on your line needs your help – { $provider }
 warned-headline = A device on your line needs your help
 warned-text = Others on the internet misuse a device on your line, or could do so. Your internet still works. You have done nothing wrong, and you can fix it yourself with the steps below.
 warned-over = The time for the steps is over. If the problem is seen again, we may have to pause your internet. Please do the steps today, or call us.
+warned-check = Have you done all the steps? Then press the button. We check from outside whether the problem is gone.
+warned-unchecked = Follow the steps below, then press the button. We check your line at once.
+warned-clean = Please leave everything as it is now. If the problem is not reported again for some time, this warning ends by itself. You do not have to call us.
 warned-next = Have you done all the steps? Then please call us, so that we know.
 warned-which = Are you not sure which device it is? Do the steps for every device that fits, or call us.
 

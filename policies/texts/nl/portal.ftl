@@ -44,6 +44,11 @@ time = { $weekday ->
     [11] november
    *[12] december
  } { $year } om { $clock } uur
+when = { $in ->
+    [0] vandaag om ongeveer { $clock } uur
+    [1] morgen, { day }, om ongeveer { $clock } uur
+   *[other] op { day }, om ongeveer { $clock } uur
+ }
 minutes = { $count ->
     [one] één minuut
    *[other] { $count } minuten
@@ -90,13 +95,20 @@ choice-call = Of bel ons op { $phone }. Dan kijken we er samen naar.
 missing-rescan = Daarna is het probleem opnieuw gezien. Doe de stappen nog een keer en druk dan op de knop.
 missing-still-vulnerable = Doe de stappen nog een keer. In de lijst hieronder staat wat wij hebben gevonden. Komt u er niet uit? Bel ons. Wij helpen u graag.
 missing-inconclusive = Dat kan gebeuren als de router of een apparaat uit staat. Het betekent niet dat u iets fout heeft gedaan.
-missing-silence = Nu wachten wij tot het { $time } rustig is gebleven, om zeker te zijn. U hoeft niets te doen. Uw internet komt vanzelf terug.
+missing-silence = Voor de zekerheid wachten wij nu tot het lang genoeg rustig is gebleven. U hoeft niets te doen.
 missing-feed-stalled = Een van de diensten die op aanvallen letten, is laat met haar berichten. Wij wachten daarop, voor de zekerheid. U hoeft niets te doen. Duurt het langer dan een dag? Bel ons dan.
 missing-feed-gap = Een van de berichten waarop wij wachten is binnen, maar wij konden het niet helemaal lezen. Onze medewerkers kijken ernaar. U hoeft niets te doen. Duurt het langer dan een dag? Bel ons dan.
 missing-no-feed = Of het rustig blijft, is in dit geval van buitenaf niet te zien. Bel ons als u de stappen hebt gedaan. Dan kijken wij er samen naar.
-missing-wall-silence = Nu wachten wij tot niets op uw aansluiting { $time } lang heeft geprobeerd schade te doen. U hoeft niets te doen. Staat dit hier morgen nog? Bel ons dan.
+missing-wall-silence = Voor de zekerheid wachten wij nu tot niets op uw aansluiting nog schade probeert te doen. U hoeft niets te doen. Staat dit hier morgen nog? Bel ons dan.
 missing-alive = Op { $time } probeerde een apparaat op uw aansluiting opnieuw schade te doen. Wij hebben dat tegengehouden. Is er nog een apparaat? Doe dan ook daarvoor de stappen. Lukt het niet? Bel ons.
 missing-nothing = Uw aansluiting gaat zo weer open.
+
+freed-at = Uw internet komt { $when } terug, als er tot dan niets meer wordt gezien.
+freed-not-before = Uw internet komt op zijn vroegst { $when } terug, als er tot dan niets meer wordt gezien. Daarvoor hebben wij ook de meldingen over de tijd tot dan nodig. Die kunnen een paar uur later komen.
+freed-with-report = Uw internet komt terug zodra de volgende melding er is en daar niets nieuws in staat. Wij kunnen niet precies zeggen wanneer dat is.
+freed-end = Uw internet gaat { $when } vanzelf weer aan.
+freed-unknown = Wij kunnen nog niet zeggen wanneer uw internet terugkomt. Zodra wij het weten, leest u het hier.
+freed-if-clean = Is alles goed, dan gaat uw aansluiting weer open. { $freed }
 
 finding = { $probe }: { $found }
 finding-mark-clean = Goed:
@@ -153,7 +165,10 @@ found-endless-answer = iets antwoordde zonder einde.
 found-other-service = iets antwoordde, maar wij kunnen niet zien wat het is.
 
 seen-heading = Wat wij hebben gezien
+seen-which = Welk apparaat is het?
+seen-devices = In de meldingen staat meer dan één apparaat. Het kan een van deze zijn, of meer dan een. Kijk ze alle na:
 seen-device = Volgens de melding gaat het om dit apparaat:
+seen-device-some = In een van de meldingen staat dit apparaat:
 seen-kind = Zoek dus eerst naar dit soort apparaat: { $device }.
 seen-device-unknown = Wij zien uw aansluiting, maar niet uw huis. Wij weten dus niet welk apparaat het is. De stappen hieronder helpen u zoeken.
 seen-once = Gezien op { $first }.
@@ -166,41 +181,46 @@ steps-kept = Wij onthouden wat u heeft aangevinkt, ook als u deze pagina sluit o
 steps-again = Laat de stappen nog eens zien
 steps-for = Voor ‘{ $title }’
 steps-help = Heeft u een handleiding of update nodig die u hier niet kunt openen? Zet op uw telefoon de wifi uit en gebruik daarvoor het mobiele internet. De instellingen van uw eigen router en apparaten thuis kunt u gewoon openen.
+steps-sites = Deze websites kunt u hiervandaan openen, voor handleidingen en updates:
 steps-progress = { $done } van de { $steps } stappen zijn klaar.
 steps-all-done = Alle { $steps } stappen zijn klaar. Druk nu op de knop.
 step-done = Dit heb ik gedaan
 step-undo = Toch nog niet gedaan
 button-fixed = Ik heb dit gedaan: controleer mijn aansluiting
 button-fixed-hint = De controle duurt hooguit { $minutes }. Wij kijken van buitenaf of het probleem weg is. Wij lezen uw gegevens niet.
+button-fixed-again = Uw aansluiting is net gecontroleerd. Vanaf { $clock } uur kunt u opnieuw laten controleren.
 button-told = Ik heb alle stappen gedaan
 button-told-hint = Wij letten dan op uw aansluiting. U hoeft niet op deze pagina te blijven.
 
 trust-heading = Nu weer online
-trust-text = U kunt ook meteen weer online, zonder te wachten. Doe dat alleen als u alle stappen heeft gedaan. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet misschien opnieuw stilzetten. U kunt dit maar een paar keer doen.
-trust-used = U heeft dit { $used ->
+trust-text = U kunt ook meteen weer online, zonder te wachten. Doe dat alleen als u alle stappen heeft gedaan. Wij blijven opletten. Komt het probleem terug, dan moeten wij uw internet misschien opnieuw stilzetten.
+trust-left = U kunt dit { $left ->
     [one] één keer
-   *[other] { $used } keer
- } gebruikt. Het kan { $times ->
+   *[other] { $left } keer
+ } doen in { $days } dagen.
+trust-left-until = U kunt dit tot { $day } nog { $left ->
     [one] één keer
-   *[other] { $times } keer
- } in { $days } dagen.
+   *[other] { $left } keer
+ } doen.
 trust-used-up = U bent zo vaak zelf weer online gegaan als wij kunnen toestaan. Nu wachten wij tot onze controle en de rust daarna laten zien dat alles goed is. Uw aansluiting gaat dan vanzelf open. Is dat moeilijk voor u? Bel ons.
+trust-again = Vanaf { $day } kan het weer.
 button-trust = Ik heb alle stappen gedaan: zet mij weer online
 
 next-heading = Hoe het verder gaat
 next-check = U drukt op de knop. Wij controleren uw aansluiting. Dit duurt hooguit { $minutes }.
 next-clean = Is alles goed, dan komt uw internet vanzelf terug.
 next-told = U drukt op de knop. Daarna letten wij op uw aansluiting.
-next-quiet = Is alles goed, dan wachten wij tot het { $time } rustig is gebleven, om zeker te zijn. Daarna komt uw internet vanzelf terug.
-next-again = Zo niet, dan ziet u op deze pagina wat wij hebben gevonden. U kunt het zo vaak proberen als u wilt.
+next-again = Zo niet, dan ziet u op deze pagina wat wij hebben gevonden. U kunt het zo vaak proberen als nodig is.
 next-until = Uw internet gaat uiterlijk op { $day } vanzelf weer aan. Alleen een medewerker van ons kan dit uitstellen.
 
 works-heading = Wat nog werkt
-works-emergency = Noodoproepen naar { $emergency } met uw mobiele telefoon, en met uw vaste telefoon bij ons
+works-emergency = Noodoproepen naar { $emergency }: met uw mobiele telefoon via het mobiele netwerk, en met uw vaste telefoon bij ons
 works-phone = Bellen met uw vaste telefoon
+works-wifi-calling = Bellen met uw mobiele telefoon via uw wifi (wifi-bellen)
 works-television = Televisie van { $provider }
 works-banking = De websites van veel banken
 works-steps = De websites die u voor de stappen nodig heeft
+works-sites = Ook deze websites kunt u openen:
 
 https-hint = Geven andere websites een waarschuwing of helemaal niets? Dat is normaal. De meeste zijn zo goed op slot dat wij deze pagina daar niet kunnen laten zien. U kunt altijd hier terugkomen: typ zelf { $portal } in uw browser.
 
@@ -220,6 +240,7 @@ note-released = Dank u wel. Uw aansluiting gaat nu open. Dit duurt een paar seco
 note-again = Er is iets veranderd sinds u deze pagina opende. U ziet nu de nieuwste stand. Staat de knop er nog, dan kunt u er opnieuw op drukken.
 note-press-again = Dat is niet helemaal bij ons aangekomen. Druk nog een keer op de knop.
 note-not-now = Dit kan nu nog niet. Bij ‘Hoe het er nu voor staat’ leest u waar wij op wachten.
+note-too-soon = Uw aansluiting is net gecontroleerd. Bij de knop staat vanaf wanneer u opnieuw kunt laten controleren.
 note-used-up = U heeft dit zo vaak gebruikt als wij kunnen toestaan. Volg de stappen en laat uw aansluiting controleren, of bel ons.
 note-unavailable = Dit lukte op dit moment niet. Er is niets verloren. Druk over een minuut nog een keer op de knop.
 
@@ -227,6 +248,9 @@ warned-title = Een apparaat op uw aansluiting heeft uw hulp nodig – { $provide
 warned-headline = Een apparaat op uw aansluiting heeft uw hulp nodig
 warned-text = Anderen maken misbruik van een apparaat op uw aansluiting, of kunnen dat doen. Uw internet werkt nog gewoon. U heeft niets fout gedaan. Met de stappen hieronder lost u het zelf op.
 warned-over = De tijd voor de stappen is voorbij. Wordt het probleem opnieuw gezien, dan moeten wij misschien uw internet stilzetten. Doe de stappen vandaag nog, of bel ons.
+warned-check = Heeft u alle stappen gedaan? Druk dan op de knop. Wij kijken van buitenaf of het probleem weg is.
+warned-unchecked = Volg de stappen hieronder en druk dan op de knop. Wij controleren uw aansluiting meteen.
+warned-clean = Laat alles nu zoals het is. Wordt het probleem een tijd niet meer gemeld, dan vervalt deze waarschuwing vanzelf. U hoeft ons niet te bellen.
 warned-next = Heeft u alle stappen gedaan? Bel ons dan even, zodat wij het weten.
 warned-which = Weet u niet zeker welk apparaat het is? Doe de stappen dan voor elk apparaat dat het kan zijn, of bel ons.
 

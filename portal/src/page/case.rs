@@ -4,16 +4,19 @@ use askama::Template;
 use fluent_bundle::FluentValue;
 use pratique_core::command::Missing;
 use pratique_core::rescan::Verdict;
-use pratique_core::time::Span;
-use pratique_core::view::{CaseCard, Proof, Round, Trust};
+use pratique_core::time::Timestamp;
+use pratique_core::view::{CaseCard, Round, Site, Trust};
+use smol_str::SmolStr;
 
 use super::frame::{Call, Frame, rendered};
-use super::words::{Cause, Finding, MAX_CAUSES, class_of};
+use super::stand::Stand;
+use super::words::{Again, Cause, Which};
 use super::{Pages, SCRIPT, Wish};
 use crate::actions::{Button, Note};
 use crate::answer::{self, Answer};
 use crate::front::LIVE_PATH;
 use crate::live::Mark;
+use crate::promises::{self, Open};
 use crate::texts::Voice;
 use crate::texts::keys::{self, Key};
 use crate::{Ticked, visit};
@@ -24,6 +27,14 @@ pub(crate) struct Form {
     pub(crate) case: u64,
     pub(crate) round: Round,
     pub(crate) token: String,
+}
+
+/// What can be pressed on a page, and what came of the last press.
+#[derive(Debug, Default)]
+pub(crate) struct Buttons {
+    /// None where nothing works, as in the console.
+    pub(crate) form: Option<Form>,
+    pub(crate) note: Option<Note>,
 }
 
 #[derive(Template)]
@@ -40,13 +51,15 @@ struct CasePage<'a> {
     waits: bool,
     form: Option<Form>,
     note: Option<String>,
-    case: u64,
+    case: String,
     why: String,
     since: Option<String>,
     minutes: String,
     /// The main button, and what it does.
     button: String,
     hint: String,
+    /// When it can be pressed again.
+    again: Option<Again>,
     /// What follows.
     next: Vec<String>,
     checking: bool,
@@ -54,19 +67,20 @@ struct CasePage<'a> {
     stand: Option<Stand>,
     /// There is nothing to do but to wait: the steps fold away.
     waiting: bool,
-    /// What else can be done where the check saw too little.
-    choices: Vec<String>,
     causes: Vec<Cause>,
+    which: Which,
     /// It came back.
-    again: Option<String>,
+    returned: Option<String>,
     /// Steps that are done, of so many; and that in words.
     done: usize,
     steps: usize,
     progress: String,
-    trust: bool,
-    /// How often leaving on trust was used, or that it cannot be used any more.
-    trust_used: Option<String>,
+    /// The way out on trust.
+    trust: Option<WayOut>,
     works: Vec<String>,
+    /// Sites that can be opened: those that help with the steps, and others.
+    repair: Vec<Link>,
+    sites: Vec<Link>,
     genuine_contract: Option<String>,
     genuine_phone: String,
     call: Call<'a>,
@@ -75,50 +89,57 @@ struct CasePage<'a> {
     step_path: String,
 }
 
-/// Where things stand, in words.
-struct Stand {
-    class: &'static str,
-    lead: String,
-    missing: Option<String>,
-    findings: Vec<Finding>,
-    checked_at: Option<String>,
-    /// Something was done already, so this is what people come for.
-    first: bool,
+/// Leaving on trust.
+pub(super) struct WayOut {
+    /// It is possible now.
+    pub(super) offered: bool,
+    /// How often it can be used, or from when on again.
+    pub(super) left: String,
 }
 
+/// A site that can be opened.
+struct Link {
+    name: SmolStr,
+    address: String,
+}
+
+/// Sites that are shown at most: a page is one answer of 30 KB.
+const MAX_SITES: usize = 12;
+
 impl Pages {
-    /// A resident's page.
+    /// A resident's page, as it is at `now`; `open` is what its line may reach.
     pub(crate) fn case(
         &self,
         card: &CaseCard,
+        open: Open<'_>,
         ticked: &Ticked,
-        form: Option<Form>,
-        note: Option<Note>,
+        buttons: Buttons,
         wish: &Wish<'_>,
+        now: Timestamp,
     ) -> Answer {
         let tag = self.voice(wish).language().tag();
-        answer::page(self.case_html(card, ticked, form, note, wish), tag, &self.csp)
+        answer::page(self.case_html(card, open, ticked, buttons, wish, now), tag, &self.csp)
     }
 
     /// The same, as text.
     pub(crate) fn case_html(
         &self,
         card: &CaseCard,
+        open: Open<'_>,
         ticked: &Ticked,
-        form: Option<Form>,
-        note: Option<Note>,
+        buttons: Buttons,
         wish: &Wish<'_>,
+        now: Timestamp,
     ) -> String {
-        let v = self.voice(wish);
+        let (v, Buttons { form, note }) = (self.voice(wish), buttons);
         let at = |path: &str| visit::address(path, [visit::language(wish.chosen)]);
         let freed =
             |form: &Form| visit::address("/", [Some(visit::was(card.case, &form.token)), visit::language(wish.chosen)]);
         let checking = card.checking_since.is_some();
-        let minutes = self.settings.check_takes.as_millis().max(60_000) / 60_000;
-        let minutes = v.say1(keys::MINUTES, "count", minutes);
-        let works = |work: &smol_str::SmolStr| v.named(&format!("{}{work}", keys::WORKS.prefix), &[]);
-        let mut causes: Vec<_> =
-            card.causes.iter().take(MAX_CAUSES).map(|cause| self.cause(v, cause, ticked)).collect();
+        let minutes = self.check_takes(v);
+        let kept = |work: &&SmolStr| promises::kept(&self.settings, work, open).is_ok();
+        let works = |work: &SmolStr| v.named(&format!("{}{work}", keys::WORKS.prefix), &[]);
+        let (mut causes, which) = self.causes(v, &card.causes, ticked);
         if !card.proof.checks {
             // The last step is the button: nothing is checked at once.
             causes
@@ -130,133 +151,103 @@ impl Pages {
         let steps = || causes.iter().flat_map(|cause| &cause.steps).filter(|step| step.ticks);
         let (done, steps) = (steps().filter(|step| step.done).count(), steps().count());
         let count = [("done", FluentValue::from(done)), ("steps", FluentValue::from(steps))];
+        let again = self.again_from(card.check_again, now).filter(|_| card.proof.checks && !checking);
+        let sites = |for_steps| -> Vec<Link> {
+            let wanted = open.garden.sites.iter().filter(|site| open.names && site.for_steps == for_steps);
+            wanted.take(MAX_SITES).map(Link::to).collect()
+        };
         rendered(&CasePage {
-            frame: self.frame(self.switches(v, "/", None)),
+            frame: self.frame(v, self.switches(v, "/", None)),
             script: SCRIPT,
             live: format!("{LIVE_PATH}?{}", Mark::of(card).query()),
             page: at("/"),
             freed: form.as_ref().map_or_else(|| at("/"), freed),
             waits: checking || note == Some(Note::Released),
-            again: (card.relapses > 0).then(|| v.say(keys::AGAIN)),
-            choices: self.choices(v, card),
+            returned: (card.relapses > 0).then(|| v.say(keys::AGAIN)),
             progress: v.with(if done == steps { keys::STEPS_ALL_DONE } else { keys::STEPS_PROGRESS }, &count),
             done,
             steps,
-            // Beside the button, or in place of it.
-            trust_used: card
-                .trust
-                .filter(|trust| trust.used >= trust.times.max(1) || (trust.used > 0 && card.self_release && !checking))
-                .map(|trust| trust_used(v, trust)),
             step_path: at(Button::STEP_PATH),
             form,
             note: note.and_then(|n| note_text(n, checking)).map(|key| v.say(key)),
-            stand: (!checking).then(|| self.stand(v, card)),
+            stand: (!checking).then(|| self.stand(v, card, now)),
+            trust: card.trust.filter(|_| !checking).and_then(|trust| self.way_out(v, card, trust)),
             waiting: !checking && is_waiting(card),
             why: v.say(if is_waiting(card) { keys::WHY_WAITING } else { keys::WHY }),
-            case: card.case.0,
+            case: card.case.number().to_string(),
             since: self.time(v, card.since),
-            next: self.next(v, card, &minutes),
+            next: self.next(v, card, &minutes, now),
             button: v.say(if card.proof.checks { keys::BUTTON_FIXED } else { keys::BUTTON_TOLD }),
-            hint: match card.proof.checks {
-                true => v.say1(keys::BUTTON_FIXED_HINT, "minutes", minutes.as_str()),
-                false => v.say(keys::BUTTON_TOLD_HINT),
+            hint: match (&again, card.proof.checks) {
+                (Some(again), _) => v.say1(keys::BUTTON_FIXED_AGAIN, "clock", again.clock.as_str()),
+                (None, true) => v.say1(keys::BUTTON_FIXED_HINT, "minutes", minutes.as_str()),
+                (None, false) => v.say(keys::BUTTON_TOLD_HINT),
             },
+            again,
             minutes,
             checking,
             causes,
-            trust: card.self_release && !checking,
-            works: self.settings.still_works.iter().filter_map(works).collect(),
+            which,
+            works: self.settings.still_works.iter().filter(kept).filter_map(works).collect(),
+            repair: sites(true),
+            sites: sites(false),
             genuine_contract: Self::genuine_contract(v, card.number_tail.as_deref()),
             genuine_phone: self.genuine_phone(v),
-            call: self.call(v, Some(card.case.0)),
+            call: {
+                let call = self.call(v, Some(card.case));
+                // A link that leads nowhere looks like a trick.
+                Call { terms: call.terms.filter(|terms| open.opens_address(terms)), ..call }
+            },
             fixed_path: at(Button::FIXED_PATH),
             leave_path: at(Button::LEAVE_PATH),
             v,
         })
     }
 
-    /// What follows the button.
-    fn next(&self, v: Voice<'_>, card: &CaseCard, minutes: &str) -> Vec<String> {
-        let Proof { checks, silence, .. } = card.proof;
+    /// How long a check takes at most, in words.
+    pub(super) fn check_takes(&self, v: Voice<'_>) -> String {
+        v.say1(keys::MINUTES, "count", self.settings.check_takes.as_millis().max(60_000) / 60_000)
+    }
+
+    /// What follows the button. When the line is free stands in the status of who waits, and here for everybody else.
+    fn next(&self, v: Voice<'_>, card: &CaseCard, minutes: &str, now: Timestamp) -> Vec<String> {
+        let checks = card.proof.checks;
         // Who waits has pressed it, and was told how it went.
         let to_press = !is_waiting(card);
         let press = if checks { v.say1(keys::NEXT_CHECK, "minutes", minutes) } else { v.say(keys::NEXT_TOLD) };
-        let press = to_press.then_some(press);
-        let quiet = match silence > Span::ZERO {
-            true => v.say1(keys::NEXT_QUIET, "time", self.lasts(v, silence)),
-            false => v.say(keys::NEXT_CLEAN),
+        let at_once = !card.freed.awaits_report && card.freed.earliest.is_some_and(|at| at <= now);
+        let quiet = match at_once {
+            true => v.say(keys::NEXT_CLEAN),
+            false => v.say1(keys::FREED_IF_CLEAN, "freed", self.freed(v, card, now)),
         };
         let again = (checks && to_press).then(|| v.say(keys::NEXT_AGAIN));
         let end = self.day(v, card.until).map(|day| v.say1(keys::NEXT_UNTIL, "day", day));
-        [press, Some(quiet), again, end].into_iter().flatten().collect()
+        [to_press.then_some(press), to_press.then_some(quiet), again, end].into_iter().flatten().collect()
     }
 
-    /// What else there is to do; nothing where the last check saw enough.
-    fn choices(&self, v: Voice<'_>, card: &CaseCard) -> Vec<String> {
-        if card.missing != Some(Missing::Inconclusive) || card.checking_since.is_some() {
-            return Vec::new();
+    /// Leaving on trust: offered, or why not; none where the causes rule it out or a check has to come first.
+    fn way_out(&self, v: Voice<'_>, card: &CaseCard, trust: Trust) -> Option<WayOut> {
+        let day = trust.oldest_until.and_then(|until| self.day(v, until));
+        if trust.left() == 0 {
+            let used_up = v.say(keys::TRUST_USED_UP);
+            let again = day.map(|day| v.say1(keys::TRUST_AGAIN, "day", day));
+            let left = again.map_or(used_up.clone(), |again| format!("{used_up} {again}"));
+            return Some(WayOut { offered: false, left });
         }
-        [keys::CHOICE_AGAIN, keys::CHOICE_WAIT, keys::CHOICE_CALL].map(|key| v.say(key)).into()
-    }
-
-    fn stand(&self, v: Voice<'_>, card: &CaseCard) -> Stand {
-        let missing = Some(self.missing(v, card));
-        if let Some(check) = &card.last_check {
-            let lead = match check.verdict {
-                Verdict::Clean => keys::STATUS_CLEAN,
-                Verdict::Vulnerable => keys::STATUS_VULNERABLE,
-                Verdict::Inconclusive => keys::STATUS_INCONCLUSIVE,
-            };
-            return Stand {
-                class: if card.alive_at.is_some() { class_of(Verdict::Inconclusive) } else { class_of(check.verdict) },
-                lead: v.say(lead),
-                missing,
-                findings: self.findings(v, check, keys::FINDING_MARK_VULNERABLE),
-                checked_at: self.time(v, check.at),
-                first: true,
-            };
+        if !card.self_release {
+            return None;
         }
-        let told = card.fix_reported_at.is_some();
-        let lead = match (told, card.proof.checks) {
-            // What was asked for and has not begun is asked for again.
-            (true, true) | (false, true) => keys::STATUS_UNCHECKED,
-            (true, false) => keys::STATUS_TOLD,
-            (false, false) => keys::STATUS_UNTOLD,
+        let left = ("left", FluentValue::from(trust.left()));
+        let left = match day {
+            Some(day) => v.with(keys::TRUST_LEFT_UNTIL, &[left, ("day", day.into())]),
+            None => v.with(keys::TRUST_LEFT, &[left, ("days", (trust.within.as_millis() / 86_400_000).into())]),
         };
-        let first = told && !card.proof.checks;
-        let missing = missing.filter(|_| first);
-        Stand { class: "", lead: v.say(lead), missing, findings: Vec::new(), checked_at: None, first }
-    }
-
-    /// What is still missing after the subscriber did something.
-    fn missing(&self, v: Voice<'_>, card: &CaseCard) -> String {
-        let found = card.last_check.as_ref().map(|check| check.verdict);
-        let key = match card.missing {
-            // What was found says more than that it was also reported.
-            Some(Missing::Rescan) if found == Some(Verdict::Vulnerable) => keys::MISSING_STILL_VULNERABLE,
-            Some(Missing::Rescan) => keys::MISSING_RESCAN,
-            Some(Missing::StillVulnerable) => keys::MISSING_STILL_VULNERABLE,
-            Some(Missing::Inconclusive) => keys::MISSING_INCONCLUSIVE,
-            Some(Missing::Silence) => {
-                return v.say1(keys::MISSING_SILENCE, "time", self.lasts(v, card.proof.silence));
-            }
-            Some(Missing::FeedStalled) => keys::MISSING_FEED_STALLED,
-            Some(Missing::FeedGap) => keys::MISSING_FEED_GAP,
-            Some(Missing::NoFeed) => keys::MISSING_NO_FEED,
-            Some(Missing::WallSilence) => {
-                if let Some(at) = card.alive_at.and_then(|at| self.time(v, at)) {
-                    return v.say1(keys::MISSING_ALIVE, "time", at);
-                }
-                return v.say1(keys::MISSING_WALL_SILENCE, "time", self.lasts(v, card.proof.wall_silence));
-            }
-            None => keys::MISSING_NOTHING,
-        };
-        v.say(key)
+        Some(WayOut { offered: true, left })
     }
 }
 
 /// The subscriber did what can be done, and nothing speaks against it.
-fn is_waiting(card: &CaseCard) -> bool {
+pub(super) fn is_waiting(card: &CaseCard) -> bool {
     let told = card.fix_reported_at.is_some() && !card.proof.checks;
     let done = card.last_check.as_ref().map_or(told, |check| check.verdict == Verdict::Clean);
     let quiet = match card.missing {
@@ -267,17 +258,11 @@ fn is_waiting(card: &CaseCard) -> bool {
     done && quiet && card.alive_at.is_none()
 }
 
-fn trust_used(v: Voice<'_>, trust: Trust) -> String {
-    if trust.used >= trust.times {
-        return v.say(keys::TRUST_USED_UP);
+impl Link {
+    fn to(site: &Site) -> Self {
+        let scheme = if site.https { "https" } else { "http" };
+        Self { address: format!("{scheme}://{}/", site.name), name: site.name.clone() }
     }
-    let days = trust.within.as_millis() / 86_400_000;
-    let count = [
-        ("used", FluentValue::from(trust.used)),
-        ("times", FluentValue::from(trust.times)),
-        ("days", FluentValue::from(days)),
-    ];
-    v.with(keys::TRUST_USED, &count)
 }
 
 /// What is said of the last press; nothing where the page itself says it already.
@@ -290,6 +275,7 @@ pub(super) fn note_text(note: Note, checking: bool) -> Option<Key> {
         Note::Again => Some(keys::NOTE_AGAIN),
         Note::PressAgain => Some(keys::NOTE_PRESS_AGAIN),
         Note::NotNow => Some(keys::NOTE_NOT_NOW),
+        Note::TooSoon => Some(keys::NOTE_TOO_SOON),
         Note::UsedUp => Some(keys::NOTE_USED_UP),
         Note::Unavailable => Some(keys::NOTE_UNAVAILABLE),
     }

@@ -8,7 +8,7 @@ use pratique_core::time::Timestamp;
 use pratique_core::view::CauseCard;
 
 use super::frame::{Call, Frame, rendered};
-use super::words::{Cause, Finding, MAX_CAUSES, class_of};
+use super::words::{Cause, Finding, MAX_CAUSES, Which, class_of};
 use super::{Pages, SCRIPT, Wish};
 use crate::Ticked;
 use crate::answer::{self, Answer};
@@ -54,6 +54,7 @@ struct CheckPage<'a> {
     /// Where the line's own page is.
     home: Option<String>,
     parts: Vec<Part>,
+    which: Option<Which>,
     /// What to make of it.
     means: Vec<String>,
     /// Causes with steps.
@@ -150,10 +151,12 @@ impl Pages {
             _ => v.say(lead),
         };
         let none = Ticked::new();
-        let in_words = |seen: &SeenCard| self.cause(v, &seen.cause, &none);
+        let in_words = |seen: Vec<CauseCard>| self.causes(v, &seen, &none).0;
+        let all: Vec<CauseCard> = seen.iter().map(|seen| seen.cause.clone()).collect();
+        let which = (!all.is_empty()).then(|| self.which(v, &all));
         let part = |id, heading, recent: bool| {
-            let causes: Vec<_> =
-                seen.iter().filter(|seen| seen.recent == recent).take(MAX_CAUSES).map(in_words).collect();
+            let of = |seen: &&SeenCard| seen.recent == recent;
+            let causes = in_words(seen.iter().filter(of).map(|seen| seen.cause.clone()).collect());
             (!causes.is_empty()).then(|| Part { id, heading: v.say(heading), causes })
         };
         let parts = [part("recent", keys::CHECK_RECENT_HEADING, true), part("older", keys::CHECK_OLDER_HEADING, false)];
@@ -164,13 +167,13 @@ impl Pages {
             _ => &[],
         };
         let held = card.is_some_and(|card| card.held);
-        let mut advice: Vec<Cause> = seen.iter().filter(|_| !held).take(MAX_CAUSES).map(in_words).collect();
+        let mut advice: Vec<Cause> = if held { Vec::new() } else { in_words(all) };
         let found = card.and_then(|card| card.found.as_ref());
         for cause in found.iter().flat_map(|found| &found.causes) {
             if advice.len() < MAX_CAUSES && !seen.iter().any(|seen| seen.cause.cause == *cause) {
                 let at = found.map_or(Timestamp::MIN, |found| found.check.at);
                 let card = CauseCard { cause: cause.clone(), first_seen: at, last_seen: at, count: 1, device: None };
-                advice.push(self.cause(v, &card, &none));
+                advice.extend(in_words(vec![card]));
             }
         }
         let offer = card.map_or(Offer::No, |card| card.offer);
@@ -184,12 +187,13 @@ impl Pages {
             url: whole(&at(check::PATH)),
             picture: whole(&self.pictures.path(v.language().tag())),
             size: share::SIZE,
-            frame: self.frame(self.switches(v, check::PATH, None)),
+            frame: self.frame(v, self.switches(v, check::PATH, None)),
             script: SCRIPT,
             clean,
             headline: v.say(headline),
             lead,
             home: held.then(|| at("/")),
+            which,
             parts: parts.into_iter().flatten().collect(),
             means: means.iter().map(|key| v.say(*key)).collect(),
             // Who is held finds the steps on the own page, to be ticked.
@@ -214,7 +218,7 @@ impl Pages {
                 .map(|address| v.say1(keys::CHECK_SCAN_MAIL, "address", address.to_owned())),
             minutes: v.say1(keys::MINUTES, "count", minutes),
             found: found.map(|found| self.found(v, found)),
-            call: self.call(v, card.and_then(|card| card.case).map(|case| case.0)),
+            call: self.call(v, card.and_then(|card| card.case)),
         };
         answer::page(rendered(&page), v.language().tag(), &self.csp)
     }
@@ -240,10 +244,5 @@ impl Pages {
             at: self.time(v, found.check.at),
             findings: self.findings(v, &found.check, keys::CHECK_MARK_OPEN),
         }
-    }
-
-    /// A time of today where the provider is.
-    fn clock(&self, t: Timestamp) -> String {
-        self.calendar(t).map(|z| z.strftime("%H:%M").to_string()).unwrap_or_default()
     }
 }

@@ -65,7 +65,7 @@ impl Pages {
         let v = self.voice(wish);
         let page = FiguresPage {
             v,
-            frame: self.frame(self.switches(v, PATH, None)),
+            frame: self.frame(v, self.switches(v, PATH, None)),
             check_path: visit::address(check::PATH, [visit::language(wish.chosen)]),
             json_path: JSON_PATH,
             told: figures.map(|figures| self.told(v, figures)),

@@ -1,6 +1,7 @@
 //! What stands around every page, and the way to the telephone beneath most of them.
 
 use askama::Template;
+use pratique_core::ids::CaseId;
 
 use super::Pages;
 use super::language::Switch;
@@ -23,25 +24,34 @@ pub(super) struct Call<'a> {
     /// The same, as a telephone dials it (RFC 3966).
     pub(super) dial: String,
     pub(super) hours: Option<String>,
+    /// Where the rules are that the line is held by.
+    pub(super) terms: Option<&'a str>,
 }
 
 impl Pages {
-    pub(super) fn frame(&self, switches: Vec<Switch>) -> Frame<'_> {
-        Frame { dress: &self.dress, provider: &self.settings.provider.name, switches }
+    pub(super) fn frame(&self, v: Voice<'_>, switches: Vec<Switch>) -> Frame<'_> {
+        Frame { dress: &self.dress, provider: self.settings.provider.name.in_language(v.language().tag()), switches }
     }
 
     /// `case`: the number to tell, where there is one.
-    pub(super) fn call(&self, v: Voice<'_>, case: Option<u64>) -> Call<'_> {
+    pub(super) fn call(&self, v: Voice<'_>, case: Option<CaseId>) -> Call<'_> {
         let provider = &self.settings.provider;
         Call {
             text: match case {
-                Some(case) => v.say1(keys::CALL_TEXT, "case", case.to_string()),
+                Some(case) => v.say1(keys::CALL_TEXT, "case", case.number().to_string()),
                 None => v.say(keys::CHECK_CALL),
             },
             phone: &provider.phone,
             dial: provider.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect(),
-            hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
+            hours: self.hours(v),
+            terms: self.dress.terms.as_deref(),
         }
+    }
+
+    /// When the help desk is open.
+    pub(super) fn hours(&self, v: Voice<'_>) -> Option<String> {
+        let hours = self.settings.provider.phone_hours.as_ref()?;
+        Some(v.say1(keys::CALL_HOURS, "hours", hours.in_language(v.language().tag())))
     }
 
     /// What only the provider can know of this subscriber.

@@ -61,7 +61,7 @@ impl Pages {
             Free::Released(was) => self.switches(v, "/", Some(was)),
         };
         let check = self.check_link(wish);
-        rendered(&FreePage { v, frame: self.frame(switches), why, check })
+        rendered(&FreePage { v, frame: self.frame(v, switches), why, check })
     }
 
     /// "We cannot tell which line this is": of who comes from an address that nobody is known to hold.
@@ -75,7 +75,7 @@ impl Pages {
         let v = self.voice(wish);
         let switches = if elsewhere { Vec::new() } else { self.switches(v, "/", None) };
         let ipv4 = self.settings.ipv4_url.as_ref().filter(|_| ipv6).map(PortalUrl::as_str);
-        rendered(&UnknownPage { v, frame: self.frame(switches), elsewhere, ipv6, ipv4 })
+        rendered(&UnknownPage { v, frame: self.frame(v, switches), elsewhere, ipv6, ipv4 })
     }
 
     /// Where the self-check is; none where it is not switched on. Whole, since in place of another site there is no path of ours.

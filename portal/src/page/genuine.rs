@@ -33,7 +33,7 @@ impl Pages {
             let time = self.time(v, link.sent).unwrap_or_default();
             match link.case.0 {
                 0 => v.say1(keys::LINK_SENT_PLAIN, "time", time),
-                case => v.with(keys::LINK_SENT, &[("case", case.into()), ("time", time.into())]),
+                _ => v.with(keys::LINK_SENT, &[("case", link.case.number().to_string().into()), ("time", time.into())]),
             }
         });
         // A genuine token is written in one way only: what stands in the addresses is ours.
@@ -42,11 +42,11 @@ impl Pages {
         let hint = self.settings.provider.contract_hint.is_some();
         let page = LinkPage {
             v,
-            frame: self.frame(switches),
+            frame: self.frame(v, switches),
             portal: self.settings.portal_url.as_str(),
             genuine,
             call: match link.filter(|link| link.case.0 > 0) {
-                Some(link) => v.say1(keys::CALL_TEXT, "case", link.case.0),
+                Some(link) => v.say1(keys::CALL_TEXT, "case", link.case.number().to_string()),
                 None => v.say(keys::FREE_CALL),
             },
             genuine_ways: [

@@ -11,7 +11,7 @@ use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CauseCard, CheckCard};
 
 use super::frame::rendered;
-use super::words::{Cause, Finding, MAX_CAUSES, Step, class_of};
+use super::words::{Cause, Finding, Step, class_of};
 use super::{Pages, Wish};
 use crate::link::LINK_PATH;
 use crate::texts::keys::{self, Key};
@@ -92,6 +92,8 @@ struct Mail<'a> {
     again: Option<String>,
     findings: Vec<Finding>,
     causes: Vec<Cause>,
+    /// What kind of device to look for.
+    kind: Option<String>,
     seen: bool,
     steps: bool,
     watch: Option<String>,
@@ -120,7 +122,7 @@ impl Letters {
 
     /// The name customers know the provider by.
     pub fn provider(&self) -> &str {
-        &self.pages.settings.provider.name
+        self.pages.settings.provider.name.in_language(&self.pages.settings.language)
     }
 
     /// Whether there are texts in this language or a wider one.
@@ -132,7 +134,7 @@ impl Letters {
     pub fn write(&self, facts: &Facts, language: Option<&str>) -> Letter {
         let pages = &self.pages;
         let v = pages.voice(&Wish { record: language, ..Wish::default() });
-        let case = facts.case.0;
+        let case = facts.case.number().to_string();
         let link = {
             let token = self.key.sign(facts.case, facts.sent, self.valid);
             // Over TLS where the portal speaks it: who opens a mail is seldom on the line that is walled.
@@ -143,7 +145,7 @@ impl Letters {
         let (title, lead) = (v.say(title), v.say(lead));
         let of_case = !facts.about.is_self_check();
         let subject = match of_case {
-            true => v.with(keys::NOTICE_SUBJECT, &[("title", title.into()), ("case", case.into())]),
+            true => v.with(keys::NOTICE_SUBJECT, &[("title", title.into()), ("case", case.as_str().into())]),
             false => v.say1(keys::NOTICE_SUBJECT_PLAIN, "title", title),
         };
         let subject = one_line(&subject);
@@ -151,22 +153,24 @@ impl Letters {
         let open = if of_case { keys::FINDING_MARK_VULNERABLE } else { keys::CHECK_MARK_OPEN };
         let checked = facts.check.as_ref().filter(|_| says.findings).map(|check| pages.findings(v, check, open));
         let provider = &pages.settings.provider;
+        let name = provider.name.in_language(v.language().tag());
         let genuine_phone = match provider.contract_hint {
             Some(_) => keys::NOTICE_GENUINE_PHONE_HINT,
             None => keys::NOTICE_GENUINE_PHONE,
         };
         let until = facts.until.and_then(|until| pages.day(v, until));
         let none = Ticked::new();
-        let causes = facts.causes.iter().take(MAX_CAUSES).map(|cause| pages.cause(v, cause, &none));
+        let (causes, which) = pages.causes(v, &facts.causes, &none);
         let mail = Mail {
             v,
             colour: pages.settings.look.colour.map_or_else(|| OUR_COLOUR.to_owned(), |colour| colour.to_string()),
-            provider: &provider.name,
+            provider: name,
             subject: &subject,
             lead: &lead,
             again: (facts.again && says.again).then(|| v.say(keys::AGAIN)),
             findings: checked.unwrap_or_default(),
-            causes: causes.filter(|_| says.steps).collect(),
+            causes: if says.steps { causes } else { Vec::new() },
+            kind: which.kind.filter(|_| says.seen),
             seen: says.seen,
             steps: says.steps,
             watch: says.watch.then(|| v.say(keys::NOTICE_WATCH)),
@@ -185,11 +189,11 @@ impl Letters {
                 v.say1(keys::NOTICE_GENUINE_LINK, "day", day)
             },
             genuine: [v.say(keys::NOTICE_GENUINE_SITE), v.say(genuine_phone), v.say(keys::NOTICE_GENUINE_NEVER)],
-            call: if of_case { v.say1(keys::CALL_TEXT, "case", case) } else { v.say(keys::CHECK_CALL) },
-            hours: provider.phone_hours.as_deref().map(|hours| v.say1(keys::CALL_HOURS, "hours", hours)),
+            call: if of_case { v.say1(keys::CALL_TEXT, "case", case.as_str()) } else { v.say(keys::CHECK_CALL) },
+            hours: pages.hours(v),
         };
         let (text, html) = (mail.plain(), rendered(&mail));
-        let short = one_line(&format!("{}: {lead} {}", provider.name, mail.call));
+        let short = one_line(&format!("{name}: {lead} {}", mail.call));
         Letter { language: v.language().tag().to_owned(), text, html, short, link, subject }
     }
 
@@ -272,10 +276,9 @@ impl Mail<'_> {
         let findings = self.findings.iter().map(|f| format!("* {} {}", f.mark, f.said));
         list(None, findings.collect());
         if self.seen {
-            let seen = self.causes.iter().flat_map(|cause| {
-                [Some(cause.title.clone()), Some(cause.means.clone()), Some(cause.seen.clone()), cause.kind.clone()]
-            });
-            list(Some(upper(v.say(keys::NOTICE_CAUSE_HEADING))), seen.flatten().collect());
+            let seen = |cause: &Cause| [cause.title.clone(), cause.means.clone(), cause.seen.clone()];
+            let seen = self.causes.iter().flat_map(seen).chain(self.kind.clone());
+            list(Some(upper(v.say(keys::NOTICE_CAUSE_HEADING))), seen.collect());
         }
         if self.steps && !self.causes.is_empty() {
             list(Some(upper(v.say(keys::STEPS_HEADING))), vec![v.say(keys::STEPS_INTRO)]);
@@ -365,9 +368,9 @@ mod tests {
                 let letter = letters.write(&facts, Some(language));
                 assert_eq!(letter.language, language);
                 assert!(letter.subject.contains("Example Net"), "{language} {about:?}: {}", letter.subject);
-                assert_eq!(letter.subject.contains("17"), of_case, "{language} {about:?}: {}", letter.subject);
+                assert_eq!(letter.subject.contains("Q-0017-4"), of_case, "{language} {about:?}: {}", letter.subject);
                 for form in [&letter.text, &letter.html] {
-                    let case = if of_case { "17" } else { "0800 0100" };
+                    let case = if of_case { "Q-0017-4" } else { "0800 0100" };
                     for part in [case, "example.net/quarantine", "your last bill", &letter.link] {
                         assert!(form.contains(part), "{language} {about:?} lacks {part}:\n{form}");
                     }

@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use pratique_core::ids::CauseKey;
 use pratique_core::rescan::Verdict;
 use pratique_core::time::{Span, Timestamp};
-use pratique_core::view::{CauseCard, CheckCard};
+use pratique_core::view::{CaseCard, CauseCard, CheckCard};
 use smol_str::SmolStr;
 
 use super::Pages;
@@ -27,9 +27,6 @@ pub(super) const MAX_DEVICE: usize = 60;
 pub(super) struct Cause {
     pub(super) title: String,
     pub(super) means: String,
-    pub(super) device: Option<String>,
-    /// What kind of device to look for.
-    pub(super) kind: Option<String>,
     pub(super) seen: String,
     pub(super) steps: Vec<Step>,
     pub(super) note: Option<String>,
@@ -40,6 +37,18 @@ impl Cause {
     pub(super) fn steps_to_do(&self) -> impl Iterator<Item = &Step> {
         self.steps.iter().filter(|step| step.ticks)
     }
+}
+
+/// Which device it is, said once for all causes: two boxes that each say "look for this one first" cannot both be right.
+pub(super) struct Which {
+    /// In front of the names; alone where no report names one.
+    pub(super) text: String,
+    /// As the reports name them, that of the newest first.
+    pub(super) names: Vec<String>,
+    /// What kind of device to look for, where all that were named are of one kind.
+    pub(super) kind: Option<String>,
+    /// That kind, for the steps.
+    device: Option<Device>,
 }
 
 /// One step: what to do, then how or why.
@@ -61,13 +70,50 @@ pub(super) struct Finding {
 }
 
 impl Pages {
-    /// A cause, with the steps that are ticked.
-    pub(super) fn cause(&self, v: Voice<'_>, card: &CauseCard, ticked: &Ticked) -> Cause {
+    /// Causes with their steps, those of `ticked` being done, and which device it is.
+    pub(super) fn causes(&self, v: Voice<'_>, cards: &[CauseCard], ticked: &Ticked) -> (Vec<Cause>, Which) {
+        let which = self.which(v, cards);
+        let causes = cards.iter().take(MAX_CAUSES).map(|card| self.cause(v, card, which.device, ticked)).collect();
+        (causes, which)
+    }
+
+    /// Which device the reports name.
+    pub(super) fn which(&self, v: Voice<'_>, cards: &[CauseCard]) -> Which {
+        let mut named: Vec<(&CauseCard, String)> = Vec::new();
+        let mut newest_first: Vec<&CauseCard> = cards.iter().take(MAX_CAUSES).collect();
+        newest_first.sort_by_key(|card| std::cmp::Reverse(card.last_seen));
+        for card in newest_first {
+            let Some(name) = card.device.as_deref().and_then(clean_name) else { continue };
+            match named.iter_mut().find(|(_, known)| is_same_device(known, &name)) {
+                // The longer name says more of the same device.
+                Some((_, known)) if known.chars().count() < name.chars().count() => *known = name,
+                Some(_) => {}
+                None => named.push((card, name)),
+            }
+        }
+        let kinds: Vec<_> = named.iter().map(|(_, name)| Device::named_in(name)).collect();
+        let device = kinds.first().copied().flatten().filter(|kind| kinds.iter().all(|other| *other == Some(*kind)));
+        let kind = device.and_then(|device| v.named(&format!("{}{}-name", keys::DEVICE.prefix, device.name()), &[]));
+        Which {
+            text: v.say(match named.len() {
+                0 => keys::SEEN_DEVICE_UNKNOWN,
+                1 if cards.iter().take(MAX_CAUSES).any(|card| card.device.is_none()) => keys::SEEN_DEVICE_SOME,
+                1 => keys::SEEN_DEVICE,
+                _ => keys::SEEN_DEVICES,
+            }),
+            kind: kind.map(|name| v.say1(keys::SEEN_KIND, "device", name)),
+            names: named.into_iter().map(|(_, name)| name).collect(),
+            device,
+        }
+    }
+
+    /// A cause, with the steps that are ticked; `device` is what kind of device all reports name.
+    fn cause(&self, v: Voice<'_>, card: &CauseCard, device: Option<Device>, ticked: &Ticked) -> Cause {
         let text = |cause: &str, part: &str| v.named(&format!("{}{cause}-{part}", keys::CAUSE.prefix), &[]);
         // A provider's own cause without texts still gets advice that is never wrong.
         let cause = Some(card.cause.as_str()).filter(|c| text(c, "title").is_some()).unwrap_or("generic");
-        let device = card.device.as_deref().and_then(Device::named_in);
-        let name = |device: Device| v.named(&format!("{}{}-name", keys::DEVICE.prefix, device.name()), &[]);
+        // Where this cause's own report names no device, another's may be about another one.
+        let device = device.filter(|_| card.device.as_deref().is_some_and(|name| Device::named_in(name).is_some()));
         let first = self.time(v, card.first_seen).unwrap_or_default();
         let last = self.time(v, card.last_seen).unwrap_or_default();
         let seen = if card.count <= 1 || first == last {
@@ -86,8 +132,6 @@ impl Pages {
             title: text(cause, "title").unwrap_or_default(),
             means: text(cause, "means").unwrap_or_default(),
             note: text(cause, "note"),
-            device: card.device.as_deref().and_then(clean_name),
-            kind: device.and_then(name).map(|name| v.say1(keys::SEEN_KIND, "device", name)),
             seen,
             steps: steps(v.steps(cause, device), &card.cause, ticked),
         }
@@ -137,9 +181,72 @@ impl Pages {
         v.say1(key, "count", count)
     }
 
+    /// A time to come, as people speak of it: today, tomorrow, or on a day. Rounded up to [`ROUND_TO`], so that nobody is told
+    /// a time that is too early; none beyond the calendar.
+    pub(super) fn when(&self, v: Voice<'_>, t: Timestamp, now: Timestamp) -> Option<String> {
+        let step = ROUND_TO.as_millis();
+        let up = t.as_millis().checked_add(step - 1)?.div_euclid(step).checked_mul(step)?;
+        let (z, today) = (self.calendar(Timestamp::from_millis(up))?, self.calendar(now)?);
+        let days = today.date().until(z.date()).ok()?.get_days();
+        let mut args = day_args(z).to_vec();
+        args.push(("in", FluentValue::from(days)));
+        args.push(("clock", FluentValue::from(z.strftime("%H:%M").to_string())));
+        Some(v.with(keys::WHEN, &args))
+    }
+
+    /// When the line is free again, in one sentence: the only one that says it, wherever it stands.
+    pub(super) fn freed(&self, v: Voice<'_>, card: &CaseCard, now: Timestamp) -> String {
+        let Some(at) = card.freed.earliest else { return v.say(keys::FREED_UNKNOWN) };
+        let when = self.when(v, at.max(now), now);
+        match when {
+            // The time is over, and what is missing has no time.
+            _ if card.freed.awaits_report && at <= now => v.say(keys::FREED_WITH_REPORT),
+            Some(when) if card.freed.awaits_report => v.say1(keys::FREED_NOT_BEFORE, "when", when),
+            Some(when) if at == card.until => v.say1(keys::FREED_END, "when", when),
+            Some(when) => v.say1(keys::FREED_AT, "when", when),
+            None => v.say(keys::FREED_UNKNOWN),
+        }
+    }
+
+    /// A time of today where the provider is.
+    pub(super) fn clock(&self, t: Timestamp) -> String {
+        self.calendar(t).map(|z| z.strftime("%H:%M").to_string()).unwrap_or_default()
+    }
+
+    /// From when on the next check can be asked for, in hours and minutes; none for at once. A minute that has begun counts
+    /// as the next, so that nobody presses in vain.
+    pub(super) fn again_from(&self, again: Option<Timestamp>, now: Timestamp) -> Option<Again> {
+        let at = again.filter(|at| *at > now)?;
+        let seconds = at.since(now).as_millis().unsigned_abs().div_ceil(1_000) + 1;
+        let minute = Timestamp::from_millis(at.as_millis().saturating_add(59_999).div_euclid(60_000) * 60_000);
+        Some(Again { clock: self.clock(minute), seconds })
+    }
+
     pub(super) fn calendar(&self, t: Timestamp) -> Option<DateTime> {
         jiff::Timestamp::from_millisecond(t.as_millis()).ok().map(|t| self.zone.to_datetime(t))
     }
+}
+
+/// When the next check can be asked for.
+pub(super) struct Again {
+    /// The time of day.
+    pub(super) clock: String,
+    /// Seconds until then: the page looks again.
+    pub(super) seconds: u64,
+}
+
+/// Times of release are given to this: what follows a report or a check is no matter of minutes.
+const ROUND_TO: Span = Span::from_mins(5);
+
+/// Two reports' names of one device: the same words, or more of them.
+fn is_same_device(one: &str, other: &str) -> bool {
+    let words = |name: &str| -> Vec<String> {
+        let words = name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (one, other) = (words(one), words(other));
+    let (short, long) = if one.len() <= other.len() { (one, other) } else { (other, one) };
+    short.iter().all(|word| long.contains(word))
 }
 
 fn day_args(z: DateTime) -> [(&'static str, FluentValue<'static>); 4] {

@@ -91,21 +91,26 @@ fn only_term<'t>(pattern: &Pattern<&'t str>) -> Option<&'t str> {
     }
 }
 
-/// `<language>/*.ftl` and `<language>.ftl`, in this order.
-pub(super) fn read_dir(dir: &Path) -> Result<Layers, TextsError> {
-    let mut layers = Layers::new();
+/// `<language>/*.ftl` and `<language>.ftl`, in this order; and what is wrong with those that are left out.
+pub(super) fn read_dir(dir: &Path) -> (Layers, Vec<TextsError>) {
+    let (mut layers, mut wrong) = (Layers::new(), Vec::new());
     let is_text = |path: &PathBuf| path.extension().is_some_and(|e| e == "ftl");
-    let entries = entries_of(dir)?;
-    let (folders, files): (Vec<_>, Vec<_>) = entries.into_iter().partition(|path| path.is_dir());
-    for path in folders {
-        for file in entries_of(&path)?.into_iter().filter(is_text) {
-            layers.entry(language_of(&path)?).or_default().push(Source::parse(&file, read(&file)?)?);
+    let mut take = |file: &Path, named_by: &Path| {
+        let source = language_of(named_by).and_then(|tag| Ok((tag, Source::parse(file, read(file)?)?)));
+        match source {
+            Ok((tag, source)) => layers.entry(tag).or_default().push(source),
+            Err(error) => wrong.push(error),
         }
+    };
+    let mut unread = Vec::new();
+    let mut entries = |dir: &Path| entries_of(dir).map_err(|error| unread.push(error)).unwrap_or_default();
+    let (folders, files): (Vec<_>, Vec<_>) = entries(dir).into_iter().partition(|path| path.is_dir());
+    for folder in folders {
+        entries(&folder).into_iter().filter(is_text).for_each(|file| take(&file, &folder));
     }
-    for path in files.into_iter().filter(is_text) {
-        layers.entry(language_of(&path)?).or_default().push(Source::parse(&path, read(&path)?)?);
-    }
-    Ok(layers)
+    files.into_iter().filter(is_text).for_each(|file| take(&file, &file));
+    wrong.extend(unread);
+    (layers, wrong)
 }
 
 fn language_of(path: &Path) -> Result<String, TextsError> {

@@ -16,6 +16,21 @@ pub struct Key {
 /// Variables every text may use.
 pub const COMMON: [&str; 6] = ["provider", "phone", "site", "hint", "portal", "emergency"];
 
+/// A text that no page says any more. A provider's own file may still hold it: it is passed over, and `check-config` says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retired {
+    /// The text as it was.
+    pub key: Key,
+    /// What is said instead.
+    pub instead: &'static str,
+}
+
+/// All of them.
+pub const RETIRED: [Retired; 2] = [
+    Retired { key: Key { name: "trust-used", args: &["used", "times", "days"] }, instead: "trust-left-until" },
+    Retired { key: Key { name: "next-quiet", args: &["time"] }, instead: "freed-at" },
+];
+
 macro_rules! keys {
     ($($(#[$doc:meta])* $ident:ident = $name:literal $([$($arg:literal),*])?;)*) => {
         $($(#[$doc])* pub const $ident: Key = Key { name: $name, args: &[$($($arg),*)?] };)*
@@ -29,6 +44,8 @@ keys! {
     TIME = "time" ["weekday", "day", "month", "year", "clock"];
     /// A day.
     DAY = "day" ["weekday", "day", "month", "year"];
+    /// A time that is to come: `in` days from today.
+    WHEN = "when" ["in", "weekday", "day", "month", "year", "clock"];
     /// Minutes.
     MINUTES = "minutes" ["count"];
     /// Hours.
@@ -130,10 +147,29 @@ keys! {
     /// Nothing is missing: the line is about to open.
     MISSING_NOTHING = "missing-nothing";
 
+    /// When the line is free again, by the clock alone.
+    FREED_AT = "freed-at" ["when"];
+    /// Not before this, and with the reports on the time up to then.
+    FREED_NOT_BEFORE = "freed-not-before" ["when"];
+    /// With the next report, which has no time.
+    FREED_WITH_REPORT = "freed-with-report";
+    /// When the pause ends by itself.
+    FREED_END = "freed-end" ["when"];
+    /// Nobody can say.
+    FREED_UNKNOWN = "freed-unknown";
+    /// In front of it, where the button is still to be pressed.
+    FREED_IF_CLEAN = "freed-if-clean" ["freed"];
+
     /// Heading of what was seen.
     SEEN_HEADING = "seen-heading";
+    /// Heading of which device it is.
+    SEEN_WHICH = "seen-which";
+    /// The reports name several devices.
+    SEEN_DEVICES = "seen-devices";
     /// Label of the device.
     SEEN_DEVICE = "seen-device";
+    /// The same, where other reports name none.
+    SEEN_DEVICE_SOME = "seen-device-some";
     /// What kind of device to look for.
     SEEN_KIND = "seen-kind" ["device"];
     /// The report names no device.
@@ -158,6 +194,9 @@ keys! {
     /// How to get to a device's settings while the line is on hold.
     STEPS_HELP = "steps-help";
 
+    /// Sites that help with the steps and can be opened.
+    STEPS_SITES = "steps-sites";
+
     /// How many steps are done.
     STEPS_PROGRESS = "steps-progress" ["done", "steps"];
     /// All of them.
@@ -171,6 +210,8 @@ keys! {
     BUTTON_FIXED = "button-fixed";
     /// Beneath it.
     BUTTON_FIXED_HINT = "button-fixed-hint" ["minutes"];
+    /// In place of it, when it was pressed a moment ago.
+    BUTTON_FIXED_AGAIN = "button-fixed-again" ["clock"];
     /// The same where nothing can be checked.
     BUTTON_TOLD = "button-told";
     /// Beneath it.
@@ -179,10 +220,14 @@ keys! {
     TRUST_HEADING = "trust-heading";
     /// What leaving on trust means.
     TRUST_TEXT = "trust-text";
-    /// How often that was used.
-    TRUST_USED = "trust-used" ["used", "times", "days"];
+    /// How often it can be used.
+    TRUST_LEFT = "trust-left" ["left", "days"];
+    /// How often it still can be used, and until when.
+    TRUST_LEFT_UNTIL = "trust-left-until" ["left", "day"];
     /// That it cannot be used any more.
     TRUST_USED_UP = "trust-used-up";
+    /// From when on it can be used again.
+    TRUST_AGAIN = "trust-again" ["day"];
     /// The button to leave on trust.
     BUTTON_TRUST = "button-trust";
 
@@ -194,8 +239,6 @@ keys! {
     NEXT_CLEAN = "next-clean";
     /// The first, where nothing can be checked.
     NEXT_TOLD = "next-told";
-    /// Then, where it has to be quiet for some time.
-    NEXT_QUIET = "next-quiet" ["time"];
     /// Otherwise.
     NEXT_AGAIN = "next-again";
     /// At the latest.
@@ -203,6 +246,9 @@ keys! {
 
     /// Heading of what still works.
     WORKS_HEADING = "works-heading";
+
+    /// Further sites that can be opened.
+    WORKS_SITES = "works-sites";
 
     /// Why other sites show an error instead of this page (HSTS, RFC 6797).
     HTTPS_HINT = "https-hint";
@@ -237,6 +283,8 @@ keys! {
     NOTE_PRESS_AGAIN = "note-press-again";
     /// Not possible yet.
     NOTE_NOT_NOW = "note-not-now";
+    /// It was checked a moment ago.
+    NOTE_TOO_SOON = "note-too-soon";
     /// Leaving on trust is used up.
     NOTE_USED_UP = "note-used-up";
     /// The engine cannot take it.
@@ -252,6 +300,12 @@ keys! {
     WARNED_OVER = "warned-over";
     /// What follows when the steps are done.
     WARNED_NEXT = "warned-next";
+    /// Where a check can tell whether the steps have helped.
+    WARNED_CHECK = "warned-check";
+    /// Nothing was checked yet.
+    WARNED_UNCHECKED = "warned-unchecked";
+    /// A check found nothing open: what that means.
+    WARNED_CLEAN = "warned-clean";
     /// What to do without knowing the device.
     WARNED_WHICH = "warned-which";
 

@@ -21,6 +21,9 @@ use keys::{COMMON, FAMILIES, Key};
 mod families;
 mod files;
 pub mod keys;
+mod review;
+
+pub use review::{Review, review};
 
 /// A built-in language: its tag, and its files with their texts.
 type BuiltIn = (&'static str, &'static [(&'static str, &'static str)]);
@@ -90,21 +93,31 @@ impl Texts {
     /// # Errors
     /// The first thing that is wrong in a file, by file and line.
     pub fn load(dir: Option<&Path>) -> Result<Self, TextsError> {
+        let (own, wrong) = dir.map(read_dir).unwrap_or_default();
+        let (texts, more) = Self::of(&own)?;
+        wrong.into_iter().chain(more).next().map_or(Ok(texts), Err)
+    }
+
+    /// Of a provider's own files beside those built in; and what is wrong with them.
+    fn of(own: &Layers) -> Result<(Self, Vec<TextsError>), TextsError> {
         let mut built_in = Layers::new();
         for (tag, files) in BUILT_IN {
             let parse =
                 |(file, text): &(&str, &str)| Source::parse(&Path::new("built-in").join(file), (*text).to_owned());
             built_in.insert(tag.to_owned(), files.iter().map(parse).collect::<Result<_, _>>()?);
         }
-        let own = dir.map(read_dir).transpose()?.unwrap_or_default();
         let layer = |layers: &Layers, tag: &str| layers.get(tag).cloned().unwrap_or_default();
-        let english = [layer(&built_in, ENGLISH), layer(&own, ENGLISH)];
-        let mut others = Vec::new();
+        let english = [layer(&built_in, ENGLISH), layer(own, ENGLISH)];
+        let (mut others, mut wrong) = (Vec::new(), Vec::new());
         for tag in built_in.keys().chain(own.keys()).filter(|tag| *tag != ENGLISH).collect::<BTreeSet<_>>() {
-            let theirs = [layer(&built_in, tag), layer(&own, tag)];
-            others.push(Language::new(tag, &english, &theirs)?);
+            let theirs = [layer(&built_in, tag), layer(own, tag)];
+            let (language, more) = Language::new(tag, &english, &theirs)?;
+            others.push(language);
+            wrong.extend(more);
         }
-        Ok(Self { english: Language::new(ENGLISH, &[], &english)?, others })
+        let (english, more) = Language::new(ENGLISH, &[], &english)?;
+        wrong.extend(more);
+        Ok((Self { english, others }, wrong))
     }
 
     /// The language of this tag.
@@ -149,8 +162,8 @@ impl Texts {
 
 impl Language {
     /// Of layers of files, each of which says things instead of those before it; with layers behind it for what its own do
-    /// not say.
-    fn new(tag: &str, behind: &[Vec<Source>], own: &[Vec<Source>]) -> Result<Self, TextsError> {
+    /// not say. With everything that is wrong with its own.
+    fn new(tag: &str, behind: &[Vec<Source>], own: &[Vec<Source>]) -> Result<(Self, Vec<TextsError>), TextsError> {
         let id: LanguageIdentifier = tag.parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![id.clone()]);
         // Isolation marks (U+2068, U+2069) would stand in copied case and telephone numbers; foreign text is cleaned
@@ -170,8 +183,18 @@ impl Language {
             steps,
         };
         // What is said last is shown, so it is to blame.
-        own.iter().flatten().rev().try_for_each(|source| language.check(source))?;
-        Ok(language)
+        let mut seen = BTreeSet::new();
+        let mut wrong = Vec::new();
+        for source in own.iter().flatten().rev() {
+            let said = source.messages.iter().filter(|text| seen.insert(text.name.as_str()));
+            wrong.extend(said.filter_map(|text| language.check(source, text).err()));
+        }
+        if let Some(source) = own.iter().flatten().next_back() {
+            let missing = keys::ALL.iter().filter(|(_, key)| !language.has(key.name));
+            wrong
+                .extend(missing.map(|(_, key)| source.error(0, format!("the text `{}` is missing; add it", key.name))));
+        }
+        Ok((language, wrong))
     }
 
     /// BCP 47 tag, for the `lang` attribute.
@@ -189,56 +212,46 @@ impl Language {
         self.bundle.get_message(name).is_some_and(|m| m.value().is_some())
     }
 
-    /// Every text of a file resolves with the variables its key is given, and every cause is complete.
-    fn check(&self, source: &Source) -> Result<(), TextsError> {
-        for Message { name, line, .. } in &source.messages {
-            let Some(args) = args_of(name) else {
-                let problem = if speaks_of_a_device(name) {
-                    let known: Vec<_> = Device::all().map(Device::name).collect();
-                    format!("`{name}`: no such kind of device; known are {}", known.join(", "))
-                } else {
-                    format!("`{name}` is no text of the portal; see policies/texts/en")
-                };
-                return Err(source.error(*line, problem));
+    /// A text that can be shown, with the variables it is given; and of a cause that is complete.
+    fn check(&self, source: &Source, Message { name, line, .. }: &Message) -> Result<(), TextsError> {
+        let Some(args) = args_of(name) else {
+            let problem = if speaks_of_a_device(name) {
+                let known: Vec<_> = Device::all().map(Device::name).collect();
+                format!("`{name}`: no such kind of device; known are {}", known.join(", "))
+            } else {
+                format!("`{name}` is no text of the portal; see policies/texts/en")
             };
-            if let Some(problem) = self.never_shown(name) {
-                return Err(source.error(*line, format!("`{name}` would never show: {problem}")));
-            }
-            let mut dummy = FluentArgs::new();
-            for arg in COMMON.iter().chain(args) {
-                dummy.set(*arg, FluentValue::from(1));
-            }
-            let message = self.bundle.get_message(name);
-            let Some(pattern) = message.as_ref().and_then(fluent_bundle::FluentMessage::value) else {
-                return Err(source.error(*line, format!("`{name}` has no text; write one behind the `=`")));
-            };
-            let mut errors = Vec::new();
-            let text = self.bundle.format_pattern(pattern, Some(&dummy), &mut errors);
-            if let Some(error) = errors.first() {
-                let may: Vec<_> = COMMON.iter().chain(args).map(|a| format!("${a}")).collect();
-                let problem = format!("`{name}`: {error}; it may use {}", may.join(", "));
-                return Err(source.error(*line, problem));
-            }
-            // Terms see no variables, and the formatter says so only in its output.
-            if text.contains("{$") {
-                let shared = keys::SHARED.prefix;
-                let problem =
-                    format!("`{name}` refers to a term that uses a variable; name the term `{shared}…` instead");
-                return Err(source.error(*line, problem));
-            }
+            return Err(source.error(*line, problem));
+        };
+        if let Some(problem) = self.never_shown(name) {
+            return Err(source.error(*line, format!("`{name}` would never show: {problem}")));
         }
-        for (_, key) in keys::ALL {
-            if !self.has(key.name) {
-                return Err(source.error(0, format!("the text `{}` is missing; add it", key.name)));
-            }
+        let mut dummy = FluentArgs::new();
+        for arg in COMMON.iter().chain(args) {
+            dummy.set(*arg, FluentValue::from(1));
         }
-        for Message { name, line, .. } in &source.messages {
-            let Some(cause) = name.strip_prefix(keys::CAUSE.prefix).and_then(cause_of) else { continue };
-            for part in ["title", "means", "step-1"] {
-                let needed = format!("{}{cause}-{part}", keys::CAUSE.prefix);
-                if !self.has(&needed) {
-                    return Err(source.error(*line, format!("cause `{cause}` lacks `{needed}`; add it")));
-                }
+        let message = self.bundle.get_message(name);
+        let Some(pattern) = message.as_ref().and_then(fluent_bundle::FluentMessage::value) else {
+            return Err(source.error(*line, format!("`{name}` has no text; write one behind the `=`")));
+        };
+        let mut errors = Vec::new();
+        let text = self.bundle.format_pattern(pattern, Some(&dummy), &mut errors);
+        if let Some(error) = errors.first() {
+            let may: Vec<_> = COMMON.iter().chain(args).map(|a| format!("${a}")).collect();
+            let problem = format!("`{name}`: {error}; it may use {}", may.join(", "));
+            return Err(source.error(*line, problem));
+        }
+        // Terms see no variables, and the formatter says so only in its output.
+        if text.contains("{$") {
+            let shared = keys::SHARED.prefix;
+            let problem = format!("`{name}` refers to a term that uses a variable; name the term `{shared}…` instead");
+            return Err(source.error(*line, problem));
+        }
+        let Some(cause) = name.strip_prefix(keys::CAUSE.prefix).and_then(cause_of) else { return Ok(()) };
+        for part in ["title", "means", "step-1"] {
+            let needed = format!("{}{cause}-{part}", keys::CAUSE.prefix);
+            if !self.has(&needed) {
+                return Err(source.error(*line, format!("cause `{cause}` lacks `{needed}`; add it")));
             }
         }
         Ok(())
@@ -300,9 +313,11 @@ impl<'a> Voice<'a> {
     pub fn named(&self, name: &str, args: &[(&'static str, FluentValue<'_>)]) -> Option<String> {
         let provider = &self.settings.provider;
         let mut all = FluentArgs::with_capacity(COMMON.len() + args.len());
-        let hint = provider.contract_hint.as_deref().unwrap_or_default();
+        let tag = self.language.tag();
+        let hint = provider.contract_hint.as_ref().map_or("", |hint| hint.in_language(tag));
+        let (name_of, site) = (provider.name.in_language(tag), provider.site.in_language(tag));
         let portal = self.settings.portal_url.authority();
-        let common = [&provider.name, provider.phone.as_str(), &provider.site, hint, portal, &provider.emergency];
+        let common = [name_of, provider.phone.as_str(), site, hint, portal, &provider.emergency];
         for (name, value) in COMMON.into_iter().zip(common) {
             all.set(name, FluentValue::String(Cow::Borrowed(value)));
         }
@@ -366,7 +381,8 @@ fn refined<'s>(
 
 /// The variables a key is given beside the common ones; none if the portal knows no such key.
 fn args_of(name: &str) -> Option<&'static [&'static str]> {
-    let single = keys::ALL.iter().find(|(_, key)| key.name == name).map(|(_, key)| key.args);
+    let retired = keys::RETIRED.iter().map(|retired| &retired.key);
+    let single = keys::ALL.iter().map(|(_, key)| key).chain(retired).find(|key| key.name == name).map(|key| key.args);
     single.or_else(|| {
         let family = FAMILIES.iter().find(|f| name.starts_with(f.prefix))?;
         let rest = &name[family.prefix.len()..];

@@ -7,7 +7,7 @@ use crate::support::{
 };
 use pratique_core::plan::Element;
 use pratique_core::time::Span;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn an_address_that_a_client_claims_is_ignored() {
@@ -150,15 +150,58 @@ async fn a_household_that_takes_all_its_connections_leaves_those_of_others() {
     let few = |settings: &mut pratique_portal::Settings| settings.limits.connections_per_client = 2;
     let portal = start_with(Options { change: few, hang: false }).await;
     put(&portal.view, HOME, card(1, "mirai"));
-    let api = format!("GET /captive-portal/api HTTP/1.1\r\nHost: {}\r\n\r\n", portal.address);
+    let news = format!("GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", portal.address);
     let (mut one, mut two) = (portal.connect(HOME).await, portal.connect(HOME).await);
-    next(&mut one, &api).await;
-    next(&mut two, &api).await;
+    for watch in [&mut one, &mut two] {
+        watch.write_all(news.as_bytes()).await.unwrap();
+        piece(watch).await;
+    }
     let mut three = portal.connect(HOME).await;
     assert_eq!(to_the_end(&mut three).await, "");
     assert_eq!(status(&portal.look(NEIGHBOUR).await), 200);
     assert!(portal.metric("pratique_portal_turned_away_total{limit=\"connections_per_client\"} 1"));
     assert!(portal.metric("pratique_portal_turned_away_total{limit=\"connections\"} 0"));
+}
+
+/// Something that came.
+async fn piece(stream: &mut tokio::net::TcpStream) -> String {
+    let mut bytes = [0; 4_096];
+    let read = tokio::time::timeout(std::time::Duration::from_secs(20), stream.read(&mut bytes)).await;
+    String::from_utf8_lossy(&bytes[..read.expect("an answer").unwrap()]).into_owned()
+}
+
+#[tokio::test]
+async fn whatever_the_devices_of_a_home_keep_open_its_people_see_their_page() {
+    let portal = start().await;
+    put(&portal.view, HOME, card(4711, "mirai"));
+    // A person's page is open, with its news.
+    let mut watch = portal.connect(HOME).await;
+    watch.write_all(format!("GET /live HTTP/1.1\r\nHost: {}\r\n\r\n", portal.address).as_bytes()).await.unwrap();
+    piece(&mut watch).await;
+    // Five new connections a second for half a minute, as updates make them: one request each, then nothing, all kept.
+    let update = "GET /x HTTP/1.1\r\nHost: dl.delivery.example\r\nUser-Agent: Delivery-Optimization/10.0\r\n\r\n";
+    let mut kept = Vec::new();
+    for n in 0..150 {
+        let mut program = portal.connect(HOME).await;
+        // Some ask nothing at all.
+        if n % 3 > 0 {
+            program.write_all(update.as_bytes()).await.unwrap();
+            let answer = piece(&mut program).await;
+            assert!(answer.starts_with("HTTP/1.1 302"), "{answer}");
+        }
+        kept.push(program);
+        if n % 10 == 9 {
+            assert_eq!(status(&portal.look(HOME).await), 200, "after {n}");
+        }
+    }
+    assert!(portal.metric("pratique_portal_turned_away_total{limit=\"connections_per_client\"} 0"));
+    // Where many are open, a program is told to close its own.
+    let mut program = portal.connect(HOME).await;
+    program.write_all(update.as_bytes()).await.unwrap();
+    assert_eq!(header(&to_the_end(&mut program).await, "connection"), Some("close"));
+    // The news of the open page go on.
+    put(&portal.view, HOME, card(4712, "mirai"));
+    while !piece(&mut watch).await.contains("event: changed") {}
 }
 
 #[tokio::test]

@@ -31,12 +31,12 @@ async fn a_link_says_that_the_notice_is_genuine_and_never_what_was_found() {
     let path = link(&portal, [7; 32], now());
     let page = portal.look_at(NEIGHBOUR, &path).await;
     assert_eq!(status(&page), 200);
-    assert!(page.contains("This notice is from Example Net") && page.contains("case 4711"), "{page}");
+    assert!(page.contains("This notice is from Example Net") && page.contains("case Q-4711-8"), "{page}");
     for secret in ["Mirai", "mirai", "camera", "virus", "attack", "192.0.2", "127.0.1"] {
         assert!(!page.contains(secret), "{secret}: {page}");
     }
     let dutch = portal.look_at(NEIGHBOUR, &format!("{path}?lang=nl")).await;
-    assert!(dutch.contains("Dit bericht is van Example Net") && dutch.contains("zaak 4711"), "{dutch}");
+    assert!(dutch.contains("Dit bericht is van Example Net") && dutch.contains("zaak Q-4711-8"), "{dutch}");
     assert!(dutch.contains(&format!("{path}?lang=ja")), "the switch stays on the page: {dutch}");
     let home = portal.look_at(HOME, &path).await;
     assert!(home.contains("Your internet is on hold"), "who is on the line sees the case: {home}");

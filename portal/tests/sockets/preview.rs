@@ -17,7 +17,7 @@ async fn other_words_and_colours_show_on_every_page_and_nothing_on_it_works() {
     for (scene, name, _) in Scene::ALL {
         for language in preview.languages() {
             (trial.scene, trial.language) = (scene, language.clone());
-            let shown = preview.show(&trial, NOW).unwrap();
+            let shown = preview.show(&trial, &garden(), NOW).unwrap();
             let html = &shown.html;
             assert!(html.contains(&format!("lang=\"{language}\"")), "{name}");
             assert!(html.contains("#7a1f5c") && html.contains("Fjord &#38; Net"), "{name}: {html}");
@@ -39,8 +39,9 @@ async fn other_words_and_colours_show_on_every_page_and_nothing_on_it_works() {
 async fn each_scene_is_another_page() {
     let portal = start().await;
     let preview = portal.portal.preview();
-    let pages: std::collections::BTreeSet<_> =
-        Scene::ALL.map(|(scene, ..)| preview.show(&Trial { scene, ..preview.configured() }, NOW).unwrap().html).into();
+    let pages: std::collections::BTreeSet<_> = Scene::ALL
+        .map(|(scene, ..)| preview.show(&Trial { scene, ..preview.configured() }, &garden(), NOW).unwrap().html)
+        .into();
     assert_eq!(pages.len(), Scene::ALL.len());
     // What is configured is what is shown when nothing was changed.
     let as_is = preview.settings(&preview.configured()).unwrap();
@@ -54,7 +55,7 @@ async fn what_is_wrong_is_named_as_in_the_configuration() {
     let wrong = |change: &dyn Fn(&mut Trial)| {
         let mut trial = preview.configured();
         change(&mut trial);
-        preview.show(&trial, NOW).unwrap_err().to_string()
+        preview.show(&trial, &garden(), NOW).unwrap_err().to_string()
     };
     let pale = wrong(&|t| (t.colour, t.colour_dark) = ("#ffff00".into(), "#ffff00".into()));
     assert!(pale.starts_with("portal.look.colour: `#ffff00`") && pale.contains("take a darker one"), "{pale}");

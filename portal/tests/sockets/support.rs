@@ -9,8 +9,10 @@ use async_trait::async_trait;
 use pratique_core::allow::AllowList;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
+use pratique_core::playbook::{AllowName, PortSpec};
+use pratique_core::sighting::Transport;
 use pratique_core::time::Timestamp;
-use pratique_core::view::{CaseCard, GardenView, Resident, Round};
+use pratique_core::view::{CaseCard, Garden, GardenView, Resident, Round};
 use pratique_portal::{Desk, DeskError, FreeLine, Portal, Seen, Settings, StepId, Ticked, Visitor};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -91,6 +93,20 @@ impl Desk for Book {
         Ok(())
     }
 
+    async fn check_warned(&self, visitor: Visitor, case: CaseId, round: Round) -> Result<(), DeskError> {
+        if let Some(refusal) = *self.refuse.lock().unwrap() {
+            return Err(refusal);
+        }
+        let mut free = self.free.lock().unwrap();
+        let warned = free.as_mut().and_then(|free| free.warned.as_mut()).filter(|warned| warned.case == case);
+        let check = warned.and_then(|warned| warned.check.as_mut()).filter(|check| check.round == round);
+        let check = check.filter(|check| visitor.address == HOME && check.checking_since.is_none());
+        let check = check.ok_or(DeskError::AlreadyDone)?;
+        check.checking_since = Some(Timestamp::from_secs(1));
+        self.effects.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
     fn ticked(&self, _: CaseId, _: Timestamp) -> Ticked {
         self.ticked.lock().unwrap().clone()
     }
@@ -119,8 +135,15 @@ impl Desk for Book {
     }
 }
 
+/// In which everything is kept that [`Settings::example`] promises.
+pub fn garden() -> Garden {
+    let web = PortSpec { port: 443, transport: Transport::Tcp };
+    let names = [AllowName::new("www.vendor.example", vec![web])];
+    Garden { networks: ["192.0.2.16/28".parse().unwrap()].into(), ..Garden::new([], AllowList::merge([&names[..]])) }
+}
+
 pub fn put(view: &GardenView, address: Ipv4Addr, card: CaseCard) {
-    let resident = Resident { case: card.case, line: LineNo(1), garden: Arc::default(), card };
+    let resident = Resident { case: card.case, line: LineNo(1), garden: Arc::new(garden()), card };
     view.put(Element::V4(address), Arc::new(resident));
 }
 

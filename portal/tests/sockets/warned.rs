@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use pratique_core::ids::CaseId;
+use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
-use pratique_core::view::CaseCard;
+use pratique_core::view::{CaseCard, CheckCard, CheckState, Round};
 use pratique_portal::{DeskError, FreeLine, Grace, SelfCheck, Warning};
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{HOME, HTML, NEIGHBOUR, Options, Running, card, form, put, start, start_with};
+use crate::support::{HOME, HTML, NEIGHBOUR, Options, Running, card, form, header, put, start, start_with, status};
 
 const WARNED: &str = "A device on your line needs your help";
 const FREE: &str = "Your line is not on hold";
@@ -17,7 +18,7 @@ const UNKNOWN: &str = "We cannot tell which line this is";
 fn warn(portal: &Running, causes: &[&str], language: Option<&str>) {
     let causes = causes.iter().flat_map(|cause| card(4711, cause).causes).collect();
     let grace = Some(Grace::Until(Timestamp::from_secs(1_771_156_800)));
-    let warned = Some(Warning { case: CaseId(4711), grace, causes, number_tail: None });
+    let warned = Some(Warning { case: CaseId(4711), grace, causes, number_tail: None, check: None });
     *portal.book.free.lock().unwrap() = Some(FreeLine { language: language.map(Into::into), warned });
 }
 
@@ -94,6 +95,52 @@ async fn a_warned_line_finds_the_self_check_where_there_is_one() {
     let portal = start_with(Options { change, hang: false }).await;
     warn(&portal, &["open-telnet"], None);
     assert!(portal.look(HOME).await.contains("/check\">Look up what was seen on your line"));
+}
+
+fn can_be_checked(portal: &Running, change: impl FnOnce(&mut CheckState)) {
+    let mut state = CheckState { round: Round(77), checking_since: None, last_check: None, check_again: None };
+    change(&mut state);
+    portal.book.free.lock().unwrap().as_mut().unwrap().warned.as_mut().unwrap().check = Some(state);
+}
+
+#[tokio::test]
+async fn a_warned_line_checks_itself_from_its_own_page_and_from_nowhere_else() {
+    let portal = start().await;
+    warn(&portal, &["open-telnet"], None);
+    can_be_checked(&portal, |_| ());
+    let page = portal.look(HOME).await;
+    assert!(page.contains("check my connection") && page.contains("We check from outside"), "{page}");
+    assert!(!page.contains("Then please call us, so that we know"), "it says so itself: {page}");
+    let body = form(&page);
+    // Another line has another page; its form fits nothing here.
+    let stranger = portal.press(NEIGHBOUR, "/fixed", "", &body).await;
+    assert_eq!((status(&stranger), portal.effects()), (303, 0), "{stranger}");
+    let pressed = portal.press(HOME, "/fixed", "", &body).await;
+    let location = header(&pressed, "location").unwrap().to_owned();
+    assert!(location.contains("/?n=started&r=77") && location.ends_with("#status"), "{location}");
+    // A double click and a replay have no further effect.
+    portal.press(HOME, "/fixed", "", &body).await;
+    assert_eq!(portal.effects(), 1);
+    let page = portal.look(HOME).await;
+    assert!(page.contains("We are checking your line now") && !page.contains("<button"), "{page}");
+    assert!(page.contains("<meta http-equiv=\"refresh\" content=\"5; url=/\">"), "it shows its end by itself: {page}");
+    for (verdict, words) in [
+        (Verdict::Clean, "this warning ends by itself"),
+        (Verdict::Vulnerable, "Please go through the steps again"),
+        (Verdict::Inconclusive, "What you can do now"),
+    ] {
+        let check = CheckCard { at: Timestamp::from_secs(1_771_156_800), verdict, found: Vec::new() };
+        can_be_checked(&portal, |state| state.last_check = Some(check));
+        let page = portal.look(HOME).await;
+        assert!(page.contains(words) && page.contains("<button id=\"fixed\" aria"), "{verdict:?}: {page}");
+        assert!(!page.contains("Your internet comes back"), "it was never away: {page}");
+    }
+    can_be_checked(&portal, |state| state.check_again = Some(Timestamp::MAX));
+    let page = portal.look(HOME).await;
+    assert!(page.contains("<button id=\"fixed\" disabled") && page.contains("You can check again from"), "{page}");
+    *portal.book.refuse.lock().unwrap() = Some(DeskError::TooSoon);
+    let early = portal.press(HOME, "/fixed", "", &body).await;
+    assert!(header(&early, "location").unwrap().contains("n=too-soon&r=77"), "{early}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use crate::coverage::{FileMark, Gap, Stretch};
 use crate::event::{Actor, Body, CaseEvent, Closed, Event, EvidenceRef, ProposedBecause, Release};
 use crate::ids::{CaseId, CauseKey, Feed, LineNo, SightingNo, SourceName, TextRef};
 use crate::playbook::{Action, ApprovalRule, Playbook};
-use crate::policy::ThreatQueries;
+use crate::policy::{Policy, ThreatQueries};
 use crate::rescan::RescanTrigger;
 use crate::state::{Case, RESCAN_PATIENCE, State, StateName, Trouble};
 use crate::time::Timestamp;
@@ -48,6 +48,7 @@ impl Cases {
                 no_rescan_under_way(case, now)?;
                 let reported = event(case, now, CaseEvent::FixReported);
                 if self.proof(case, around.policy()).checks {
+                    self.not_checked_just_now(case, around.policy(), now)?;
                     let trigger = RescanTrigger::Subscriber;
                     return Ok(vec![reported, event(case, now, CaseEvent::RescanRequested { trigger })]);
                 }
@@ -64,13 +65,16 @@ impl Cases {
             }
             Command::RequestRescan { case, trigger } => {
                 let case = self.at_version(*case, None)?;
-                in_state(case, &[StateName::Proposed, StateName::Quarantined, StateName::Watching], "rescanned")?;
+                in_state(case, &CHECKED, "rescanned")?;
                 no_rescan_under_way(case, now)?;
+                if *trigger == RescanTrigger::Subscriber {
+                    self.not_checked_just_now(case, around.policy(), now)?;
+                }
                 Ok(vec![event(case, now, CaseEvent::RescanRequested { trigger: *trigger })])
             }
             Command::RecordRescan { case, rescan } => {
                 let case = self.at_version(*case, None)?;
-                in_state(case, &[StateName::Proposed, StateName::Quarantined, StateName::Watching], "rescanned")?;
+                in_state(case, &CHECKED, "rescanned")?;
                 let rescanned = event(case, now, CaseEvent::Rescanned { rescan: rescan.clone() });
                 Ok(self.with_release_if_proven(case, rescanned, around, now))
             }
@@ -417,6 +421,12 @@ impl Cases {
         event(case, now, CaseEvent::Released { how, by, reason, watch_until: now.plus(watch) })
     }
 
+    /// Somebody who presses again and again learns nothing new, and small devices fall over.
+    fn not_checked_just_now(&self, case: &Case, policy: &Policy, now: Timestamp) -> Result<(), Refusal> {
+        let again = self.check_again(case, policy, now);
+        again.map_or(Ok(()), |at| Err(Refusal::CheckedJustNow { case: case.id, at }))
+    }
+
     fn at_version(&self, id: CaseId, version: Option<u32>) -> Result<&Case, Refusal> {
         let case = self.get(id).ok_or(Refusal::NoSuchCase(id))?;
         match version {
@@ -425,6 +435,10 @@ impl Cases {
         }
     }
 }
+
+/// States in which a line is looked at from outside. A clean check of a warned line closes nothing: the warning was of
+/// reports, and their silence ends it. It tells the subscriber whether the steps have helped.
+const CHECKED: [StateName; 4] = [StateName::Warned, StateName::Proposed, StateName::Quarantined, StateName::Watching];
 
 pub(super) fn in_state(case: &Case, states: &[StateName], verb: &'static str) -> Result<(), Refusal> {
     let state = case.state.name();

@@ -8,6 +8,7 @@ mod due;
 mod image;
 mod paper;
 mod proof;
+mod release_time;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
@@ -23,6 +24,7 @@ use crate::event::{Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceR
 use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
 use crate::playbook::ApprovalRule;
 use crate::policy::Policy;
+use crate::rescan::RescanTrigger;
 use crate::state::{Approval, Case, State, StateName, Trouble};
 use crate::time::{Span, Timestamp};
 
@@ -176,6 +178,19 @@ impl Cases {
     pub fn self_releases_since(&self, line: LineNo, since: Timestamp) -> u32 {
         let times = self.left_on_trust.get(&line).map_or(&[][..], Vec::as_slice);
         u32::try_from(times.iter().filter(|t| **t > since).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Until when the oldest of them counts, if each counts for `within`.
+    pub(crate) fn oldest_self_release_until(&self, line: LineNo, within: Span, now: Timestamp) -> Option<Timestamp> {
+        let times = self.left_on_trust.get(&line)?;
+        times.iter().map(|t| t.plus(within)).filter(|end| *end > now).min()
+    }
+
+    /// From when on the subscriber of a case can ask for the next check; none for at once. One that is under way is waited for
+    /// in any case.
+    pub fn check_again(&self, case: &Case, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+        let asked = case.last_rescan.as_ref().filter(|rescan| rescan.trigger == RescanTrigger::Subscriber)?;
+        Some(asked.finished_at.plus(policy.global.check_pause)).filter(|at| *at > now)
     }
 
     /// Quarantines that began within the last hour.

@@ -52,7 +52,8 @@ impl Cases {
         let allowed = !parts.is_empty() && parts.iter().all(|(_, p)| p.release.self_release);
         let rule = &around.policy().global.self_release;
         let used = self.self_releases_since(case.line, now.minus(rule.within));
-        allowed.then_some(Trust { used, times: rule.times, within: rule.within })
+        let oldest_until = self.oldest_self_release_until(case.line, rule.within, now);
+        allowed.then_some(Trust { used, times: rule.times, within: rule.within, oldest_until })
     }
 
     /// Everything but the rescan holds, and the last one is missing or old: the schedule asks for one.
@@ -310,6 +311,6 @@ fn wall_silence(parts: &[(&Trouble, &Playbook)]) -> Option<Span> {
     parts.iter().map(|(_, p)| p.release.wall_silence).max().filter(|needed| *needed > Span::ZERO)
 }
 
-fn wall_since(case: &Case, since: Timestamp) -> Timestamp {
+pub(super) fn wall_since(case: &Case, since: Timestamp) -> Timestamp {
     case.last_sign_of_life().map_or(since, |at| at.max(since))
 }

@@ -26,7 +26,7 @@ use crate::plan::Element;
 use crate::rescan::{Rescan, Verdict};
 use crate::time::{Span, Timestamp};
 
-pub use gardens::{Garden, GardenNo};
+pub use gardens::{Garden, GardenNo, Site};
 use index::Index;
 pub use index::{Reader, Sight};
 
@@ -64,6 +64,10 @@ pub struct CaseCard {
     pub last_check: Option<CheckCard>,
     /// What is still missing before the line is freed by proof.
     pub missing: Option<Missing>,
+    /// When the line is freed if nothing is seen until then and each check finds it clean.
+    pub freed: Freed,
+    /// From when on the subscriber can ask for the next check; none for at once.
+    pub check_again: Option<Timestamp>,
     /// What proves the fix.
     pub proof: Proof,
     /// When the trouble was last seen alive at the wall, if that was after the subscriber said "fixed" or the last check.
@@ -113,6 +117,15 @@ pub struct Proof {
     pub wall_silence: Span,
 }
 
+/// When a line is freed if nothing more is seen of it and each check finds it clean: the one answer that all pages give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Freed {
+    /// Not before this; none where nobody can say. Never later than the end of the quarantine.
+    pub earliest: Option<Timestamp>,
+    /// It also takes a report that has not come, and when that comes is the reporter's affair.
+    pub awaits_report: bool,
+}
+
 /// How often a line may leave on trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Trust {
@@ -122,6 +135,28 @@ pub struct Trust {
     pub times: u32,
     /// The span, back from now.
     pub within: Span,
+    /// When the oldest of the used times no longer counts; none if none is used.
+    pub oldest_until: Option<Timestamp>,
+}
+
+impl Trust {
+    /// Times that are left.
+    pub const fn left(&self) -> u32 {
+        self.times.saturating_sub(self.used)
+    }
+}
+
+/// What a check from outside can tell of a line that is not in quarantine, and when its subscriber may ask for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckState {
+    /// Which round this is; a button counts in the round its page showed.
+    pub round: Round,
+    /// A check is under way since.
+    pub checking_since: Option<Timestamp>,
+    /// The last check since the warning.
+    pub last_check: Option<CheckCard>,
+    /// From when on the next one can be asked for; none for at once.
+    pub check_again: Option<Timestamp>,
 }
 
 /// One cause on the page.
@@ -331,10 +366,12 @@ impl Resident {
                 checking_since: None,
                 last_check: None,
                 missing: Some(Missing::Rescan),
+                freed: Freed { earliest: Some(Timestamp::from_secs(48 * 3_600)), awaits_report: true },
+                check_again: None,
                 proof: Proof { checks: true, silence: Span::from_hours(48), wall_silence: Span::from_hours(1) },
                 alive_at: None,
                 self_release: false,
-                trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30) }),
+                trust: Some(Trust { used: 0, times: 2, within: Span::from_days(30), oldest_until: None }),
                 relapses: 0,
                 language: None,
                 number_tail: None,

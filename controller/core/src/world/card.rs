@@ -6,9 +6,9 @@ use super::World;
 use crate::ids::{CauseKey, LineNo};
 use crate::machine::Surroundings as _;
 use crate::reach::Families;
-use crate::state::{Case, State, Trouble};
+use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
 use crate::time::{Span, Timestamp};
-use crate::view::{CaseCard, CauseCard, CheckCard, Garden, Resident, Round};
+use crate::view::{CaseCard, CauseCard, CheckCard, CheckState, Garden, Resident, Round};
 
 impl World {
     /// The resident behind a line; none if it is not in quarantine.
@@ -35,6 +35,8 @@ impl World {
             checking_since: case.rescan_pending.map(|(_, since)| since),
             last_check: case.last_rescan.as_deref().map(CheckCard::of).filter(|check| check.at >= since),
             missing: self.cases.missing(case, self, now),
+            freed: self.cases.freed(case, self, now),
+            check_again: self.cases.check_again(case, &self.policy, now),
             proof: self.cases.proof(case, &self.policy),
             alive_at: alive_at(case),
             self_release: self.cases.may_leave_on_trust(case, self, now).is_ok(),
@@ -52,6 +54,25 @@ impl World {
         self.no_ground(case.line).is_none().then_some(until)
     }
 
+    /// What a check can tell of a line that was warned, and when its subscriber may ask for one; none where no check from
+    /// outside tells anything, or where the case is none of a told line that is free.
+    pub fn check_state(&self, case: &Case, now: Timestamp) -> Option<CheckState> {
+        let since = match case.state {
+            State::Warned { since, .. } | State::Proposed { since, .. } if case.is_told() => since,
+            _ => return None,
+        };
+        if !self.cases.proof(case, &self.policy).checks {
+            return None;
+        }
+        Some(CheckState {
+            round: round(case)?,
+            // One that was lost is not asked for again here, as it is in quarantine: the subscriber presses once more.
+            checking_since: case.rescan_pending.map(|(_, since)| since).filter(|s| s.plus(RESCAN_PATIENCE) > now),
+            last_check: case.last_rescan.as_deref().map(CheckCard::of).filter(|check| check.at >= since),
+            check_again: self.cases.check_again(case, &self.policy, now),
+        })
+    }
+
     /// The garden of a combination of causes and families, made once per combination.
     fn garden_of(&mut self, mut causes: Vec<CauseKey>, over: Families) -> Arc<Garden> {
         causes.sort_unstable();
@@ -59,16 +80,19 @@ impl World {
         if let Some(known) = self.gardens.get(&key) {
             return Arc::clone(known);
         }
-        let garden = Garden::new(key.0.iter().cloned(), self.policy.allow_list(&key.0)).known_over(over);
-        let garden = Arc::new(garden);
+        let garden = Arc::new(Garden::of(key.0.iter().cloned(), &self.policy).known_over(over));
         self.gardens.insert(key, Arc::clone(&garden));
         garden
     }
 }
 
-/// Which round of fixing and checking a case is in; none if its line is not in quarantine.
+/// Which round of fixing and checking a case is in; none if its subscriber cannot ask for a check.
 pub fn round(case: &Case) -> Option<Round> {
-    let State::Quarantined { since, .. } = case.state else { return None };
+    let since = match case.state {
+        State::Quarantined { since, .. } => since,
+        State::Warned { since, .. } | State::Proposed { since, .. } if case.is_told() => since,
+        _ => return None,
+    };
     // What was checked before belongs to an earlier quarantine, as on the page.
     let checked_at = case.last_rescan.as_ref().map(|rescan| rescan.finished_at).filter(|at| *at >= since);
     Some(Round::of(since, case.fix_reported_at, checked_at))

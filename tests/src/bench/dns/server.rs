@@ -125,7 +125,7 @@ pub struct Residents(Arc<Garden>, Arc<Resident>);
 impl Default for Residents {
     fn default() -> Self {
         let ports = vec![PortSpec { port: 443, transport: Transport::Tcp }];
-        let names = [AllowName { name: format!("*.{ALLOWED}").into(), ports }];
+        let names = [AllowName::new(format!("*.{ALLOWED}"), ports)];
         let resident = Resident::for_test(1, "mirai", AllowList::merge([&names[..]]));
         Self(Arc::clone(&resident.garden), resident)
     }

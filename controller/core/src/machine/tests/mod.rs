@@ -1,6 +1,8 @@
 //! The case machine: its whole transition table, its stories, and its invariants.
 
+mod checks;
 mod properties;
+mod release_time;
 mod silence;
 mod stories;
 mod table;

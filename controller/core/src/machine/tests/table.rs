@@ -12,8 +12,8 @@ warned: dismiss -> closed
 warned: release -> cannot be released
 warned: report-fixed -> cannot be reported as fixed
 warned: self-release -> cannot be released
-warned: request-rescan -> cannot be rescanned
-warned: record-rescan -> cannot be rescanned
+warned: request-rescan -> warned
+warned: record-rescan -> warned
 warned: wall-traffic -> cannot be seen at the wall
 warned: threats-queried -> cannot be seen in the garden
 warned: wall-watched -> warned
