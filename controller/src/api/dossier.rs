@@ -19,6 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::coverage::{GapRow, SilenceRow};
+use crate::sources;
 use crate::store::{Delivery, DeliveryState, StoredSighting};
 
 /// A time that is written and read as RFC 3339, for people and their programs.
@@ -763,8 +764,13 @@ fn because(delivery: &Delivery, usual_rows: Option<u64>) -> (Option<String>, Vec
             let said = rows.last().map(|(said, _)| without_name(&delivery.name, said));
             if delivery.rows == 0 {
                 rows.pop();
+                said
+            } else if rows.iter().all(|(reason, _)| is_of_rows(reason)) {
+                let counts: Vec<_> = rows.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
+                Some(format!("no row can be used: {}", counts.join(", ")))
+            } else {
+                said
             }
-            said
         }
         DeliveryState::Held => {
             let usual = usual_rows.map(|n| format!(": {} rows, usually {n}", delivery.rows)).unwrap_or_default();
@@ -774,6 +780,12 @@ fn because(delivery: &Delivery, usual_rows: Option<u64>) -> (Option<String>, Vec
         DeliveryState::Accepted => None,
     };
     (because, rows)
+}
+
+/// The reason of single rows, of a report or a session list.
+fn is_of_rows(reason: &str) -> bool {
+    let report = sources::Reason::ALL.iter().any(|r| r.key() == reason);
+    report || sources::sessions::Reason::ALL.iter().any(|r| r.key() == reason)
 }
 
 /// The name of the file is beside it: `line 12: what`, or `what`.
