@@ -26,10 +26,10 @@ fn place(prepare: impl FnOnce(&Node)) -> Post {
         let (telnet, adb) = (free_port(), free_port());
         let control = format!("{{telnet: ['127.0.0.1:{telnet}'], adb: ['127.0.0.1:{adb}']}}");
         let scan = format!(
-            "scan: {{life_echo: false, per_probe: 1s, control: {control}}}\ncontrol: {{listen: {control}, answer: \
-             ['127.0.0.0/8']}}"
+            "scan: {{source4: 192.0.2.81, life_echo: false, per_probe: 1s, control: {control}}}\ncontrol: {{listen: {control}, answer: \
+             ['127.0.0.0/8', '192.0.2.81/32']}}"
         );
-        node.edit("pratique.yaml", "scan: {life_echo: false}", &scan);
+        node.edit("pratique.yaml", "scan: {source4: 192.0.2.81, life_echo: false}", &scan);
         node.edit(
             "pratique.yaml",
             "site: example.net/help}",
@@ -144,7 +144,7 @@ impl<'a> Subscriber<'a> {
     }
 
     fn portal(&self) -> SocketAddr {
-        SocketAddr::from(([127, 0, 0, 1], self.post.portal))
+        SocketAddr::from(([192, 0, 2, 80], self.post.portal))
     }
 }
 

@@ -34,13 +34,14 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const INSIDE: &str = "PRATIQUE_OWN_NETWORK";
 
 /// Runs a test of this program, named with its room, again in a network of its own (`unshare` of util-linux, `ip` of iproute2): the
-/// lines' addresses are on its loopback device, and its nodes have a wall of their own. True where it runs there.
+/// lines' addresses are on its loopback device, those of portal (192.0.2.80) and scanner too, and its nodes have a wall of their own. True where it runs there.
 pub fn in_a_network_of_its_own(test: &str) -> bool {
     if is_inside() {
         return true;
     }
     let setup = "PATH=$PATH:/usr/sbin:/sbin; ip link set lo up; \
                  for i in 1 2 3 4 5 6 7; do ip address add 198.51.100.$i/32 dev lo; done; \
+                 for i in 80 81; do ip address add 192.0.2.$i/32 dev lo; done; \
                  exec \"$0\" --exact \"$1\" --nocapture";
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--net", "sh", "-ec", setup]).arg(std::env::current_exe().unwrap());

@@ -43,7 +43,7 @@ fn a_real_mail_server_receives_a_notice_in_each_language_and_the_case_shows_it()
         assert!(message.date().is_some() && message.message_id().unwrap().starts_with(&format!("pratique-{case}-")));
         assert!(message.content_type().unwrap().subtype() == Some("alternative") && message.attachment_count() == 0);
         let (text, html) = (message.body_text(0).unwrap(), message.body_html(0).unwrap());
-        for (form, mark) in [(&text, "http://127.0.0.1:"), (&html, "<ol>")] {
+        for (form, mark) in [(&text, "http://192.0.2.80:"), (&html, "<ol>")] {
             for part in [mark, step, says, "example.net/help", &case.to_string()] {
                 assert!(form.contains(part), "{language} lacks {part}: {form}");
             }

@@ -47,13 +47,24 @@ impl Post {
         node.file("mail-key.pem", &key.serialize_pem());
         std::fs::create_dir(node.path("bounces")).unwrap();
         let (smtp, portal) = (free_port(), free_port());
+        // Behind a wall the portal is at an address of the garden.
+        let at = if super::is_inside() { "192.0.2.80" } else { "127.0.0.1" };
         let sections = format!(
-            "portal:\n  listen: ['127.0.0.1:{portal}']\n  pages: {{portal_url: 'http://127.0.0.1:{portal}/', provider: \
+            "portal:\n  listen: ['{at}:{portal}']\n  pages: {{portal_url: 'http://{at}:{portal}/', provider: \
              {{name: Example Net, phone: 0800 0100, site: example.net/help}}}}\nnotices:\n  mail: {{host: localhost, port: \
              {smtp}, roots: roots.pem, from: help@isp.example, bounces: bounces@isp.example}}\n  retry: {{first: 1s, most: \
              1s, give_up_after: 1h}}\n  bounce_dir: bounces\n{more}api:"
         );
         node.edit("pratique.yaml", "api:", &sections);
+        if super::is_inside() {
+            // Behind the wall the line reaches its page and is reached by the checks, as at a provider. Here the home is on the
+            // same machine, where what it answers to checks is in no zone of its own: so the scanner's network is open.
+            let wall = format!(
+                "wall: {{portal4: 192.0.2.80, http_port: {portal}, scanner: [192.0.2.81], garden_networks: [192.0.2.81/32]}}"
+            );
+            node.edit("pratique.yaml", "wall: {portal4: 192.0.2.80}", &wall);
+            node.edit("pratique.yaml", "scan: {life_echo: false", "scan: {source4: 192.0.2.81, life_echo: false");
+        }
         prepare(&node);
         node.run();
         Self { node, portal, smtp }
