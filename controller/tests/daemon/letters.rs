@@ -153,6 +153,7 @@ fn runtime() -> Runtime {
 }
 
 #[test]
+#[ignore = "its checks reach a walled home only where that is on another machine than the wall: give it a namespace"]
 fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
     if !super::in_a_network_of_its_own("letters::check_trust_relapse_and_the_second_quarantine_are_told_one_by_one") {
         return;
@@ -199,6 +200,7 @@ fn check_trust_relapse_and_the_second_quarantine_are_told_one_by_one() {
 }
 
 #[test]
+#[ignore = "its checks reach a walled home only where that is on another machine than the wall: give it a namespace"]
 fn a_check_that_a_later_one_overtook_is_not_told() {
     if !super::in_a_network_of_its_own("letters::a_check_that_a_later_one_overtook_is_not_told") {
         return;
