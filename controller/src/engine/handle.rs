@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::threats::ThreatsSeen;
 use crate::enforce::Attempt;
-use crate::store::Delivery;
+use crate::store::{Delivery, RefusedRow};
 
 /// A command that was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -66,6 +66,8 @@ pub struct Intake {
     pub sightings: Vec<Sighting>,
     /// What it means for the silence of its source; none where it is no report.
     pub spoken: Option<Spoken>,
+    /// Rows that were refused, to be kept as they came; at most [`crate::store::KEPT_PER_DELIVERY`].
+    pub refused: Vec<RefusedRow>,
 }
 
 /// What a report means for silence: taken in, and not taken in.

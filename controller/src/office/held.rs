@@ -41,10 +41,10 @@ impl EngineOffice {
         intake.delivery.number = self.engine.delivery_number().await?;
         let folder = self.held.clone();
         blocking(move || {
-            let Intake { delivery, sightings, spoken } = intake;
+            let Intake { delivery, sightings, spoken, refused } = intake;
             let (content, source, report) = (delivery.content, delivery.source.clone(), delivery.report.clone());
             put(&folder, delivery.number, &Held { content, source, report, sightings, spoken: spoken.clone() })?;
-            Ok(Intake { delivery, sightings: Vec::new(), spoken })
+            Ok(Intake { delivery, sightings: Vec::new(), spoken, refused })
         })
         .await
     }
@@ -72,7 +72,7 @@ impl EngineOffice {
         // What it could have spoken of stays open, for another reason now.
         let folder = self.held.clone();
         let spoken = blocking(move || Ok(spoken_of(&folder, number))).await?;
-        self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken }).await?;
+        self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken, refused: Vec::new() }).await?;
         forget(&self.held, number);
         Ok(true)
     }
@@ -147,7 +147,8 @@ fn take(folder: &Path, mut delivery: Delivery) -> Result<Intake, EngineError> {
         return Err(failed("they are another delivery's".into()));
     }
     delivery.state = DeliveryState::Accepted;
-    Ok(Intake { delivery, sightings: held.sightings, spoken: held.spoken })
+    delivery.because = None;
+    Ok(Intake { delivery, sightings: held.sightings, spoken: held.spoken, refused: Vec::new() })
 }
 
 /// What a held delivery that is now refused leaves open; none if its rows cannot be read: then it stays open as held.

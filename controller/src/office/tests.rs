@@ -96,8 +96,10 @@ fn report(state: DeliveryState, content: &str, hosts: &[u8], now: Timestamp) -> 
         state,
         rows: hosts.len() as u64,
         refused: Vec::new(),
+        because: None,
+        warnings: Vec::new(),
     };
-    Intake { delivery, sightings: hosts.iter().map(sighting).collect(), spoken: None }
+    Intake { delivery, sightings: hosts.iter().map(sighting).collect(), spoken: None, refused: Vec::new() }
 }
 
 async fn states(office: &EngineOffice) -> Vec<(u64, DeliveryState)> {

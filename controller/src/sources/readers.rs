@@ -149,8 +149,10 @@ fn intake(label: &Label, source: SourceName, batch: Batch, state: DeliveryState,
         state,
         rows: batch.rows,
         refused: batch.refused.for_record(),
+        because: None,
+        warnings: Vec::new(),
     };
-    Intake { delivery, sightings: batch.sightings, spoken: Some(spoken) }
+    Intake { delivery, sightings: batch.sightings, spoken: Some(spoken), refused: Vec::new() }
 }
 
 /// What a file means for the silence of its source. Only a name says of which day a file speaks: the rows of one without

@@ -7,6 +7,7 @@ use pratique_core::lines::Told;
 use pratique_core::time::Timestamp;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
+use super::refused;
 use super::rows::{self, Columns, Values, integer};
 use super::{Batch, StoreError};
 
@@ -107,6 +108,7 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     })
     .await?;
     insert(&mut tx, tables[3], &batch.deliveries, rows::bind_delivery).await?;
+    refused::insert(&mut tx, &batch.refused).await?;
     tx.commit().await.map_err(|e| Failed { error: e.into(), in_doubt: (after != before).then_some(after) })?;
     Ok(after)
 }

@@ -86,6 +86,23 @@ CREATE INDEX event_self_check ON event(json_extract(body, '$.line')) WHERE subst
 "#, "
 -- The end of the customer number, with which the page proves itself to its subscriber.
 ALTER TABLE line ADD COLUMN number_tail TEXT;
+", "
+-- Why a delivery is held or was refused whole, and what is odd in it; and its refused rows as they came.
+ALTER TABLE delivery ADD COLUMN because TEXT;
+ALTER TABLE delivery ADD COLUMN warnings TEXT;
+CREATE TABLE refused_row (
+  delivery INTEGER NOT NULL, line INTEGER NOT NULL, received_at INTEGER NOT NULL,
+  reason TEXT NOT NULL, said TEXT NOT NULL, raw TEXT NOT NULL,
+  PRIMARY KEY (delivery, line)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refused_row_received ON refused_row(received_at);
+-- Addresses of our own networks in them, so that a line can be forgotten.
+CREATE TABLE refused_address (
+  delivery INTEGER NOT NULL, line INTEGER NOT NULL, address BLOB NOT NULL, PRIMARY KEY (delivery, line, address)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refused_address_address ON refused_address(address);
+CREATE TRIGGER refused_address_gone AFTER DELETE ON refused_row
+  BEGIN DELETE FROM refused_address WHERE delivery = old.delivery AND line = old.line; END;
 "];
 
 /// Brings the database to the newest version, each step in a transaction of its own.

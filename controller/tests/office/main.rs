@@ -73,8 +73,10 @@ impl Readers for Plain {
             state: DeliveryState::Accepted,
             rows: text.lines().count() as u64,
             refused: Vec::new(),
+            because: None,
+            warnings: Vec::new(),
         };
-        Ok(Intake { delivery, sightings: Vec::new(), spoken: None })
+        Ok(Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new() })
     }
 
     fn refused(&self, label: &Label, because: &str) -> Intake {
@@ -88,8 +90,10 @@ impl Readers for Plain {
             state: DeliveryState::Refused,
             rows: 0,
             refused: vec![(because.into(), 1)],
+            because: Some(because.into()),
+            warnings: Vec::new(),
         };
-        Intake { delivery, sightings: Vec::new(), spoken: None }
+        Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new() }
     }
 
     fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {
