@@ -355,6 +355,12 @@ pub struct DeliveryRow {
     pub usual_rows: Option<u64>,
     /// Rows refused, with the counts of the reasons.
     pub refused: Vec<(SmolStr, u64)>,
+    /// Why it is held, or was refused whole.
+    #[serde(default)]
+    pub because: Option<String>,
+    /// What is odd in it although it was taken.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// How everything is.
@@ -705,6 +711,8 @@ impl DeliveryRow {
             rows: delivery.rows,
             usual_rows,
             refused: delivery.refused.clone(),
+            because: delivery.because.clone(),
+            warnings: delivery.warnings.clone(),
         }
     }
 }

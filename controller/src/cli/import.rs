@@ -8,9 +8,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::client::Client;
 use super::{Failure, Remote};
+use crate::api::dossier::DeliveryRow;
 use crate::api::intake::Taken;
 use crate::api::plain::escaped;
-use crate::engine::handle::SessionReport;
+use crate::engine::handle::{IntakeReport, SessionReport};
 use crate::store::DeliveryState;
 
 /// So many files of one folder are taken: a mistyped `/` should not send the whole disk.
@@ -19,7 +20,7 @@ const MOST_FILES: usize = 10_000;
 /// `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Report files; of a folder, every file in it that is not hidden and does not end in .part.
+    /// Report files, also in zip or gzip, and mails with reports attached; of a folder, every file in it that is not hidden and does not end in .part.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Report type, such as scan_telnet; else the file name says it.
@@ -70,30 +71,25 @@ impl Import {
                 }
             }
             let taken: Taken = send(&client, &query, file)?;
+            let refused = taken.members.iter().filter(|m| m.error.is_some()).count();
             if self.json {
-                return line_of(file, &taken);
+                line_of(file, &taken)?;
+            } else if taken.members.is_empty() {
+                tell(&file.display().to_string(), taken.delivery.as_ref(), &taken.report);
             }
-            let held = taken.delivery.as_ref().is_some_and(|d| d.state == DeliveryState::Held);
-            let outcomes: Vec<_> = taken.report.outcomes.iter().map(|(key, n)| format!("{key} {n}")).collect();
-            let said = if held {
-                format!(
-                    "held: it looks wrong as a whole; `pratique delivery accept {}` takes it in",
-                    taken.report.delivery
-                )
-            } else {
-                format!(
-                    "{} taken in, {} known already, {} cases opened; {}",
-                    taken.report.taken,
-                    taken.report.repeated,
-                    taken.report.opened.len(),
-                    outcomes.join(", ")
-                )
-            };
-            println!("{}: delivery {}: {said}", file.display(), taken.report.delivery);
-            for (reason, rows) in taken.delivery.iter().flat_map(|d| &d.refused) {
-                println!("    {rows} rows refused: {}", crate::api::plain::visible(reason));
+            for member in taken.members.iter().filter(|_| !self.json) {
+                let shown = format!("{} in {}", crate::api::plain::visible(&member.name), file.display());
+                match &member.error {
+                    None => tell(&shown, member.delivery.as_ref(), &member.report),
+                    Some(why) => {
+                        eprintln!("pratique: {}: {}", file.display(), crate::api::plain::visible(why));
+                    }
+                }
             }
-            Ok(())
+            match refused {
+                0 => Ok(()),
+                n => Err(Failure::Refused(format!("{n} of the {} files in it refused", taken.members.len()))),
+            }
         })
     }
 }
@@ -128,6 +124,42 @@ impl Sessions {
             }
             Ok(())
         })
+    }
+}
+
+/// What became of one report.
+fn tell(shown: &str, delivery: Option<&DeliveryRow>, report: &IntakeReport) {
+    let visible = crate::api::plain::visible;
+    let number = report.delivery;
+    let held = delivery.filter(|d| d.state == DeliveryState::Held);
+    let outcomes: Vec<_> = report.outcomes.iter().map(|(key, n)| format!("{key} {n}")).collect();
+    match held {
+        Some(held) => {
+            println!(
+                "{shown}: delivery {number}: held: {}",
+                visible(held.because.as_deref().unwrap_or("a person decides"))
+            );
+            println!("    look at it: pratique delivery show {number}");
+            println!("    then: pratique delivery accept {number}, or pratique delivery refuse {number}");
+        }
+        None => println!(
+            "{shown}: delivery {number}: {} taken in, {} known already, {} cases opened; {}",
+            report.taken,
+            report.repeated,
+            report.opened.len(),
+            outcomes.join(", ")
+        ),
+    }
+    let Some(delivery) = delivery else { return };
+    for said in &delivery.warnings {
+        println!("    warning: {}", visible(said));
+    }
+    for (reason, rows) in &delivery.refused {
+        let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+        println!("    {rows} refused: {}", visible(reason));
+    }
+    if !delivery.refused.is_empty() {
+        println!("    with line and reason: pratique delivery refused {number}");
     }
 }
 

@@ -2,6 +2,7 @@
 //! the check of the log.
 
 use std::net::TcpStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use super::case::typed;
 use super::client::Client;
 use super::{Failure, Node, Remote, show};
+use crate::api::delivery::{self, DeliveryDossier, RefusedLine};
 use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
 use crate::api::line::LineDossier;
 use crate::api::operations::{AllReleased, ReleaseAll};
@@ -88,15 +90,58 @@ pub struct Release {
 pub enum Delivery {
     /// The newest deliveries.
     List(StatusOf),
-    /// Take a held one in.
-    Accept(Decide),
-    /// Refuse a held one; its rows are gone then.
+    /// One delivery: why it is held, its sound rows by count and sample, its bad rows with line, reason and text.
+    Show(ShowOne),
+    /// Take the sound rows of a held one in.
+    Accept(AcceptOne),
+    /// Refuse a held one; `delivery refused` shows its rows until retention.held ends.
     Refuse(Decide),
+    /// The refused rows of a delivery with line and reason, as CSV.
+    Refused(RefusedRows),
     /// The newest sightings that accuse nobody, with the reason.
     Unattributed(StatusOf),
 }
 
-/// `delivery accept` and `delivery refuse`.
+/// `delivery show`.
+#[derive(Debug, Args)]
+pub struct ShowOne {
+    /// Its number.
+    delivery: u64,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery accept`.
+#[derive(Debug, Args)]
+pub struct AcceptOne {
+    /// Its number.
+    delivery: u64,
+    /// For information only: its rows are kept and shown, open no case, and prove no silence.
+    #[arg(long)]
+    as_information: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery refused`.
+#[derive(Debug, Args)]
+pub struct RefusedRows {
+    /// Its number.
+    delivery: u64,
+    /// Into this file; else to the terminal.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery refuse`.
 #[derive(Debug, Args)]
 pub struct Decide {
     /// Its number.
@@ -356,10 +401,40 @@ impl Delivery {
                 println!("{shown}");
                 Ok(())
             }
+            Self::Show(c) => {
+                let one: DeliveryDossier = Client::new(&c.remote)?.get(&format!("/deliveries/{}", c.delivery))?;
+                if c.json {
+                    return show::json(&one);
+                }
+                show_delivery(&one);
+                Ok(())
+            }
             Self::Accept(c) => {
-                let report: IntakeReport =
-                    Client::new(&c.remote)?.post(&format!("/deliveries/{}/accept", c.delivery), &json!({}))?;
-                println!("{} taken in, {} cases opened", report.taken, report.opened.len());
+                let path = format!("/deliveries/{}/accept?as_information={}", c.delivery, c.as_information);
+                let report: IntakeReport = Client::new(&c.remote)?.post(&path, &json!({}))?;
+                println!(
+                    "{} taken in, {} known already, {} cases opened",
+                    report.taken,
+                    report.repeated,
+                    report.opened.len()
+                );
+                Ok(())
+            }
+            Self::Refused(c) => {
+                let path = format!("/deliveries/{}/refused?format=json", c.delivery);
+                let rows: Vec<RefusedLine> = Client::new(&c.remote)?.get(&path)?;
+                let text = if c.json {
+                    serde_json::to_string_pretty(&rows).map_err(|e| Failure::Refused(e.to_string()))? + "\n"
+                } else {
+                    delivery::csv(&rows)
+                };
+                let Some(file) = c.output else {
+                    print!("{text}");
+                    return Ok(());
+                };
+                let told = |e: std::io::Error| Failure::Refused(format!("{}: {e}", file.display()));
+                std::fs::write(&file, text).map_err(told)?;
+                println!("{}: {} refused rows", file.display(), rows.len());
                 Ok(())
             }
             Self::Refuse(c) => {
@@ -376,6 +451,48 @@ impl Delivery {
                 Ok(())
             }
         }
+    }
+}
+
+fn show_delivery(one: &DeliveryDossier) {
+    let d = &one.delivery;
+    let (name, source, report) = (plain::visible(&d.name), plain::visible(&d.source), plain::visible(&d.report));
+    println!(
+        "delivery {}: {name}, {source} {report}, came {}: {}",
+        d.number,
+        show::at(&d.received_at),
+        d.state.as_str()
+    );
+    if let Some(why) = &d.because {
+        println!("why: {}", plain::visible(why));
+    }
+    d.warnings.iter().for_each(|said| println!("warning: {}", plain::visible(said)));
+    let refused = d.refused.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
+    println!("rows: {}, of them {} refused", words::count(&d.rows), words::count(&refused));
+    if let Some(sound) = one.sound {
+        println!("sound rows that wait: {}", words::count(&sound));
+        for row in &one.sample {
+            let port = row.port.map_or_else(|| "-".into(), |p| p.to_string());
+            println!("    {} {} port {port}: {}", row.observed_at, row.address, row.cause);
+        }
+    }
+    for (reason, rows) in &d.refused {
+        println!("refused as {}: {}", plain::visible(reason), words::count(rows));
+    }
+    for row in &one.refused_rows {
+        println!("    line {}: {}", row.line, plain::visible(&row.what));
+        println!("        {}", plain::short(&row.row, 160));
+    }
+    if refused > one.refused_rows.len() as u64 {
+        println!("    … `pratique delivery refused {}` has all that are kept", d.number);
+    }
+    if one.unknown_type {
+        println!("take it as information: pratique delivery accept {} --as-information", d.number);
+    } else if one.sound.is_some() {
+        println!(
+            "take the sound rows in: pratique delivery accept {0}; or refuse it: pratique delivery refuse {0}",
+            d.number
+        );
     }
 }
 

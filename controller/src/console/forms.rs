@@ -153,7 +153,8 @@ pub async fn approve_many(State(desk): State<Desk>, form: OwnForm) -> Result<Res
 
 /// Takes in a held delivery.
 pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
-    match intake::accept_held(&desk, &form.visitor.staff, number).await {
+    let information = form.field("as").is_some_and(|how| how == "information");
+    match intake::accept_held(&desk, &form.visitor.staff, number, information).await {
         Ok(report) => {
             let said = format!(
                 "Delivery {number} taken in: {} sightings, {} cases opened.",
@@ -171,7 +172,10 @@ pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
 pub async fn refuse(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
     match intake::refuse_held(&desk, &form.visitor.staff, number).await {
         Ok(()) => {
-            desk.sessions.leave_notice(&form.visitor.cookie, format!("Delivery {number} refused; its rows are gone."));
+            desk.sessions.leave_notice(
+                &form.visitor.cookie,
+                format!("Delivery {number} refused; its rows can be downloaded until retention.held ends."),
+            );
             Redirect::to("/deliveries").into_response()
         }
         Err(problem) => pages::refused(&desk, &form.visitor, problem).await,

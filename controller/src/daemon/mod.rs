@@ -207,7 +207,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         started_at,
         policy_problem: Arc::new(ArcSwapOption::empty()),
     });
-    let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock)));
+    let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock), spool(&config)?));
 
     let now = Arc::clone(&clock);
     let scanner = Arc::new(Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?);
@@ -411,6 +411,13 @@ async fn second_files(config: &Config) -> anyhow::Result<Option<notices::Files>>
     notices::Files::open(settings.clone(), portal.pages.clone(), texts, &config.data_dir).await.map(Some)
 }
 
+/// Where uploads wait and archives are unpacked: on the data disk, not in memory.
+fn spool(config: &Config) -> anyhow::Result<PathBuf> {
+    let spool = config.data_dir.join("spool");
+    std::fs::create_dir_all(&spool).with_context(|| format!("{} cannot be made", spool.display()))?;
+    Ok(spool)
+}
+
 fn staff_desk(
     config: &Config,
     office: &Arc<EngineOffice>,
@@ -419,8 +426,7 @@ fn staff_desk(
     clock: &Arc<dyn Clock>,
     portal: Option<&Portal>,
 ) -> anyhow::Result<(axum::Router, api::meters::Meters)> {
-    let spool: PathBuf = config.data_dir.join("spool");
-    std::fs::create_dir_all(&spool).with_context(|| format!("{} cannot be made", spool.display()))?;
+    let spool = spool(config)?;
     let meters = api::meters::Meters::new(metrics.registry())?;
     let now = Arc::clone(clock);
     let desk = api::Desk {

@@ -40,6 +40,9 @@ pub enum EngineError {
     /// The store cannot take it now; nothing changed.
     #[error("not stored, nothing changed: {0}")]
     Store(String),
+    /// Somebody has to decide something first.
+    #[error("{0}")]
+    Undecided(String),
     /// Too much waits already.
     #[error("the engine is busy; try again")]
     Busy,
@@ -68,6 +71,8 @@ pub struct Intake {
     pub spoken: Option<Spoken>,
     /// Rows that were refused, to be kept as they came; at most [`crate::store::KEPT_PER_DELIVERY`].
     pub refused: Vec<RefusedRow>,
+    /// Its type is not listed: if it is held, its rows can only be taken as information.
+    pub unknown_type: bool,
 }
 
 /// What a report means for silence: taken in, and not taken in.
@@ -82,6 +87,10 @@ pub struct Spoken {
     pub name: Option<TextRef>,
     /// Addresses of ours in rows that could not be read: their lines were perhaps seen.
     pub unread: Vec<IpAddr>,
+    /// Taken in, it leaves open what it could have spoken of all the same: rows may be missing at its end, or there are more
+    /// addresses in rows that could not be read than `unread` names.
+    #[serde(default)]
+    pub incomplete: bool,
 }
 
 /// What a report that was not taken in leaves open.
@@ -108,6 +117,21 @@ pub struct IntakeReport {
     pub outcomes: Vec<(SmolStr, u64)>,
     /// Cases opened.
     pub opened: Vec<CaseId>,
+}
+
+impl IntakeReport {
+    /// Adds what became of another delivery.
+    pub fn add(&mut self, other: &Self) {
+        self.taken = self.taken.saturating_add(other.taken);
+        self.repeated = self.repeated.saturating_add(other.repeated);
+        self.opened.extend_from_slice(&other.opened);
+        for (outcome, n) in &other.outcomes {
+            match self.outcomes.iter_mut().find(|(known, _)| known == outcome) {
+                Some((_, sum)) => *sum = sum.saturating_add(*n),
+                None => self.outcomes.push((outcome.clone(), *n)),
+            }
+        }
+    }
 }
 
 /// What a session list or accounting says.

@@ -288,7 +288,7 @@ impl Bench {
             because: None,
             warnings: Vec::new(),
         };
-        Intake { delivery, sightings, spoken: None, refused: Vec::new() }
+        Intake { delivery, sightings, spoken: None, refused: Vec::new(), unknown_type: false }
     }
 
     async fn approve(&self, case: u64) -> Result<handle::Done, EngineError> {

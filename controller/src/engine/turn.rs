@@ -295,6 +295,9 @@ impl Turn {
         }
         let (covers, delivery, file) = (spoken.covers, job.delivery.number, job.file());
         self.quietly(world, &Command::FeedDelivered { feed, covers, delivery, file }, now);
+        if spoken.incomplete {
+            self.leave_open(world, job, GapReason::Unread, now);
+        }
     }
 
     fn leave_open(&mut self, world: &mut World, job: &IntakeJob, reason: GapReason, now: Timestamp) {
@@ -336,7 +339,7 @@ impl Turn {
 
 impl IntakeJob {
     pub(super) fn new(intake: Intake, reply: Reply<IntakeReport>, numbers: &mut Numbers, now: Timestamp) -> Self {
-        let Intake { mut delivery, sightings, spoken, refused } = intake;
+        let Intake { mut delivery, sightings, spoken, refused, unknown_type: _ } = intake;
         // A held delivery that was accepted keeps its number, and so does one that is completed.
         if delivery.number == 0 {
             delivery.number = numbers.next_delivery();

@@ -76,7 +76,7 @@ impl Readers for Plain {
             because: None,
             warnings: Vec::new(),
         };
-        Ok(Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new() })
+        Ok(Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new(), unknown_type: false })
     }
 
     fn refused(&self, label: &Label, because: &str) -> Intake {
@@ -93,7 +93,7 @@ impl Readers for Plain {
             because: Some(because.into()),
             warnings: Vec::new(),
         };
-        Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new() }
+        Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new(), unknown_type: false }
     }
 
     fn sessions(&self, label: &Label, body: &mut dyn Read) -> Result<Vec<SessionChange>, Unreadable> {

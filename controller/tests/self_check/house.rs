@@ -240,7 +240,10 @@ impl House {
             because: None,
             warnings: Vec::new(),
         };
-        self.engine.intake(Intake { delivery, sightings, spoken: None, refused: Vec::new() }).await.unwrap();
+        self.engine
+            .intake(Intake { delivery, sightings, spoken: None, refused: Vec::new(), unknown_type: false })
+            .await
+            .unwrap();
     }
 
     /// Somebody at this address ticks the box and presses the button of this page.

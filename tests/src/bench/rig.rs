@@ -200,7 +200,7 @@ pub fn delivery(addresses: impl Iterator<Item = Ipv4Addr>, now: Timestamp) -> In
         because: None,
         warnings: Vec::new(),
     };
-    Intake { delivery, sightings, spoken: None, refused: Vec::new() }
+    Intake { delivery, sightings, spoken: None, refused: Vec::new(), unknown_type: false }
 }
 
 /// A bot at an address, an hour ago.
