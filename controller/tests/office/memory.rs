@@ -118,17 +118,21 @@ fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
         severity: Severity::High,
         device: None,
     };
-    let trouble = Trouble {
-        cause: if n.is_multiple_of(2) { "open-telnet".into() } else { "mirai".into() },
-        first_seen: seen,
-        last_seen: evidence(n).observed_at,
-        severity: Severity::High,
-        count: 3,
-        sightings: vec![SightingNo(n * 10)],
-        unread_until: None,
-        feeds: vec![Feed { source: "shadowserver".into(), report: "scan_telnet".into() }],
-        device: Some("Hikvision IP camera".into()),
-    };
+    // As it is stored: how passes are counted is core's own.
+    let trouble = serde_json::json!({
+        "cause": if n.is_multiple_of(2) { "open-telnet" } else { "mirai" },
+        "first_seen": seen,
+        "last_seen": evidence(n).observed_at,
+        "severity": Severity::High,
+        "count": 3,
+        "rows": 3,
+        "passes": [],
+        "sightings": [SightingNo(n * 10)],
+        "feeds": [Feed { source: "shadowserver".into(), report: "scan_telnet".into() }],
+        "device": "Hikvision IP camera",
+        "unread_until": null,
+    });
+    let trouble: Trouble = serde_json::from_value(trouble).unwrap();
     let case = Case {
         id: CaseId(n),
         line: LineNo(u32::try_from(n).unwrap()),
