@@ -200,7 +200,7 @@ impl Rescans {
             let command = Command::RecordRescan { case, rescan: rescan.clone() };
             match self.engine.command(command).await {
                 // Refused: the case has moved on, and nobody waits for the outcome any more.
-                Ok(_) | Err(EngineError::Refused(_) | EngineError::Stopped) => return,
+                Ok(_) | Err(EngineError::Refused(_) | EngineError::Undecided(_) | EngineError::Stopped) => return,
                 Err(EngineError::Busy | EngineError::Store(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
             }
         }

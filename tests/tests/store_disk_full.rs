@@ -94,6 +94,8 @@ fn intake(number: u64) -> Batch {
         state: DeliveryState::Accepted,
         rows: 1,
         refused: Vec::new(),
+        because: None,
+        warnings: Vec::new(),
     };
     let event = Event {
         at: Timestamp::from_secs(1),

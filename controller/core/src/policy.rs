@@ -67,6 +67,9 @@ pub struct Global {
     /// How session lists are read.
     #[serde(default)]
     pub session_lists: SessionLists,
+    /// When a delivery has so many rows that cannot be read that a person looks at it first.
+    #[serde(default)]
+    pub bad_rows: BadRows,
     /// Sources and what we know of them.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
@@ -158,6 +161,16 @@ pub enum DryRunApprovals {
     Drop,
 }
 
+/// From when on rows that cannot be read are many. Both have to be reached; more than half are many in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BadRows {
+    /// More than this share of a delivery's rows, in tenths of a percent.
+    pub share_permille: u32,
+    /// At least so many.
+    pub rows: u64,
+}
+
 /// What is known of a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -175,6 +188,8 @@ pub struct Source {
     pub pass: Span,
     /// Severity assumed where a row has none.
     pub severity: Severity,
+    /// When its rows that cannot be read are many; none for what holds for all sources.
+    pub bad_rows: Option<BadRows>,
 }
 
 /// How session lists are read.
@@ -224,6 +239,11 @@ impl Policy {
         self.global.sources.get(source).cloned().unwrap_or_default()
     }
 
+    /// When rows of a source that cannot be read are many.
+    pub fn bad_rows(&self, source: &SourceName) -> BadRows {
+        self.global.sources.get(source).and_then(|s| s.bad_rows).unwrap_or(self.global.bad_rows)
+    }
+
     /// What is wrong with it beyond single files, in words, each with its remedy.
     pub fn problems(&self) -> Vec<String> {
         let mut found = Vec::new();
@@ -248,6 +268,12 @@ impl Policy {
         }
         if self.global.caps.share_permille > 1000 {
             found.push("policy.yaml: caps.share_permille is above 1000, more than every line".into());
+        }
+        let own = self.global.sources.iter().filter_map(|(name, s)| Some((format!("sources.{name}."), s.bad_rows?)));
+        for (of, limits) in own.chain([(String::new(), self.global.bad_rows)]) {
+            if limits.share_permille > 1000 {
+                found.push(format!("policy.yaml: {of}bad_rows.share_permille is above 1000, more than every row"));
+            }
         }
         if !self.playbooks.contains_key(&CauseKey::new("generic")) {
             found.push("playbooks: `generic` is missing: causes without a playbook of their own need it".into());
@@ -278,6 +304,12 @@ impl Default for Retention {
     }
 }
 
+impl Default for BadRows {
+    fn default() -> Self {
+        Self { share_permille: 100, rows: 10 }
+    }
+}
+
 impl Default for SelfRelease {
     fn default() -> Self {
         Self { times: 2, within: Span::from_days(30) }
@@ -304,6 +336,7 @@ impl Default for Source {
             no_file: NoFile::default(),
             pass: Span::from_hours(1),
             severity: Severity::Medium,
+            bad_rows: None,
         }
     }
 }

@@ -79,6 +79,7 @@ pub(crate) fn policy() -> Policy {
         threat_queries: ThreatQueries::default(),
         dry_run_approvals: DryRunApprovals::default(),
         session_lists: crate::policy::SessionLists::default(),
+        bad_rows: crate::policy::BadRows::default(),
         sources: BTreeMap::new(),
     };
     Policy { digest: TextRef([7; 32]), global, playbooks, protected: Protected::default() }

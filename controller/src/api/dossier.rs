@@ -19,7 +19,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use super::coverage::{GapRow, SilenceRow};
-use crate::sources;
 use crate::store::{Delivery, DeliveryState, StoredSighting};
 
 /// A time that is written and read as RFC 3339, for people and their programs.
@@ -367,9 +366,12 @@ pub struct DeliveryRow {
     pub usual_rows: Option<u64>,
     /// Rows refused, with the counts of the reasons.
     pub refused: Vec<(SmolStr, u64)>,
-    /// Why it is held or was refused whole, one line for each thing.
+    /// Why it is held, or was refused whole.
     #[serde(default)]
     pub because: Option<String>,
+    /// What is odd in it although it was taken.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// Session lists come as deliveries with this report type.
@@ -755,37 +757,17 @@ impl SightingRow {
     }
 }
 
-/// Why a delivery is held or was refused whole, and what of its record counts refused rows.
-fn because(delivery: &Delivery, usual_rows: Option<u64>) -> (Option<String>, Vec<(SmolStr, u64)>) {
-    let mut rows = delivery.refused.clone();
-    let because = match delivery.state {
-        // The words of the refusal are the last reason in the record. It counts rows only where there were any.
-        DeliveryState::Refused => {
-            let said = rows.last().map(|(said, _)| without_name(&delivery.name, said));
-            if delivery.rows == 0 {
-                rows.pop();
-                said
-            } else if rows.iter().all(|(reason, _)| is_of_rows(reason)) {
-                let counts: Vec<_> = rows.iter().map(|(reason, n)| format!("{reason} {n}")).collect();
-                Some(format!("no row can be used: {}", counts.join(", ")))
-            } else {
-                said
-            }
-        }
-        DeliveryState::Held => {
-            let usual = usual_rows.map(|n| format!(": {} rows, usually {n}", delivery.rows)).unwrap_or_default();
-            Some(format!("far larger than usual{usual}"))
-        }
+/// Why a delivery is held or was refused whole, or is not complete. A record of an older program says it in its reasons.
+fn because(delivery: &Delivery) -> Option<String> {
+    if let Some(said) = &delivery.because {
+        return Some(without_name(&delivery.name, said));
+    }
+    match delivery.state {
+        DeliveryState::Refused => delivery.refused.last().map(|(said, _)| without_name(&delivery.name, said)),
+        DeliveryState::Held => Some("far larger than usual".into()),
         DeliveryState::Receiving => Some("on its way in, or broken off: deliver the same file again".into()),
         DeliveryState::Accepted => None,
-    };
-    (because, rows)
-}
-
-/// The reason of single rows, of a report or a session list.
-fn is_of_rows(reason: &str) -> bool {
-    let report = sources::Reason::ALL.iter().any(|r| r.key() == reason);
-    report || sources::sessions::Reason::ALL.iter().any(|r| r.key() == reason)
+    }
 }
 
 /// The name of the file is beside it: `line 12: what`, or `what`.
@@ -801,7 +783,6 @@ fn without_name(name: &str, said: &str) -> String {
 impl DeliveryRow {
     /// A row of a delivery; `usual_rows` where it was compared with earlier ones.
     pub fn of(delivery: &Delivery, usual_rows: Option<u64>) -> Self {
-        let (because, refused) = because(delivery, usual_rows);
         Self {
             number: delivery.number,
             source: delivery.source.clone(),
@@ -811,8 +792,9 @@ impl DeliveryRow {
             state: delivery.state,
             rows: delivery.rows,
             usual_rows,
-            refused,
-            because,
+            refused: delivery.refused.clone(),
+            because: because(delivery),
+            warnings: delivery.warnings.clone(),
         }
     }
 }

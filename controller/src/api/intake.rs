@@ -1,6 +1,7 @@
 //! Reports, session lists and mails that came back, over HTTP. A body is bounded and waits in a file, never in memory; the readers of
 //! [`crate::sources`] stand behind one seam ([`Readers`]).
 
+use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 use smol_str::SmolStr;
 use tokio::io::AsyncWriteExt as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::Desk;
 use super::auth::Staff;
@@ -75,8 +76,31 @@ impl Unreadable {
     }
 }
 
+/// One report of a file.
+#[derive(Debug)]
+pub struct Part {
+    /// What is known of it.
+    pub label: Label,
+    /// What is to be taken in: the report, or the record of its refusal with its rows. Refused files are on record, too:
+    /// "nothing came" and "something unreadable came" are different.
+    pub intake: Intake,
+    /// Why it was refused whole.
+    pub refused: Option<Unreadable>,
+    /// It was in an archive or a mail.
+    pub wrapped: bool,
+}
+
 /// Readers of reports and session lists. Called outside the async threads; they may block and take their time.
 pub trait Readers: Send + Sync + 'static {
+    /// Reads a file: a report, or an archive or mail with several. Each is handed over before the next one is read.
+    fn reports(&self, label: &Label, body: &mut File, each: &mut dyn FnMut(Part)) {
+        let (intake, refused) = match self.report(label, body) {
+            Ok(intake) => (intake, None),
+            Err(why) => (self.refused(label, &why.said), Some(why)),
+        };
+        each(Part { label: label.clone(), intake, refused, wrapped: false });
+    }
+
     /// Reads a report.
     ///
     /// # Errors
@@ -149,8 +173,25 @@ pub struct SessionsTaken {
 pub struct Taken {
     /// The delivery as recorded; none if it has left the newest ones already.
     pub delivery: Option<DeliveryRow>,
+    /// What became of its sightings; of an archive, of all its files together.
+    pub report: IntakeReport,
+    /// The files of an archive or a mail, each a delivery of its own; empty for a report that came in nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<TakenMember>,
+}
+
+/// One file of an archive or a mail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenMember {
+    /// Its name.
+    pub name: String,
+    /// The delivery as recorded.
+    pub delivery: Option<DeliveryRow>,
     /// What became of its sightings.
     pub report: IntakeReport,
+    /// Why it was refused whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 async fn reports(
@@ -161,20 +202,40 @@ async fn reports(
     body: Body,
 ) -> Result<Json<Taken>, Problem> {
     staff.needs_everything(Role::Operator)?;
-    let (label, read) = read_upload(&desk, &headers, upload, body).await?;
-    let intake = match read {
-        Ok(intake) => intake,
-        Err(why) => {
-            // On record, too: "nothing came" and "something unreadable came" are different.
+    let mut reading = read_upload(&desk, &headers, upload, body).await?;
+    let mut members = Vec::new();
+    let mut wrapped = false;
+    let mut refused = None;
+    while let Some(part) = reading.parts.recv().await {
+        wrapped |= part.wrapped;
+        let (name, error) = (part.label.name, part.refused);
+        if let Some(why) = &error {
             desk.metrics.engine.file_refused(why.reason);
-            desk.office.intake(desk.readers.refused(&label, &why.said)).await?;
-            return Err(unreadable(why));
         }
-    };
-    let report = desk.office.intake(intake).await?;
-    let newest = desk.office.deliveries(NEWEST).await?;
-    let delivery = newest.into_iter().find(|d| d.number == report.delivery);
-    Ok(Json(Taken { delivery, report }))
+        let report = desk.office.intake(part.intake).await?;
+        let newest = desk.office.deliveries(NEWEST).await?;
+        let delivery = newest.into_iter().find(|d| d.number == report.delivery);
+        members.push(TakenMember { name, delivery, report, error: error.as_ref().map(|why| why.said.clone()) });
+        refused = refused.or(error);
+    }
+    reading.done.await.map_err(|e| Problem::internal(&e))?;
+    // A file of which nothing could be read is refused; an archive is not, for one of its files.
+    if members.iter().all(|m| m.error.is_some()) {
+        let said: Vec<_> = members.iter().filter_map(|m| m.error.as_deref()).collect();
+        let reason = refused.map_or(FileReason::Io, |why| why.reason);
+        return Err(unreadable(Unreadable::new(reason, said.join("\n"))));
+    }
+    let mut report = IntakeReport::default();
+    for member in &members {
+        report.add(&member.report);
+    }
+    let delivery = if members.len() == 1 { members.first().and_then(|m| m.delivery.clone()) } else { None };
+    report.delivery = delivery.as_ref().map_or(0, |d| d.number);
+    if !wrapped {
+        report.delivery = members.first().map_or(0, |m| m.report.delivery);
+        members.clear();
+    }
+    Ok(Json(Taken { delivery, report, members }))
 }
 
 async fn sessions(
@@ -199,8 +260,8 @@ async fn sessions(
         Err(why) => {
             // On record, too: a mapping that goes stale has a reason.
             desk.metrics.engine.file_refused(why.reason);
-            let because = (SmolStr::new(super::plain::short(&why.said, 300)), 1);
-            let delivery = Delivery { refused: vec![because], ..delivery_of(&label, DeliveryState::Refused) };
+            let because = Some(super::plain::short(&why.said, 300));
+            let delivery = Delivery { because, ..delivery_of(&label, DeliveryState::Refused) };
             desk.office.list_refused(delivery).await?;
             return Err(unreadable(why));
         }
@@ -243,7 +304,18 @@ fn delivery_of(label: &Label, state: DeliveryState) -> Delivery {
         state,
         rows: 0,
         refused: Vec::new(),
+        because: None,
+        warnings: Vec::new(),
     }
+}
+
+/// A file that is being read.
+pub(super) struct Reading {
+    /// Its reports, one after the other.
+    pub(super) parts: mpsc::Receiver<Part>,
+    /// Ends when all have been handed over.
+    pub(super) done: tokio::task::JoinHandle<()>,
+    _turn: SemaphorePermit<'static>,
 }
 
 /// Takes a report to a file and reads it; what is in it has no effect yet.
@@ -252,15 +324,19 @@ pub(super) async fn read_upload(
     headers: &HeaderMap,
     upload: Upload,
     body: Body,
-) -> Result<(Label, Result<Intake, Unreadable>), Problem> {
-    let _turn = turn()?;
+) -> Result<Reading, Problem> {
+    let turn = turn()?;
     let (label, mut file) = spool(desk, headers, upload, body).await?;
     let readers = desk.readers.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let read = readers.report(&label, &mut file);
-        (label, read)
+    // One at a time: each may hold all its rows in memory.
+    let (hand_over, parts) = mpsc::channel(1);
+    let done = tokio::task::spawn_blocking(move || {
+        readers.reports(&label, &mut file, &mut |part| {
+            // Who asked has gone; the rest is read for nobody.
+            let _asker_gone = hand_over.blocking_send(part).is_err();
+        });
     });
-    read.await.map_err(|e| Problem::internal(&e))
+    Ok(Reading { parts, done, _turn: turn })
 }
 
 pub(super) fn unreadable(e: Unreadable) -> Problem {
@@ -268,17 +344,12 @@ pub(super) fn unreadable(e: Unreadable) -> Problem {
     Problem::refused(code, e.to_string())
 }
 
-fn turn() -> Result<tokio::sync::SemaphorePermit<'static>, Problem> {
+fn turn() -> Result<SemaphorePermit<'static>, Problem> {
     UPLOADS.try_acquire().map_err(|_| Problem::unavailable("busy", "other files are being read; try again"))
 }
 
 /// Writes the body to a file that vanishes when it is closed.
-async fn spool(
-    desk: &Desk,
-    headers: &HeaderMap,
-    upload: Upload,
-    body: Body,
-) -> Result<(Label, std::fs::File), Problem> {
+async fn spool(desk: &Desk, headers: &HeaderMap, upload: Upload, body: Body) -> Result<(Label, File), Problem> {
     let limit = desk.settings.upload_limit;
     let too_large = || {
         desk.metrics.engine.file_refused(FileReason::TooLarge);
@@ -367,21 +438,35 @@ async fn deliveries(
     Ok(Json(desk.office.deliveries(limit.checked()?).await?))
 }
 
+/// Query of `POST /deliveries/{delivery}/accept`.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Accept {
+    /// For information only: no case, no proof of silence.
+    as_information: bool,
+}
+
 async fn accept(
     State(desk): State<Desk>,
     staff: Staff,
     Path(number): Path<u64>,
+    Asked(how): Asked<Accept>,
 ) -> Result<Json<IntakeReport>, Problem> {
-    accept_held(&desk, &staff, number).await.map(Json)
+    accept_held(&desk, &staff, number, how.as_information).await.map(Json)
 }
 
-/// Takes in a held delivery.
+/// Takes in the sound rows of a held delivery, or all it says as information only.
 ///
 /// # Errors
-/// 404 when none with this number is held.
-pub async fn accept_held(desk: &Desk, staff: &Staff, number: u64) -> Result<IntakeReport, Problem> {
+/// 404 when none with this number is held; 422 when nobody has said what its type means.
+pub async fn accept_held(
+    desk: &Desk,
+    staff: &Staff,
+    number: u64,
+    as_information: bool,
+) -> Result<IntakeReport, Problem> {
     staff.needs_everything(Role::Operator)?;
-    let taken = desk.office.accept_held(number, staff.actor()).await?;
+    let taken = desk.office.accept_held(number, as_information, staff.actor()).await?;
     taken.ok_or_else(|| Problem::not_found(format!("no delivery {number} is held")))
 }
 

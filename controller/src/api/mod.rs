@@ -4,7 +4,8 @@
 //! * [`serve`]: the listener, with limits on connections, headers and time
 //! * [`guard`]: Host check against DNS rebinding, headers every answer carries
 //! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
-//! * [`cases`], [`intake`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a preview
+//! * [`cases`], [`intake`], [`delivery`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a
+//!   preview
 //! * [`coverage`]: what the sources have spoken of, and the word of a person about it
 //! * [`problem`]: every refusal, as `application/problem+json`
 //! * [`office`], [`dossier`], [`line`], [`story`]: what the engine offers to staff, and the shapes of its answers
@@ -22,6 +23,7 @@ pub mod auth;
 pub mod bulk;
 pub mod cases;
 pub mod coverage;
+pub mod delivery;
 pub mod dossier;
 pub mod enforce;
 pub mod guard;
@@ -79,6 +81,7 @@ pub struct Settings {
 pub fn router(desk: Desk) -> Router {
     let api = cases::routes()
         .merge(intake::routes())
+        .merge(delivery::routes())
         .merge(retractions::routes())
         .merge(operations::routes())
         .merge(coverage::routes())

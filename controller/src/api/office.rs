@@ -12,6 +12,7 @@ use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
 use pratique_core::view::Garden;
 
+use super::delivery::{DeliveryDossier, RefusedLine};
 use super::dossier::{
     CaseDossier, CasePage, DeliveryRow, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
 };
@@ -72,11 +73,22 @@ pub trait Office: Send + Sync + 'static {
     /// The newest deliveries, newest first.
     async fn deliveries(&self, limit: u32) -> Result<Vec<DeliveryRow>, EngineError>;
 
-    /// Takes in a delivery that was held, also one that broke off while it was taken in. None if none with this number is
-    /// held.
-    async fn accept_held(&self, delivery: u64, by: Actor) -> Result<Option<IntakeReport>, EngineError>;
+    /// One delivery with its first rows; none if there is none with this number.
+    async fn delivery(&self, delivery: u64) -> Result<Option<DeliveryDossier>, EngineError>;
 
-    /// Refuses a delivery that was held; its rows are gone then. False if none with this number is held.
+    /// Rows of a delivery that were refused and are kept, after this line, in the file's order.
+    async fn refused_rows(&self, delivery: u64, after: u64) -> Result<Vec<RefusedLine>, EngineError>;
+
+    /// Takes in a delivery that was held, also one that broke off while it was taken in: its sound rows, or all of them for
+    /// information only. None if none with this number is held.
+    async fn accept_held(
+        &self,
+        delivery: u64,
+        as_information: bool,
+        by: Actor,
+    ) -> Result<Option<IntakeReport>, EngineError>;
+
+    /// Refuses a delivery that was held; its rows stay where refused rows are. False if none with this number is held.
     async fn refuse_held(&self, delivery: u64, by: Actor) -> Result<bool, EngineError>;
 
     /// The newest sightings that became no evidence, each with the reason, newest first.

@@ -220,6 +220,7 @@ impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Refused(refusal) => refusal.into(),
+            EngineError::Undecided(why) => Self::refused("undecided", why),
             EngineError::Store(_) => Self::unavailable("store", error.to_string()),
             EngineError::Busy => Self::unavailable("busy", error.to_string()),
             EngineError::Stopped => Self::unavailable("stopped", error.to_string()),

@@ -113,9 +113,17 @@ async fn file(
     staff.needs_everything(Role::Operator)?;
     let reason = checked_text(&asked.reason, "reason")?;
     let upload = Upload { report: asked.report, source: asked.source, name: asked.name, time_zone: None };
-    let (_, read) = read_upload(&desk, &headers, upload, body).await?;
-    let intake = read.map_err(super::intake::unreadable)?;
-    let rows: Vec<Observation> = intake.sightings.iter().map(Observation::from).collect();
+    let mut reading = read_upload(&desk, &headers, upload, body).await?;
+    let mut rows: Vec<Observation> = Vec::new();
+    let mut refused = None;
+    while let Some(part) = reading.parts.recv().await {
+        rows.extend(part.intake.sightings.iter().map(Observation::from));
+        refused = refused.or(part.refused);
+    }
+    // What was meant to be taken back must not be taken back in part without a word.
+    if let Some(why) = refused {
+        return Err(super::intake::unreadable(why));
+    }
     take_back(&desk, &staff, &rows, &reason).await.map(Json)
 }
 

@@ -9,9 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::client::Client;
 use super::print::{complain, say};
 use super::{Failure, Remote};
+use crate::api::dossier::DeliveryRow;
 use crate::api::intake::{SessionsTaken, Taken};
 use crate::api::plain::{escaped, visible};
 use crate::console::words::{self, count};
+use crate::engine::handle::IntakeReport;
 use crate::store::DeliveryState;
 
 /// At most this many files of one folder are taken: a mistyped `/` should not send the whole disk.
@@ -20,7 +22,8 @@ const MOST_FILES: usize = 10_000;
 /// `import`.
 #[derive(Debug, Args)]
 pub struct Import {
-    /// Report files. Of a folder: every file in it that is not hidden and does not end in .part.
+    /// Report files, also in zip or gzip, and mails with reports attached. Of a folder: every file in it that is not hidden and
+    /// does not end in .part.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Type of the report, such as scan_telnet or list:open-telnet [default: as the file name says].
@@ -105,30 +108,25 @@ impl Import {
                 }
             }
             let taken: Taken = send(&client, &query, file)?;
+            let refused = taken.members.iter().filter(|m| m.error.is_some()).count();
             if self.json {
-                return line_of(file, &taken);
+                line_of(file, &taken)?;
+            } else if taken.members.is_empty() {
+                tell(&file.display().to_string(), taken.delivery.as_ref(), &taken.report);
             }
-            let held = taken.delivery.as_ref().is_some_and(|d| d.state == DeliveryState::Held);
-            let outcomes: Vec<_> = taken.report.outcomes.iter().map(|(key, n)| format!("{key} {n}")).collect();
-            let said = if held {
-                format!(
-                    "held: it looks wrong as a whole; `pratique delivery accept {}` takes it in",
-                    taken.report.delivery
-                )
-            } else {
-                format!(
-                    "{} taken in, {} known already, {} opened; {}",
-                    taken.report.taken,
-                    taken.report.repeated,
-                    words::counted(taken.report.opened.len() as u64, "case"),
-                    outcomes.join(", ")
-                )
-            };
-            say!("{}: delivery {}: {said}", file.display(), taken.report.delivery);
-            for (reason, rows) in taken.delivery.iter().flat_map(|d| &d.refused) {
-                say!("    {} refused: {}", words::counted(*rows, "row"), visible(reason));
+            for member in taken.members.iter().filter(|_| !self.json) {
+                let shown = format!("{} in {}", visible(&member.name), file.display());
+                match &member.error {
+                    None => tell(&shown, member.delivery.as_ref(), &member.report),
+                    Some(why) => {
+                        complain!("pratique: {}: {}", file.display(), visible(why));
+                    }
+                }
             }
-            Ok(())
+            match refused {
+                0 => Ok(()),
+                n => Err(Failure::Refused(format!("{n} of the {} files in it refused", taken.members.len()))),
+            }
         })
     }
 }
@@ -226,6 +224,40 @@ fn in_words(file: &std::path::Path, taken: &SessionsTaken) -> String {
     }
     said.extend(taken.warnings.iter().map(|warning| format!("    ! {}", visible(warning))));
     said.join("\n")
+}
+
+/// What became of one report.
+fn tell(shown: &str, delivery: Option<&DeliveryRow>, report: &IntakeReport) {
+    let number = report.delivery;
+    let held = delivery.filter(|d| d.state == DeliveryState::Held);
+    let outcomes: Vec<_> = report.outcomes.iter().map(|(key, n)| format!("{key} {n}")).collect();
+    match held {
+        Some(held) => {
+            say!(
+                "{shown}: delivery {number}: held: {}",
+                visible(held.because.as_deref().unwrap_or("a person decides"))
+            );
+            say!("    look at it: pratique delivery show {number}");
+            say!("    then: pratique delivery accept {number}, or pratique delivery refuse {number}");
+        }
+        None => say!(
+            "{shown}: delivery {number}: {} taken in, {} known already, {} opened; {}",
+            report.taken,
+            report.repeated,
+            words::counted(report.opened.len() as u64, "case"),
+            outcomes.join(", ")
+        ),
+    }
+    let Some(delivery) = delivery else { return };
+    for said in &delivery.warnings {
+        say!("    warning: {}", visible(said));
+    }
+    for (reason, rows) in &delivery.refused {
+        say!("    {} refused: {}", words::counted(*rows, "row"), visible(reason));
+    }
+    if !delivery.refused.is_empty() {
+        say!("    with line and reason: pratique delivery refused {number}");
+    }
 }
 
 /// One file after the other; a refused one does not keep the others back.

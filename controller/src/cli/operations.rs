@@ -2,6 +2,7 @@
 //! the check of the log.
 
 use std::net::{IpAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
@@ -15,6 +16,7 @@ use super::print::{complain, say};
 use super::table::Table;
 use super::token::now;
 use super::{Failure, Node, Remote, show};
+use crate::api::delivery::{self, DeliveryDossier, RefusedLine};
 use crate::api::dossier::{DeliveryRow, Moment, PlanReport, Purged, SightingRow, Status};
 use crate::api::line::{AddressDossier, LineDossier, TenureRow};
 use crate::api::operations::{AllReleased, ReleaseAll};
@@ -101,15 +103,61 @@ pub struct Release {
 pub enum Delivery {
     /// List the newest deliveries, what became of each, and why.
     List(StatusOf),
-    /// Take a held delivery in: its rows count from then on.
-    Accept(Decide),
-    /// Refuse a held delivery: nothing of it counts.
+    /// Show one delivery: why it is held, a sample of its sound rows, and its bad rows with line, reason and text.
+    Show(ShowOne),
+    /// Take the sound rows of a held delivery in: they count from then on.
+    Accept(AcceptOne),
+    /// Refuse a held delivery: nothing of it counts. Its rows can be looked at until retention.held ends.
     Refuse(Decide),
+    /// Print the refused rows of a delivery with line and reason, as CSV.
+    Refused(RefusedRows),
     /// List the newest sightings that opened no case, each with the reason.
     Unattributed(StatusOf),
 }
 
-/// `delivery accept` and `delivery refuse`.
+/// `delivery show`.
+#[derive(Debug, Args)]
+pub struct ShowOne {
+    /// Number of the delivery.
+    delivery: u64,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery accept`.
+#[derive(Debug, Args)]
+pub struct AcceptOne {
+    /// Number of the delivery.
+    delivery: u64,
+    /// Take it for information only: its rows are kept and shown, open no case, and prove no silence.
+    #[arg(long)]
+    as_information: bool,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery refused`.
+#[derive(Debug, Args)]
+pub struct RefusedRows {
+    /// Number of the delivery.
+    delivery: u64,
+    /// Write into this file instead of the terminal.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// `delivery refuse`.
 #[derive(Debug, Args)]
 pub struct Decide {
     /// Number of the delivery.
@@ -526,17 +574,43 @@ impl Delivery {
                 say!("{}", deliveries(&rows, &now().into()));
                 Ok(())
             }
+            Self::Show(c) => {
+                let one: DeliveryDossier = Client::new(&c.remote)?.get(&format!("/deliveries/{}", c.delivery))?;
+                if c.json {
+                    return show::json(&one);
+                }
+                show_delivery(&one);
+                Ok(())
+            }
             Self::Accept(c) => {
-                let report: IntakeReport =
-                    Client::new(&c.remote)?.post(&format!("/deliveries/{}/accept", c.delivery), &json!({}))?;
+                let path = format!("/deliveries/{}/accept?as_information={}", c.delivery, c.as_information);
+                let report: IntakeReport = Client::new(&c.remote)?.post(&path, &json!({}))?;
                 if c.json {
                     return show::json(&report);
                 }
                 say!(
-                    "{} taken in, {} opened",
+                    "{} taken in, {} known already, {} opened",
                     words::counted(report.taken, "sighting"),
+                    report.repeated,
                     words::counted(report.opened.len() as u64, "case")
                 );
+                Ok(())
+            }
+            Self::Refused(c) => {
+                let path = format!("/deliveries/{}/refused?format=json", c.delivery);
+                let rows: Vec<RefusedLine> = Client::new(&c.remote)?.get(&path)?;
+                let text = if c.json {
+                    serde_json::to_string_pretty(&rows).map_err(|e| Failure::Refused(e.to_string()))? + "\n"
+                } else {
+                    delivery::csv(&rows)
+                };
+                let Some(file) = c.output else {
+                    say!("{}", text.trim_end());
+                    return Ok(());
+                };
+                let told = |e: std::io::Error| Failure::Refused(format!("{}: {e}", file.display()));
+                std::fs::write(&file, text).map_err(told)?;
+                say!("{}: {} refused", file.display(), words::counted(rows.len() as u64, "row"));
                 Ok(())
             }
             Self::Refuse(c) => {
@@ -556,6 +630,43 @@ impl Delivery {
                 Ok(())
             }
         }
+    }
+}
+
+fn show_delivery(one: &DeliveryDossier) {
+    let d = &one.delivery;
+    let (name, source, report) = (plain::visible(&d.name), plain::visible(&d.source), plain::visible(&d.report));
+    say!("delivery {}: {name}, {source} {report}, came {}: {}", d.number, show::at(&d.received_at), d.state.as_str());
+    if let Some(why) = &d.because {
+        say!("why: {}", plain::visible(why));
+    }
+    d.warnings.iter().for_each(|said| say!("warning: {}", plain::visible(said)));
+    let refused = d.refused.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
+    say!("rows: {}, of them {} refused", words::count(&d.rows), words::count(&refused));
+    if let Some(sound) = one.sound {
+        say!("sound rows that wait: {}", words::count(&sound));
+        for row in &one.sample {
+            let port = row.port.map_or_else(|| "-".into(), |p| p.to_string());
+            say!("    {} {} port {port}: {}", row.observed_at, row.address, row.cause);
+        }
+    }
+    for (reason, rows) in &d.refused {
+        say!("refused as {}: {}", plain::visible(reason), words::count(rows));
+    }
+    for row in &one.refused_rows {
+        say!("    line {}: {}", row.line, plain::visible(&row.what));
+        say!("        {}", plain::short(&row.row, 160));
+    }
+    if refused > one.refused_rows.len() as u64 {
+        say!("    … `pratique delivery refused {}` has all that are kept", d.number);
+    }
+    if one.unknown_type {
+        say!("take it as information: pratique delivery accept {} --as-information", d.number);
+    } else if one.sound.is_some() {
+        say!(
+            "take the sound rows in: pratique delivery accept {0}; or refuse it: pratique delivery refuse {0}",
+            d.number
+        );
     }
 }
 

@@ -23,7 +23,7 @@ use crate::api::intake::Label;
 use crate::api::plain;
 use crate::policy_files::PolicySet;
 use crate::sources::readers::{in_file, kind_of};
-use crate::sources::{self, ReadContext};
+use crate::sources::{self, ReadContext, archive};
 
 /// So many refused rows are shown.
 const REFUSALS_SHOWN: usize = 5;
@@ -43,6 +43,10 @@ pub(super) struct Rehearsal {
     rows: u64,
     sightings: usize,
     refused: BTreeMap<&'static str, u64>,
+    /// Why it would be held for a person.
+    held: Option<String>,
+    /// What is odd in it.
+    warnings: Vec<String>,
     /// The first refused rows, as `file:line: what`.
     refused_first: Vec<String>,
     causes: BTreeMap<String, u64>,
@@ -100,8 +104,8 @@ struct CapsOf {
 pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, Failure> {
     let shown = asked.report.display().to_string();
     let refused = |e: &dyn fmt::Display| Failure::Refused(in_file(&shown, e));
-    let file = File::open(asked.report).map_err(|e| refused(&format!("cannot be read: {e}")))?;
-    let label = Label {
+    let mut file = File::open(asked.report).map_err(|e| refused(&format!("cannot be read: {e}")))?;
+    let mut label = Label {
         source: None,
         report: asked.report_type.map(SmolStr::new),
         name: asked.report.file_name().map_or_else(|| shown.clone(), |n| n.to_string_lossy().into_owned()),
@@ -109,6 +113,16 @@ pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, 
         content: TextRef([0; 32]),
         bytes: 0,
     };
+    let mut members = Vec::new();
+    let spool = std::env::temp_dir();
+    if archive::unwrap(&label.name, &mut file, &spool, &mut |m| members.push(m)).map_err(|e| refused(&e))? {
+        let count = members.len();
+        match members.pop() {
+            Some(Ok(member)) if count == 1 => (label.name, file) = (member.name, member.file),
+            Some(Err(bad)) if count == 1 => return Err(refused(&bad.why)),
+            _ => return Err(refused(&format!("{count} reports in one file: unpack it, and rehearse one at a time"))),
+        }
+    }
     let (kind, source) = kind_of(&label, set).map_err(|e| refused(&e))?;
     let ctx = ReadContext { policy: &set.policy, reports: &set.reports, now: asked.now, source: &source };
     let batch = sources::read(&kind, file, &ctx, |_, _| ()).map_err(|e| refused(&e))?;
@@ -126,6 +140,8 @@ pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, 
         rows: batch.rows,
         sightings: batch.sightings.len(),
         refused: batch.refused.counts.clone(),
+        held: batch.hold.clone(),
+        warnings: batch.warnings.clone(),
         refused_first: first.map(|r| format!("{shown}:{}: {}", r.line, r.text)).collect(),
         report: shown,
         causes,
@@ -209,6 +225,13 @@ impl fmt::Display for Rehearsal {
         }
         for row in &self.refused_first {
             writeln!(f, "    {}", plain::visible(row))?;
+        }
+        for said in &self.warnings {
+            writeln!(f, "    warning: {}", plain::visible(said))?;
+        }
+        if let Some(why) = &self.held {
+            writeln!(f, "HELD for a person: {}", plain::visible(why))?;
+            writeln!(f, "What follows would happen once somebody takes the sound rows in.")?;
         }
         writeln!(f, "by cause: {}", counts(&self.causes))?;
         match &self.lines {

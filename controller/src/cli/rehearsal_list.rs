@@ -11,7 +11,7 @@ use pratique_core::directory::Effect;
 use pratique_core::ids::SourceName;
 use pratique_core::lines::RecordField;
 use pratique_core::machine::Cases;
-use pratique_core::policy::Policy;
+use pratique_core::policy::{Policy, SessionLists};
 use pratique_core::session::Session;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
@@ -117,7 +117,8 @@ pub(super) fn rehearse(policy: &Policy, asked: &Asked<'_>) -> Result<ListFinding
             .take(SHOWN)
             .map(|row| format!("{shown}:{}: {} ({})", row.line, row.what, row.raw))
             .collect(),
-        held_because: list.is_doubtful(),
+        held_because: list
+            .is_doubtful(policy.bad_rows(&SourceName::new(asked.source.unwrap_or(SessionLists::UNNAMED)))),
         warnings: list.warnings,
         list: shown,
     })

@@ -170,7 +170,8 @@ pub async fn approve_many(State(desk): State<Desk>, form: OwnForm) -> Result<Res
 
 /// Takes in a held delivery.
 pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
-    match intake::accept_held(&desk, &form.visitor.staff, number).await {
+    let information = form.field("as").is_some_and(|how| how == "information");
+    match intake::accept_held(&desk, &form.visitor.staff, number, information).await {
         Ok(report) => {
             let said = format!(
                 "Delivery {number} is taken in: {}, {} opened.",
@@ -190,7 +191,7 @@ pub async fn refuse(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
         Ok(()) => {
             desk.sessions.leave_notice(
                 &form.visitor.cookie,
-                format!("Delivery {number} is refused; nothing of it was taken in."),
+                format!("Delivery {number} is refused; its rows can be downloaded until retention.held ends."),
             );
             Redirect::to("/deliveries").into_response()
         }

@@ -48,6 +48,8 @@ pub fn routes() -> Router<Desk> {
         .route("/lines", get(lines::find))
         .route("/lines/{subscriber}", get(lines::line))
         .route("/deliveries", get(pages::deliveries))
+        .route("/deliveries/{delivery}", get(pages::delivery))
+        .route("/deliveries/{delivery}/refused.csv", get(pages::refused_rows))
         .route("/deliveries/{delivery}/accept", post(forms::accept))
         .route("/deliveries/{delivery}/refuse", post(forms::refuse))
         .route("/unattributed", get(pages::unattributed))

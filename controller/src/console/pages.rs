@@ -1,7 +1,7 @@
 //! What staff look at. Each page is a template and the answers of the office that fill it.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
 use pratique_core::state::StateName;
@@ -12,6 +12,7 @@ use super::words;
 use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
+use crate::api::delivery::{self, DeliveryDossier};
 use crate::api::dossier::{CaseDossier, CasePage, Claimed, DeliveryRow, Moment, SightingRow, Status};
 use crate::api::enforce::{PaperList, paper_list};
 use crate::api::line::SelfCheckRow;
@@ -426,6 +427,34 @@ pub async fn deliveries(State(desk): State<Desk>, visitor: Visitor) -> Result<Re
     let (frame, _) = Frame::of(&desk, &visitor, "deliveries").await?;
     let rows = desk.office.deliveries(NEWEST).await?;
     render(StatusCode::OK, &Deliveries { frame, rows })
+}
+
+#[derive(Template)]
+#[template(path = "delivery.html")]
+struct Delivery {
+    frame: Frame,
+    one: DeliveryDossier,
+}
+
+/// One delivery with its first rows.
+pub async fn delivery(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Path(number): Path<u64>,
+) -> Result<Response, Problem> {
+    let one = delivery::looked_at(&desk, &visitor.staff, number).await?;
+    let (frame, _) = Frame::of(&desk, &visitor, "deliveries").await?;
+    render(StatusCode::OK, &Delivery { frame, one })
+}
+
+/// The refused rows of a delivery, as a file.
+pub async fn refused_rows(
+    State(desk): State<Desk>,
+    visitor: Visitor,
+    Path(number): Path<u64>,
+) -> Result<Response, Problem> {
+    let rows = delivery::refused_rows(&desk, &visitor.staff, number).await?;
+    Ok(delivery::as_file(number, &rows))
 }
 
 #[derive(Template)]

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +11,12 @@ use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use pratique_core::ids::TextRef;
 use sha2::Digest as _;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::stopped;
-use crate::api::intake::{Label, Readers as _, Unreadable};
+use crate::api::intake::{Label, Part, Readers as _};
 use crate::api::office::Office as _;
 use crate::clock::Clock;
-use crate::engine::handle::Intake;
 use crate::office::EngineOffice;
 use crate::policy_files::PolicySet;
 use crate::sources::drop_dir::{DropDir, DropMeters, Dropped, Fate};
@@ -34,11 +33,11 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// For a running engine.
-    pub fn new(policies: PolicySet, office: Arc<EngineOffice>, clock: Arc<dyn Clock>) -> Self {
+    /// For a running engine; archives are unpacked in `spool`.
+    pub fn new(policies: PolicySet, office: Arc<EngineOffice>, clock: Arc<dyn Clock>, spool: PathBuf) -> Self {
         let policies = Arc::new(ArcSwap::from_pointee(policies));
         let usual = usual(Arc::clone(&office.reader), tokio::runtime::Handle::current());
-        let readers = FileReaders::new(Arc::clone(&policies), usual);
+        let readers = FileReaders::new(Arc::clone(&policies), usual).with_spool(spool);
         Self { office, clock, policies, readers }
     }
 
@@ -76,51 +75,75 @@ impl Inbox {
 
     async fn take(self: Arc<Self>, dropped: Dropped) -> Fate {
         let inbox = Arc::clone(&self);
-        let read = tokio::task::spawn_blocking(move || inbox.read(&dropped));
-        let intake = match read.await {
-            Ok(Ok(intake)) => intake,
-            Ok(Err(NotRead::Later(why))) => return Fate::Later(why),
-            Ok(Err(NotRead::Refused(label, why))) => {
-                // Refused deliveries are on record too: "nothing came" and "something unreadable came" are different.
-                return match self.office.intake(self.readers.refused(&label, &why.said)).await {
-                    Ok(_) => {
-                        self.office.metrics.engine.file_refused(why.reason);
-                        Fate::Refused(why.said)
-                    }
-                    Err(error) => Fate::Later(error.to_string()),
-                };
-            }
-            Err(error) => return Fate::Later(error.to_string()),
-        };
-        let held = intake.delivery.state == DeliveryState::Held;
-        match self.office.intake(intake).await {
-            Ok(report) if held => Fate::Held(format!(
-                "ten times the usual size; look at it, then `pratique delivery accept {}`",
-                report.delivery
-            )),
-            Ok(_) => Fate::Done,
+        // One at a time: each may hold all its rows in memory.
+        let (hand_over, mut parts) = mpsc::channel(1);
+        let reading = tokio::task::spawn_blocking(move || inbox.read(&dropped, &hand_over));
+        let mut fates = Vec::new();
+        while let Some(part) = parts.recv().await {
+            fates.push((part.label.name.clone(), self.take_part(part).await));
+        }
+        match reading.await {
+            Ok(Ok(())) => together(fates),
+            Ok(Err(error)) => Fate::Later(error.to_string()),
             Err(error) => Fate::Later(error.to_string()),
         }
     }
 
-    fn read(&self, dropped: &Dropped) -> Result<Intake, NotRead> {
-        let later = |e: std::io::Error| NotRead::Later(e.to_string());
-        let mut file = dropped.open().map_err(later)?;
-        let (content, bytes) = digest(&mut file).map_err(later)?;
+    async fn take_part(&self, part: Part) -> Fate {
+        let Part { intake, refused, .. } = part;
+        let held = intake.delivery.because.clone().filter(|_| intake.delivery.state == DeliveryState::Held);
+        match (self.office.intake(intake).await, refused, held) {
+            (Ok(report), Some(why), _) => {
+                self.office.metrics.engine.file_refused(why.reason);
+                let rows = format!("its rows are kept: `pratique delivery refused {}`", report.delivery);
+                Fate::Refused(format!("{}\n{rows}", why.said))
+            }
+            (Ok(report), None, Some(why)) => Fate::Held(format!(
+                "{why}\nlook at it with `pratique delivery show {0}`, then `pratique delivery accept {0}` or `refuse {0}`",
+                report.delivery
+            )),
+            (Ok(_), None, None) => Fate::Done,
+            (Err(error), ..) => Fate::Later(error.to_string()),
+        }
+    }
+
+    fn read(&self, dropped: &Dropped, hand_over: &mpsc::Sender<Part>) -> std::io::Result<()> {
+        let mut file = dropped.open()?;
+        let (content, bytes) = digest(&mut file)?;
         let received_at = self.clock.now();
         let label = Label { source: None, report: None, name: dropped.name.clone(), received_at, content, bytes };
-        match self.readers.report_with(&label, &mut file, &mut |_, _| ()) {
-            Ok(intake) => Ok(intake),
-            Err(why) => Err(NotRead::Refused(Box::new(label), why)),
-        }
+        self.readers.reports(&label, &mut file, &mut |part| {
+            // The daemon is stopping; the file stays and is taken at the next start.
+            let _stopping = hand_over.blocking_send(part).is_err();
+        });
+        Ok(())
     }
 }
 
-enum NotRead {
-    /// It may go better later.
-    Later(String),
-    /// It is not what it should be.
-    Refused(Box<Label>, Unreadable),
+/// What becomes of a file of which these became of its parts. What has to be tried again is, all of it: the same content
+/// counts once. What a person has to look at goes before what was refused.
+fn together(mut fates: Vec<(String, Fate)>) -> Fate {
+    if fates.len() == 1 {
+        return fates.pop().map_or(Fate::Done, |(_, fate)| fate);
+    }
+    if let Some(at) = fates.iter().position(|(_, fate)| matches!(fate, Fate::Later(_))) {
+        return fates.swap_remove(at).1;
+    }
+    let said: Vec<String> = fates
+        .iter()
+        .map(|(name, fate)| match fate {
+            Fate::Held(why) => format!("{name}: held: {why}"),
+            Fate::Refused(why) => format!("{name}: refused: {why}"),
+            Fate::Done | Fate::Later(_) => format!("{name}: taken in"),
+        })
+        .collect();
+    if fates.iter().any(|(_, fate)| matches!(fate, Fate::Held(_))) {
+        Fate::Held(said.join("\n"))
+    } else if fates.iter().any(|(_, fate)| matches!(fate, Fate::Refused(_))) {
+        Fate::Refused(said.join("\n"))
+    } else {
+        Fate::Done
+    }
 }
 
 /// SHA-256 and length; the file is at its beginning again afterwards.

@@ -211,7 +211,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         policy_problem: Arc::new(ArcSwapOption::empty()),
         warnings: Arc::new(ArcSwap::from_pointee(warnings)),
     });
-    let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock)));
+    let inbox = Arc::new(Inbox::new(policies, Arc::clone(&office), Arc::clone(&clock), spool(&config)?));
 
     let now = Arc::clone(&clock);
     let scanner = Arc::new(Scanner::new(config.scan.clone(), move || now.now(), metrics.registry())?);
@@ -419,6 +419,13 @@ async fn second_files(config: &Config) -> anyhow::Result<Option<notices::Files>>
     notices::Files::open(settings.clone(), portal.pages.clone(), texts, &config.data_dir).await.map(Some)
 }
 
+/// Where uploads wait and archives are unpacked: on the data disk, not in memory.
+fn spool(config: &Config) -> anyhow::Result<PathBuf> {
+    let spool = config.data_dir.join("spool");
+    std::fs::create_dir_all(&spool).with_context(|| format!("{} cannot be made", spool.display()))?;
+    Ok(spool)
+}
+
 fn staff_desk(
     config: &Config,
     office: &Arc<EngineOffice>,
@@ -427,8 +434,7 @@ fn staff_desk(
     clock: &Arc<dyn Clock>,
     portal: Option<&Portal>,
 ) -> anyhow::Result<(axum::Router, api::meters::Meters)> {
-    let spool: PathBuf = config.data_dir.join("spool");
-    std::fs::create_dir_all(&spool).with_context(|| format!("{} cannot be made", spool.display()))?;
+    let spool = spool(config)?;
     let meters = api::meters::Meters::new(metrics.registry())?;
     let now = Arc::clone(clock);
     let desk = api::Desk {

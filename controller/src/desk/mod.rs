@@ -132,7 +132,9 @@ impl PortalDesk {
                 Refusal::SelfReleaseUsedUp { .. } => DeskError::UsedUp,
                 _ => DeskError::AlreadyDone,
             }),
-            Err(EngineError::Store(_) | EngineError::Busy | EngineError::Stopped) => Err(DeskError::Unavailable),
+            Err(EngineError::Undecided(_) | EngineError::Store(_) | EngineError::Busy | EngineError::Stopped) => {
+                Err(DeskError::Unavailable)
+            }
         }
     }
 }

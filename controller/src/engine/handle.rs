@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::threats::ThreatsSeen;
 use crate::enforce::Attempt;
-use crate::store::Delivery;
+use crate::store::{Delivery, RefusedRow};
 
 /// A command that was followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub enum EngineError {
     /// The store cannot take it now; nothing changed.
     #[error("not stored, nothing changed: {0}")]
     Store(String),
+    /// Somebody has to decide something first.
+    #[error("{0}")]
+    Undecided(String),
     /// Too much waits already.
     #[error("the engine is busy; try again")]
     Busy,
@@ -67,6 +70,10 @@ pub struct Intake {
     pub sightings: Vec<Sighting>,
     /// What it means for the silence of its source; none where it is no report.
     pub spoken: Option<Spoken>,
+    /// Rows that were refused, to be kept as they came; at most [`crate::store::KEPT_PER_DELIVERY`].
+    pub refused: Vec<RefusedRow>,
+    /// Its type is not listed: if it is held, its rows can only be taken as information.
+    pub unknown_type: bool,
 }
 
 /// What a report means for silence: taken in, and not taken in.
@@ -81,6 +88,10 @@ pub struct Spoken {
     pub name: Option<TextRef>,
     /// Addresses of ours in rows that could not be read: their lines were perhaps seen.
     pub unread: Vec<IpAddr>,
+    /// Taken in, it leaves open what it could have spoken of all the same: rows may be missing at its end, or there are more
+    /// addresses in rows that could not be read than `unread` names.
+    #[serde(default)]
+    pub incomplete: bool,
 }
 
 /// What a report that was not taken in leaves open.
@@ -107,6 +118,21 @@ pub struct IntakeReport {
     pub outcomes: Vec<(SmolStr, u64)>,
     /// Cases opened.
     pub opened: Vec<CaseId>,
+}
+
+impl IntakeReport {
+    /// Adds what became of another delivery.
+    pub fn add(&mut self, other: &Self) {
+        self.taken = self.taken.saturating_add(other.taken);
+        self.repeated = self.repeated.saturating_add(other.repeated);
+        self.opened.extend_from_slice(&other.opened);
+        for (outcome, n) in &other.outcomes {
+            match self.outcomes.iter_mut().find(|(known, _)| known == outcome) {
+                Some((_, sum)) => *sum = sum.saturating_add(*n),
+                None => self.outcomes.push((outcome.clone(), *n)),
+            }
+        }
+    }
 }
 
 /// What a session list or accounting says.
@@ -198,7 +224,7 @@ pub(super) enum Input {
     Intake(Box<Intake>, Reply<IntakeReport>),
     Sessions(Vec<SessionChange>, Option<u64>, Reply<SessionReport>),
     /// A delivery to be recorded as it is: its rows go another way.
-    Delivered(Box<Delivery>, Reply<()>),
+    Delivered(Box<Delivery>, Vec<RefusedRow>, Reply<()>),
     Policy(Arc<Policy>, Reply<()>),
     Purge(LineNo, Actor, Reply<u64>),
     Wall(Vec<Attempt>, Timestamp),
@@ -276,12 +302,13 @@ impl EngineHandle {
         self.ask(|reply| Input::Sessions(changes, Some(list), reply)).await
     }
 
-    /// Records a delivery whose rows do not come by [`EngineHandle::intake`]: a session list.
+    /// Records a delivery whose rows do not come by [`EngineHandle::intake`], with those of them that were refused: a session
+    /// list.
     ///
     /// # Errors
     /// Why not.
-    pub async fn delivered(&self, delivery: Delivery) -> Result<(), EngineError> {
-        self.ask(|reply| Input::Delivered(Box::new(delivery), reply)).await
+    pub async fn delivered(&self, delivery: Delivery, refused: Vec<RefusedRow>) -> Result<(), EngineError> {
+        self.ask(|reply| Input::Delivered(Box::new(delivery), refused, reply)).await
     }
 
     /// Puts a new policy into force.

@@ -69,6 +69,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             sightings: now.minus(keep.sightings),
             sessions: now.minus(keep.sessions),
             texts: now.minus(keep.texts),
+            refused: now.minus(keep.held),
             lines: now.minus(keep.lines),
         };
         Chore { expiry, from: Mark::default(), rows: 0, erased: false }

@@ -271,9 +271,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
                         turn::refuse(reply, self.unwell());
                     }
                 }
-                Input::Delivered(delivery, reply) => {
+                Input::Delivered(delivery, refused, reply) => {
                     if self.may_try(false, now) {
-                        turn.delivered(*delivery, reply);
+                        turn.delivered(*delivery, refused, reply);
                     } else {
                         turn::refuse(reply, self.unwell());
                     }

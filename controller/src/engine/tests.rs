@@ -283,8 +283,10 @@ impl Bench {
             state: DeliveryState::Accepted,
             rows: sightings.len() as u64,
             refused: Vec::new(),
+            because: None,
+            warnings: Vec::new(),
         };
-        Intake { delivery, sightings, spoken: None }
+        Intake { delivery, sightings, spoken: None, refused: Vec::new(), unknown_type: false }
     }
 
     async fn approve(&self, case: u64) -> Result<handle::Done, EngineError> {

@@ -18,7 +18,7 @@ use smol_str::{SmolStr, format_smolstr};
 use std::sync::Arc;
 
 use super::handle::{Done, EngineError, Intake, IntakeReport, Reply, SessionChange, SessionReport, Spoken, Wish};
-use crate::store::{Batch, Committed, Delivery, DeliveryState, LineRecord, StoredSighting};
+use crate::store::{Batch, Committed, Delivery, DeliveryState, LineRecord, RefusedRow, StoredSighting};
 use pratique_core::directory::Effect;
 
 /// Called once the batch is durable, or with the store's error.
@@ -53,6 +53,7 @@ pub(super) struct IntakeJob {
     delivery: Delivery,
     sightings: std::vec::IntoIter<Sighting>,
     spoken: Option<Spoken>,
+    refused: std::vec::IntoIter<RefusedRow>,
     report: IntakeReport,
     outcomes: BTreeMap<&'static str, u64>,
     reply: Reply<IntakeReport>,
@@ -242,7 +243,9 @@ impl Turn {
     }
 
     /// A delivery whose rows went another way.
-    pub(super) fn delivered(&mut self, delivery: Delivery, reply: Reply<()>) {
+    pub(super) fn delivered(&mut self, delivery: Delivery, refused: Vec<RefusedRow>, reply: Reply<()>) {
+        let of = |row| RefusedRow { delivery: delivery.number, received_at: delivery.received_at, ..row };
+        self.batch.refused.extend(refused.into_iter().map(of));
         self.batch.deliveries.push(delivery);
         self.replies.push(Box::new(move |result| {
             let done = result.map(|_| ()).map_err(|e| EngineError::Store(e.to_owned()));
@@ -293,7 +296,9 @@ impl Turn {
             });
             self.take(world, sighted.events);
         }
-        if job.sightings.len() > 0 {
+        let delivery = job.delivery.number;
+        self.batch.refused.extend(job.refused.by_ref().take(PIECE).map(|row| RefusedRow { delivery, ..row }));
+        if job.sightings.len() > 0 || job.refused.len() > 0 {
             return false;
         }
         self.batch.deliveries.push(job.delivery.clone());
@@ -303,7 +308,7 @@ impl Turn {
 
     /// Broken off on the way, a delivery of several pieces must not look as if all of it had come.
     fn begin(&mut self, world: &mut World, job: &IntakeJob, now: Timestamp) {
-        if job.sightings.len() > PIECE {
+        if job.sightings.len().max(job.refused.len()) > PIECE {
             self.batch.deliveries.push(Delivery { state: DeliveryState::Receiving, ..job.delivery.clone() });
             self.leave_open(world, job, GapReason::BrokenOff, now);
         }
@@ -330,6 +335,9 @@ impl Turn {
         }
         let (covers, delivery, file) = (spoken.covers, job.delivery.number, job.file());
         self.quietly(world, &Command::FeedDelivered { feed, covers, delivery, file }, now);
+        if spoken.incomplete {
+            self.leave_open(world, job, GapReason::Unread, now);
+        }
     }
 
     fn leave_open(&mut self, world: &mut World, job: &IntakeJob, reason: GapReason, now: Timestamp) {
@@ -438,7 +446,7 @@ impl Records {
 
 impl IntakeJob {
     pub(super) fn new(intake: Intake, reply: Reply<IntakeReport>, numbers: &mut Numbers, now: Timestamp) -> Self {
-        let Intake { mut delivery, sightings, spoken } = intake;
+        let Intake { mut delivery, sightings, spoken, refused, unknown_type: _ } = intake;
         // A held delivery that was accepted keeps its number, and so does one that is completed.
         if delivery.number == 0 {
             delivery.number = numbers.next_delivery();
@@ -446,7 +454,8 @@ impl IntakeJob {
         }
         let report = IntakeReport { delivery: delivery.number, ..IntakeReport::default() };
         let sightings = sightings.into_iter();
-        Self { delivery, sightings, spoken, report, outcomes: BTreeMap::new(), reply, began: false }
+        let refused = refused.into_iter();
+        Self { delivery, sightings, spoken, refused, report, outcomes: BTreeMap::new(), reply, began: false }
     }
 
     fn feed(&self) -> Feed {

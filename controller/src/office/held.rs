@@ -8,15 +8,16 @@ use std::time::{Duration, SystemTime};
 
 use pratique_core::coverage::GapReason;
 use pratique_core::event::Actor;
-use pratique_core::ids::TextRef;
+use pratique_core::ids::{CauseKey, TextRef};
 use pratique_core::sighting::Sighting;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{EngineOffice, unreadable};
 use crate::engine::handle::{EngineError, Intake, IntakeReport, SessionChange, SessionReport, Spoken};
+use crate::policy_files::INFORMATION;
 use crate::sources::{FileReason, sessions};
-use crate::store::{Delivery, DeliveryState};
+use crate::store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, RefusedRow};
 
 /// So many deliveries that wait are looked at.
 pub(super) const LOOKED_AT: u32 = 1_000;
@@ -34,6 +35,28 @@ struct Held {
     /// None in files of an older version: such a delivery covers nothing.
     #[serde(default)]
     spoken: Option<Spoken>,
+    /// Nobody has said yet what its type means.
+    #[serde(default)]
+    unknown_type: bool,
+}
+
+/// How a held delivery is taken in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum As {
+    /// As its type says.
+    Read,
+    /// For information: it opens no case and proves no silence.
+    Information,
+}
+
+/// A held delivery, looked at.
+pub(super) struct Looked {
+    /// Rows that could be read.
+    pub(super) sound: u64,
+    /// The first of them.
+    pub(super) sample: Vec<Sighting>,
+    /// It can only be taken as information.
+    pub(super) unknown_type: bool,
 }
 
 impl EngineOffice {
@@ -42,54 +65,69 @@ impl EngineOffice {
         intake.delivery.number = self.engine.delivery_number().await?;
         let folder = self.held.clone();
         blocking(move || {
-            let Intake { delivery, sightings, spoken } = intake;
+            let Intake { delivery, sightings, spoken, refused, unknown_type } = intake;
             let (content, source, report) = (delivery.content, delivery.source.clone(), delivery.report.clone());
-            put(&folder, delivery.number, &Held { content, source, report, sightings, spoken: spoken.clone() })?;
-            Ok(Intake { delivery, sightings: Vec::new(), spoken })
+            let held = Held { content, source, report, sightings, spoken: spoken.clone(), unknown_type };
+            put(&folder, delivery.number, &held)?;
+            Ok(Intake { delivery, sightings: Vec::new(), spoken, refused, unknown_type })
         })
         .await
     }
 
-    /// Takes a held delivery in, or one that broke off while it was taken in; none if none with this number waits.
-    pub(super) async fn accept(&self, number: u64, by: &Actor) -> Result<Option<IntakeReport>, EngineError> {
+    /// The sound rows of a held delivery; none if none with this number waits.
+    pub(super) async fn look(&self, number: u64, most: usize) -> Result<Option<Looked>, EngineError> {
+        let Some(delivery) = self.waiting(number).await? else { return Ok(None) };
+        let folder = self.held.clone();
+        let mut held = blocking(move || get(&folder, &delivery)).await?;
+        let sound = held.sightings.len() as u64;
+        held.sightings.truncate(most);
+        Ok(Some(Looked { sound, sample: held.sightings, unknown_type: held.unknown_type }))
+    }
+
+    /// Takes a held delivery in, or one that broke off while it was taken in; none if none with this number waits. Of rows
+    /// that could not be read nothing is taken: they stay with the delivery.
+    pub(super) async fn accept(&self, number: u64, how: As, by: &Actor) -> Result<Option<IntakeReport>, EngineError> {
         let _one_decision_at_a_time = self.deciding.lock().await;
         let Some(delivery) = self.waiting(number).await? else { return Ok(None) };
-        tracing::info!(delivery = number, by = ?by, "a held delivery was accepted");
+        tracing::info!(delivery = number, by = ?by, how = ?how, "a held delivery was accepted");
         if delivery.report == sessions::REPORT {
             let report = self.accept_list(delivery).await?;
             forget(&self.held, number);
             return Ok(Some(of_list(number, &report)));
         }
         let folder = self.held.clone();
-        let intake = blocking(move || take(&folder, delivery)).await?;
+        let intake = blocking(move || take(&folder, delivery, how)).await?;
         let report = self.take_in(intake).await?;
         forget(&self.held, number);
         Ok(Some(report))
     }
 
     /// Refuses a held delivery; false if none with this number is held.
-    pub(super) async fn refuse(
-        &self,
-        number: u64,
-        by: &Actor,
-        why: (FileReason, &'static str),
-    ) -> Result<bool, EngineError> {
+    pub(super) async fn refuse(&self, number: u64, by: &Actor, why: Refused) -> Result<bool, EngineError> {
         let _one_decision_at_a_time = self.deciding.lock().await;
         let held = self.waiting(number).await?.filter(|d| d.state == DeliveryState::Held);
         let Some(mut delivery) = held else { return Ok(false) };
-        let (reason, why) = why;
-        tracing::info!(delivery = number, by = ?by, why, "a held delivery was refused");
+        tracing::info!(delivery = number, by = ?by, why = why.words(), "a held delivery was refused");
+        let unread = delivery.refused.iter().fold(0, |sum: u64, (_, n)| sum.saturating_add(*n));
+        let before = delivery.clone();
         delivery.state = DeliveryState::Refused;
-        delivery.refused.push((SmolStr::new_static(why), delivery.rows));
+        delivery.refused.push((SmolStr::new_static(why.key()), delivery.rows.saturating_sub(unread)));
+        delivery.because = Some(why.words().into());
         if delivery.report == sessions::REPORT {
-            self.engine.delivered(delivery).await?;
+            self.engine.delivered(delivery, Vec::new()).await?;
         } else {
-            // What it could have spoken of stays open, for another reason now.
             let folder = self.held.clone();
-            let spoken = blocking(move || Ok(spoken_of(&folder, number))).await?;
-            self.engine.intake(Intake { delivery, sightings: Vec::new(), spoken }).await?;
+            let kept = self.reader.refused_rows(number, 0, KEPT_PER_DELIVERY as u32).await.map_err(unreadable)?;
+            // Rows that are lost do not keep anybody from refusing the rest.
+            let held = before.clone();
+            let got = blocking(move || Ok(get(&folder, &held).ok())).await?;
+            let refused = got.as_ref().map_or_else(Vec::new, |held| sound_rows(held, &kept, &before, why));
+            // What it could have spoken of stays open, for another reason now.
+            let spoken = got.and_then(spoken_of);
+            let intake = Intake { delivery, sightings: Vec::new(), spoken, refused, unknown_type: false };
+            self.engine.intake(intake).await?;
         }
-        self.metrics.engine.file_refused(reason);
+        self.metrics.engine.file_refused(why.reason());
         forget(&self.held, number);
         Ok(true)
     }
@@ -106,12 +144,7 @@ impl EngineOffice {
         }
         for delivery in waiting.extract_if(.., |d| d.received_at < oldest) {
             if delivery.state == DeliveryState::Held {
-                self.refuse(
-                    delivery.number,
-                    &Actor::System,
-                    (FileReason::Expired, "nobody took it in within retention.held"),
-                )
-                .await?;
+                self.refuse(delivery.number, &Actor::System, Refused::Expired).await?;
             }
         }
         if waiting.len() >= LOOKED_AT as usize {
@@ -198,8 +231,60 @@ fn put(folder: &Path, number: u64, held: &impl Serialize) -> Result<(), EngineEr
     Ok(())
 }
 
-/// The delivery with its rows, to be taken in under its old number.
-fn take(folder: &Path, mut delivery: Delivery) -> Result<Intake, EngineError> {
+/// Who refused what was held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Somebody of the staff.
+    Person,
+    /// Nobody decided in time.
+    Expired,
+}
+
+impl Refused {
+    const fn key(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Expired => "expired",
+        }
+    }
+
+    const fn reason(self) -> FileReason {
+        match self {
+            Self::Person => FileReason::Person,
+            Self::Expired => FileReason::Expired,
+        }
+    }
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Person => "refused by a person",
+            Self::Expired => "nobody took it in within retention.held",
+        }
+    }
+}
+
+/// What could be read of a delivery and was refused with it, kept beside what could not. The rows themselves are gone:
+/// what was understood of each stands here, numbered after the lines of the file that are kept already.
+fn sound_rows(held: &Held, kept: &[RefusedRow], delivery: &Delivery, why: Refused) -> Vec<RefusedRow> {
+    let room = KEPT_PER_DELIVERY.saturating_sub(kept.len());
+    let after = kept.last().map_or(0, |row| row.line).max(delivery.rows.saturating_add(1));
+    let row = |(line, s): (u64, &Sighting)| {
+        let port = s.port.map_or_else(String::new, |p| p.to_string());
+        RefusedRow {
+            delivery: delivery.number,
+            received_at: delivery.received_at,
+            line,
+            reason: SmolStr::new_static(why.key()),
+            text: format!("could be read; {}", why.words()),
+            raw: format!("{},{},{port},{}", s.observed_at, s.address, s.cause),
+            addresses: vec![s.address],
+        }
+    };
+    (after.saturating_add(1)..).zip(&held.sightings).take(room).map(row).collect()
+}
+
+/// The rows that were put aside for a delivery.
+fn get(folder: &Path, delivery: &Delivery) -> Result<Held, EngineError> {
     let path = path(folder, delivery.number);
     let failed = |why: String| {
         EngineError::Store(format!("the held rows cannot be read ({}: {why}); deliver the file again", path.display()))
@@ -209,14 +294,38 @@ fn take(folder: &Path, mut delivery: Delivery) -> Result<Intake, EngineError> {
     if (held.content, &held.source, &held.report) != (delivery.content, &delivery.source, &delivery.report) {
         return Err(failed("they are another delivery's".into()));
     }
-    delivery.state = DeliveryState::Accepted;
-    Ok(Intake { delivery, sightings: held.sightings, spoken: held.spoken })
+    Ok(held)
 }
 
-/// What a held delivery that is now refused leaves open; none if its rows cannot be read: then it stays open as held.
-fn spoken_of(folder: &Path, number: u64) -> Option<Spoken> {
-    let bytes = std::fs::read(path(folder, number)).ok()?;
-    let mut spoken = serde_json::from_slice::<Held>(&bytes).ok()?.spoken?;
+/// The delivery with its rows, to be taken in under its old number.
+fn take(folder: &Path, mut delivery: Delivery, how: As) -> Result<Intake, EngineError> {
+    let mut held = get(folder, &delivery)?;
+    match how {
+        As::Read if held.unknown_type => {
+            let why = format!(
+                "nobody has said what `{}` means: list it in shadowserver.yaml and deliver the file again, or take it in as \
+                 information (--as-information)",
+                delivery.report
+            );
+            return Err(EngineError::Undecided(why));
+        }
+        As::Read => {}
+        As::Information => {
+            held.sightings.iter_mut().for_each(|s| s.cause = CauseKey::new(INFORMATION));
+            // What nobody knows the meaning of leaves nothing open once somebody has said that it only informs. Of another
+            // type the gap stays: its silence was not taken in.
+            held.spoken = held.spoken.filter(|_| held.unknown_type).map(|spoken| Spoken { covers: None, ..spoken });
+            delivery.warnings.push("taken as information: it opens no case and proves no silence".into());
+        }
+    }
+    delivery.state = DeliveryState::Accepted;
+    delivery.because = None;
+    Ok(Intake { delivery, sightings: held.sightings, spoken: held.spoken, refused: Vec::new(), unknown_type: false })
+}
+
+/// What a held delivery that is now refused leaves open, for another reason.
+fn spoken_of(held: Held) -> Option<Spoken> {
+    let mut spoken = held.spoken?;
     if let Some(open) = &mut spoken.open {
         open.reason = GapReason::Discarded;
     }

@@ -1,6 +1,7 @@
 //! Session lists on their way in: recorded as deliveries, taken in piece by piece, or put aside where too much of one is wrong.
 
 use pratique_core::directory::Directory;
+use pratique_core::ids::SourceName;
 use pratique_core::lines::RecordField;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
@@ -10,7 +11,7 @@ use super::held;
 use crate::api::intake::SessionsTaken;
 use crate::engine::handle::{EngineError, SessionChange, SessionReport};
 use crate::sources::sessions::{List, Reason, RefusedRow};
-use crate::store::{Delivery, DeliveryState};
+use crate::store::{Delivery, DeliveryState, RefusedRow as KeptRow};
 
 /// Session changes go to the engine in pieces, so that cases are decided in between.
 const AT_ONCE: usize = 10_000;
@@ -21,10 +22,14 @@ const LOOKED_AT: usize = 1_000;
 impl EngineOffice {
     /// Takes a list in, or puts it aside for a person, or records that none of it could be used.
     pub(super) async fn take_list(&self, list: List, mut delivery: Delivery) -> Result<SessionsTaken, EngineError> {
-        let because = list.is_doubtful();
+        let source = SourceName::new(&delivery.source);
+        let limits = self.engine.read(move |world, _| world.policy().bad_rows(&source)).await?;
+        let because = list.is_doubtful(limits);
         let List { changes, rows, refused, warnings } = list;
         delivery.number = self.engine.delivery_number().await?;
         (delivery.rows, delivery.refused) = (rows, refused.for_record());
+        delivery.because = because.clone();
+        delivery.warnings.clone_from(&warnings);
         delivery.state = match &because {
             None => DeliveryState::Accepted,
             Some(_) if changes.is_empty() => DeliveryState::Refused,
@@ -42,7 +47,7 @@ impl EngineOffice {
             }
             DeliveryState::Receiving | DeliveryState::Refused => SessionReport::default(),
         };
-        self.record_list(&delivery).await?;
+        self.record_list(&delivery, refused_rows.iter().map(kept).collect()).await?;
         Ok(SessionsTaken {
             report,
             delivery: delivery.number,
@@ -60,7 +65,7 @@ impl EngineOffice {
         let (folder, waiting) = (self.held.clone(), delivery.clone());
         let changes = held::blocking(move || held::take_list(&folder, &waiting)).await?;
         let report = self.take_changes(delivery.number, changes).await?;
-        self.record_list(&Delivery { state: DeliveryState::Accepted, ..delivery }).await?;
+        self.record_list(&Delivery { state: DeliveryState::Accepted, because: None, ..delivery }, Vec::new()).await?;
         Ok(report)
     }
 
@@ -82,8 +87,8 @@ impl EngineOffice {
         Ok(all)
     }
 
-    pub(super) async fn record_list(&self, delivery: &Delivery) -> Result<(), EngineError> {
-        self.engine.delivered(delivery.clone()).await?;
+    pub(super) async fn record_list(&self, delivery: &Delivery, rows: Vec<KeptRow>) -> Result<(), EngineError> {
+        self.engine.delivered(delivery.clone(), rows).await?;
         let meters = &self.metrics.engine;
         meters.deliveries.add(delivery.state.as_str(), 1);
         for (reason, rows) in
@@ -92,6 +97,20 @@ impl EngineOffice {
             meters.refused_rows.add(reason, *rows);
         }
         Ok(())
+    }
+}
+
+/// A refused row as the store keeps it; the engine fills in of which delivery.
+fn kept(row: &RefusedRow) -> KeptRow {
+    let leaves = row.leaves.as_ref().map_or_else(String::new, |what| format!("; {what}"));
+    KeptRow {
+        delivery: 0,
+        received_at: Timestamp::MIN,
+        line: row.line,
+        reason: row.reason.clone(),
+        text: format!("{}{leaves}", row.what),
+        raw: row.raw.clone(),
+        addresses: row.address.into_iter().collect(),
     }
 }
 

@@ -28,6 +28,7 @@ use pratique_core::world::World;
 use smol_str::SmolStr;
 
 use self::cases::Search;
+use crate::api::delivery::{DeliveryDossier, RefusedLine, SoundRow};
 use crate::api::dossier::{
     CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, PlanReport, Purged, ReleasedAll, SightingRow,
     Status, StoryLine,
@@ -43,9 +44,8 @@ use crate::engine::handle::{
 };
 use crate::metrics::Metrics;
 use crate::notices::{NotNoted, Noted, Notices};
-use crate::sources::FileReason;
 use crate::sources::sessions::List;
-use crate::store::{Delivery, DeliveryState, Reader, StoreError};
+use crate::store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, Reader, StoreError};
 
 /// What the office has to know of an enforcer.
 #[async_trait::async_trait]
@@ -113,7 +113,7 @@ impl Office for EngineOffice {
 
     async fn list_refused(&self, mut delivery: Delivery) -> Result<(), EngineError> {
         delivery.number = self.engine.delivery_number().await?;
-        self.record_list(&delivery).await
+        self.record_list(&delivery, Vec::new()).await
     }
 
     async fn address(&self, address: IpAddr, at: Option<Timestamp>) -> Result<AddressDossier, EngineError> {
@@ -199,24 +199,35 @@ impl Office for EngineOffice {
         let deliveries = self.reader.deliveries(limit).await.map_err(unreadable)?;
         let mut rows = Vec::with_capacity(deliveries.len());
         for delivery in deliveries {
-            let usual = match delivery.state {
-                DeliveryState::Held => {
-                    let usual = self.reader.usual_rows(&delivery.source, &delivery.report, 7).await;
-                    held::median(usual.map_err(unreadable)?)
-                }
-                DeliveryState::Receiving | DeliveryState::Accepted | DeliveryState::Refused => None,
-            };
-            rows.push(DeliveryRow::of(&delivery, usual));
+            rows.push(self.row(delivery).await?);
         }
         Ok(rows)
     }
 
-    async fn accept_held(&self, number: u64, by: Actor) -> Result<Option<IntakeReport>, EngineError> {
-        self.accept(number, &by).await
+    async fn delivery(&self, number: u64) -> Result<Option<DeliveryDossier>, EngineError> {
+        let Some(delivery) = self.reader.delivery(number).await.map_err(unreadable)? else { return Ok(None) };
+        let refused = self.reader.refused_rows(number, 0, DeliveryDossier::SHOWN as u32).await.map_err(unreadable)?;
+        let held = self.look(number, DeliveryDossier::SHOWN).await?;
+        Ok(Some(DeliveryDossier {
+            delivery: self.row(delivery).await?,
+            sound: held.as_ref().map(|h| h.sound),
+            unknown_type: held.as_ref().is_some_and(|h| h.unknown_type),
+            sample: held.map_or_else(Vec::new, |h| h.sample.iter().map(SoundRow::of).collect()),
+            refused_rows: refused.iter().map(RefusedLine::of).collect(),
+        }))
+    }
+
+    async fn refused_rows(&self, number: u64, after: u64) -> Result<Vec<RefusedLine>, EngineError> {
+        let rows = self.reader.refused_rows(number, after, KEPT_PER_DELIVERY as u32).await.map_err(unreadable)?;
+        Ok(rows.iter().map(RefusedLine::of).collect())
+    }
+
+    async fn accept_held(&self, number: u64, info: bool, by: Actor) -> Result<Option<IntakeReport>, EngineError> {
+        self.accept(number, if info { held::As::Information } else { held::As::Read }, &by).await
     }
 
     async fn refuse_held(&self, number: u64, by: Actor) -> Result<bool, EngineError> {
-        self.refuse(number, &by, (FileReason::Person, "refused by a person")).await
+        self.refuse(number, &by, held::Refused::Person).await
     }
 
     async fn unattributed(&self, limit: u32) -> Result<Vec<SightingRow>, EngineError> {
@@ -301,6 +312,17 @@ impl Office for EngineOffice {
 }
 
 impl EngineOffice {
+    async fn row(&self, delivery: Delivery) -> Result<DeliveryRow, EngineError> {
+        let usual = match delivery.state {
+            DeliveryState::Held => {
+                let usual = self.reader.usual_rows(&delivery.source, &delivery.report, 7).await;
+                held::median(usual.map_err(unreadable)?)
+            }
+            DeliveryState::Receiving | DeliveryState::Accepted | DeliveryState::Refused => None,
+        };
+        Ok(DeliveryRow::of(&delivery, usual))
+    }
+
     /// Into the engine, and onto the gauges.
     async fn take_in(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
         let meters = &self.metrics.engine;

@@ -97,8 +97,16 @@ fn report(state: DeliveryState, content: &str, hosts: &[u8], now: Timestamp) -> 
         state,
         rows: hosts.len() as u64,
         refused: Vec::new(),
+        because: None,
+        warnings: Vec::new(),
     };
-    Intake { delivery, sightings: hosts.iter().map(sighting).collect(), spoken: None }
+    Intake {
+        delivery,
+        sightings: hosts.iter().map(sighting).collect(),
+        spoken: None,
+        refused: Vec::new(),
+        unknown_type: false,
+    }
 }
 
 async fn states(office: &EngineOffice) -> Vec<(u64, DeliveryState)> {
@@ -130,13 +138,62 @@ async fn a_held_delivery_that_broke_off_while_it_was_taken_in_is_completed_from_
     first_piece.delivery.number = 1;
     office.engine.intake(first_piece).await.unwrap();
     assert!(!office.refuse_held(1, ann()).await.unwrap(), "half of it counts already");
-    let rest = office.accept_held(1, ann()).await.unwrap().unwrap();
+    let rest = office.accept_held(1, false, ann()).await.unwrap().unwrap();
     assert_eq!((rest.delivery, rest.repeated, rest.taken), (1, 1, 1));
-    assert_eq!(office.accept_held(1, ann()).await.unwrap(), None);
+    assert_eq!(office.accept_held(1, false, ann()).await.unwrap(), None);
     assert_eq!(std::fs::read_dir(&office.held).unwrap().count(), 0);
     // One that was never held has no rows here.
     office.engine.intake(report(DeliveryState::Receiving, "b", &[3], now)).await.unwrap();
-    assert_eq!(office.accept_held(2, ann()).await.unwrap(), None);
+    assert_eq!(office.accept_held(2, false, ann()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_held_delivery_can_be_looked_at_and_taken_as_information() {
+    let (office, _folder, now) = office().await;
+    let ann = || Actor::Person("ann".into());
+    let mut unknown = report(DeliveryState::Held, "a", &[1, 2], now);
+    unknown.unknown_type = true;
+    unknown.delivery.because = Some("nobody knows the type".into());
+    unknown.refused = vec![refused_row(now, 3)];
+    office.intake(unknown).await.unwrap();
+    let one = office.delivery(1).await.unwrap().unwrap();
+    assert_eq!((one.sound, one.sample.len(), one.unknown_type), (Some(2), 2, true));
+    assert_eq!((one.refused_rows[0].line, one.refused_rows[0].row.as_str()), (3, "half a row"));
+    assert_eq!(office.delivery(9).await.unwrap(), None);
+    let said = office.accept_held(1, false, ann()).await.unwrap_err().to_string();
+    assert!(said.contains("--as-information"), "{said}");
+    let taken = office.accept_held(1, true, ann()).await.unwrap().unwrap();
+    assert_eq!((taken.taken, taken.opened.len()), (2, 0));
+    let one = office.delivery(1).await.unwrap().unwrap();
+    assert_eq!((one.sound, one.delivery.because, one.refused_rows.len()), (None, None, 1));
+}
+
+#[tokio::test]
+async fn a_held_delivery_that_is_refused_keeps_what_it_said() {
+    let (office, _folder, now) = office().await;
+    let mut held = report(DeliveryState::Held, "a", &[1, 2], now);
+    (held.delivery.rows, held.delivery.refused) = (3, vec![("columns".into(), 1)]);
+    held.refused = vec![refused_row(now, 3)];
+    office.intake(held).await.unwrap();
+    assert!(office.refuse_held(1, Actor::Person("ann".into())).await.unwrap());
+    let rows = office.refused_rows(1, 0).await.unwrap();
+    assert_eq!(rows.iter().map(|r| r.reason.as_str()).collect::<Vec<_>>(), ["columns", "person", "person"]);
+    assert!(rows[1].row.contains("192.0.2.1"), "{:?}", rows[1]);
+    let one = office.delivery(1).await.unwrap().unwrap();
+    assert_eq!(one.delivery.refused, [("columns".into(), 1), ("person".into(), 2)]);
+    assert_eq!(one.delivery.because.as_deref(), Some("refused by a person"));
+}
+
+fn refused_row(now: Timestamp, line: u64) -> crate::store::RefusedRow {
+    crate::store::RefusedRow {
+        delivery: 0,
+        received_at: now,
+        line,
+        reason: "columns".into(),
+        text: "2 columns where the header has 3".into(),
+        raw: "half a row".into(),
+        addresses: Vec::new(),
+    }
 }
 
 #[tokio::test]
@@ -145,7 +202,7 @@ async fn rows_that_were_put_aside_for_another_delivery_are_not_taken_in() {
     office.intake(report(DeliveryState::Held, "a", &[1], now)).await.unwrap();
     office.intake(report(DeliveryState::Held, "b", &[2], now)).await.unwrap();
     std::fs::rename(office.held.join("1.json"), office.held.join("2.json")).unwrap();
-    let said = office.accept_held(2, Actor::System).await.unwrap_err().to_string();
+    let said = office.accept_held(2, false, Actor::System).await.unwrap_err().to_string();
     assert!(said.contains("another delivery's") && said.contains("deliver the file again"), "{said}");
     assert_eq!(office.cases(CaseQuery::default()).await.unwrap().total, 0);
 }

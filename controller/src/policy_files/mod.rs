@@ -6,6 +6,7 @@
 
 mod built_in;
 mod explain;
+mod misspelt;
 mod report_types;
 
 use std::collections::BTreeMap;
@@ -21,7 +22,8 @@ use sha2::Digest as _;
 use crate::sources::sessions::Zone;
 
 pub use explain::{PolicyError, PolicyErrors, nearest};
-pub use report_types::{AddressColumn, ReportType, ReportTypes, ReportUse};
+pub use misspelt::{is_misspelt, meant};
+pub use report_types::{AddressColumn, Meant, ReportType, ReportTypes, ReportUse};
 
 /// The cause under which rows are kept that only inform.
 pub const INFORMATION: &str = "information";

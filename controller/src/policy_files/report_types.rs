@@ -1,6 +1,7 @@
 //! `shadowserver.yaml`: what each report type means to us. The reader of reports asks it for every file.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use pratique_core::ids::CauseKey;
 use pratique_core::playbook::Playbook;
@@ -8,7 +9,7 @@ use pratique_core::sighting::Severity;
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::{INFORMATION, PolicyError, PolicyFile, nearest};
+use super::{INFORMATION, PolicyError, PolicyFile, meant};
 
 /// All known report types, and the malware names that sharpen a cause.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,7 +93,21 @@ impl ReportTypes {
 
     /// The listed type whose name is nearest, for messages.
     pub fn nearest(&self, name: &str) -> Option<&str> {
-        nearest(name, self.types.keys().map(SmolStr::as_str))
+        meant(name, self.types.keys().map(SmolStr::as_str))
+    }
+
+    /// What a name means that a file bears, be it today's or an older one; none for one that nobody knows.
+    pub fn meant<'a>(&'a self, name: &'a str) -> Option<Meant<'a>> {
+        if let Some(kind) = self.get(name) {
+            return Some(Meant::Listed(name, kind));
+        }
+        let older = OLDER.iter().find(|older| older.name == name)?;
+        match older.today {
+            Today::One(today) => Some(Meant::Older { name: today, kind: self.get(today)?, address: older.address }),
+            Today::ByProtocol { tcp, udp } => {
+                Some(Meant::ByProtocol { tcp: (tcp, self.get(tcp)?), udp: (udp, self.get(udp)?) })
+            }
+        }
     }
 
     /// How many types are listed.
@@ -117,6 +132,64 @@ impl ReportTypes {
                 self.families.get(word)
             }
         })
+    }
+}
+
+/// What a report type's name means.
+#[derive(Clone, Copy, Debug)]
+pub enum Meant<'a> {
+    /// A listed type.
+    Listed(&'a str, &'a ReportType),
+    /// An older name of a listed type.
+    Older {
+        /// Today's name.
+        name: &'a str,
+        /// What it means.
+        kind: &'a ReportType,
+        /// Where the subscriber's side stood then, if not where it stands today.
+        address: Option<AddressColumn>,
+    },
+    /// An older name of what is two types today; the protocol of a row says which.
+    ByProtocol {
+        /// Of TCP rows.
+        tcp: (&'a str, &'a ReportType),
+        /// Of UDP rows.
+        udp: (&'a str, &'a ReportType),
+    },
+}
+
+/// An older name of a type, as the table has it.
+#[derive(Clone, Copy, Debug)]
+struct Older {
+    name: &'static str,
+    today: Today,
+    address: Option<AddressColumn>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Today {
+    One(&'static str),
+    ByProtocol { tcp: &'static str, udp: &'static str },
+}
+
+static OLDER: LazyLock<Vec<Older>> =
+    LazyLock::new(|| include_str!("data/legacy-types.txt").lines().filter_map(Older::read).collect());
+
+impl Older {
+    /// None for a comment.
+    fn read(line: &'static str) -> Option<Self> {
+        let mut cells = line.split('|').map(str::trim);
+        let (name, today, column) = (cells.next()?, cells.next()?, cells.next()?);
+        let today = match today.split_once(' ') {
+            None => Today::One(today),
+            Some((tcp, udp)) => Today::ByProtocol { tcp: tcp.strip_prefix("tcp:")?, udp: udp.strip_prefix("udp:")? },
+        };
+        let address = match column {
+            "ip" => Some(AddressColumn::Ip),
+            "src_ip" => Some(AddressColumn::SrcIp),
+            _ => None,
+        };
+        (!name.starts_with('#')).then_some(Self { name, today, address })
     }
 }
 
@@ -173,7 +246,7 @@ pub(super) fn check(
         if causes.contains_key(cause) {
             return None;
         }
-        let meant = nearest(cause.as_str(), causes.keys().map(CauseKey::as_str));
+        let meant = meant(cause.as_str(), causes.keys().map(CauseKey::as_str));
         let hint = meant.map_or_else(|| format!("add playbooks/{cause}.yaml"), |m| format!("did you mean `{m}`?"));
         Some(format!("cause `{cause}` has no playbook; {hint}"))
     };
@@ -234,5 +307,20 @@ impl TypeSpec {
             udp_informs: self.udp.is_some(),
             because: self.because,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_older_name_leads_to_a_listed_type_and_is_none_itself() {
+        let set = crate::policy_files::built_in().unwrap();
+        assert!(OLDER.len() >= 17, "{}", OLDER.len());
+        for older in OLDER.iter() {
+            assert!(set.reports.get(older.name).is_none(), "{}", older.name);
+            assert!(set.reports.meant(older.name).is_some(), "{}", older.name);
+        }
     }
 }

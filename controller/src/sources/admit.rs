@@ -47,6 +47,28 @@ impl Admission {
         if self.infrastructure.contains(address) { Err(Reason::Infrastructure) } else { Ok(()) }
     }
 
+    /// The addresses of our own networks that occur in a text, each once.
+    pub fn own_in(&self, text: &[u8]) -> Vec<IpAddr> {
+        let mut found = Vec::new();
+        for word in text.split(|b| !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':'))) {
+            // The shortest is `::`; the longest is an IPv6 address that ends in an IPv4 one, with a port.
+            if word.len() < 2 || word.len() > 52 || !word.iter().any(|b| matches!(b, b'.' | b':')) {
+                continue;
+            }
+            let word = std::str::from_utf8(word).unwrap_or_default().trim_end_matches('.');
+            let place = word.split_once(':').filter(|(place, _)| place.contains('.'));
+            let address = word.parse().or_else(|_| place.map_or(word, |(place, _)| place).parse());
+            let address = address.or_else(|_| word.trim_matches(':').parse());
+            if let Ok(address) = address.map(|a: IpAddr| a.to_canonical())
+                && self.own.contains(address)
+                && !found.contains(&address)
+            {
+                found.push(address);
+            }
+        }
+        found
+    }
+
     /// Whether a time may be meant.
     ///
     /// # Errors
@@ -62,17 +84,27 @@ impl Admission {
     }
 }
 
-/// An address from a report's text. IPv4 inside IPv6 (`::ffff:…`) is the IPv4 address.
+/// An address from a report's text. IPv4 inside IPv6 (`::ffff:…`) is the IPv4 address, a network of one address is that
+/// address.
 ///
 /// # Errors
-/// [`Reason::Network`] for a network, [`Reason::Address`] for anything else.
+/// [`Reason::NoAddress`] for what programs write where they have none, [`Reason::Network`] for a network,
+/// [`Reason::Address`] for anything else.
 pub fn address_of(text: &str) -> Result<IpAddr, Reason> {
     match text.parse::<IpAddr>() {
+        Ok(address) if address.to_canonical().is_unspecified() => Err(Reason::NoAddress),
         Ok(address) => Ok(address.to_canonical()),
-        Err(_) if text.parse::<IpNet>().is_ok() => Err(Reason::Network),
-        Err(_) => Err(Reason::Address),
+        Err(_) => match text.parse::<IpNet>() {
+            Ok(net) if net.prefix_len() == net.max_prefix_len() => address_of(&net.addr().to_string()),
+            Ok(_) => Err(Reason::Network),
+            Err(_) if NONE.iter().any(|none| text.eq_ignore_ascii_case(none)) => Err(Reason::NoAddress),
+            Err(_) => Err(Reason::Address),
+        },
     }
 }
+
+/// What databases and programs write where they have no value.
+const NONE: [&str; 9] = ["", "-", "null", "<nil>", "nil", "none", "n/a", "\\N", "(null)"];
 
 /// Merged ranges, found by halving: a provider may have thousands of networks.
 #[derive(Clone, Debug, Default)]
@@ -167,7 +199,14 @@ mod tests {
             ("0.0.0.0/0", Err("network")),
             ("::/0", Err("network")),
             ("198.51.100.0/24", Err("network")),
-            ("0.0.0.0", Err("bogon")),
+            ("0.0.0.0", Err("no-address")),
+            ("::", Err("no-address")),
+            ("NULL", Err("no-address")),
+            ("<nil>", Err("no-address")),
+            ("-", Err("no-address")),
+            ("198.51.100.7/32", Ok(())),
+            ("2001:db8::7/128", Ok(())),
+            ("0.1.2.3", Err("bogon")),
             ("127.0.0.1", Err("bogon")),
             ("10.1.2.3", Err("bogon")),
             ("100.64.0.1", Err("bogon")),
@@ -182,12 +221,29 @@ mod tests {
             ("104.16.1.1", Err("foreign")),
             ("2606:4700::1111", Err("foreign")),
             ("198.51.101.0", Err("foreign")),
-            ("", Err("address")),
+            ("", Err("no-address")),
             ("198.51.100.300", Err("address")),
             ("198.51.100.7 OR 1=1", Err("address")),
             ("0xc6336407", Err("address")),
         ] {
             assert_eq!(judged(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn own_addresses_are_found_wherever_they_stand_in_a_text() {
+        let found = |text: &str| {
+            let all = rules().own_in(text.as_bytes());
+            all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        for (text, expected) in [
+            ("2026-02-15 14:19:09,high,198.51.100.7,tcp", "198.51.100.7"),
+            ("x198.51.100.7x;198.51.100.7:23 http://198.51.100.8:8080/", "198.51.100.7 198.51.100.8"),
+            ("[2001:db8::7]:23 ::ffff:198.51.100.9 10.0.0.1 104.16.1.1", "2001:db8::7 198.51.100.9"),
+            ("seen at 198.51.100.7.", "198.51.100.7"),
+            ("\u{202e}198.51.100.300 14:19:09 dead:beef :: .. : ...", ""),
+        ] {
+            assert_eq!(found(text), expected, "{text}");
         }
     }
 

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 
 use super::printable;
 
-/// So long is a cell at most; spreadsheets end at 32,767.
-const MAX_CELL: usize = 2_000;
+/// So long is a cell at most, in characters: a refused row as it is kept; spreadsheets end at 32,767.
+const MAX_CELL: usize = 8_000;
 
 /// A text as a cell that no spreadsheet takes for a formula, quoted for CSV (RFC 4180) where needed. Numbers stay
 /// numbers.

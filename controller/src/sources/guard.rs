@@ -1,5 +1,9 @@
-//! A file that is suddenly ten times its usual size is looked at by a person first: the publisher's mistake must not
-//! become hundreds of cases.
+//! A file that is suddenly ten times its usual size, or that has many rows which cannot be read, is looked at by a person
+//! first: the publisher's mistake must not become hundreds of cases.
+
+use pratique_core::policy::BadRows;
+
+use super::Refused;
 
 /// So many of the newest accepted deliveries say what is usual: a week of daily reports.
 pub const USUAL_OF: u32 = 7;
@@ -24,6 +28,19 @@ pub enum Size {
     },
 }
 
+/// Why a file with bad rows is held; none where they are few. Many are at least as many as the policy says and more than
+/// its share of all, and in any case more than half: a column that slipped makes most rows unreadable, and the few that
+/// still look right are then as wrong.
+pub fn many_bad_rows(rows: u64, refused: &Refused, limits: BadRows) -> Option<String> {
+    let bad = refused.bad();
+    let many = bad >= limits.rows && bad.saturating_mul(1_000) > rows.saturating_mul(limits.share_permille.into());
+    if !many && bad.saturating_mul(2) <= rows {
+        return None;
+    }
+    let first = refused.first_bad().map_or_else(String::new, |r| format!("; the first is line {}: {}", r.line, r.text));
+    Some(format!("{bad} of {rows} rows cannot be read, so a person has to say whether the rest is right{first}"))
+}
+
 /// Compares a delivery's rows with those of the newest accepted ones of the same source and report.
 pub fn judge(rows: u64, newest: &[u64]) -> Size {
     let mut newest: Vec<u64> = newest.iter().copied().take(USUAL_OF as usize).collect();
@@ -41,9 +58,9 @@ impl Size {
     pub fn held_because(&self) -> Option<String> {
         match self {
             Self::Usual => None,
-            Self::Suspicious { rows, usual } => Some(format!(
-                "{rows} rows where {usual} are usual: held until somebody has looked at it and accepts it"
-            )),
+            Self::Suspicious { rows, usual } => {
+                Some(format!("{rows} rows where {usual} are usual: a person has to look at it first"))
+            }
         }
     }
 }

@@ -1,24 +1,30 @@
 //! Reports become sightings, session lists become sessions. One file goes this way:
 //!
 //! ```text
-//! file name ─▶ kind        raw bytes ─▶ [stream]: bounds, empty, HTML, binary, open quotes
-//!    [file_name]              └─▶ [shadowserver] by header name, or [plain] lists, or [sessions]
-//!                                   └─▶ [admit]: whose network, when, what kind of address ─▶ Batch ─▶ [guard]: ten times?
+//! zip, gzip, mail ─▶ [archive]: each file inside on its own, bounded
+//! file name ─▶ kind        raw bytes ─▶ [stream]: bounds, empty, HTML ─▶ [lines], [records]: each row on its own
+//!    [file_name]              └─▶ [shadowserver] by header name ([columns]), or [plain] lists, or [sessions]
+//!                                   └─▶ [admit]: whose network, when, what kind of address ─▶ Batch
+//!                                         └─▶ [guard]: ten times the usual rows, or many bad ones? then a person looks
 //! ```
 //!
-//! A file is taken whole or refused whole; a row that is understood and does not belong here is refused alone and
-//! counted. Where files come from: [`drop_dir`] watches a directory, the API and `pratique import` hand over theirs;
+//! One bad row costs one row: it is refused alone, counted and kept with its line and the reason. A file is refused whole
+//! only where it is no report at all. Where files come from: [`drop_dir`] watches a directory, the API and `pratique import` hand over theirs;
 //! [`readers`] makes the engine's intake of them. [`export`] is the way back out.
 
 pub mod admit;
+pub mod archive;
+mod columns;
 pub mod contact;
 pub mod drop_dir;
 pub mod export;
 pub mod file_name;
 pub mod file_reason;
 pub mod guard;
+mod lines;
 pub mod plain;
 pub mod readers;
+mod records;
 pub mod sessions;
 pub mod shadowserver;
 mod stream;
@@ -32,9 +38,12 @@ use pratique_core::ids::{CauseKey, SourceName};
 use pratique_core::policy::Policy;
 use pratique_core::sighting::{Severity, Sighting};
 use pratique_core::time::Timestamp;
+use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
+use self::admit::Admission;
 use crate::policy_files::ReportTypes;
+use crate::store::{KEPT_PER_DELIVERY, MAX_RAW_BYTES, RefusedRow};
 
 pub use file_reason::FileReason;
 pub use text::printable;
@@ -46,12 +55,19 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 /// to be sound.
 pub const MAX_ROWS: u64 = 2_000_000;
 
-/// A row (also one with line ends inside quotes) longer than this refuses the file: the longest real ones carry a web
-/// page's head of some KB.
+/// A row (also one with line ends inside quotes) longer than this is refused: the longest real ones carry a web page's head
+/// of some KB.
 pub const MAX_ROW_BYTES: usize = 256 * 1024;
 
-/// So many refused rows are kept with their line; all are counted.
-pub const REFUSALS_KEPT: usize = 100;
+/// So many refused rows are kept with their line; all are counted. Rows that could not be read go before those that were
+/// understood and do not belong here.
+pub const REFUSALS_KEPT: usize = KEPT_PER_DELIVERY;
+
+/// Of a report that is no evidence, so many rows are kept: they are all refused for the same reason, and name victims.
+const NO_EVIDENCE_KEPT: usize = 100;
+
+/// So many addresses of our own are kept that occur in rows which could not be read.
+pub const UNREAD_KEPT: usize = 10_000;
 
 /// What a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,8 +116,19 @@ pub struct Batch {
     pub covers_until: Option<Timestamp>,
     /// Report type; empty for plain lists.
     pub report: SmolStr,
-    /// Addresses of our own networks in rows that could not be read, each once.
+    /// What is odd in it although it was read.
+    pub warnings: Vec<String>,
+    /// Addresses of our own networks that occur in rows which could not be read, in order, at most [`UNREAD_KEPT`]: nobody
+    /// knows what those rows say of them, so they are not quiet.
     pub unread: Vec<IpAddr>,
+    /// There are more such addresses, or a row was too long to look through: then nobody is quiet.
+    pub unread_overflow: bool,
+    /// The file ends within a row, or where nobody can know that it was all: rows after it may be missing.
+    pub cut: bool,
+    /// Why a person has to look at it first, whatever its size.
+    pub hold: Option<String>,
+    /// Its type is not listed: its rows can only be taken as information.
+    pub unknown_type: bool,
 }
 
 /// Refused rows: counts of all, and the first [`REFUSALS_KEPT`] with their line.
@@ -109,8 +136,11 @@ pub struct Batch {
 pub struct Refused {
     /// By reason key; see [`Reason`].
     pub counts: BTreeMap<&'static str, u64>,
-    /// The first ones.
+    /// The first ones, in the file's order.
     pub first: Vec<Refusal>,
+    /// The first ones that could be read, until the file has been read.
+    others: Vec<Refusal>,
+    own: FxHashSet<IpAddr>,
 }
 
 /// One refused row.
@@ -122,11 +152,29 @@ pub struct Refusal {
     pub reason_key: &'static str,
     /// What was wrong, in words. Holds an address: personal data.
     pub text: String,
+    /// The row as it came, printable and bounded. Personal data.
+    pub raw: String,
+    /// Addresses of our own networks in it.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// Why a row is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
+    /// It has more or fewer columns than the header, and something may stand in another's place.
+    Columns,
+    /// A quote is never closed.
+    Quote,
+    /// Longer than [`MAX_ROW_BYTES`].
+    TooLong,
+    /// A NUL byte.
+    Binary,
+    /// The file ends within it.
+    CutOff,
+    /// There is no address: an empty cell, `NULL`, `<nil>`, `0.0.0.0`.
+    NoAddress,
+    /// Which of two types it belongs to depends on a protocol that is none.
+    Protocol,
     /// The address is none.
     Address,
     /// The port is none.
@@ -150,8 +198,15 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
+    /// All of them, each with its key.
+    pub const ALL: [Self; 17] = [
+        Self::Columns,
+        Self::Quote,
+        Self::TooLong,
+        Self::Binary,
+        Self::CutOff,
+        Self::NoAddress,
+        Self::Protocol,
         Self::Address,
         Self::Port,
         Self::Time,
@@ -164,9 +219,36 @@ impl Reason {
         Self::NotEvidence,
     ];
 
+    /// Nobody knows what the row says: it is a bad row, and the addresses in it are not quiet. The others were understood.
+    pub const fn unread(self) -> bool {
+        match self {
+            Self::Columns
+            | Self::Quote
+            | Self::TooLong
+            | Self::Binary
+            | Self::CutOff
+            | Self::NoAddress
+            | Self::Protocol
+            | Self::Address
+            | Self::Port
+            | Self::Time
+            | Self::Future => true,
+            Self::Network | Self::Bogon | Self::Foreign | Self::Infrastructure | Self::TooOld | Self::NotEvidence => {
+                false
+            }
+        }
+    }
+
     /// The stable key.
     pub const fn key(self) -> &'static str {
         match self {
+            Self::Columns => "columns",
+            Self::Quote => "quote",
+            Self::TooLong => "too-long",
+            Self::Binary => "binary",
+            Self::CutOff => "cut-off",
+            Self::NoAddress => "no-address",
+            Self::Protocol => "protocol",
             Self::Address => "address",
             Self::Port => "port",
             Self::Time => "time",
@@ -192,15 +274,66 @@ impl Refused {
         self.counts.iter().map(|(key, n)| (SmolStr::new_static(key), *n)).collect()
     }
 
-    fn add(&mut self, line: u64, reason: Reason, text: impl FnOnce() -> String) {
-        *self.counts.entry(reason.key()).or_default() += 1;
-        if self.first.len() < REFUSALS_KEPT {
-            self.first.push(Refusal { line, reason_key: reason.key(), text: text() });
+    /// Rows that could not be read.
+    pub fn bad(&self) -> u64 {
+        Reason::ALL.iter().filter(|r| r.unread()).filter_map(|r| self.counts.get(r.key())).sum()
+    }
+
+    /// The first row that could not be read.
+    pub fn first_bad(&self) -> Option<&Refusal> {
+        self.first.iter().find(|r| Reason::ALL.iter().any(|known| known.unread() && known.key() == r.reason_key))
+    }
+
+    /// All that is kept, in the file's order.
+    fn close(&mut self) {
+        let room = REFUSALS_KEPT.saturating_sub(self.first.len());
+        self.first.extend(std::mem::take(&mut self.others).into_iter().take(room));
+        self.first.sort_by_key(|r| r.line);
+    }
+}
+
+impl Batch {
+    /// Notes a refused row: `raw` is all of it, or what was kept of one that is too long.
+    fn refuse(&mut self, line: u64, reason: Reason, text: String, raw: &[u8], whole: bool, admission: &Admission) {
+        let refused = &mut self.refused;
+        let count = refused.counts.entry(reason.key()).or_default();
+        *count += 1;
+        let mut addresses = Vec::new();
+        if reason.unread() {
+            addresses = admission.own_in(raw);
+            self.unread_overflow |= !whole;
+            for address in &addresses {
+                if refused.own.len() < UNREAD_KEPT {
+                    refused.own.insert(*address);
+                } else {
+                    self.unread_overflow |= !refused.own.contains(address);
+                }
+            }
+        }
+        let kept = if reason.unread() { refused.first.len() } else { refused.others.len() };
+        let most = if reason == Reason::NotEvidence { NO_EVIDENCE_KEPT } else { REFUSALS_KEPT };
+        if kept < most {
+            if !reason.unread() {
+                addresses = admission.own_in(raw);
+            }
+            let raw = printable(raw, MAX_RAW_BYTES).into();
+            let refusal = Refusal { line, reason_key: reason.key(), text, raw, addresses };
+            if reason.unread() { refused.first.push(refusal) } else { refused.others.push(refusal) }
         }
     }
 
-    fn unreadable(&self) -> u64 {
-        [Reason::Address, Reason::Port, Reason::Time].iter().filter_map(|r| self.counts.get(r.key())).sum()
+    /// The kept rows, as they are stored.
+    pub fn refused_rows(&mut self, received_at: Timestamp) -> Vec<RefusedRow> {
+        let row = |r: Refusal| RefusedRow {
+            delivery: 0,
+            received_at,
+            line: r.line,
+            reason: SmolStr::new_static(r.reason_key),
+            text: r.text,
+            raw: r.raw,
+            addresses: r.addresses,
+        };
+        std::mem::take(&mut self.refused.first).into_iter().map(row).collect()
     }
 }
 
@@ -217,8 +350,14 @@ pub enum FeedError {
     #[error("the file is a web page, not a report (probably a log-in or error page): fetch it again")]
     Html,
     /// Compressed.
-    #[error("the file is compressed ({0}): unpack it first; archives are not opened here, so that none can explode")]
+    #[error("the file is compressed ({0}): unpack it first; of reports, zip and gzip are opened")]
     Compressed(&'static str),
+    /// An archive or a mail out of which nothing can be read.
+    #[error("{0}")]
+    Archive(String),
+    /// An archive with too many files.
+    #[error("the archive holds more files than are read at once: send the rest in another")]
+    TooManyMembers,
     /// UTF-16 or UTF-32.
     #[error("the file is UTF-16 or UTF-32: save it as UTF-8")]
     Encoding,
@@ -238,15 +377,6 @@ pub enum FeedError {
     #[error("line {line}: a quote is never closed: the file was cut off or is damaged; fetch it again")]
     OpenQuote {
         /// Where its row begins.
-        line: u64,
-    },
-    /// The last line has no end.
-    #[error(
-        "line {line}: the file breaks off here, without a line end: its last value may be cut and rows after it are \
-         missing, so nothing of it is taken; fetch it again, or end its last line if you know it to be whole"
-    )]
-    CutOff {
-        /// Where its last row begins.
         line: u64,
     },
     /// Too large.
@@ -279,20 +409,6 @@ pub enum FeedError {
     /// The report type is not listed.
     #[error("{0}")]
     UnknownType(String),
-    /// Most rows make no sense.
-    #[error(
-        "{unreadable} of {rows} rows cannot be read, so the rest is not trusted either; the first is line {line}: {text}"
-    )]
-    MostlyUnreadable {
-        /// Rows with an address, port or time that is none.
-        unreadable: u64,
-        /// Of so many.
-        rows: u64,
-        /// The first one.
-        line: u64,
-        /// What is wrong there.
-        text: String,
-    },
     /// The cause has no playbook.
     #[error("there is no playbook for the cause `{0}`{1}")]
     UnknownCause(CauseKey, String),
@@ -322,13 +438,12 @@ pub fn read(
     if batch.rows == 0 {
         return Err(FeedError::NoRows);
     }
-    let unreadable = batch.refused.unreadable();
-    // A column that slipped makes most rows unreadable; the few that still look right are then as wrong.
-    if unreadable.saturating_mul(2) > batch.rows {
-        let is_unreadable = |r: &&Refusal| ["address", "port", "time"].contains(&r.reason_key);
-        let first = batch.refused.first.iter().find(is_unreadable);
-        let (line, text) = first.map_or((0, String::new()), |r| (r.line, r.text.clone()));
-        return Err(FeedError::MostlyUnreadable { unreadable, rows: batch.rows, line, text });
+    batch.refused.close();
+    batch.unread = batch.refused.own.drain().collect();
+    batch.unread.sort_unstable();
+    let limits = ctx.policy.bad_rows(ctx.source);
+    if batch.hold.is_none() {
+        batch.hold = guard::many_bad_rows(batch.rows, &batch.refused, limits);
     }
     // A file of which no row is ours may be somebody else's: it proves no silence of our lines.
     if batch.sightings.is_empty() {

@@ -9,7 +9,7 @@
 //!
 //! The cause stands beside the list, said by whoever brings it. A list says nothing about silence.
 
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::Read;
 use std::net::IpAddr;
 
 use pratique_core::ids::CauseKey;
@@ -17,9 +17,10 @@ use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::Timestamp;
 
 use super::admit::{Admission, address_of};
-use super::stream::{Stream, feed_error};
+use super::lines::Lines;
+use super::stream::Stream;
 use super::{Batch, FeedError, MAX_ROWS, ReadContext, Reason, printable};
-use crate::policy_files::nearest;
+use crate::policy_files::meant;
 
 /// Progress is told every so many rows.
 const PROGRESS_EVERY: u64 = 4_096;
@@ -35,32 +36,31 @@ pub(super) fn read(
 ) -> Result<Batch, FeedError> {
     if !ctx.policy.playbooks.contains_key(cause) {
         let known = ctx.policy.playbooks.keys().map(CauseKey::as_str);
-        let hint = nearest(cause.as_str(), known).map_or_else(String::new, |m| format!("; did you mean `{m}`?"));
+        let hint = meant(cause.as_str(), known).map_or_else(String::new, |m| format!("; did you mean `{m}`?"));
         return Err(FeedError::UnknownCause(cause.clone(), hint));
     }
     let clock_error = ctx.policy.source(ctx.source).clock_error;
     let admission = Admission::new(ctx.policy, ctx.now, clock_error);
-    let mut lines = BufReader::with_capacity(64 * 1024, Stream::new(reader, false)?);
+    let mut lines = Lines::new(Stream::of_rows(reader)?)?;
     let mut batch = Batch::default();
-    let (mut line, mut number, mut bytes) = (Vec::new(), 0, 0_u64);
-    loop {
-        line.clear();
-        // The stream ends a line that is too long.
-        let n = lines.read_until(b'\n', &mut line).map_err(|e| feed_error(&e))?;
-        if n == 0 {
-            break;
-        }
-        number += 1;
-        bytes = bytes.saturating_add(n as u64);
-        let row = line.trim_ascii();
+    while let Some(line) = lines.front()? {
+        let number = lines.number();
+        let raw = lines.bytes(line.start, line.end);
+        let row = raw.trim_ascii();
         if row.is_empty() || row.starts_with(b"#") || row.starts_with(b";") {
+            lines.pass(line, 1)?;
             continue;
         }
         batch.rows += 1;
         if batch.rows > MAX_ROWS {
             return Err(FeedError::TooManyRows);
         }
-        let judged = entry(row).and_then(|entry| {
+        let read = match () {
+            () if line.too_long => Err(Reason::TooLong),
+            () if memchr::memchr(0, row).is_some() => Err(Reason::Binary),
+            () => entry(row),
+        };
+        let judged = read.and_then(|entry| {
             admission.address(entry.address)?;
             let observed_at = entry.observed_at.or(observed_at).unwrap_or(ctx.now);
             admission.time(observed_at)?;
@@ -80,13 +80,17 @@ pub(super) fn read(
                 device: None,
                 detail: Vec::new(),
             }),
-            Err(reason) => batch.refused.add(number, reason, || reason.words(&printable(row, 60))),
+            Err(reason) => {
+                let text = reason.words(&printable(row, 60));
+                batch.refuse(number, reason, text, raw, !line.too_long, &admission);
+            }
         }
-        if batch.rows % PROGRESS_EVERY == 0 {
-            on_progress(bytes, batch.rows);
+        lines.pass(line, 1)?;
+        if batch.rows.is_multiple_of(PROGRESS_EVERY) {
+            on_progress(lines.position(), batch.rows);
         }
     }
-    on_progress(bytes, batch.rows);
+    on_progress(lines.position(), batch.rows);
     Ok(batch)
 }
 

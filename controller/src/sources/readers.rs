@@ -2,22 +2,25 @@
 //! an [`Intake`] for the engine, or a session list its changes.
 
 use std::fmt;
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use pratique_core::coverage::{GapReason, Stretch};
 use pratique_core::ids::{CauseKey, SourceName, TextRef};
 use pratique_core::policy::SessionLists;
-use pratique_core::time::Timestamp;
+use pratique_core::time::{Span, Timestamp};
 use smol_str::SmolStr;
 
+use super::admit::Admission;
 use super::sessions::{List, Zone};
-use super::{Batch, FeedError, FileReason, Kind, ReadContext, file_name, guard, sessions};
-use crate::api::intake::{Label, Readers, Unreadable};
+use super::{Batch, FeedError, FileReason, Kind, ReadContext, archive, file_name, guard, sessions};
+use crate::api::intake::{Label, Part, Readers, Unreadable};
 use crate::engine::handle::{Intake, Open, Spoken};
-use crate::policy_files::{PolicySet, ReportUse};
-use crate::store::{Delivery, DeliveryState};
+use crate::policy_files::{Meant, PolicySet, ReportUse};
+use crate::store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, MAX_RAW_BYTES, RefusedRow};
 
 /// A report type `list:CAUSE` is a plain list of addresses with that cause.
 pub const LIST: &str = "list:";
@@ -30,6 +33,8 @@ pub type Usual = dyn Fn(&str, &str) -> Result<Vec<u64>, String> + Send + Sync;
 pub struct FileReaders {
     policies: Arc<ArcSwap<PolicySet>>,
     usual: Arc<Usual>,
+    /// Where archives are unpacked.
+    spool: PathBuf,
 }
 
 impl fmt::Debug for FileReaders {
@@ -41,7 +46,12 @@ impl fmt::Debug for FileReaders {
 impl FileReaders {
     /// Readers over the policy in force. `usual` may block: it is asked on the thread that reads.
     pub fn new(policies: Arc<ArcSwap<PolicySet>>, usual: Arc<Usual>) -> Self {
-        Self { policies, usual }
+        Self { policies, usual, spool: std::env::temp_dir() }
+    }
+
+    /// Unpacks archives in this folder: one on a disk, since they may be large.
+    pub fn with_spool(self, spool: PathBuf) -> Self {
+        Self { spool, ..self }
     }
 
     /// Reads a report and tells its progress in bytes and rows. A delivery of suspicious size comes back as
@@ -56,17 +66,63 @@ impl FileReaders {
         on_progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Intake, Unreadable> {
         let set = self.policies.load_full();
-        let (source, batch) = Self::read(&set, label, body, on_progress)?;
+        let (source, mut batch) = Self::read(&set, label, body, on_progress)?;
         let usual = (self.usual)(source.as_str(), &batch.report)
             .map_err(|e| format!("{}: its usual size cannot be looked up: {e}; try again", label.name))
             .map_err(|said| Unreadable::new(FileReason::Io, said))?;
-        let state = match guard::judge(batch.rows, &usual) {
-            guard::Size::Usual => DeliveryState::Accepted,
-            guard::Size::Suspicious { .. } => DeliveryState::Held,
-        };
-        let reason = GapReason::Held;
-        let spoken = spoken(label, &set, Some(&batch), reason);
+        if batch.hold.is_none() {
+            batch.hold = guard::judge(batch.rows, &usual).held_because();
+        }
+        let state = if batch.hold.is_some() { DeliveryState::Held } else { DeliveryState::Accepted };
+        let spoken = spoken(label, &set, Some(&batch), GapReason::Held);
         Ok(intake(label, source, batch, state, spoken))
+    }
+
+    /// The rows of a file that was refused whole, as they came, as far as they are kept. `why` is what was wrong with the
+    /// file.
+    fn rows_of(&self, label: &Label, body: &mut File, why: &str) -> Vec<RefusedRow> {
+        let set = self.policies.load_full();
+        let admission = Admission::new(&set.policy, label.received_at, Span::ZERO);
+        let mut text = Vec::new();
+        let read = body.rewind().and_then(|()| body.take(REFUSED_BYTES).read_to_end(&mut text));
+        // What is no text is of no use to a person.
+        if read.is_err() || text.get(..SNIFF.min(text.len())).unwrap_or_default().contains(&0) {
+            return Vec::new();
+        }
+        let rows = (1..).zip(text.split(|b| *b == b'\n')).filter(|(_, raw)| !raw.trim_ascii().is_empty());
+        rows.take(KEPT_PER_DELIVERY)
+            .map(|(line, raw)| RefusedRow {
+                delivery: 0,
+                received_at: label.received_at,
+                line,
+                reason: WHOLE.into(),
+                text: why.to_owned(),
+                raw: super::printable(raw.trim_ascii_end(), MAX_RAW_BYTES).into(),
+                addresses: admission.own_in(raw),
+            })
+            .collect()
+    }
+
+    /// One file that is in nothing.
+    fn part(&self, label: Label, body: &mut File) -> Part {
+        let read =
+            body.rewind().map_err(|e| Unreadable::new(FileReason::Io, format!("{}: cannot be read: {e}", label.name)));
+        match read.and_then(|()| self.report(&label, body)) {
+            Ok(intake) => Part { label, intake, refused: None, wrapped: false },
+            Err(why) => {
+                let rows = self.rows_of(&label, body, &why.said);
+                self.refused_part(label, why, rows)
+            }
+        }
+    }
+
+    /// The record of a file that was refused whole, with its rows.
+    fn refused_part(&self, label: Label, why: Unreadable, rows: Vec<RefusedRow>) -> Part {
+        let mut intake = self.refused(&label, &why.said);
+        intake.delivery.rows = rows.len() as u64;
+        intake.delivery.refused = vec![(SmolStr::new_static(WHOLE), (rows.len() as u64).max(1))];
+        intake.refused = rows;
+        Part { label, intake, refused: Some(why), wrapped: false }
     }
 
     fn read(
@@ -83,7 +139,41 @@ impl FileReaders {
     }
 }
 
+/// So much of a file that was refused whole is kept as rows, in bytes.
+const REFUSED_BYTES: u64 = 8 << 20;
+
+/// Enough to know that something is no text.
+const SNIFF: usize = 4_096;
+
+/// The reason of rows whose file was refused whole.
+pub const WHOLE: &str = "file";
+
 impl Readers for FileReaders {
+    fn reports(&self, label: &Label, body: &mut File, each: &mut dyn FnMut(Part)) {
+        let of = |name: &str| Label { name: name.to_owned(), ..label.clone() };
+        let unwrapped = archive::unwrap(&label.name, body, &self.spool, &mut |member| {
+            let part = match member {
+                Ok(mut member) => {
+                    let label = Label { content: member.content, bytes: member.bytes, ..of(&member.name) };
+                    self.part(label, &mut member.file)
+                }
+                Err(bad) => {
+                    let why = Unreadable::new(FileReason::from(&bad.why), in_file(&bad.name, &bad.why));
+                    self.refused_part(of(&bad.name), why, Vec::new())
+                }
+            };
+            each(Part { wrapped: true, ..part });
+        });
+        match unwrapped {
+            Ok(true) => {}
+            Ok(false) => each(self.part(label.clone(), body)),
+            Err(why) => {
+                let why = Unreadable::new(FileReason::from(&why), in_file(&label.name, &why));
+                each(self.refused_part(label.clone(), why, Vec::new()));
+            }
+        }
+    }
+
     fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable> {
         self.report_with(label, body, &mut |_, _| ())
     }
@@ -93,7 +183,8 @@ impl Readers for FileReaders {
         let batch = Batch { report: report_of(label).unwrap_or_default(), ..Batch::default() };
         let spoken = spoken(label, &set, None, GapReason::Refused);
         let mut refused = intake(label, source_of(label), batch, DeliveryState::Refused, spoken);
-        refused.delivery.refused = vec![(super::printable(because.as_bytes(), 300), 1)];
+        refused.delivery.refused = vec![(SmolStr::new_static(WHOLE), 1)];
+        refused.delivery.because = Some(super::printable(because.as_bytes(), 300).into());
         refused
     }
 
@@ -120,11 +211,11 @@ pub fn kind_of(label: &Label, set: &PolicySet) -> Result<(Kind, SourceName), Fee
     let by_name = file_name::parse(&label.name);
     let kind = match &label.report {
         None => by_name?.kind(label.received_at),
-        Some(said) => by_name
-            .ok()
-            .filter(|n| n.report == *said)
-            .map(|n| n.kind(label.received_at))
-            .unwrap_or_else(|| Kind::Shadowserver { report: said.clone(), covers_until: None }),
+        Some(said) => {
+            let said = SmolStr::new(said.to_ascii_lowercase());
+            let named = by_name.ok().filter(|n| n.report == said).map(|n| n.kind(label.received_at));
+            named.unwrap_or(Kind::Shadowserver { report: said, covers_until: None })
+        }
     };
     Ok((kind, source))
 }
@@ -160,7 +251,8 @@ pub fn in_file(name: &str, error: &dyn fmt::Display) -> String {
     text
 }
 
-fn intake(label: &Label, source: SourceName, batch: Batch, state: DeliveryState, spoken: Spoken) -> Intake {
+fn intake(label: &Label, source: SourceName, mut batch: Batch, state: DeliveryState, spoken: Spoken) -> Intake {
+    let refused = batch.refused_rows(label.received_at);
     let delivery = Delivery {
         number: 0,
         source: source.0,
@@ -171,8 +263,11 @@ fn intake(label: &Label, source: SourceName, batch: Batch, state: DeliveryState,
         state,
         rows: batch.rows,
         refused: batch.refused.for_record(),
+        because: batch.hold,
+        warnings: batch.warnings,
     };
-    Intake { delivery, sightings: batch.sightings, spoken: Some(spoken) }
+    let unknown_type = batch.unknown_type;
+    Intake { delivery, sightings: batch.sightings, spoken: Some(spoken), refused, unknown_type }
 }
 
 /// What a file means for the silence of its source. Only a name says of which day a file speaks: the rows of one without
@@ -181,16 +276,14 @@ fn spoken(label: &Label, set: &PolicySet, batch: Option<&Batch>, reason: GapReas
     let named = file_name::parse(&label.name).ok().filter(|name| name.day <= label.received_at);
     let stretch = named.as_ref().map_or(Stretch::before(label.received_at), |name| name.stretch(label.received_at));
     let report = report_of(label);
-    let rests_on = |report: &SmolStr| match set.reports.get(report) {
-        Some(known) => matches!(known.usage, ReportUse::Propose(_)),
-        // Lists have no type; an unknown one could have been any.
-        None => true,
+    let (report, rests_on) = match report.as_ref().and_then(|name| set.reports.meant(name)) {
+        Some(Meant::Listed(name, kind) | Meant::Older { name, kind, .. }) => {
+            (Some(SmolStr::new(name)), matches!(kind.usage, ReportUse::Propose(_)))
+        }
+        // Lists have no type; an unknown one could have been any, and so could an old name of two of today's.
+        Some(Meant::ByProtocol { .. }) | None => (report.filter(SmolStr::is_empty), true),
     };
-    let open = report.as_ref().is_none_or(rests_on).then(|| Open {
-        report: report.clone().filter(|report| report.is_empty() || set.reports.get(report).is_some()),
-        stretch,
-        reason,
-    });
+    let open = rests_on.then_some(Open { report, stretch, reason });
     let newest = batch.and_then(|batch| batch.sightings.iter().map(|s| s.observed_at).max());
     let speaks = batch.is_some_and(|batch| batch.covers_until.is_some());
     let covers = named.as_ref().filter(|name| speaks && !name.delayed).map(|name| {
@@ -198,7 +291,9 @@ fn spoken(label: &Label, set: &PolicySet, batch: Option<&Batch>, reason: GapReas
         if name.end() <= label.received_at { stretch } else { stretch.up_to(newest.unwrap_or(stretch.from)) }
     });
     let name = named.map(|name| TextRef::of(&name.stem));
-    Spoken { covers, open, name, unread: batch.map_or_else(Vec::new, |batch| batch.unread.clone()) }
+    let incomplete = batch.is_some_and(|batch| !batch.report.is_empty() && (batch.cut || batch.unread_overflow));
+    let unread = batch.map_or_else(Vec::new, |batch| batch.unread.clone());
+    Spoken { covers: covers.filter(|_| !incomplete), open, name, unread, incomplete }
 }
 
 /// The report type that a label gives; empty for a list, none if nothing says it.
@@ -230,8 +325,6 @@ pub fn label_of(name: &str, content: &[u8], received_at: Timestamp) -> Label {
 
 #[cfg(test)]
 mod tests {
-    use smol_str::SmolStr;
-
     use super::*;
 
     const NOW: &str = "2026-02-16 12:00:00";
@@ -302,8 +395,9 @@ mod tests {
     fn errors_name_file_and_line() {
         let text = "timestamp,ip,port\n2026-02-15 14:19:09,198.51.100.7\n";
         let label = label("2026-02-15-scan_telnet-x.csv", None, text);
-        let said = readers(&[]).report(&label, &mut text.as_bytes()).unwrap_err().to_string();
-        assert!(said.starts_with("2026-02-15-scan_telnet-x.csv:2: 2 columns where the header has 3"), "{said}");
+        let twins = text.replace("port", "ip");
+        let said = readers(&[]).report(&label, &mut twins.as_bytes()).unwrap_err().to_string();
+        assert!(said.starts_with("2026-02-15-scan_telnet-x.csv:1: the columns 2 and 3 are both"), "{said}");
         let text = &b"subscriber,address,form\n,,\n"[..];
         let said = readers(&[]).sessions(&label, None, &mut { text }).unwrap_err().to_string();
         assert!(said.starts_with("2026-02-15-scan_telnet-x.csv:1: unknown column `form`"), "{said}");

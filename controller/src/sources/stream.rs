@@ -20,11 +20,12 @@ pub(super) struct Stream<R> {
     /// Quotes matter in CSV only; in plain lists a line is a row.
     quotes: bool,
     in_quotes: bool,
-    /// The last byte has to end a line.
-    whole_lines: bool,
+    /// The last byte ended a line.
     ended: bool,
     /// The end was reached.
     finished: bool,
+    /// Rows are judged by who reads them.
+    by_row: bool,
 }
 
 impl<R: Read> Stream<R> {
@@ -44,15 +45,15 @@ impl<R: Read> Stream<R> {
             row_bytes: 0,
             quotes,
             in_quotes: false,
-            whole_lines: false,
             ended: true,
             finished: false,
+            by_row: false,
         })
     }
 
-    /// A file that breaks off within its last line is refused: for files whose writer ends every line.
-    pub(super) fn with_whole_lines(self) -> Self {
-        Self { whole_lines: true, ..self }
+    /// For readers that judge each row on its own: only what concerns the whole file is looked at.
+    pub(super) fn of_rows(inner: R) -> Result<Self, FeedError> {
+        Ok(Self { by_row: true, ..Self::new(inner, false)? })
     }
 
     /// The end was reached within a line.
@@ -67,6 +68,9 @@ impl<R: Read> Stream<R> {
         }
         if let Some(last) = fresh.last() {
             self.ended = matches!(last, b'\n' | b'\r');
+        }
+        if self.by_row {
+            return Ok(());
         }
         for byte in fresh {
             self.row_bytes += 1;
@@ -104,9 +108,6 @@ impl<R: Read> Read for Stream<R> {
         self.finished |= n == 0 && !into.is_empty();
         if n == 0 && !into.is_empty() && self.in_quotes {
             return Err(io::Error::other(FeedError::OpenQuote { line: self.row_line }));
-        }
-        if n == 0 && !into.is_empty() && self.whole_lines && !self.ended {
-            return Err(io::Error::other(FeedError::CutOff { line: self.row_line }));
         }
         self.check(into.get(..n).unwrap_or_default()).map_err(io::Error::other)?;
         Ok(n)

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 
+use super::refused;
 use super::rows::{self, Columns, Values, integer};
 use super::{Batch, LineRecord, StoreError};
 
@@ -105,6 +106,7 @@ pub(super) async fn append(conn: &mut SqliteConnection, expected: Seq, batch: &B
     })
     .await?;
     insert(&mut tx, tables[1], &batch.deliveries, rows::bind_delivery).await?;
+    refused::insert(&mut tx, &batch.refused).await?;
     tx.commit().await.map_err(|e| Failed { error: e.into(), in_doubt: (after != before).then_some(after) })?;
     Ok(Appended { anchor: after, contacts })
 }

@@ -12,6 +12,7 @@ use sqlx::query::Query;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Sqlite, SqliteConnection};
 
+use super::refused;
 use super::rows::{self, Columns};
 use super::{Expired, Expiry, StoreError};
 
@@ -35,6 +36,7 @@ enum Table {
     Sighting,
     Session,
     Text,
+    Refused,
     Line,
 }
 
@@ -48,7 +50,8 @@ impl Mark {
             (Some(after), _) => return Some(Self { after, ..self }),
             (None, Table::Sighting) => Table::Session,
             (None, Table::Session) => Table::Text,
-            (None, Table::Text) => Table::Line,
+            (None, Table::Text) => Table::Refused,
+            (None, Table::Refused) => Table::Line,
             (None, Table::Line) => return None,
         };
         Some(Self { table, after: Self::NOTHING, ..self })
@@ -64,6 +67,7 @@ pub(super) async fn expire(conn: &mut SqliteConnection, before: &Expiry, from: M
         Table::Sighting => sightings(&mut tx, before.sightings, from.after, &mut expired).await?,
         Table::Session => sessions(&mut tx, before.sessions, &mut expired).await?,
         Table::Text => texts(&mut tx, before.texts, from.after, &mut expired).await?,
+        Table::Refused => refused_rows(&mut tx, before.refused, &mut expired).await?,
         Table::Line => lines(&mut tx, before.lines, from.after, &mut expired).await?,
     };
     tx.commit().await?;
@@ -144,6 +148,22 @@ async fn texts(
     Ok(Some(reached))
 }
 
+/// Refused rows hold what strangers wrote, addresses among it.
+async fn refused_rows(
+    tx: &mut SqliteConnection,
+    before: Timestamp,
+    expired: &mut Expired,
+) -> Result<Option<(i64, i64)>, StoreError> {
+    let sql = format!(
+        "DELETE FROM refused_row WHERE (delivery, line) IN ( \
+           SELECT delivery, line FROM refused_row WHERE received_at < ? ORDER BY received_at LIMIT {PIECE})"
+    );
+    let gone = sqlx::query(AssertSqlSafe(sql)).bind(before.as_millis());
+    expired.rows = gone.execute(tx).await?.rows_affected();
+    // Nothing is left out on the way, so the next piece begins at the front again.
+    Ok((expired.rows > 0).then_some(Mark::NOTHING))
+}
+
 async fn lines(
     tx: &mut SqliteConnection,
     before: Timestamp,
@@ -185,7 +205,8 @@ async fn end_of(
 /// Erases what is known of one line; returns the rows erased.
 pub(super) async fn purge(conn: &mut SqliteConnection, line: LineNo) -> Result<u64, StoreError> {
     let mut tx = conn.begin_with("BEGIN IMMEDIATE").await?;
-    let mut erased = 0;
+    // Before its sessions and its name go: they say which rows name it.
+    let mut erased = refused::purge(&mut tx, line).await?;
     for sql in [
         "DELETE FROM text WHERE case_id IN (SELECT case_id FROM case_line WHERE line = ?)",
         "DELETE FROM sighting WHERE line = ?",

@@ -17,6 +17,7 @@ mod lock;
 mod metrics;
 mod position;
 mod reader;
+mod refused;
 mod reserve;
 mod rows;
 mod schema;
@@ -40,6 +41,7 @@ use pratique_core::lines::Contact;
 use pratique_core::session::{KnownSession, Session};
 use pratique_core::sighting::Sighting;
 use pratique_core::time::Timestamp;
+pub use refused::{KEPT_PER_DELIVERY, MAX_RAW_BYTES, RefusedRow, SESSIONS};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 pub use sqlite::{Options, SqliteStore};
@@ -70,6 +72,8 @@ pub struct Batch {
     pub texts: Vec<(TextRef, CaseId, String)>,
     /// Deliveries recorded or changed.
     pub deliveries: Vec<Delivery>,
+    /// Rows of deliveries that were refused, as they came.
+    pub refused: Vec<RefusedRow>,
 }
 
 impl Batch {
@@ -86,6 +90,7 @@ impl Batch {
             && self.matured.is_empty()
             && self.texts.is_empty()
             && self.deliveries.is_empty()
+            && self.refused.is_empty()
     }
 
     /// Nothing new is taken in or enforced by it: it frees, ends, notes or follows a line. On a full disk such a batch may
@@ -97,6 +102,7 @@ impl Batch {
             && self.repeats.is_empty()
             && self.matured.is_empty()
             && self.deliveries.is_empty()
+            && self.refused.is_empty()
             && self.events.iter().all(|event| match &event.body {
                 Body::Case { what, .. } => match what {
                     // What is said of a line that was just freed.
@@ -238,6 +244,12 @@ pub struct Delivery {
     pub rows: u64,
     /// Rows refused, with the reasons' counts as `reason: n`.
     pub refused: Vec<(SmolStr, u64)>,
+    /// Why it is held, or why it was refused whole.
+    #[serde(default)]
+    pub because: Option<String>,
+    /// What is odd in it although it was taken: columns that are not known, a missing line end.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// What became of a delivery.
@@ -432,6 +444,8 @@ pub struct Expiry {
     pub sessions: Timestamp,
     /// Texts of cases closed before this go.
     pub texts: Timestamp,
+    /// Refused rows of deliveries that came before this go.
+    pub refused: Timestamp,
     /// Lines whose last session ended before this go, unless something stands here that names them: a session, a sighting,
     /// a text, an open case, or one that ended later than this.
     pub lines: Timestamp,
@@ -489,6 +503,10 @@ pub trait Reader: Send + Sync {
     async fn delivery_of(&self, content: TextRef) -> Result<Option<Delivery>, StoreError>;
     /// Row counts of the newest accepted deliveries of this source and report, newest first.
     async fn usual_rows(&self, source: &str, report: &str, limit: u32) -> Result<Vec<u64>, StoreError>;
+    /// One delivery; none if there is none with this number.
+    async fn delivery(&self, number: u64) -> Result<Option<Delivery>, StoreError>;
+    /// Refused rows of a delivery after this line, in the file's order.
+    async fn refused_rows(&self, delivery: u64, after: u64, limit: u32) -> Result<Vec<RefusedRow>, StoreError>;
     /// Deliveries in a state, the oldest first.
     async fn deliveries_in(&self, state: DeliveryState, limit: u32) -> Result<Vec<Delivery>, StoreError>;
     /// Deliveries that were refused whole, of the newest ones and since then, newest first.

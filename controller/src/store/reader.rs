@@ -10,6 +10,7 @@ use smol_str::SmolStr;
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{AssertSqlSafe, SqlitePool};
 
+use super::refused::{self, RefusedRow};
 use super::reserve::Reserve;
 use super::rows::{self, Columns, Values, integer};
 use super::{
@@ -185,6 +186,20 @@ impl Reader for SqliteReader {
         values.add(report)?;
         values.add(i64::from(limit.min(MOST)))?;
         self.rows(sql.to_owned(), values, |r| Columns::of(r, "delivery").number()).await
+    }
+
+    async fn delivery(&self, number: u64) -> Result<Option<Delivery>, StoreError> {
+        let sql = format!("SELECT {} FROM delivery WHERE number = ?", rows::DELIVERY);
+        Ok(self.rows(sql, values(&[integer(number)?])?, rows::delivery).await?.pop())
+    }
+
+    async fn refused_rows(&self, delivery: u64, after: u64, limit: u32) -> Result<Vec<RefusedRow>, StoreError> {
+        let sql = format!(
+            "SELECT {} FROM refused_row WHERE delivery = ? AND line > ? ORDER BY line LIMIT ?",
+            refused::COLUMNS
+        );
+        let asked = values(&[integer(delivery)?, integer(after)?, limit.min(MOST).into()])?;
+        self.rows(sql, asked, refused::row).await
     }
 
     async fn deliveries_in(&self, state: DeliveryState, limit: u32) -> Result<Vec<Delivery>, StoreError> {

@@ -26,7 +26,8 @@ pub(super) const PLAIN_SESSION: &str = "line, holding, from_at, to_at, nas";
 pub(super) const PLAIN_LINE: &str = "line, subscriber, opted_out";
 pub(super) const SIGHTING: &str = "number, received_at, observed_at, clock_error, source, report, cause, address, port, \
     transport, severity, device, line, case_id, outcome, delivery, detail, also_from";
-pub(super) const DELIVERY: &str = "number, source, report, name, content, received_at, state, row_count, refused";
+pub(super) const DELIVERY: &str = "number, source, report, name, content, received_at, state, row_count, refused, \
+    because, warnings";
 
 /// Values of a statement, bound one after the other.
 #[derive(Default)]
@@ -142,7 +143,9 @@ pub(super) fn bind_delivery(v: &mut Values, d: &Delivery) -> Result<(), StoreErr
     v.add(d.received_at.as_millis())?;
     v.add(d.state.as_str())?;
     v.number(d.rows)?;
-    v.json(&d.refused)
+    v.json(&d.refused)?;
+    v.add(d.because.as_deref())?;
+    v.json(&d.warnings)
 }
 
 pub(super) fn line(row: &SqliteRow) -> Result<LineRecord, StoreError> {
@@ -236,6 +239,8 @@ pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery, StoreError> {
         },
         rows: r.number()?,
         refused: r.list("refused")?,
+        because: r.next()?,
+        warnings: r.list("warnings")?,
     })
 }
 

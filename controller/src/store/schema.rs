@@ -91,6 +91,23 @@ ALTER TABLE line ADD COLUMN number_tail TEXT;
 -- and whether a newer session ended it instead of a told end.
 ALTER TABLE session ADD COLUMN last_start INTEGER;
 ALTER TABLE session ADD COLUMN superseded INTEGER NOT NULL DEFAULT 0;
+", "
+-- Why a delivery is held or was refused whole, and what is odd in it; and its refused rows as they came.
+ALTER TABLE delivery ADD COLUMN because TEXT;
+ALTER TABLE delivery ADD COLUMN warnings TEXT;
+CREATE TABLE refused_row (
+  delivery INTEGER NOT NULL, line INTEGER NOT NULL, received_at INTEGER NOT NULL,
+  reason TEXT NOT NULL, said TEXT NOT NULL, raw TEXT NOT NULL,
+  PRIMARY KEY (delivery, line)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refused_row_received ON refused_row(received_at);
+-- Addresses of our own networks in them, so that a line can be forgotten.
+CREATE TABLE refused_address (
+  delivery INTEGER NOT NULL, line INTEGER NOT NULL, address BLOB NOT NULL, PRIMARY KEY (delivery, line, address)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX refused_address_address ON refused_address(address);
+CREATE TRIGGER refused_address_gone AFTER DELETE ON refused_row
+  BEGIN DELETE FROM refused_address WHERE delivery = old.delivery AND line = old.line; END;
 "];
 
 /// Brings the database to the newest version, each step in a transaction of its own.

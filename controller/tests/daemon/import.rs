@@ -19,14 +19,14 @@ fn name(tag: &str) -> String {
 fn a_folder_is_taken_in_and_a_refused_file_is_named_with_its_line() {
     let node = Node::start();
     node.file(&format!("reports/{}", name("a")), &telnet(20));
-    node.file(&format!("reports/{}", name("b")), "timestamp,ip,port\n2026-02-16 10:00:00,198.51.100.7\n");
+    node.file(&format!("reports/{}", name("b")), "timestamp,ip,ip\n2026-02-16 10:00:00,198.51.100.7,x\n");
     node.file("reports/.hidden", "x");
     let folder = node.path("reports");
     let done = node.cli(&["import", folder.to_str().unwrap()]);
     assert_eq!(done.status.code(), Some(1), "{}", said(&done));
     let text = said(&done);
     assert!(text.contains("20 taken in"), "{text}");
-    let wrong = format!("pratique: {}:2: 2 columns where the header has 3", folder.join(name("b")).display());
+    let wrong = format!("pratique: {}:1: the columns 2 and 3 are both called `ip`", folder.join(name("b")).display());
     assert!(text.contains(&wrong) && text.contains("1 of 2 files refused"), "{text}");
 
     let done = node.cli(&["import", "--json", folder.to_str().unwrap()]);
@@ -100,6 +100,31 @@ fn a_held_delivery_is_refused_when_nobody_takes_it_in_for_as_long_as_it_is_kept(
 }
 
 #[test]
+fn one_bad_row_costs_one_row_and_is_kept_with_its_reason() {
+    let node = Node::start();
+    let text = telnet(20) + &format!("{},198.51.100.7\n{},=cmd(),23,tcp\n", ago(Span::ZERO), ago(Span::ZERO));
+    let told = node.ok(&["import", &node.file(&name("bad"), &text)]);
+    assert!(told.contains("20 taken in") && told.contains("1 row refused: columns"), "{told}");
+    let rows = node.ok(&["delivery", "refused", "1"]);
+    assert!(rows.starts_with("line,reason,what,row\r\n22,columns,2 columns where the header has 4"), "{rows}");
+    let rows = node.get("/deliveries/1/refused?format=json");
+    assert_eq!((&rows[1]["line"], &rows[1]["reason"]), (&23.into(), &"address".into()), "{rows}");
+}
+
+#[test]
+fn an_unknown_type_is_held_and_can_be_taken_as_information() {
+    let node = Node::start();
+    let file = node.file(&name("x").replace("scan_telnet", "scan_teapot"), &telnet(2));
+    let told = node.ok(&["import", &file]);
+    assert!(told.contains("held: `scan_teapot` is no known report type"), "{told}");
+    let shown = node.ok(&["delivery", "show", "1"]);
+    assert!(shown.contains("sound rows that wait: 2") && shown.contains("--as-information"), "{shown}");
+    assert_eq!(node.cli(&["delivery", "accept", "1"]).status.code(), Some(1));
+    assert!(node.ok(&["delivery", "accept", "1", "--as-information"]).contains("2 taken in"));
+    assert_eq!(node.get("/cases")["total"], 0);
+}
+
+#[test]
 fn a_plain_list_opens_cases_for_its_cause() {
     let node = Node::start();
     let cases = node.infect(&[1, 2]);
@@ -122,13 +147,16 @@ fn dropped_files_end_as_done_held_or_refused_with_the_reason_beside() {
     node.file(&format!("drop/{}", name("page")), "<html>please log in</html>\n");
     node.file(&format!("drop/{}", name("cut")), telnet(3).trim_end());
     until("the others lie where they belong", || {
-        there("held", "large") && there("refused", "page") && there("refused", "cut")
+        there("held", "large") && there("refused", "page") && there("done", "cut")
     });
     let reason = |place: &str, tag: &str| {
         std::fs::read_to_string(node.path(&format!("drop/{place}/{}.reason.txt", name(tag)))).unwrap()
     };
     assert!(reason("held", "large").contains("pratique delivery accept "));
     assert!(reason("refused", "page").contains("web page"));
-    assert!(reason("refused", "cut").contains(":4: the file breaks off here"));
+    let deliveries = node.get("/deliveries");
+    let cut = deliveries.as_array().unwrap().iter().find(|d| d["name"] == name("cut")).unwrap();
+    assert_eq!(cut["refused"], serde_json::json!([["cut-off", 1]]), "{cut}");
+    assert!(node.ok(&["delivery", "refused", &cut["number"].to_string()]).contains("4,cut-off,"));
     assert_eq!(node.get("/status")["held_deliveries"], 1);
 }

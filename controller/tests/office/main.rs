@@ -82,8 +82,10 @@ impl Readers for Plain {
             state: DeliveryState::Accepted,
             rows: text.lines().count() as u64,
             refused: Vec::new(),
+            because: None,
+            warnings: Vec::new(),
         };
-        Ok(Intake { delivery, sightings: Vec::new(), spoken: None })
+        Ok(Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new(), unknown_type: false })
     }
 
     fn refused(&self, label: &Label, because: &str) -> Intake {
@@ -97,8 +99,10 @@ impl Readers for Plain {
             state: DeliveryState::Refused,
             rows: 0,
             refused: vec![(because.into(), 1)],
+            because: Some(because.into()),
+            warnings: Vec::new(),
         };
-        Intake { delivery, sightings: Vec::new(), spoken: None }
+        Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new(), unknown_type: false }
     }
 
     fn sessions(&self, label: &Label, _: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable> {

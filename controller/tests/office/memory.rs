@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use pratique::api::delivery::{DeliveryDossier, RefusedLine};
 use pratique::api::dossier::*;
 use pratique::api::dossier::{WallRow, WallStatus};
 use pratique::api::enforce::Paper;
@@ -80,6 +81,8 @@ impl Memory {
             state: DeliveryState::Held,
             rows: 41_302,
             refused: vec![("outside-networks".into(), 12)],
+            because: Some("41302 rows where 400 are usual".into()),
+            warnings: Vec::new(),
         };
         let caps = CapsUse { lines_limit: 50, lines_now: 1, per_hour_limit: 20, begun_last_hour: 0 };
         Self(Mutex::new(World {
@@ -96,6 +99,16 @@ impl Memory {
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap()
     }
+}
+
+/// A row that was refused, as a stranger wrote it.
+fn refused_lines() -> Vec<RefusedLine> {
+    vec![RefusedLine {
+        line: 3,
+        reason: "columns".into(),
+        what: "2 columns where the header has 3".into(),
+        row: "=cmd()|'/C calc'!A0,<script>alert(1)</script>".into(),
+    }]
 }
 
 fn kept(n: u64, address: [u8; 4], rule: ApprovalRule) -> Kept {
@@ -666,7 +679,24 @@ impl Office for Memory {
         Ok(world.deliveries.iter().take(limit as usize).map(|d| DeliveryRow::of(d, usual(d))).collect())
     }
 
-    async fn accept_held(&self, delivery: u64, _: Actor) -> Result<Option<IntakeReport>, EngineError> {
+    async fn delivery(&self, number: u64) -> Result<Option<DeliveryDossier>, EngineError> {
+        let world = self.world();
+        let Some(found) = world.deliveries.iter().find(|d| d.number == number) else { return Ok(None) };
+        let waits = found.state == DeliveryState::Held;
+        Ok(Some(DeliveryDossier {
+            delivery: DeliveryRow::of(found, waits.then_some(3_912)),
+            sound: waits.then_some(2),
+            unknown_type: false,
+            sample: Vec::new(),
+            refused_rows: refused_lines(),
+        }))
+    }
+
+    async fn refused_rows(&self, _: u64, _: u64) -> Result<Vec<RefusedLine>, EngineError> {
+        Ok(refused_lines())
+    }
+
+    async fn accept_held(&self, delivery: u64, _: bool, _: Actor) -> Result<Option<IntakeReport>, EngineError> {
         let mut world = self.world();
         let held = world.deliveries.iter_mut().find(|d| d.number == delivery && d.state == DeliveryState::Held);
         Ok(held.map(|d| {

@@ -238,8 +238,13 @@ impl House {
             state: DeliveryState::Accepted,
             rows: sightings.len() as u64,
             refused: Vec::new(),
+            because: None,
+            warnings: Vec::new(),
         };
-        self.engine.intake(Intake { delivery, sightings, spoken: None }).await.unwrap();
+        self.engine
+            .intake(Intake { delivery, sightings, spoken: None, refused: Vec::new(), unknown_type: false })
+            .await
+            .unwrap();
     }
 
     /// Somebody at this address ticks the box and presses the button of this page.

@@ -195,8 +195,10 @@ pub fn delivery(addresses: impl Iterator<Item = Ipv4Addr>, now: Timestamp) -> In
         state: DeliveryState::Accepted,
         rows,
         refused: Vec::new(),
+        because: None,
+        warnings: Vec::new(),
     };
-    Intake { delivery, sightings, spoken: None }
+    Intake { delivery, sightings, spoken: None, refused: Vec::new(), unknown_type: false }
 }
 
 /// A bot at an address, an hour ago.

@@ -16,6 +16,7 @@ fn spoken(reason: GapReason) -> Spoken {
         open: Some(Open { report: Some("test".into()), stretch: day(), reason }),
         name: Some(TextRef::of("the day's file")),
         unread: Vec::new(),
+        incomplete: false,
     }
 }
 
@@ -70,6 +71,16 @@ async fn a_refused_or_held_report_is_a_gap_also_after_a_crash_until_it_is_taken_
     assert_eq!(b.silence().await.0, [Some(GapReason::Refused), Some(GapReason::Discarded)]);
     b.deliver(DeliveryState::Accepted, "sound", 0, spoken(GapReason::Held)).await;
     assert_eq!(b.silence().await, (Vec::new(), Some(Missing::Silence)), "a sound file of that name fills both");
+}
+
+#[tokio::test]
+async fn a_report_that_may_lack_rows_leaves_its_day_open_until_it_comes_whole() {
+    let b = quarantined().await;
+    let cut = Spoken { covers: None, incomplete: true, ..spoken(GapReason::Held) };
+    b.deliver(DeliveryState::Accepted, "cut", 0, cut).await;
+    assert_eq!(b.silence().await.0, [Some(GapReason::Unread)]);
+    b.deliver(DeliveryState::Accepted, "whole", 0, spoken(GapReason::Held)).await;
+    assert_eq!(b.silence().await, (Vec::new(), Some(Missing::Silence)));
 }
 
 #[tokio::test]

@@ -60,9 +60,9 @@ async fn a_list_with_many_wrong_rows_is_held_and_what_is_right_in_it_can_be_take
     let held = send(&office, &rows(30, 11, now), now).await;
     assert_eq!((held.state, held.report.started, known().await), (DeliveryState::Held, 0, 9));
     assert_eq!(held.because.as_deref(), Some("11 of 41 rows cannot be used"));
-    let taken = office.accept_held(held.delivery, ann()).await.unwrap().unwrap();
+    let taken = office.accept_held(held.delivery, false, ann()).await.unwrap().unwrap();
     assert_eq!((taken.delivery, taken.taken, known().await), (held.delivery, 30, 39));
-    assert_eq!(office.accept_held(held.delivery, ann()).await.unwrap(), None, "once");
+    assert_eq!(office.accept_held(held.delivery, false, ann()).await.unwrap(), None, "once");
     let other = send(&office, &rows(40, 12, now), now).await;
     assert!(office.refuse_held(other.delivery, ann()).await.unwrap());
     let refused = send(&office, &rows(0, 1, now), now).await;

@@ -40,6 +40,7 @@ use std::sync::Arc;
 use csv::ByteRecord;
 use pratique_core::ids::SubscriberId;
 use pratique_core::lines::RecordTold;
+use pratique_core::policy::BadRows;
 use pratique_core::time::Timestamp;
 use smol_str::SmolStr;
 
@@ -70,20 +71,15 @@ pub struct List {
 
 impl List {
     /// So many rows are wrong that the others cannot be trusted either, in words. Then a person decides whether they are taken.
-    pub fn is_doubtful(&self) -> Option<String> {
+    pub fn is_doubtful(&self, limits: BadRows) -> Option<String> {
         let refused = self.refused.total();
-        let many =
-            refused >= BAD_ROWS_AT_LEAST && refused.saturating_mul(1_000) > self.rows.saturating_mul(BAD_ROWS_PERMILLE);
+        let share = self.rows.saturating_mul(limits.share_permille.into());
+        let many = refused >= limits.rows && refused.saturating_mul(1_000) > share;
         // A column that slipped makes the few rows that still look right as wrong as the others.
         let most = refused.saturating_mul(2) > self.rows;
         (many || most).then(|| format!("{refused} of {} rows cannot be used", self.rows))
     }
 }
-
-/// A list is held with at least so many wrong rows, …
-const BAD_ROWS_AT_LEAST: u64 = 10;
-/// … if they are more than this share of its rows.
-const BAD_ROWS_PERMILLE: u64 = 100;
 
 /// Reads a list that arrived at `now`. Times without a zone of their own are of `zone`, or of UTC.
 ///

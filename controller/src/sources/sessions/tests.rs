@@ -169,7 +169,7 @@ fn each_wrong_row_is_refused_alone_with_line_reason_and_text() {
     assert_eq!(read.refused.first[0].line, 3);
     assert_eq!(read.refused.first[0].address, "198.51.100.7".parse().ok(), "whom it names is known all the same");
     assert_eq!(read.refused.first[10].subscriber, Some("A1".into()));
-    assert_eq!(read.is_doubtful().as_deref(), Some("19 of 20 rows cannot be used"));
+    assert_eq!(read.is_doubtful(BadRows::default()).as_deref(), Some("19 of 20 rows cannot be used"));
 }
 
 #[test]
@@ -202,7 +202,7 @@ fn the_last_row_of_a_file_that_breaks_off_has_to_be_whole() {
 fn a_list_is_doubtful_when_its_wrong_rows_are_many() {
     let list = |good: u64, bad: u64| {
         let refused = Refused { counts: [(Reason::Address, bad)].into(), first: Vec::new() };
-        List { rows: good + bad, refused, ..List::default() }.is_doubtful().is_some()
+        List { rows: good + bad, refused, ..List::default() }.is_doubtful(BadRows::default()).is_some()
     };
     assert!(list(0, 1), "nothing is left to take");
     assert!(!list(1, 1) && !list(9, 9), "a few wrong rows say nothing of the others");

@@ -65,7 +65,7 @@ async fn retention_spares_what_is_young_and_what_open_cases_rest_on() {
     };
     last = store.append(last, open).await.unwrap();
     let before = verify(&place.db(), None).await.unwrap();
-    let expiry = Expiry { sightings: at(20), sessions: at(20), texts: at(20), lines: at(20) };
+    let expiry = Expiry { sightings: at(20), sessions: at(20), texts: at(20), refused: at(20), lines: at(20) };
     // Sightings 1 and 3, the session that ended at 10, the closed case's text. The line of case 1 has a session still.
     let expired = expire(&mut store, expiry).await;
     assert_eq!((expired.rows, expired.sessions, expired.lines), (4, vec![session(2, at(10)).session], Vec::new()));
@@ -93,8 +93,11 @@ async fn retention_goes_through_large_tables_piece_by_piece() {
         ..Batch::default()
     };
     store.append(Seq(0), batch).await.unwrap();
-    let expired =
-        expire(&mut store, Expiry { sightings: at(5_000), sessions: at(20), texts: at(20), lines: at(20) }).await;
+    let expired = expire(
+        &mut store,
+        Expiry { sightings: at(5_000), sessions: at(20), texts: at(20), refused: at(20), lines: at(20) },
+    )
+    .await;
     assert_eq!(recent(&store).await.len(), 400);
     assert_eq!((expired.sessions.len(), expired.lines.len(), expired.rows), (1_200, 1_199, 800 + 1_200 + 1_199));
     assert_eq!(store.load().await.unwrap().lines, [line(1)], "the line of the open case");
@@ -119,7 +122,7 @@ async fn a_line_goes_when_nothing_has_named_it_for_as_long_as_lines_are_kept() {
         ..Batch::default()
     };
     last = store.append(last, batch).await.unwrap();
-    let keep = |texts, lines| Expiry { sightings: at(100), sessions: at(40), texts, lines };
+    let keep = |texts, lines| Expiry { sightings: at(100), sessions: at(40), texts, refused: at(40), lines };
     assert_eq!(expire(&mut store, keep(at(1), at(2))).await.lines, [], "sessions are gone, lines are not old enough");
     // A contract that is told again is no reason to keep the line for ever.
     store.append(last, Batch { lines: vec![line(5)], ..Batch::default() }).await.unwrap();
@@ -129,7 +132,7 @@ async fn a_line_goes_when_nothing_has_named_it_for_as_long_as_lines_are_kept() {
     assert_eq!(left, [1, 2, 3, 6]);
     // Back again, and gone again.
     store.append(last, Batch { sessions: vec![session(6, at(50))], ..Batch::default() }).await.unwrap();
-    let later = Expiry { sightings: at(100), sessions: at(60), texts: at(60), lines: at(40) };
+    let later = Expiry { sightings: at(100), sessions: at(60), texts: at(60), refused: at(60), lines: at(40) };
     assert_eq!(expire(&mut store, later).await.lines, [], "its last session ended at 50");
     assert!(verify(&place.db(), None).await.is_ok());
 }
@@ -152,4 +155,45 @@ async fn where_notices_go_is_kept_as_told_and_goes_with_its_line() {
     store.purge(LineNo(1)).await.unwrap();
     assert!(store.reader().contact(LineNo(1)).await.unwrap() == crate::store::KnownContact::default());
     assert!(!on_disk(&place, "jo@mail.example"), "erased means overwritten");
+}
+
+#[tokio::test]
+async fn refused_rows_go_by_age_and_with_the_line_that_they_name() {
+    use std::net::IpAddr;
+    let (_place, mut store, last) = Place::with_cases(1).await;
+    let own: IpAddr = match session(1, Timestamp::MAX).session.holding {
+        Holding::V4(a) | Holding::V4Ports(a, ..) => a.into(),
+        Holding::V6(net) => net.network().into(),
+    };
+    let row = |delivery, line, raw: &str, addresses: Vec<IpAddr>| RefusedRow {
+        delivery,
+        received_at: at(30 + delivery as i64),
+        line,
+        reason: "columns".into(),
+        text: "2 columns where the header has 3".into(),
+        raw: raw.into(),
+        addresses,
+    };
+    let list = Delivery { report: SESSIONS.into(), ..delivery(7, 1) };
+    let refused = vec![
+        row(6, 2, "somebody", vec![own]),
+        row(6, 3, "somebody else", vec!["198.51.100.250".parse().unwrap()]),
+        row(7, 2, "contract-00001,NULL", vec![]),
+        row(7, 3, "contract-000011,NULL", vec![]),
+    ];
+    let sessions = vec![session(1, Timestamp::MAX)];
+    let batch =
+        Batch { refused, sessions, deliveries: vec![delivery(6, 1), list], lines: vec![line(1)], ..Batch::default() };
+    store.append(last, batch).await.unwrap();
+    let reader = store.reader();
+    let left = async |delivery| {
+        let rows = reader.refused_rows(delivery, 0, 10).await.unwrap();
+        rows.iter().map(|r| r.line).collect::<Vec<_>>()
+    };
+    assert_eq!((left(6).await, left(7).await), (vec![2, 3], vec![2, 3]));
+    assert_eq!(reader.refused_rows(6, 2, 10).await.unwrap()[0].raw, "somebody else");
+    store.purge(LineNo(1)).await.unwrap();
+    assert_eq!((left(6).await, left(7).await), (vec![3], vec![3]));
+    expire(&mut store, Expiry { sightings: at(0), sessions: at(0), texts: at(0), refused: at(37), lines: at(0) }).await;
+    assert_eq!((left(6).await, left(7).await), (vec![], vec![3]));
 }

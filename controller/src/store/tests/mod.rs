@@ -17,7 +17,9 @@ use pratique_core::time::{Span, Timestamp};
 use sqlx::{AssertSqlSafe, Connection as _, SqliteConnection};
 use tempfile::TempDir;
 
-use super::{Batch, Delivery, DeliveryState, LineRecord, Options, SqliteStore, Store, StoredSighting};
+use super::{
+    Batch, Delivery, DeliveryState, LineRecord, Options, RefusedRow, SESSIONS, SqliteStore, Store, StoredSighting,
+};
 
 /// A database in a directory of its own.
 struct Place {
@@ -164,6 +166,8 @@ fn delivery(number: u64, rows: u64) -> Delivery {
         state: DeliveryState::Accepted,
         rows,
         refused: vec![("bogon".into(), 2)],
+        because: Some("many rows cannot be read".into()),
+        warnings: vec!["column `x` is not known".into()],
     }
 }
 
@@ -186,5 +190,6 @@ fn story(case: u64) -> Batch {
         matured: Vec::new(),
         texts: vec![(TextRef::of(&note(case)), CaseId(case), note(case))],
         deliveries: vec![delivery(case, 10 * case)],
+        refused: Vec::new(),
     }
 }
