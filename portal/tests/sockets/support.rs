@@ -102,6 +102,9 @@ impl Desk for Book {
         let check = warned.and_then(|warned| warned.check.as_mut()).filter(|check| check.round == round);
         let check = check.filter(|check| visitor.address == HOME && check.checking_since.is_none());
         let check = check.ok_or(DeskError::AlreadyDone)?;
+        if check.check_again.is_some() {
+            return Err(DeskError::TooSoon);
+        }
         check.checking_since = Some(Timestamp::from_secs(1));
         self.effects.fetch_add(1, Ordering::SeqCst);
         Ok(())
