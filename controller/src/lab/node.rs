@@ -316,7 +316,7 @@ fn write_token(root: &Path) -> anyhow::Result<String> {
     Ok(token)
 }
 
-/// Who holds what, from a day ago on: as the provider's own system would export it.
+/// Who holds what, from this time on: as the provider's own system would export it.
 pub fn sessions_csv(town: &Town, since: jiff::Timestamp) -> String {
     let since = since.strftime("%Y-%m-%dT%H:%M:%SZ");
     let mut text = String::from("subscriber,address,from,to,nas,number_tail\n");

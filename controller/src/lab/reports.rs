@@ -17,6 +17,9 @@ pub const CAMERA: [&str; 3] = ["Acme", "ip-camera", "IPCAM-2000"];
 /// A visitor's file may not be larger: it is held in memory.
 const VISITOR_LIMIT: u64 = 64 * 1024 * 1024;
 
+/// Between two passes of a daily scan.
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// A report file.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -51,38 +54,37 @@ impl Report {
             ("status", "infected"),
             ("public_source", "lab"),
         ];
-        Self::of("compromised_iot", seen, &[row])
+        Self::of("compromised_iot", seen, &row)
     }
 
-    /// A resolver seen open twice, a quarter of an hour apart.
-    pub fn open_resolver(address: IpAddr, seen: SystemTime) -> anyhow::Result<Self> {
-        let times = [utc(seen - Duration::from_secs(900))?, utc(seen)?];
-        let address = address.to_string();
-        let rows = times.each_ref().map(|time| {
-            [
-                ("timestamp", time.as_str()),
-                ("severity", "medium"),
-                ("ip", &address),
-                ("protocol", "udp"),
-                ("port", "53"),
-                ("tag", "openresolver"),
-                ("asn", "64500"),
-                ("geo", "ZZ"),
-                ("dns_version", "dnsmasq-2.80"),
-                ("min_amplification", "4.6"),
-            ]
-        });
-        Self::of("scan_dns", seen, &rows)
+    /// A resolver seen open by two daily scans, the second at this time: a scan goes over a line once a day, and what it
+    /// writes down of one pass is one observation. A file for each day.
+    pub fn open_resolver(address: IpAddr, seen: SystemTime) -> anyhow::Result<[Self; 2]> {
+        Ok([Self::scanned_resolver(address, seen - DAY)?, Self::scanned_resolver(address, seen)?])
     }
 
-    fn of<const N: usize>(kind: &str, at: SystemTime, rows: &[[(&str, &str); N]]) -> anyhow::Result<Self> {
+    fn scanned_resolver(address: IpAddr, seen: SystemTime) -> anyhow::Result<Self> {
+        let (time, address) = (utc(seen)?, address.to_string());
+        let row = [
+            ("timestamp", time.as_str()),
+            ("severity", "medium"),
+            ("ip", &address),
+            ("protocol", "udp"),
+            ("port", "53"),
+            ("tag", "openresolver"),
+            ("asn", "64500"),
+            ("geo", "ZZ"),
+            ("dns_version", "dnsmasq-2.80"),
+            ("min_amplification", "4.6"),
+        ];
+        Self::of("scan_dns", seen, &row)
+    }
+
+    /// The file of the day of this time, with one row.
+    fn of(kind: &str, at: SystemTime, row: &[(&str, &str)]) -> anyhow::Result<Self> {
         let mut csv = csv::Writer::from_writer(Vec::new());
-        if let Some(first) = rows.first() {
-            csv.write_record(first.map(|(column, _)| column))?;
-        }
-        for row in rows {
-            csv.write_record(row.map(|(_, value)| value))?;
-        }
+        csv.write_record(row.iter().map(|(column, _)| column))?;
+        csv.write_record(row.iter().map(|(_, value)| value))?;
         let content = String::from_utf8(csv.into_inner()?)?;
         let time = utc(at)?;
         let date = time.split(' ').next().unwrap_or_default();
@@ -171,6 +173,27 @@ mod tests {
         let report = Report::infected_camera("198.18.0.10".parse().unwrap(), at).unwrap();
         assert_eq!(report.name, "2026-02-15-compromised_iot-lab20260215141909.csv");
         assert!(report.content.lines().nth(1).unwrap().starts_with("2026-02-15 14:19:09,critical,198.18.0.10,tcp,23,"));
+    }
+
+    #[test]
+    fn an_open_resolver_is_two_observations_and_its_lines_homes_were_online_at_the_first() {
+        let set = crate::policy_files::built_in().unwrap().policy;
+        let playbook = &set.playbooks[&"open-dns-resolver".into()];
+        let pass = set.global.sources[&"shadowserver".into()].pass;
+        // Two seconds after midnight, too, each file has the row of its own day.
+        for at in [1_771_165_149, 1_771_200_000, 1_771_200_002] {
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(at);
+            let reports = Report::open_resolver("198.18.0.11".parse().unwrap(), at).unwrap();
+            let times = reports.map(|report| {
+                let row = report.content.lines().nth(1).unwrap().to_owned();
+                assert_eq!((&report.name[..10], report.content.lines().count()), (&row[..10], 2));
+                pratique_core::time::Timestamp::parse(&row[..19]).unwrap()
+            });
+            let feed = pratique_core::ids::Feed { source: "shadowserver".into(), report: "scan_dns".into() };
+            let count = pratique_core::observation::observations(times.map(|time| (&feed, time)), |_| pass);
+            assert_eq!(count, playbook.evidence.threshold as usize);
+            assert!(times[1].since(times[0]) < playbook.evidence.window);
+        }
     }
 
     #[test]

@@ -88,7 +88,8 @@ impl Stage {
         // A visitor's report may be years old; the lines in it have to have been there then.
         let since = match old_reports {
             true => SystemTime::UNIX_EPOCH,
-            false => SystemTime::now() - Duration::from_secs(86_400),
+            // The day before yesterday: the lines have to have been there at the first of two daily scans, too.
+            false => SystemTime::now() - Duration::from_secs(2 * 86_400),
         };
         if let Err(e) = stage.come_alive(since, timeline) {
             bail!("{}", stage.with_log(&e));
@@ -174,11 +175,13 @@ impl Stage {
 
         self.others_are_well()?;
         let open = self.town.homes[1].clone();
-        self.node.deliver(&Report::open_resolver(open.v4.into(), SystemTime::now() - Duration::from_secs(2))?)?;
+        for day in Report::open_resolver(open.v4.into(), SystemTime::now() - Duration::from_secs(2))? {
+            self.node.deliver(&day)?;
+        }
         let second = self.wait(SOON, "the case of the open resolver", |s| s.case_of(&open.subscriber))?;
         let state = second["state"].as_str().unwrap_or_default();
         timeline.say(&format!(
-            "in passing: {1} has an open DNS resolver, case {0}: {state} only, its device does not attack",
+            "in passing: two daily scans found an open DNS resolver at {1}, case {0}: {state} only, its device does not attack",
             second["case"], open.subscriber
         ));
         Ok(case)

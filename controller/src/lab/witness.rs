@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
+use pratique_core::ids::CaseId;
 
 use super::client::{Form, Page, Request, Stub, connect};
 use super::internet::{ECHO_PORT, REAL_PAGE};
@@ -163,7 +164,8 @@ impl Shown {
 
     /// It is the portal's page about this device.
     pub fn is_portal_about(&self, case: u64, device: &str) -> bool {
-        self.page.status == 200 && self.page.body.contains(device) && self.page.body.contains(&format!("<b>{case}</b>"))
+        let number = format!("<b>{}</b>", CaseId(case).number());
+        self.page.status == 200 && self.page.body.contains(device) && self.page.body.contains(&number)
     }
 
     /// What the page says about the last check; none while there was no check or one is under way.

@@ -101,7 +101,9 @@ impl Stage {
     /// When that is not reached.
     pub fn warn(&mut self, home: &Home) -> anyhow::Result<Warned> {
         let resolver = OpenResolver::plug_in(home, &self.runtime)?;
-        self.node.deliver(&Report::open_resolver(home.v4.into(), SystemTime::now())?)?;
+        for day in Report::open_resolver(home.v4.into(), SystemTime::now())? {
+            self.node.deliver(&day)?;
+        }
         let row = self.wait(SOON, "the subscriber to be warned", |s| {
             Ok(s.case_of(&home.subscriber)?.filter(|row| row["state"] == "warned"))
         })?;

@@ -2,6 +2,7 @@
 
 use anyhow::{Result, ensure};
 use pratique::lab::story::Warned;
+use pratique_core::ids::CaseId;
 
 use super::{PORTAL, Visit};
 
@@ -12,7 +13,8 @@ impl Visit<'_> {
         browser.go(PORTAL)?;
         ensure!(browser.attribute("html", "lang")? == self.reader.language, "in the language of the browser");
         let case = browser.text("header .case b")?;
-        ensure!(case == warned.case.to_string(), "case {case} instead of {}", warned.case);
+        let number = CaseId(warned.case).number().to_string();
+        ensure!(case == number, "case {case} instead of {number}");
         self.look("1-warned")?;
         self.at_all_widths()?;
 

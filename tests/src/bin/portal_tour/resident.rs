@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use pratique::lab::internet::REAL_PAGE;
 use pratique::lab::story::Infected;
+use pratique_core::ids::CaseId;
 use pratique_tests::browser::{ENTER, TAB};
 
 use super::{PORTAL, Visit};
@@ -20,7 +21,8 @@ impl Visit<'_> {
         ensure!(browser.address()?.starts_with(PORTAL), "led to {}", browser.address()?);
         ensure!(browser.attribute("html", "lang")? == self.reader.language, "in the language of the browser");
         let case = browser.text("header .case b")?;
-        ensure!(case == infected.case.to_string(), "case {case} instead of {}", infected.case);
+        let number = CaseId(infected.case).number().to_string();
+        ensure!(case == number, "case {case} instead of {number}");
         self.look("1-on-hold")?;
         if self.reader.scripts {
             self.narrow_and_large()?;
