@@ -60,6 +60,14 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The pages of a provider whose telephones do not pass this wall.
+pub fn pages(host: &str) -> pratique_portal::Settings {
+    let url = format!("http://{host}/").parse().expect("an address");
+    let mut pages = pratique_portal::Settings::example(url);
+    pages.kept_by = serde_yaml::from_str("{emergency: elsewhere, phone: elsewhere}").expect("two promises");
+    pages
+}
+
 impl Station {
     /// A node that is not started yet: `networks` are the subscribers', caps do not bind, `garden` is open to all residents.
     pub fn new(

@@ -11,7 +11,7 @@ use pratique::lab::client::{Page, Request, Stub};
 use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_dns::settings::GardenPortal;
 use pratique_tests::namespaces::without_root;
-use pratique_tests::station::{Station, until};
+use pratique_tests::station::{self, Station, until};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_daemon");
 const HOST: &str = "help.isp.example";
@@ -60,7 +60,7 @@ fn each_resident_is_told_and_reaches_the_portal_of_its_causes_and_a_further_caus
                         listen: listen.into(),
                         listen_tls: Vec::new(),
                         tls: None,
-                        pages: pratique_portal::Settings::example(format!("http://{HOST}/").parse().unwrap()),
+                        pages: station::pages(HOST),
                     });
                 });
             station.start();

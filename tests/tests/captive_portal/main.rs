@@ -17,7 +17,7 @@ use pratique::config::Portal;
 use pratique::lab::client::Stub;
 use pratique::lab::net::{Namespace, sysctl};
 use pratique_tests::namespaces::without_root;
-use pratique_tests::station::{Station, until};
+use pratique_tests::station::{self, Station, until};
 
 use self::client::{Authority, lease};
 use self::examples::{ANNOUNCED, HOST, example};
@@ -101,7 +101,7 @@ fn a_client_that_kea_told_hears_the_truth_over_tls_before_in_and_after_a_quarant
             let mut dns = pratique_dns::Settings::new(HOST, Some(PORTAL), None);
             dns.listen = vec![(PORTAL, 53).into()];
             config.dns = Some(dns);
-            let mut pages = pratique_portal::Settings::example(format!("http://{HOST}/").parse().unwrap());
+            let mut pages = station::pages(HOST);
             pages.api_url = Some(ANNOUNCED.parse().unwrap());
             config.portal = Some(Portal {
                 listen: vec![(PORTAL, 80).into()],

@@ -10,7 +10,7 @@ use pratique::lab::client::connect;
 use pratique::lab::internet;
 use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_tests::namespaces::without_root;
-use pratique_tests::station::{Station, until};
+use pratique_tests::station::{self, Station, until};
 
 use crate::DAEMON;
 use crate::client::Authority;
@@ -67,7 +67,7 @@ fn everybody_elses_443_is_refused_at_once_and_the_portals_own_is_served() {
         let authority = Authority::new(HOST);
         let mut station = Station::new(DAEMON, &town.gateway, vec![HOMES4.into(), HOMES6.into()], vec![], |config| {
             (config.wall.portal4, config.wall.portal6) = (Some(PORTAL4), Some(PORTAL6));
-            let mut pages = pratique_portal::Settings::example(format!("http://{HOST}/").parse().unwrap());
+            let mut pages = station::pages(HOST);
             pages.api_url = Some(ANNOUNCED.parse().unwrap());
             config.portal = Some(Portal {
                 listen: vec![(PORTAL4, 80).into(), (PORTAL6, 80).into()],
