@@ -104,12 +104,16 @@ impl Problem {
 }
 
 /// Every code that [`code`] gives.
-pub const REFUSAL_CODES: [&str; 17] = [
+pub const REFUSAL_CODES: [&str; 23] = [
     "no-such-case",
     "stale",
     "wrong-state",
     "same-person",
     "protected",
+    "walls-nothing",
+    "dry-run",
+    "not-on-paper",
+    "cannot-begin",
     "not-automatic",
     "capped",
     "no-ground",
@@ -117,7 +121,9 @@ pub const REFUSAL_CODES: [&str; 17] = [
     "self-release-used-up",
     "not-yet",
     "rescan-under-way",
+    "checked-just-now",
     "renew-too-long",
+    "not-passed",
     "no-such-sighting",
     "no-playbook",
     "information-only",

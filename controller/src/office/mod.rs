@@ -327,8 +327,10 @@ impl EngineOffice {
     async fn take_in(&self, intake: Intake) -> Result<IntakeReport, EngineError> {
         let meters = &self.metrics.engine;
         let state = intake.delivery.state;
-        // Of a file that was refused whole, no row was; the file is counted where it was refused.
-        let refused = if state == DeliveryState::Refused { Vec::new() } else { intake.delivery.refused.clone() };
+        // Of a file that was refused whole, no row was; the file is counted where it was refused. One that was held and is
+        // accepted now was counted when it came.
+        let is_new = state == DeliveryState::Held || (state == DeliveryState::Accepted && intake.delivery.number == 0);
+        let refused = if is_new { intake.delivery.refused.clone() } else { Vec::new() };
         let report = self.engine.intake(intake).await?;
         meters.deliveries.add(state.as_str(), 1);
         for (reason, rows) in refused {

@@ -160,8 +160,8 @@ fn a_report_is_rehearsed_without_storing_anything() {
 #[test]
 fn a_refused_report_is_exit_code_one_with_its_line() {
     let desk = Desk::new();
-    let report = desk.file("2026-02-16-scan_telnet-x.csv", "timestamp,ip,port\n2026-02-16 10:00:00,198.51.100.7\n");
+    let report = desk.file("2026-02-16-scan_telnet-x.csv", "timestamp,ip,ip\n2026-02-16 10:00:00,198.51.100.7,x\n");
     let (code, said) = desk.check(&["--policies", &desk.policies(), "--report", &report]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("pratique: 2026-02-16-scan_telnet-x.csv:2: 2 columns where the header has 3"), "{said}");
+    assert!(said.contains("pratique: 2026-02-16-scan_telnet-x.csv:1: the columns 2 and 3 are both called `ip`"), "{said}");
 }

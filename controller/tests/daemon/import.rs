@@ -33,7 +33,7 @@ fn a_folder_is_taken_in_and_a_refused_file_is_named_with_its_line() {
     let lines: Vec<Value> =
         String::from_utf8(done.stdout).unwrap().lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((lines.len(), lines[0]["report"]["repeated"].as_u64()), (2, Some(20)), "{lines:?}");
-    assert!(lines[1]["error"]["message"].as_str().unwrap().contains(":2: "));
+    assert!(lines[1]["error"]["message"].as_str().unwrap().contains(":1: "));
     let states: Vec<Value> = node.get("/deliveries").as_array().unwrap().iter().map(|d| d["state"].clone()).collect();
     // The oldest one is the session list that the node started with.
     assert_eq!(states, ["refused", "accepted", "refused", "accepted", "accepted"]);
@@ -102,12 +102,13 @@ fn a_held_delivery_is_refused_when_nobody_takes_it_in_for_as_long_as_it_is_kept(
 #[test]
 fn one_bad_row_costs_one_row_and_is_kept_with_its_reason() {
     let node = Node::start();
+    // Delivery 1 is the session list that the node started with.
     let text = telnet(20) + &format!("{},198.51.100.7\n{},=cmd(),23,tcp\n", ago(Span::ZERO), ago(Span::ZERO));
     let told = node.ok(&["import", &node.file(&name("bad"), &text)]);
     assert!(told.contains("20 taken in") && told.contains("1 row refused: columns"), "{told}");
-    let rows = node.ok(&["delivery", "refused", "1"]);
+    let rows = node.ok(&["delivery", "refused", "2"]);
     assert!(rows.starts_with("line,reason,what,row\r\n22,columns,2 columns where the header has 4"), "{rows}");
-    let rows = node.get("/deliveries/1/refused?format=json");
+    let rows = node.get("/deliveries/2/refused?format=json");
     assert_eq!((&rows[1]["line"], &rows[1]["reason"]), (&23.into(), &"address".into()), "{rows}");
 }
 
@@ -117,10 +118,10 @@ fn an_unknown_type_is_held_and_can_be_taken_as_information() {
     let file = node.file(&name("x").replace("scan_telnet", "scan_teapot"), &telnet(2));
     let told = node.ok(&["import", &file]);
     assert!(told.contains("held: `scan_teapot` is no known report type"), "{told}");
-    let shown = node.ok(&["delivery", "show", "1"]);
+    let shown = node.ok(&["delivery", "show", "2"]);
     assert!(shown.contains("sound rows that wait: 2") && shown.contains("--as-information"), "{shown}");
-    assert_eq!(node.cli(&["delivery", "accept", "1"]).status.code(), Some(1));
-    assert!(node.ok(&["delivery", "accept", "1", "--as-information"]).contains("2 taken in"));
+    assert_eq!(node.cli(&["delivery", "accept", "2"]).status.code(), Some(1));
+    assert!(node.ok(&["delivery", "accept", "2", "--as-information"]).contains("2 sightings taken in"));
     assert_eq!(node.get("/cases")["total"], 0);
 }
 

@@ -121,7 +121,7 @@ fn reports_and_sessions_are_imported_and_a_refused_file_does_not_keep_the_others
     assert!(said(&anna.run(&["import", &large])).contains("api.upload_limit_mib"));
     let list = file("sessions.csv", "C-1,192.0.2.1\nC-2,192.0.2.2\n");
     assert!(anna.ok(&["sessions", "import", &list]).contains("2 started"));
-    assert!(anna.ok(&["delivery", "list"]).contains("usually 3912"));
+    assert!(anna.ok(&["delivery", "list"]).contains("where 3912 are usual"));
     anna.ok(&["delivery", "accept", "7"]);
 }
 
@@ -157,7 +157,7 @@ fn status_names_what_waits_what_is_late_and_what_two_lines_claim() {
     ] {
         assert!(told.lines().any(|l| l == line), "{line} is not in\n{told}");
     }
-    let list = "far larger than usual: 41302 rows, usually 3912";
+    let list = "41302 rows where 3912 are usual";
     assert!(told.contains(list), "{told}");
     assert!(anna.ok(&["delivery", "list"]).contains(list));
     assert_eq!(anna.json(&["delivery", "list", "--json"])[0]["because"], list);

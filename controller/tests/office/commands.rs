@@ -79,7 +79,7 @@ impl Folder {
             | "plan"
             | "status"
             | "resume" => (vec![], 0),
-            "delivery accept" | "delivery refuse" => (vec!["7"], 0),
+            "delivery show" | "delivery refused" | "delivery accept" | "delivery refuse" => (vec!["7"], 0),
             "dns-probe" => (vec!["www.example.com", "--server", "127.0.0.1:1", "--wait", "50"], 3),
             "halt" => (vec!["--reason", "the feed looks poisoned"], 0),
             "release" => (vec!["--all", "--dry-run"], 0),

@@ -81,7 +81,7 @@ impl Memory {
             state: DeliveryState::Held,
             rows: 41_302,
             refused: vec![("outside-networks".into(), 12)],
-            because: Some("41302 rows where 400 are usual".into()),
+            because: Some("41302 rows where 3912 are usual".into()),
             warnings: Vec::new(),
         };
         let caps = CapsUse { lines_limit: 50, lines_now: 1, per_hour_limit: 20, begun_last_hour: 0 };
