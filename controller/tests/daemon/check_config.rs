@@ -163,5 +163,8 @@ fn a_refused_report_is_exit_code_one_with_its_line() {
     let report = desk.file("2026-02-16-scan_telnet-x.csv", "timestamp,ip,ip\n2026-02-16 10:00:00,198.51.100.7,x\n");
     let (code, said) = desk.check(&["--policies", &desk.policies(), "--report", &report]);
     assert_eq!(code, Some(1));
-    assert!(said.contains("pratique: 2026-02-16-scan_telnet-x.csv:1: the columns 2 and 3 are both called `ip`"), "{said}");
+    assert!(
+        said.contains("pratique: 2026-02-16-scan_telnet-x.csv:1: the columns 2 and 3 are both called `ip`"),
+        "{said}"
+    );
 }

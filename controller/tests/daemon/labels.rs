@@ -187,7 +187,10 @@ fn no_label_takes_a_value_from_outside_and_series_do_not_grow_with_what_comes_in
         line.rsplit_once(' ').unwrap().1.parse().unwrap()
     };
     // Sixty files by three ways; the list of a cause without a playbook is refused for that before it is read.
-    assert!(count("pratique_refused_files_total{reason=\"unknown-type\"}") >= 60, "{text}");
+    for reason in ["header", "html", "no-rows", "binary"] {
+        assert_eq!(count(&format!("pratique_refused_files_total{{reason=\"{reason}\"}}")), 20, "{reason}: {text}");
+    }
+    assert_eq!(count("pratique_deliveries_total{state=\"held\"}"), 20, "what may be a new type of report");
     assert!(count("pratique_refused_files_total{reason=\"unknown-cause\"}") > 0, "{text}");
     assert_eq!(count("pratique_refused_files_total{reason=\"rows\"}"), 60, "session lists");
     assert!(count("pratique_deliveries_total{state=\"refused\"}") >= 120);
