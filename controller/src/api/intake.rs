@@ -2,22 +2,18 @@
 //! [`crate::sources`] stand behind one seam ([`Readers`]).
 
 use std::fs::File;
-use std::io::{Read, Seek as _, SeekFrom};
-use std::time::Duration;
+use std::io::Read;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, header};
+use axum::http::HeaderMap;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use futures_util::StreamExt as _;
 use pratique_core::ids::{CaseId, SourceName, TextRef};
 use pratique_core::policy::SessionLists;
 use pratique_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::Digest as _;
 use smol_str::SmolStr;
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 use super::Desk;
@@ -25,6 +21,7 @@ use super::auth::Staff;
 use super::cases::Asked;
 use super::dossier::{DeliveryRow, SightingRow};
 use super::problem::Problem;
+use super::spool::{NEXT_BYTES_WITHIN, NotSpooled, spool};
 use super::tokens::Role;
 use crate::engine::handle::{Intake, IntakeReport, SessionReport};
 use crate::notices::bounce::MAX_BYTES;
@@ -33,10 +30,6 @@ use crate::sources::FileReason;
 use crate::sources::sessions::{List, REPORT, RefusedRow};
 use crate::store::{Delivery, DeliveryState};
 
-/// A body that sends nothing for this long is given up.
-const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
-/// So much of a file that is too large is read and thrown away, so that the sender gets to read why.
-const DRAINED_BYTES: u64 = 16 << 20;
 /// Uploads read at once; each may hold all its rows in memory.
 const AT_ONCE: usize = 2;
 
@@ -202,7 +195,16 @@ async fn reports(
     body: Body,
 ) -> Result<Json<Taken>, Problem> {
     staff.needs_everything(Role::Operator)?;
-    let mut reading = read_upload(&desk, &headers, upload, body).await?;
+    let mut reading = match read_upload(&desk, &headers, upload, body).await {
+        Ok(reading) => reading,
+        Err(NotSpooled { problem, label }) => {
+            // On record, too: what a file that is too large could have said is no silence.
+            if let Some(label) = label {
+                desk.office.intake(desk.readers.refused(&label, &problem.detail)).await?;
+            }
+            return Err(problem);
+        }
+    };
     let mut members = Vec::new();
     let mut wrapped = false;
     let mut refused = None;
@@ -248,7 +250,17 @@ async fn sessions(
     staff.needs_everything(Role::Operator)?;
     let _turn = turn()?;
     let time_zone = upload.time_zone.clone();
-    let (label, mut file) = spool(&desk, &headers, upload, body).await?;
+    let (label, mut file) = match spool(&desk, &headers, upload, body).await {
+        Ok(spooled) => spooled,
+        Err(NotSpooled { problem, label }) => {
+            if let Some(label) = label {
+                let because = Some(problem.detail.clone());
+                let delivery = Delivery { because, ..delivery_of(&label, DeliveryState::Refused) };
+                desk.office.list_refused(delivery).await?;
+            }
+            return Err(problem);
+        }
+    };
     let readers = desk.readers.clone();
     let read = tokio::task::spawn_blocking(move || {
         let list = readers.sessions(&label, time_zone.as_deref(), &mut file);
@@ -324,7 +336,7 @@ pub(super) async fn read_upload(
     headers: &HeaderMap,
     upload: Upload,
     body: Body,
-) -> Result<Reading, Problem> {
+) -> Result<Reading, NotSpooled> {
     let turn = turn()?;
     let (label, mut file) = spool(desk, headers, upload, body).await?;
     let readers = desk.readers.clone();
@@ -346,68 +358,6 @@ pub(super) fn unreadable(e: Unreadable) -> Problem {
 
 fn turn() -> Result<SemaphorePermit<'static>, Problem> {
     UPLOADS.try_acquire().map_err(|_| Problem::unavailable("busy", "other files are being read; try again"))
-}
-
-/// Writes the body to a file that vanishes when it is closed.
-async fn spool(desk: &Desk, headers: &HeaderMap, upload: Upload, body: Body) -> Result<(Label, File), Problem> {
-    let limit = desk.settings.upload_limit;
-    let too_large = || {
-        desk.metrics.engine.file_refused(FileReason::TooLarge);
-        Problem::new(
-            http::StatusCode::PAYLOAD_TOO_LARGE,
-            "too-large",
-            format!("the file is larger than {limit} bytes; split it, or raise api.upload_limit_mib"),
-        )
-    };
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
-    if announced.is_some_and(|n: u64| n > limit) {
-        drain(body.into_data_stream()).await;
-        return Err(too_large());
-    }
-    let no_room =
-        |e: std::io::Error| Problem::unavailable("store", format!("the file cannot be kept while it is read: {e}"));
-    let file = tempfile::tempfile_in(&desk.settings.spool).map_err(no_room)?;
-    let mut writer = tokio::io::BufWriter::new(tokio::fs::File::from_std(file));
-    let mut hash = sha2::Sha256::new();
-    let mut bytes = 0_u64;
-    let mut stream = body.into_data_stream();
-    loop {
-        let next = tokio::time::timeout(NEXT_BYTES_WITHIN, stream.next()).await;
-        let next = next.map_err(|_| Problem::bad_request("the file stopped arriving; send it again"))?;
-        let Some(chunk) = next else { break };
-        let chunk = chunk.map_err(|_| Problem::bad_request("the file broke off; send it again"))?;
-        bytes = bytes.saturating_add(chunk.len() as u64);
-        if bytes > limit {
-            drain(stream).await;
-            return Err(too_large());
-        }
-        hash.update(&chunk);
-        writer.write_all(&chunk).await.map_err(no_room)?;
-    }
-    writer.flush().await.map_err(no_room)?;
-    let mut file = writer.into_inner().into_std().await;
-    file.seek(SeekFrom::Start(0)).map_err(no_room)?;
-    let named = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(SmolStr::new);
-    let bounded = |text: SmolStr| SmolStr::new(super::plain::short(&text, 64));
-    let label = Label {
-        source: upload.source.or_else(|| named("x-report-source")).map(|s| SourceName(bounded(s))),
-        report: upload.report.or_else(|| named("x-report-type")).map(bounded),
-        name: upload.name.map_or_else(|| "api".into(), |n| super::plain::short(&n, 200)),
-        received_at: (desk.now)(),
-        content: TextRef(hash.finalize().into()),
-        bytes,
-    };
-    Ok((label, file))
-}
-
-async fn drain(mut stream: BodyDataStream) {
-    let mut bytes = 0_u64;
-    while bytes < DRAINED_BYTES {
-        match tokio::time::timeout(NEXT_BYTES_WITHIN, stream.next()).await {
-            Ok(Some(Ok(chunk))) => bytes += chunk.len() as u64,
-            _ => return,
-        }
-    }
 }
 
 /// So many deliveries are listed.

@@ -4,6 +4,7 @@
 //! * [`serve`]: the listener, with limits on connections, headers and time
 //! * [`guard`]: Host check against DNS rebinding, headers every answer carries
 //! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
+//! * [`spool`]: an upload on its way to a file
 //! * [`cases`], [`intake`], [`delivery`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a
 //!   preview
 //! * [`coverage`]: what the sources have spoken of, and the word of a person about it
@@ -36,6 +37,7 @@ pub mod plain;
 pub mod problem;
 pub mod retractions;
 pub mod serve;
+mod spool;
 pub mod story;
 pub mod tokens;
 pub mod when;

@@ -113,7 +113,7 @@ async fn file(
     staff.needs_everything(Role::Operator)?;
     let reason = checked_text(&asked.reason, "reason")?;
     let upload = Upload { report: asked.report, source: asked.source, name: asked.name, time_zone: None };
-    let mut reading = read_upload(&desk, &headers, upload, body).await?;
+    let mut reading = read_upload(&desk, &headers, upload, body).await.map_err(|e| e.problem)?;
     let mut rows: Vec<Observation> = Vec::new();
     let mut refused = None;
     while let Some(part) = reading.parts.recv().await {

@@ -161,3 +161,34 @@ fn dropped_files_end_as_done_held_or_refused_with_the_reason_beside() {
     assert!(node.ok(&["delivery", "refused", &cut["number"].to_string()]).contains("4,cut-off,"));
     assert_eq!(node.get("/status")["held_deliveries"], 1);
 }
+
+#[test]
+fn a_report_that_is_too_large_is_on_record_and_no_silence_until_a_person_confirms_the_day() {
+    let mut node = Node::start();
+    node.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(node.ended(), Some(0));
+    node.edit("pratique.yaml", "api: {", "api: {upload_limit_mib: 1, ");
+    node.run();
+    let day = ago(Span::from_days(1))[..10].to_owned();
+    let large = node.file(&format!("{day}-compromised_iot-x.csv"), &"x".repeat(3 << 20));
+    let done = node.cli(&["import", &large]);
+    assert_eq!(done.status.code(), Some(1));
+    assert!(said(&done).contains("larger than 1048576 bytes"), "{}", said(&done));
+    let listed = node.ok(&["coverage", "list"]);
+    let missing = format!("missing: compromised_iot from {day} 00:00 UTC until");
+    assert!(listed.contains(&missing) && listed.contains("its file was refused (delivery 2)"), "{listed}");
+    assert!(node.ok(&["status"]).contains("came and could not be taken in: that is no silence"));
+
+    let confirm = |until: &str, reason: &str| {
+        node.cli(&["coverage", "confirm", "shadowserver", "--from", &day, "--until", until, "--reason", reason])
+    };
+    let tomorrow = ago(Span::from_days(-1))[..10].to_owned();
+    let ahead = confirm(&tomorrow, "looked at it");
+    assert_eq!(ahead.status.code(), Some(1));
+    assert!(said(&ahead).contains("only what has passed can be confirmed"), "{}", said(&ahead));
+    let today = ago(Span::ZERO)[..10].to_owned();
+    assert_eq!(confirm(&today, "looked at the archive").status.code(), Some(0));
+    assert!(!node.ok(&["coverage", "list"]).contains("missing:"));
+    let done = node.cli(&["coverage", "confirm", "shadowsrver", "--from", &day, "--until", &today, "--reason", "typo"]);
+    assert!(said(&done).contains("there is no source `shadowsrver`; known are"), "{}", said(&done));
+}
