@@ -10,7 +10,7 @@ use pratique_tests::browser::{ENTER, TAB};
 
 use super::{PORTAL, Visit};
 
-/// The lab's wall has to have been quiet for some seconds before people may leave on trust.
+/// What the page offers after a while is offered within this.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 impl Visit<'_> {
@@ -48,10 +48,13 @@ impl Visit<'_> {
         self.look("3-still-open")?;
 
         infected.camera.fix();
+        // Between two checks lies a pause.
+        self.until_offered("#fixed:not([disabled])")?;
         browser.press("form.act button")?;
         browser.wait_for("#status.good")?;
         self.look("4-clean")?;
-        self.until_trusted()?;
+        // The wall has to have been quiet before people may leave on trust.
+        self.until_offered("form[action^='/leave']")?;
         browser.press("form[action^='/leave'] button")?;
         // The page itself finds out, by its news or by reloading.
         browser.wait_for("#watch-h")?;
@@ -88,15 +91,15 @@ impl Visit<'_> {
         anyhow::bail!("the first step cannot be reached by the tab key");
     }
 
-    /// Waits until people may leave on trust. Without scripts they look again themselves: nothing reloads a page that people
+    /// Waits until the page offers something. Without scripts people look again themselves: nothing reloads a page that they
     /// read.
-    fn until_trusted(&self) -> Result<()> {
+    fn until_offered(&self, what: &str) -> Result<()> {
         if self.reader.scripts {
-            return self.browser.wait_for("form[action^='/leave']");
+            return self.browser.wait_for(what);
         }
         let end = Instant::now() + PATIENCE;
-        while !self.browser.has("form[action^='/leave']")? {
-            ensure!(Instant::now() < end, "leaving on trust is never offered");
+        while !self.browser.has(what)? {
+            ensure!(Instant::now() < end, "{what} is never offered");
             std::thread::sleep(Duration::from_millis(500));
             self.browser.go(PORTAL)?;
         }
