@@ -57,11 +57,8 @@ impl Post {
         );
         node.edit("pratique.yaml", "api:", &sections);
         if super::is_inside() {
-            // Behind the wall the line reaches its page and is reached by the checks, as at a provider. Here the home is on the
-            // same machine, where what it answers to checks is in no zone of its own: so the scanner's network is open.
-            let wall = format!(
-                "wall: {{portal4: 192.0.2.80, http_port: {portal}, scanner: [192.0.2.81], garden_networks: [192.0.2.81/32]}}"
-            );
+            // Behind the wall the line reaches its page and is reached by the checks, as at a provider.
+            let wall = format!("wall: {{portal4: 192.0.2.80, http_port: {portal}, scanner: [192.0.2.81]}}");
             node.edit("pratique.yaml", "wall: {portal4: 192.0.2.80}", &wall);
             node.edit("pratique.yaml", "scan: {life_echo: false", "scan: {source4: 192.0.2.81, life_echo: false");
         }
