@@ -175,6 +175,8 @@ pub enum Command {
         delivery: u64,
         /// What the file was: gaps that it left before are filled.
         file: FileMark,
+        /// It told something that was taken in. One that did not fills no gap but its own.
+        has_rows: bool,
     },
     /// A file came and was not taken in.
     FeedGap {
@@ -293,8 +295,8 @@ pub enum Refusal {
     Protected(SmolStr),
     /// The wall would hold nothing of the line.
     #[error(
-        "the wall would hold nothing of this line: {0}. Mend that first, or confirm that the line shall be quarantined \
-         although it stays open"
+        "nothing of this line would be walled: {0}. Fix that first, or confirm that the line is to be quarantined although it \
+         stays open (--unwalled)"
     )]
     WallsNothing(SmolStr),
     /// Nothing can be enforced in a dry run.

@@ -50,7 +50,10 @@ pub(super) async fn spool(
         NotSpooled {
             problem: Problem::new(http::StatusCode::PAYLOAD_TOO_LARGE, "too-large", said),
             // What was not read has no content to know it by.
-            label: Some(Label { content: TextRef::of(&format!("too large: {}", label.name)), ..label }),
+            label: Some(Label {
+                content: TextRef::of(&format!("too large: {} {} {}", label.name, label.received_at, label.bytes)),
+                ..label
+            }),
         }
     };
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());

@@ -15,10 +15,10 @@ use crate::console::words;
 /// `coverage`.
 #[derive(Debug, Subcommand)]
 pub enum Coverage {
-    /// What each source has spoken of, where reports are missing, and which lines wait for them.
+    /// Show what each source has spoken of, where reports are missing, and how many quarantined lines wait for them.
     List(List),
-    /// Say that a source had nothing more to tell of your lines in a stretch, because you have looked: in its own archive,
-    /// or at the file that was not taken in. Needs a supervisor's token; the log keeps who said it and why.
+    /// Confirm that a source had nothing more to report about your lines in a period. Check first: in its archive, or in the
+    /// file that was not taken in. Needs a supervisor's token; the log keeps who confirmed it and why.
     Confirm(Confirm),
 }
 

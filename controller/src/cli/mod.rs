@@ -125,7 +125,8 @@ impl Node {
 /// `run`.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Wall nothing, whatever the configuration says: only make the plan and show it. Needs no rights.
+    /// Run without a wall, whatever the configuration says. A wall that stands on this machine is TAKEN AWAY: its lines are
+    /// free, and their quarantines wait on paper (`pratique enforce`). To look without changing anything, use `pratique plan`.
     #[arg(long)]
     dry_run: bool,
     /// Write the log as JSON, whatever the configuration says.
@@ -179,7 +180,7 @@ enum Command {
     /// List the reports that came in, and decide about held ones.
     #[command(subcommand)]
     Delivery(operations::Delivery),
-    /// What the sources have spoken of, and where reports are missing: silence counts only there.
+    /// Show which days each source has reported on, and what is missing. Only those days count as silence.
     #[command(subcommand)]
     Coverage(coverage::Coverage),
     /// Ask the captive resolver as a client would, and explain its answers.

@@ -99,7 +99,7 @@ impl Inbox {
                 Fate::Refused(format!("{}\n{rows}", why.said))
             }
             (Ok(report), None, Some(why)) => Fate::Held(format!(
-                "{why}\nlook at it with `pratique delivery show {0}`, then `pratique delivery accept {0}` or `refuse {0}`",
+                "{why}\nlook at it with `pratique delivery show {0}`; it says what you can do",
                 report.delivery
             )),
             (Ok(_), None, None) => Fate::Done,

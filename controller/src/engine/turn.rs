@@ -333,11 +333,14 @@ impl Turn {
                 self.quietly(world, &unread, now);
             }
         }
-        let (covers, delivery, file) = (spoken.covers, job.delivery.number, job.file());
-        self.quietly(world, &Command::FeedDelivered { feed, covers, delivery, file }, now);
         if spoken.incomplete {
+            // It fills no gap either: what an earlier file of this name could have said may be in the part that is missing.
             self.leave_open(world, job, GapReason::Unread, now);
+            return;
         }
+        let (covers, delivery, file) = (spoken.covers, job.delivery.number, job.file());
+        let has_rows = job.report.taken > 0 || job.report.repeated > 0;
+        self.quietly(world, &Command::FeedDelivered { feed, covers, delivery, file, has_rows }, now);
     }
 
     fn leave_open(&mut self, world: &mut World, job: &IntakeJob, reason: GapReason, now: Timestamp) {

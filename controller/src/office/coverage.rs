@@ -36,9 +36,8 @@ pub(super) fn feeds(world: &World, now: Timestamp) -> Vec<FeedStatus> {
             last_at: last_at.map(Into::into),
             covers_until: covers_until.map(Into::into),
             expect_every: rule.expect_every,
-            // One that never came has not stopped: it is not used yet.
-            stalled: rule.expect_every > Span::ZERO
-                && last_at.is_some_and(|at| over(covers_until.unwrap_or(at).max(at))),
+            // One that never came has not stopped, and one that sends lists alone never says how far it has seen.
+            stalled: rule.expect_every > Span::ZERO && last_at.is_some() && covers_until.is_some_and(over),
             gaps_total: gaps.len() as u64,
             gaps: gaps
                 .iter()

@@ -91,6 +91,7 @@ impl EngineOffice {
         let Some(delivery) = self.waiting(number).await? else { return Ok(None) };
         tracing::info!(delivery = number, by = ?by, how = ?how, "a held delivery was accepted");
         if delivery.report == sessions::REPORT {
+            self.is_newest_list(&delivery).await?;
             let report = self.accept_list(delivery).await?;
             forget(&self.held, number);
             return Ok(Some(of_list(number, &report)));
@@ -100,6 +101,24 @@ impl EngineOffice {
         let report = self.take_in(intake).await?;
         forget(&self.held, number);
         Ok(Some(report))
+    }
+
+    /// A list tells of its own time: taken in after a newer one of its source, it would undo what that one said, an opt-out
+    /// among it.
+    async fn is_newest_list(&self, held: &Delivery) -> Result<(), EngineError> {
+        let known = self.reader.deliveries(LOOKED_AT).await.map_err(unreadable)?;
+        let newer = known.iter().find(|d| {
+            d.report == held.report
+                && d.source == held.source
+                && d.state == DeliveryState::Accepted
+                && d.received_at > held.received_at
+        });
+        let Some(newer) = newer else { return Ok(()) };
+        Err(EngineError::Undecided(format!(
+            "a newer session list of this source was taken in since (delivery {}), and this one could undo what it said: refuse it, \
+             and send a corrected list",
+            newer.number
+        )))
     }
 
     /// Refuses a held delivery; false if none with this number is held.

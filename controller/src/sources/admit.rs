@@ -50,19 +50,8 @@ impl Admission {
     /// The addresses of our own networks that occur in a text, each once.
     pub fn own_in(&self, text: &[u8]) -> Vec<IpAddr> {
         let mut found = Vec::new();
-        for word in text.split(|b| !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':'))) {
-            // The shortest is `::`; the longest is an IPv6 address that ends in an IPv4 one, with a port.
-            if word.len() < 2 || word.len() > 52 || !word.iter().any(|b| matches!(b, b'.' | b':')) {
-                continue;
-            }
-            let word = std::str::from_utf8(word).unwrap_or_default().trim_end_matches('.');
-            let place = word.split_once(':').filter(|(place, _)| place.contains('.'));
-            let address = word.parse().or_else(|_| place.map_or(word, |(place, _)| place).parse());
-            let address = address.or_else(|_| word.trim_matches(':').parse());
-            if let Ok(address) = address.map(|a: IpAddr| a.to_canonical())
-                && self.own.contains(address)
-                && !found.contains(&address)
-            {
+        for address in addresses_in(text) {
+            if self.own.contains(address) && !found.contains(&address) {
                 found.push(address);
             }
         }
@@ -82,6 +71,21 @@ impl Admission {
             Ok(())
         }
     }
+}
+
+/// Every address that occurs in a text, in its order.
+pub fn addresses_in(text: &[u8]) -> impl Iterator<Item = IpAddr> + '_ {
+    text.split(|b| !(b.is_ascii_hexdigit() || matches!(b, b'.' | b':'))).filter_map(|word| {
+        // The shortest is `::`; the longest is an IPv6 address that ends in an IPv4 one, with a port.
+        if word.len() < 2 || word.len() > 52 || !word.iter().any(|b| matches!(b, b'.' | b':')) {
+            return None;
+        }
+        let word = std::str::from_utf8(word).unwrap_or_default().trim_end_matches('.');
+        let place = word.split_once(':').filter(|(place, _)| place.contains('.'));
+        let address = word.parse().or_else(|_| place.map_or(word, |(place, _)| place).parse());
+        let address: IpAddr = address.or_else(|_| word.trim_matches(':').parse()).ok()?;
+        Some(address.to_canonical())
+    })
 }
 
 /// An address from a report's text. IPv4 inside IPv6 (`::ffff:…`) is the IPv4 address, a network of one address is that

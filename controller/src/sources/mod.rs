@@ -41,7 +41,7 @@ use pratique_core::time::Timestamp;
 use rustc_hash::FxHashSet;
 use smol_str::SmolStr;
 
-use self::admit::Admission;
+use self::admit::{Admission, addresses_in};
 use crate::policy_files::ReportTypes;
 use crate::store::{KEPT_PER_DELIVERY, MAX_RAW_BYTES, RefusedRow};
 
@@ -301,7 +301,9 @@ impl Batch {
         let mut addresses = Vec::new();
         if reason.unread() {
             addresses = admission.own_in(raw);
-            self.unread_overflow |= !whole;
+            // Whose row it was is then in no part of it: it may be anybody's.
+            let names_somebody = reason == Reason::NoAddress || addresses_in(raw).next().is_some();
+            self.unread_overflow |= !whole || !names_somebody;
             for address in &addresses {
                 if refused.own.len() < UNREAD_KEPT {
                     refused.own.insert(*address);

@@ -154,7 +154,11 @@ impl Readers for FileReaders {
         let unwrapped = archive::unwrap(&label.name, body, &self.spool, &mut |member| {
             let part = match member {
                 Ok(mut member) => {
-                    let label = Label { content: member.content, bytes: member.bytes, ..of(&member.name) };
+                    let mut label = Label { content: member.content, bytes: member.bytes, ..of(&member.name) };
+                    // What was said of all is for those whose own name does not say it.
+                    if file_name::parse(&member.name).is_ok() {
+                        label.report = None;
+                    }
                     self.part(label, &mut member.file)
                 }
                 Err(bad) => {

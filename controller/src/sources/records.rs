@@ -320,8 +320,8 @@ impl<R: Read> Records<R> {
             record.bytes.push(b'\n');
             splitter.feed(self.lines.bytes(line.start, line.end), record);
             if splitter.line_ended(record) {
-                let fits = self.shape.is_none_or(|(cells, _)| cells == record.len());
-                let right = !splitter.stray && (fits || !self.rows_begin_between(first, last)?);
+                // Two stray quotes in one column make a row that fits, too, out of all the rows between them.
+                let right = !splitter.stray && !self.rows_begin_between(first, last)?;
                 return Ok(right.then_some((last, count)));
             }
         }

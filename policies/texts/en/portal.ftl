@@ -111,15 +111,15 @@ missing-still-vulnerable = Please go through the steps again. The list below sho
 missing-inconclusive = That can happen when the router or a device is off. It does not mean that you did something wrong.
 missing-silence = To be sure, we now wait until it has been quiet for long enough. You do not have to do anything.
 missing-feed-stalled = One of the services that watch for attacks is late with its news. We wait for it, to be sure. You do not have to do anything. If it takes longer than a day, call us.
-missing-feed-gap = One of the reports that we wait for came, but we could not read all of it. Our staff look at it. You do not have to do anything. If it takes longer than a day, call us.
-missing-no-feed = Whether it stays quiet cannot be seen from outside in this case. Please call us when you have done the steps. We then look at it together.
+missing-feed-gap = One of the reports that we wait for has come, but we cannot use it yet. Our staff are looking at it. You do not have to do anything. If it takes longer than a day, call us.
+missing-no-feed = In this case we cannot see from outside whether the problem stays away. When you have done the steps, please call us. We look at it together.
 missing-wall-silence = To be sure, we now wait until nothing on your line has tried to do harm for some time. You do not have to do anything. Does this page still say so tomorrow? Then call us.
 missing-alive = On { $time } a device on your line tried again to do harm. We blocked it. Is there another device? Then do the steps for it, too. If you are stuck, call us.
 missing-nothing = Your line is about to be opened.
 
 # When the line is free again: one of these, and the same one wherever the page says it.
 freed-at = Your internet comes back { $when }, if nothing is seen until then.
-freed-not-before = Your internet comes back { $when } at the earliest, if nothing is seen until then. For this we also need the reports about the time until then. They can come some hours later.
+freed-not-before = Your internet comes back { $when } at the earliest, if nothing is seen until then. We also need the reports for that time, and they can arrive later.
 freed-with-report = Your internet comes back as soon as the next report has come and says nothing new. We cannot say exactly when that is.
 freed-end = The pause ends by itself { $when }.
 freed-unknown = We cannot say yet when your internet comes back. As soon as we can, you read it here.
@@ -263,7 +263,7 @@ note-released = Thank you. Your line is being opened. This takes a few seconds.
 note-again = Something has changed since you opened this page. You now see the newest state. If the button is still there, you can press it again.
 note-press-again = That did not reach us in full. Please press the button once more.
 note-not-now = This is not possible just yet. “Where we are now” tells you where things stand.
-note-too-soon = Your line was checked just now. The button tells you from when on you can check again.
+note-too-soon = Your line was checked just now. Below the button you see when you can check again.
 note-used-up = You have used this as often as we can allow. Please follow the steps and have your line checked, or call us.
 note-unavailable = We could not take this just now. Nothing is lost. Please press the button again in a minute.
 

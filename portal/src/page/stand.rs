@@ -63,7 +63,12 @@ impl Pages {
             Verdict::Vulnerable => keys::MISSING_STILL_VULNERABLE,
             Verdict::Inconclusive => keys::MISSING_INCONCLUSIVE,
         };
-        let choices = if check.verdict == Verdict::Inconclusive { self.choices(v) } else { Vec::new() };
+        // Nobody checks a warned line by itself, so waiting is no choice.
+        let choices = if check.verdict == Verdict::Inconclusive {
+            [keys::CHOICE_AGAIN, keys::CHOICE_CALL].map(|key| v.say(key)).into()
+        } else {
+            Vec::new()
+        };
         Stand { missing: Some(v.say(missing)), choices, ..self.checked(v, check) }
     }
 

@@ -2,6 +2,7 @@
 //! can tell whether the steps have helped, the subscriber can ask for one.
 
 use askama::Template;
+use pratique_core::rescan::Verdict;
 use pratique_core::time::Timestamp;
 
 use super::case::{Form, WayOut, note_text};
@@ -30,6 +31,8 @@ struct WarnedPage<'a> {
     /// What a check tells, where one does.
     state: Option<Checks>,
     checking: bool,
+    /// There is a button to be pressed: no check is under way, and the last one did not find the line clean.
+    press: bool,
     stand: Option<Stand>,
     minutes: String,
     button: String,
@@ -83,6 +86,8 @@ impl Pages {
         let (causes, which) = self.causes(v, &warning.causes, &none);
         let state = warning.check.as_ref();
         let checking = state.is_some_and(|state| state.checking_since.is_some());
+        let clean =
+            state.and_then(|state| state.last_check.as_ref()).is_some_and(|check| check.verdict == Verdict::Clean);
         let again = self.again_from(state.and_then(|state| state.check_again), now).filter(|_| !checking);
         let minutes = self.check_takes(v);
         let form = |(state, token): (&pratique_core::view::CheckState, String)| Form {
@@ -112,6 +117,7 @@ impl Pages {
             again,
             minutes,
             checking,
+            press: state.is_some() && !checking && !clean,
             form: state.zip(token).map(form),
             fixed_path: at(Button::FIXED_PATH),
             leave_path: at(Button::LEAVE_PATH),

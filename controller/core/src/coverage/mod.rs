@@ -148,6 +148,12 @@ const FEEDS_MOST: usize = 512;
 /// The number of gaps of a source that are told apart. Beyond it the two oldest become one gap of the whole source.
 const GAPS_MOST: usize = 512;
 
+/// The number of no delivery: they begin with 1.
+const NO_DELIVERY: u64 = 0;
+
+/// The same file without a date, once more within this time, says nothing new.
+const SAME_DAY: Span = Span::from_hours(24);
+
 /// Gaps that ended this long before the newest one are forgotten: no quarantine lasts as long.
 const GAPS_KEPT: Span = Span::from_days(400);
 
@@ -241,6 +247,9 @@ impl Coverages {
                 next.stretch.from = next.stretch.from.min(oldest.stretch.from);
                 next.report = next.report.take().filter(|r| oldest.report.as_ref() == Some(r));
                 next.except.retain(|r| oldest.except.contains(r));
+                // No single file fills what several have left open; a person may confirm it.
+                next.delivery = NO_DELIVERY;
+                next.file = FileMark { name: None, content: TextRef([0; 32]) };
             }
         }
     }
@@ -284,11 +293,16 @@ impl Coverages {
         }
     }
 
-    /// Gaps that a file fills when it is taken in.
-    pub(crate) fn filled_by(&self, source: &SourceName, delivery: u64, file: &FileMark) -> Vec<u64> {
-        let gaps = self.0.get(source).map_or(&[][..], |heard| heard.gaps.as_slice());
+    /// Gaps that a file fills when it is taken in as a feed's: its own, and those of files that it is again, unless they were of
+    /// another type.
+    pub(crate) fn filled_by(&self, feed: &Feed, delivery: u64, file: Option<&FileMark>) -> Vec<u64> {
+        let gaps = self.0.get(&feed.source).map_or(&[][..], |heard| heard.gaps.as_slice());
+        let is_again = |g: &Gap| {
+            let same_type = g.report.as_ref().is_none_or(|report| *report == feed.report);
+            same_type && file.is_some_and(|file| g.file.is_again(file))
+        };
         let mut filled: Vec<u64> =
-            gaps.iter().filter(|g| g.delivery == delivery || g.file.is_again(file)).map(|g| g.delivery).collect();
+            gaps.iter().filter(|g| g.delivery == delivery || is_again(g)).map(|g| g.delivery).collect();
         filled.sort_unstable();
         filled.dedup();
         filled
@@ -300,8 +314,10 @@ impl Coverages {
         let known = self.0.get(source).map_or(&[][..], |heard| heard.gaps.as_slice());
         known.iter().any(|g| {
             let dateless = g.stretch.from == Timestamp::MIN && gap.stretch.from == Timestamp::MIN;
-            let same_file = g.file.content == gap.file.content && (dateless || g.stretch == gap.stretch);
-            same_file && g.reason == gap.reason && g.report == gap.report
+            // A dateless file that comes for a day and longer may be another day's each time.
+            let same_time =
+                g.stretch == gap.stretch || (dateless && gap.stretch.until < g.stretch.until.plus(SAME_DAY));
+            g.file == gap.file && same_time && g.reason == gap.reason && g.report == gap.report
         })
     }
 

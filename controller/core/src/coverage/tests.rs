@@ -79,8 +79,11 @@ fn a_file_that_was_refused_is_a_gap_until_the_same_file_is_taken_in() {
     all.leave_open(&source, refused(Some("a"), 2));
     let until = Stretch { from: hours(0), until: hours(48) };
     assert_eq!(stretch(&all, "a", NoFile::Unknown, hours(78)), Some(until), "another file of that day does not help");
-    assert_eq!(all.filled_by(&source, 99, &mark(9)), [0; 0]);
-    assert_eq!(all.filled_by(&source, 99, &mark(2)), [2]);
+    assert_eq!(all.filled_by(&feed("a"), 99, Some(&mark(9))), [0; 0]);
+    assert_eq!(all.filled_by(&feed("a"), 99, Some(&mark(2))), [2]);
+    assert_eq!(all.filled_by(&feed("a"), 99, None), [0; 0], "a file that tells nothing");
+    assert_eq!(all.filled_by(&feed("b"), 99, Some(&mark(2))), [0; 0], "taken as another type");
+    assert_eq!(all.filled_by(&feed("a"), 2, None), [2], "its own");
     all.fill(&source, 2);
     let whole = Stretch { from: hours(0), until: hours(72) };
     assert_eq!(stretch(&all, "a", NoFile::Unknown, hours(78)), Some(whole));
@@ -145,6 +148,8 @@ fn many_gaps_become_fewer_and_none_gets_lost() {
     }
     let gaps = all.sources(|_| Source::default(), minute(3_000)).next().unwrap().gaps;
     assert_eq!(gaps.len(), GAPS_MOST);
+    assert_eq!(gaps[0].delivery, NO_DELIVERY);
+    assert!(!all.filled_by(&feed("a"), 5_000, Some(&mark(1))).contains(&NO_DELIVERY), "by no file");
     assert!(
         (0..1_000).all(|m| gaps.iter().any(|g| g.stretch.from <= minute(2 * m) && minute(2 * m) < g.stretch.until))
     );

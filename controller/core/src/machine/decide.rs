@@ -126,7 +126,8 @@ impl Cases {
                 let (line, step) = (*line, step.clone());
                 Ok(vec![Event { at: now, body: Body::SelfCheck { line, step } }])
             }
-            Command::FeedDelivered { feed, covers, delivery, file } => {
+            Command::FeedDelivered { feed, covers, delivery, file, has_rows } => {
+                let file = has_rows.then_some(file);
                 Ok(self.feed_delivered(feed, *covers, (*delivery, file), around, now))
             }
             Command::FeedGap { source, gap } => Ok(self.feed_gap(source, gap, now)),
@@ -307,12 +308,12 @@ impl Cases {
         &self,
         feed: &Feed,
         covers: Option<Stretch>,
-        (delivery, file): (u64, &FileMark),
+        (delivery, file): (u64, Option<&FileMark>),
         around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
         let at_once = |body| Event { at: now, body };
-        let filled = self.feeds.filled_by(&feed.source, delivery, file);
+        let filled = self.feeds.filled_by(feed, delivery, file);
         let fill = |delivery| at_once(Body::FeedGapFilled { source: feed.source.clone(), delivery });
         let mut events: Vec<Event> = filled.into_iter().map(fill).collect();
         // A delivery that speaks of the future speaks of now.

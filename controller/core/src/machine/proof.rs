@@ -294,8 +294,8 @@ fn wall_missing(
 ) -> Option<Missing> {
     let State::Quarantined { since, .. } = case.state else { return None };
     let needed = wall_silence(parts)?;
-    // Past a quarantine on paper no wall stands, and none has seen anything.
-    if case.on_paper {
+    // Past a quarantine on paper no wall stands, and past a wall that holds nothing of the line nothing is seen.
+    if case.on_paper || around.walls_nothing(case.line).is_some() {
         return Some(Missing::WallSilence);
     }
     // What the wall's counters have not shown, yet or ever, is not silence.

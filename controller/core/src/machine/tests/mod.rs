@@ -95,7 +95,7 @@ impl Bench {
 /// A delivery that speaks of the 36 hours before `until`.
 pub(super) fn delivery(feed: crate::ids::Feed, until: Timestamp) -> Command {
     let covers = Some(Stretch { from: until.minus(Span::from_hours(36)), until });
-    Command::FeedDelivered { feed, covers, delivery: 0, file: file(0) }
+    Command::FeedDelivered { feed, covers, delivery: 9_000, file: file(0), has_rows: true }
 }
 
 pub(super) fn file(n: u8) -> crate::coverage::FileMark {

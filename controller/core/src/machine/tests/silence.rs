@@ -37,7 +37,8 @@ fn a_report_that_was_not_taken_in_keeps_the_line_until_the_same_file_is() {
             bench.delivered(hours(71), hours(72));
             assert_eq!(bench.state(), StateName::Quarantined, "{reason:?} {report:?}");
             assert_eq!(missing(&bench, hours(72)), Some(Missing::FeedGap));
-            let again = Command::FeedDelivered { feed: feed(), covers: None, delivery: 9, file: file(7) };
+            let again =
+                Command::FeedDelivered { feed: feed(), covers: None, delivery: 9, file: file(7), has_rows: true };
             bench.send(again, hours(73)).unwrap();
             assert_eq!(bench.state(), StateName::Watching, "{reason:?} {report:?}");
             assert_eq!(bench.case().last_release.unwrap().1, Release::Proven);
@@ -66,13 +67,22 @@ fn the_same_refused_file_again_and_again_is_one_gap() {
         Command::FeedGap { source: feed().source, gap }
     };
     assert_eq!(bench.send(dateless(73), hours(73)).unwrap().len(), 1);
-    assert_eq!(bench.send(dateless(74), hours(74)).unwrap().len(), 0, "nobody can hold silence up by repeating it");
+    assert_eq!(bench.send(dateless(74), hours(74)).unwrap().len(), 0, "the same try again");
+    assert_eq!(bench.send(dateless(97), hours(97)).unwrap().len(), 1, "a day later it may be another day's file");
+    let twin = |name| {
+        let stretch = Stretch { from: hours(72), until: hours(96) };
+        let file = crate::coverage::FileMark { name: Some(TextRef([name; 32])), content: TextRef([5; 32]) };
+        let gap = Gap::new(Some("".into()), stretch, GapReason::Refused, u64::from(name), file);
+        Command::FeedGap { source: feed().source, gap }
+    };
+    assert_eq!(bench.send(twin(1), hours(97)).unwrap().len(), 1);
+    assert_eq!(bench.send(twin(2), hours(97)).unwrap().len(), 1, "one error page in the place of two files of a day");
 }
 
 #[test]
 fn a_late_addition_covers_nothing() {
     let mut bench = nearly_free();
-    let late = Command::FeedDelivered { feed: feed(), covers: None, delivery: 9, file: file(9) };
+    let late = Command::FeedDelivered { feed: feed(), covers: None, delivery: 9, file: file(9), has_rows: true };
     bench.send(late, hours(80)).unwrap();
     assert_eq!(bench.state(), StateName::Quarantined);
 }
@@ -132,7 +142,7 @@ fn a_case_that_no_feed_reported_says_so() {
     bench.send(Command::ReportFixed { case }, hours(3)).unwrap();
     let rescan = rescan(Verdict::Clean, hours(3).plus(Span::from_secs(1)));
     bench.send(Command::RecordRescan { case, rescan }, hours(4)).unwrap();
-    let list = Command::FeedDelivered { feed: feed(), covers: None, delivery: 1, file: file(1) };
+    let list = Command::FeedDelivered { feed: feed(), covers: None, delivery: 1, file: file(1), has_rows: true };
     bench.send(list, hours(5)).unwrap();
     assert!(bench.cases.feeds().is_used(&feed().source));
     assert_eq!(missing(&bench, hours(500)), Some(Missing::NoFeed));

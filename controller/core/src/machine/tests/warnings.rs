@@ -87,7 +87,7 @@ fn a_watched_line_is_called_quiet_only_if_its_feeds_spoke_all_the_time() {
 
 fn delivery_of(from: i64, until: i64) -> Command {
     let covers = Some(Stretch { from: hours(from), until: hours(until) });
-    Command::FeedDelivered { feed: feed(), covers, delivery: 0, file: file(0) }
+    Command::FeedDelivered { feed: feed(), covers, delivery: 0, file: file(0), has_rows: true }
 }
 
 #[test]
