@@ -339,7 +339,7 @@ impl Turn {
             return;
         }
         let (covers, delivery, file) = (spoken.covers, job.delivery.number, job.file());
-        let has_rows = job.report.taken > 0 || job.report.repeated > 0;
+        let has_rows = !job.outcomes.is_empty();
         self.quietly(world, &Command::FeedDelivered { feed, covers, delivery, file, has_rows }, now);
     }
 

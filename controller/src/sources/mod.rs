@@ -295,23 +295,16 @@ impl Refused {
 impl Batch {
     /// Notes a refused row: `raw` is all of it, or what was kept of one that is too long.
     fn refuse(&mut self, line: u64, reason: Reason, text: String, raw: &[u8], whole: bool, admission: &Admission) {
-        let refused = &mut self.refused;
-        let count = refused.counts.entry(reason.key()).or_default();
-        *count += 1;
+        *self.refused.counts.entry(reason.key()).or_default() += 1;
         let mut addresses = Vec::new();
         if reason.unread() {
             addresses = admission.own_in(raw);
             // Whose row it was is then in no part of it: it may be anybody's.
             let names_somebody = reason == Reason::NoAddress || addresses_in(raw).next().is_some();
             self.unread_overflow |= !whole || !names_somebody;
-            for address in &addresses {
-                if refused.own.len() < UNREAD_KEPT {
-                    refused.own.insert(*address);
-                } else {
-                    self.unread_overflow |= !refused.own.contains(address);
-                }
-            }
+            self.leave_unread(&addresses);
         }
+        let refused = &mut self.refused;
         let kept = if reason.unread() { refused.first.len() } else { refused.others.len() };
         let most = if reason == Reason::NotEvidence { NO_EVIDENCE_KEPT } else { REFUSALS_KEPT };
         if kept < most {
@@ -321,6 +314,18 @@ impl Batch {
             let raw = printable(raw, MAX_RAW_BYTES).into();
             let refusal = Refusal { line, reason_key: reason.key(), text, raw, addresses };
             if reason.unread() { refused.first.push(refusal) } else { refused.others.push(refusal) }
+        }
+    }
+
+    /// Addresses of ours in text that may have been rows.
+    fn leave_unread(&mut self, addresses: &[IpAddr]) {
+        let own = &mut self.refused.own;
+        for address in addresses {
+            if own.len() < UNREAD_KEPT {
+                own.insert(*address);
+            } else {
+                self.unread_overflow |= !own.contains(address);
+            }
         }
     }
 

@@ -61,6 +61,8 @@ pub(super) struct Records<R> {
     given_up: Vec<u8>,
     /// Something of a row that was given up is not in `given_up`.
     lost: bool,
+    /// A cell of the current row holds what looks like rows: text that a stranger wrote, or rows between two stray quotes.
+    holds_rows: bool,
 }
 
 impl Record {
@@ -223,6 +225,7 @@ impl<R: Read> Records<R> {
             raw: (0, 0),
             given_up: Vec::new(),
             lost: false,
+            holds_rows: false,
         })
     }
 
@@ -238,6 +241,7 @@ impl<R: Read> Records<R> {
     pub(super) fn next(&mut self) -> Result<Option<Row>, FeedError> {
         self.given_up.clear();
         self.lost = false;
+        self.holds_rows = false;
         loop {
             let Some(line) = self.lines.front()? else { return Ok(None) };
             let bytes = self.lines.bytes(line.start, line.end);
@@ -297,6 +301,12 @@ impl<R: Read> Records<R> {
         !self.lost
     }
 
+    /// A cell of the current row holds what looks like rows. Nobody can tell a stranger's text in quotes from rows between two
+    /// stray quotes: such text must not become rows, and rows must not become silence.
+    pub(super) const fn holds_rows(&self) -> bool {
+        self.holds_rows
+    }
+
     /// Bytes read so far.
     pub(super) const fn position(&self) -> u64 {
         self.lines.position()
@@ -320,8 +330,10 @@ impl<R: Read> Records<R> {
             record.bytes.push(b'\n');
             splitter.feed(self.lines.bytes(line.start, line.end), record);
             if splitter.line_ended(record) {
-                // Two stray quotes in one column make a row that fits, too, out of all the rows between them.
-                let right = !splitter.stray && !self.rows_begin_between(first, last)?;
+                let fits = self.shape.is_none_or(|(cells, _)| cells == record.len());
+                let holds_rows = !splitter.stray && self.rows_begin_between(first, last)?;
+                let right = !splitter.stray && (fits || !holds_rows);
+                self.holds_rows = right && holds_rows;
                 return Ok(right.then_some((last, count)));
             }
         }

@@ -92,6 +92,9 @@ pub(super) fn read(
         });
         match read {
             Ok(sighting) => {
+                if rows.holds_rows() {
+                    batch.leave_unread(&row.admission.own_in(rows.raw()));
+                }
                 newest = newest.max(Some(sighting.observed_at));
                 batch.sightings.push(sighting);
             }

@@ -237,6 +237,26 @@ fn a_quoted_cell_that_holds_rows_of_its_own_is_still_one_cell() {
     let batch = report("scan_telnet", text.as_bytes()).unwrap();
     let addresses: Vec<_> = batch.sightings.iter().map(|s| s.address.to_string()).collect();
     assert_eq!((addresses, batch.refused.total()), (vec!["198.51.100.1".into(), "198.51.100.2".into()], 0));
+    let unread: Vec<_> = batch.unread.iter().map(ToString::to_string).collect();
+    assert_eq!(unread, ["198.51.100.1", "198.51.100.66"], "nor silence: two stray quotes look the same");
+}
+
+#[test]
+fn a_row_in_which_no_address_can_be_read_may_have_been_anybodys() {
+    let unread = |row: &str| {
+        let text = format!(
+            "timestamp,ip,port,banner\n2026-02-15 14:19:01,198.51.100.1,23,x\n2026-02-15 14:19:02,{row},23,y\n"
+        );
+        let batch = report("scan_telnet", text.as_bytes()).unwrap();
+        assert_eq!((batch.sightings.len(), batch.refused.total()), (1, 1), "{row}");
+        batch.unread_overflow
+    };
+    for row in ["198.51.100.07", "198.51.1", "router-7"] {
+        assert!(unread(row), "{row}");
+    }
+    for row in ["0.0.0.0", "<nil>", "", "104.16.1.1"] {
+        assert!(!unread(row), "{row}");
+    }
 }
 
 #[test]

@@ -22,7 +22,10 @@ fn spoken(reason: GapReason) -> Spoken {
 
 impl Bench {
     async fn deliver(&self, state: DeliveryState, content: &str, number: u64, spoken: Spoken) -> u64 {
-        let mut intake = self.intake_of(Vec::new());
+        // Of another line, so that the file tells something.
+        let rows =
+            if state == DeliveryState::Accepted { vec![self.sighting("192.0.2.99", "mirai", 23)] } else { Vec::new() };
+        let mut intake = self.intake_of(rows);
         intake.delivery.state = state;
         intake.delivery.number = number;
         intake.delivery.content = TextRef::of(content);
