@@ -43,7 +43,11 @@ impl Cases {
         for case in &cases {
             let opted_out = around.no_ground(case.line).map(SmolStr::new_static);
             let unaware = || self.enforced_unaware(case, around).then(|| around.protected(case.line)).flatten();
-            if let Some(why) = opted_out.or_else(unaware) {
+            let over = || {
+                let over = self.is_over_but_for_the_wall(case, around.policy(), now);
+                over.then(|| SmolStr::new_static("checks and reports say that it is over"))
+            };
+            if let Some(why) = opted_out.or_else(unaware).or_else(over) {
                 return Err(Refusal::CannotBegin { case: case.id, why });
             }
         }

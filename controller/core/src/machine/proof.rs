@@ -23,6 +23,16 @@ impl Cases {
             .or_else(|| parts.iter().find_map(|(t, p)| self.silence_missing(t, p, around.policy(), now)))
     }
 
+    /// Whether checks and reports prove the fix, whatever the wall would say: a quarantine on paper has none.
+    pub(super) fn is_over_but_for_the_wall(&self, case: &Case, policy: &Policy, now: Timestamp) -> bool {
+        let parts = self.troubles(case, policy);
+        let proven = |(trouble, playbook): &(&Trouble, &Playbook)| {
+            rescan_missing(case, trouble, playbook).is_none()
+                && self.silence_missing(trouble, playbook, policy, now).is_none()
+        };
+        !parts.is_empty() && parts.iter().all(proven)
+    }
+
     /// Whether the line may leave on trust now.
     ///
     /// # Errors

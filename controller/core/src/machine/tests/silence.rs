@@ -147,3 +147,27 @@ fn a_case_that_no_feed_reported_says_so() {
     assert!(bench.cases.feeds().is_used(&feed().source));
     assert_eq!(missing(&bench, hours(500)), Some(Missing::NoFeed));
 }
+
+#[test]
+fn what_is_over_by_checks_and_reports_is_not_walled_out_of_a_dry_run() {
+    use crate::event::Enforcement;
+    let mut bench = Bench::new();
+    bench.send(Command::NoteEnforcement { mode: Enforcement::DryRun }, hours(0)).unwrap();
+    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+    bench.approve("ann", hours(1)).unwrap();
+    let case = bench.case().id;
+    let begin = |bench: &mut Bench, now| {
+        bench.send(Command::NoteEnforcement { mode: Enforcement::Real }, now).unwrap();
+        bench.send(Command::BeginEnforcement { cases: vec![case], by: person("eve"), reason: None }, now)
+    };
+    bench.delivered(hours(36), hours(37));
+    bench.delivered(hours(60), hours(61));
+    let rescan = rescan(Verdict::Clean, hours(62));
+    bench.send(Command::RecordRescan { case, rescan }, hours(63)).unwrap();
+    assert!(bench.case().is_on_paper(), "no wall stood that could have been silent");
+    assert!(matches!(begin(&mut bench, hours(64)), Err(Refusal::CannotBegin { .. })));
+    let evidence = refs(90, hours(65), 1);
+    bench.send(Command::Observe { line: LineNo(1), cause: "mirai".into(), evidence }, hours(66)).unwrap();
+    begin(&mut bench, hours(67)).unwrap();
+    assert!(bench.case().is_enforced(), "seen again");
+}
