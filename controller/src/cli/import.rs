@@ -212,7 +212,7 @@ fn in_words(file: &std::path::Path, taken: &SessionsTaken) -> String {
     let refused: u64 = taken.refused.iter().map(|(_, n)| n).sum();
     if refused > 0 {
         let reasons: Vec<_> = taken.refused.iter().map(|(reason, n)| format!("{} {reason}", count(n))).collect();
-        said.push(format!("    {} rows refused: {}", count(&refused), reasons.join(", ")));
+        said.push(format!("    {} refused: {}", words::counted(refused, "row"), reasons.join(", ")));
     }
     for row in &taken.refused_rows {
         let leaves = row.leaves.as_ref().map(|what| format!("; {what}")).unwrap_or_default();
