@@ -167,7 +167,7 @@ pub enum DryRunApprovals {
 pub struct BadRows {
     /// More than this share of a delivery's rows, in tenths of a percent.
     pub share_permille: u32,
-    /// At least so many.
+    /// At least this many.
     pub rows: u64,
 }
 

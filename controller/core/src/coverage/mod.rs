@@ -142,7 +142,7 @@ impl SourceCoverage<'_> {
 /// Deliveries this close together become complete together; bounds what a source that delivers every minute takes.
 const BUNDLE: Span = Span::from_hours(1);
 
-/// The number of report types of a source that are told apart; Shadowserver has 170. Nothing is covered of further ones.
+/// The number of report types of a source that are told apart; Shadowserver has 170. Further ones are never covered.
 const FEEDS_MOST: usize = 512;
 
 /// The number of gaps of a source that are told apart. Beyond it the two oldest become one gap of the whole source.
