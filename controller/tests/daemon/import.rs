@@ -153,7 +153,7 @@ fn dropped_files_end_as_done_held_or_refused_with_the_reason_beside() {
     let reason = |place: &str, tag: &str| {
         std::fs::read_to_string(node.path(&format!("drop/{place}/{}.reason.txt", name(tag)))).unwrap()
     };
-    assert!(reason("held", "large").contains("pratique delivery accept "));
+    assert!(reason("held", "large").contains("pratique delivery show "));
     assert!(reason("refused", "page").contains("web page"));
     let deliveries = node.get("/deliveries");
     let cut = deliveries.as_array().unwrap().iter().find(|d| d["name"] == name("cut")).unwrap();

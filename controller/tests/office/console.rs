@@ -353,6 +353,6 @@ fn an_approval_that_walls_nothing_has_to_be_meant() {
     let preview = anna.post("/queue/approve", "pick=1:2");
     assert!(preview.text.contains("0 of 1") && preview.text.contains("to be approved one by one"), "{}", preview.text);
     let refused = anna.post("/cases/1/approve", "version=2");
-    assert!(refused.status == 422 && refused.text.contains("would hold nothing of this line"), "{}", refused.text);
+    assert!(refused.status == 422 && refused.text.contains("nothing of this line would be walled"), "{}", refused.text);
     assert_eq!(anna.post("/cases/1/approve", "version=2&unwalled_confirmed=yes").status, 303);
 }
