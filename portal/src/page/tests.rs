@@ -162,11 +162,7 @@ fn there_is_one_time_of_release_on_the_page_and_none_that_nobody_knows() {
         (clock(at(2)), Missing::WallSilence, "comes back today at about 16:00, if nothing"),
         (clock(at(2).plus(Span::from_secs(1))), Missing::WallSilence, "today at about 16:05"),
         (clock(at(80)), Missing::Silence, "comes back on Wednesday, 18 February 2026, at about 22:00, if nothing"),
-        (
-            reported(at(30)),
-            Missing::Silence,
-            "at about 20:00 at the earliest, if nothing is seen until then. We also",
-        ),
+        (reported(at(30)), Missing::Silence, "at about 20:00 at the earliest, if nothing is seen until then. We also"),
         (reported(NOW), Missing::Silence, "as soon as the next report has come and says nothing new. We cannot say"),
         (
             Freed { earliest: None, awaits_report: true },
