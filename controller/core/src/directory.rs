@@ -70,7 +70,7 @@ pub enum Effect {
     Ended,
     /// Its end or NAS is different now.
     Changed,
-    /// Known; also a start that is told again a second off.
+    /// Known; also a start that is repeated a second off.
     Unchanged,
 }
 

@@ -67,7 +67,7 @@ pub struct Global {
     /// How session lists are read.
     #[serde(default)]
     pub session_lists: SessionLists,
-    /// When a delivery has so many rows that cannot be read that a person looks at it first.
+    /// From how many unreadable rows on a person looks at a delivery first.
     #[serde(default)]
     pub bad_rows: BadRows,
     /// Sources and what we know of them.

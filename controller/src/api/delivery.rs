@@ -43,7 +43,7 @@ pub struct DeliveryDossier {
 }
 
 impl DeliveryDossier {
-    /// So many rows of each kind.
+    /// At most this many rows of each kind.
     pub const SHOWN: usize = 20;
 }
 

@@ -142,10 +142,10 @@ impl SourceCoverage<'_> {
 /// Deliveries this close together become complete together; bounds what a source that delivers every minute takes.
 const BUNDLE: Span = Span::from_hours(1);
 
-/// The number of report types of a source that are told apart; Shadowserver has 170. Further ones are never covered.
+/// At most this many report types are tracked per source; Shadowserver has 170. Further ones are never covered.
 const FEEDS_MOST: usize = 512;
 
-/// The number of gaps of a source that are told apart. Beyond it the two oldest become one gap of the whole source.
+/// At most this many gaps are tracked per source. Beyond that, the two oldest become one gap of the whole source.
 const GAPS_MOST: usize = 512;
 
 /// The number of no delivery: they begin with 1.

@@ -20,7 +20,7 @@ use crate::policy::DryRunApprovals;
 use crate::state::Case;
 use crate::time::Timestamp;
 
-/// So many are dropped by the policy in one decision, so that the loop stays quick for people.
+/// At most this many are dropped by the policy in one decision, so that the loop stays quick for people.
 const AT_ONCE: usize = 1_000;
 
 impl Cases {
