@@ -4,22 +4,25 @@
 //! The commented example that `pratique init` writes ([`EXAMPLE`]) shows every field with the reason for its default.
 
 mod gardens;
+mod inward;
 mod place;
 mod portal;
 mod promises;
+mod rebind;
 
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use pratique_core::event::Enforcement;
+use pratique_enforce::config::WallConfig;
+use pratique_policy::nearest;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use self::place::place_of;
 pub use self::portal::Portal;
-use crate::enforce::config::WallConfig;
-use crate::policy_files::nearest;
+pub use self::rebind::is_dropped_at_home;
 
 /// The example with every field. Parsing it gives [`Config::default`]; a test keeps the two equal.
 pub const EXAMPLE: &str = include_str!("config.example.yaml");
@@ -36,10 +39,14 @@ pub struct Config {
     pub file: Option<PathBuf>,
     /// The store, the spool of uploads and the held deliveries. Relative paths start at the file's own folder.
     pub data_dir: PathBuf,
+    /// Where the log's position is kept once more, outside `data_dir`; none keeps no copy.
+    pub position_copy: Option<PathBuf>,
     /// Folder with policy.yaml, playbooks, protected lines, allow-lists and texts.
     pub policies: PathBuf,
     /// What makes the dataplane follow the plan.
     pub enforcer: EnforcerKind,
+    /// Others that are told which lines are in quarantine, beside it.
+    pub enforcers: Vec<pratique_enforce::http::Settings>,
     /// The wall on this machine.
     pub wall: WallConfig,
     /// The captive resolver; none switches it off on this node.
@@ -47,11 +54,11 @@ pub struct Config {
     /// The subscribers' pages; none switches them off on this node.
     pub portal: Option<Portal>,
     /// Notices beside the page, by e-mail and webhook; none sends none.
-    pub notices: Option<crate::notices::Settings>,
+    pub notices: Option<pratique_notices::Settings>,
     /// The probes that check a fix.
-    pub scan: crate::scan::Settings,
+    pub scan: pratique_scan::Settings,
     /// A responder that answers the scanner as a vulnerable device would; best on a node of its own.
-    pub control: crate::scan::ControlSettings,
+    pub control: pratique_scan::ControlSettings,
     /// API and console.
     pub api: Api,
     /// Log lines of the daemon.
@@ -123,14 +130,16 @@ impl Default for Config {
         Self {
             file: None,
             data_dir: "data".into(),
+            position_copy: Some("data.position".into()),
             policies: "policies".into(),
             enforcer: EnforcerKind::default(),
+            enforcers: Vec::new(),
             wall: WallConfig::default(),
             dns: None,
             portal: None,
             notices: None,
-            scan: crate::scan::Settings::default(),
-            control: crate::scan::ControlSettings::default(),
+            scan: pratique_scan::Settings::default(),
+            control: pratique_scan::ControlSettings::default(),
             api: Api::default(),
             log: Log::default(),
             drop_dir: None,
@@ -189,13 +198,22 @@ impl Config {
     /// All of them; a file that does not parse has one.
     pub fn check(path: &Path) -> Result<Self, Vec<ConfigError>> {
         let text = read_text(path).map_err(|e| vec![e])?;
-        let mut config: Self = parse_yaml(path, &text).map_err(|e| vec![e])?;
+        Self::of_text(path, &text)
+    }
+
+    /// As [`Config::check`], of what that file said at some time.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn of_text(path: &Path, text: &str) -> Result<Self, Vec<ConfigError>> {
+        let mut config: Self = parse_yaml(path, text).map_err(|e| vec![e])?;
         config.file = Some(path.into());
         let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
         for own in [&mut config.data_dir, &mut config.policies, &mut config.tokens] {
             *own = base.join(&*own);
         }
         config.drop_dir = config.drop_dir.map(|d| base.join(d));
+        config.position_copy = config.position_copy.map(|file| base.join(file));
         if let Some(dns) = &mut config.dns {
             dns.upstream_roots = base.join(&dns.upstream_roots);
             for list in &mut dns.threat_lists {
@@ -218,9 +236,10 @@ impl Config {
         if let Some(notices) = &mut config.notices {
             notices.at(&base);
         }
+        config.enforcers.iter_mut().for_each(|enforcer| enforcer.at(&base));
         let found = config.problems();
         if !found.is_empty() {
-            let placed = |what: String| ConfigError { path: path.into(), at: place_of(&text, &what), what };
+            let placed = |what: String| ConfigError { path: path.into(), at: place_of(text, &what), what };
             return Err(found.into_iter().map(placed).collect());
         }
         Ok(config)
@@ -234,7 +253,7 @@ impl Config {
 
     /// The store's database.
     pub fn store_path(&self) -> PathBuf {
-        self.data_dir.join("pratique.db")
+        self.data_dir.join(pratique_sqlite::DATABASE)
     }
 
     /// What serde cannot see, in words, each with its remedy.
@@ -263,6 +282,21 @@ impl Config {
                     .into(),
             );
         }
+        if self.enforcer == EnforcerKind::Nft && self.wall.access_interfaces.is_none() {
+            found.push(
+                "wall.access_interfaces is missing: which interfaces are subscribers behind? From there a packet under another's \
+                 address is dropped; without that, a home gets out of the wall under its neighbour's. Name them, as [home0, home1] \
+                 or [ppp*] (`ip link` shows them), or write `access_interfaces: []` to go without"
+                    .into(),
+            );
+        }
+        if let Some(copy) = self.position_copy.as_ref().filter(|copy| copy.starts_with(&self.data_dir)) {
+            found.push(format!(
+                "position_copy is {}, which lies in data_dir: a backup of that would take it along, and the restored log would \
+                 look like the newest; name a file elsewhere, best on another disk",
+                copy.display()
+            ));
+        }
         found.extend(self.walled_off_resolver());
         found.extend(self.walled_off_portals());
         if !(100..=3_600_000).contains(&self.drop_look_ms) {
@@ -274,7 +308,16 @@ impl Config {
         found.extend(self.portal.iter().flat_map(Portal::problems));
         let nft = self.enforcer == EnforcerKind::Nft;
         found.extend(self.portal.iter().filter(|_| nft).filter_map(|p| p.walled_off(&self.wall)));
-        found.extend(self.notices.iter().flat_map(crate::notices::Settings::problems));
+        found.extend(self.notices.iter().flat_map(pratique_notices::Settings::problems));
+        for (n, enforcer) in self.enforcers.iter().enumerate() {
+            found.extend(enforcer.problems(&format!("enforcers[{n}]")));
+            if self.enforcers.iter().take(n).any(|other| other.name == enforcer.name) {
+                found.push(format!(
+                    "enforcers[{n}].name is `{}`, as that of another: what each was told is kept by its name; take another one",
+                    enforcer.name
+                ));
+            }
+        }
         if self.notices.is_some() && self.portal.is_none() {
             found.push(
                 "notices needs the section portal: its pages name the provider in every notice, and links lead there"
@@ -286,11 +329,16 @@ impl Config {
 }
 
 impl Config {
-    /// Files and folders that it names for notices and reports and that cannot be used, each with its place and its remedy.
+    /// Files and folders that it names for notices, reports and enforcers and that cannot be used, each with its place and its remedy.
     /// Asked by `check-config`, and at start before anything listens.
     pub fn unreadable(&self) -> Vec<ConfigError> {
         let mut found: Vec<String> =
             self.notices.iter().flat_map(|notices| notices.unreadable(&self.data_dir)).collect();
+        found.extend(
+            self.enforcers.iter().enumerate().filter_map(|(n, enforcer)| {
+                pratique_enforce::http::Http::new(enforcer, &format!("enforcers[{n}]")).err()
+            }),
+        );
         if let Some(dir) = self.drop_dir.as_ref().filter(|dir| !dir.is_dir()) {
             found.push(format!("drop_dir: {} is no directory; create it, writable for pratique", dir.display()));
         }
@@ -379,6 +427,7 @@ mod tests {
     #[test]
     fn the_example_names_every_field_and_holds_the_defaults() {
         let shown: Config = parse(EXAMPLE).unwrap();
+        // One is a decision: nobody is walled yet.
         assert_eq!(shown, Config { enforcer: EnforcerKind::DryRun, ..Config::default() });
         let all = serde_yaml::to_string(&Config::default()).unwrap();
         for key in all.lines().filter_map(|l| l.trim_start().split_once(':')).map(|(k, _)| k) {
@@ -390,7 +439,8 @@ mod tests {
     fn encrypted_dns_that_the_wall_keeps_shut_is_named() {
         let said = |ports: &str, enforcer: &str| {
             let text = format!(
-                "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, dns4: '192.0.2.53:53', dns_tls_ports: {ports}}}\n\
+                "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, access_interfaces: [], dns4: '192.0.2.53:53', \
+                 dns_tls_ports: {ports}}}\n\
                  dns: {{portal_host: help.isp.example, portal4: 192.0.2.80, tls: {{certificate: c, key: k, listen_dot: \
                  ['192.0.2.53:853'], listen_doh: ['192.0.2.53:443', '127.0.0.1:8443']}}}}\n"
             );
@@ -414,6 +464,37 @@ mod tests {
         assert!(config.problems()[0].contains("api.tls"));
         config.api.tls = true;
         assert!(config.problems().is_empty());
+    }
+
+    #[test]
+    fn an_enforcer_on_this_machine_asks_for_the_interfaces_of_subscribers_and_a_dry_run_does_not() {
+        let said = |enforcer: &str, access: &str| {
+            let text = format!("enforcer: {enforcer}\nwall:\n  portal4: 192.0.2.80\n{access}");
+            parse(&text).unwrap().problems()
+        };
+        for missing in ["", "  access_interfaces:\n", "  access_interfaces: null\n"] {
+            let found = said("nft", missing);
+            assert!(found.len() == 1 && found[0].starts_with("wall.access_interfaces is missing"), "{found:?}");
+            assert_eq!(said("dry-run", missing), Vec::<String>::new());
+        }
+        for decided in ["  access_interfaces: []\n", "  access_interfaces: [home0, ppp*]\n"] {
+            assert_eq!(said("nft", decided), Vec::<String>::new());
+        }
+        for (wrong, remedy) in [("'*'", "every interface"), ("ppp+", "write `ppp*`"), ("'eth0:1'", "write `eth0`")] {
+            let found = said("nft", &format!("  access_interfaces: [home0, {wrong}]\n"));
+            assert!(found.len() == 1 && found[0].starts_with("wall.access_interfaces[1]: "), "{found:?}");
+            assert!(found[0].contains(remedy), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn the_example_decides_nothing_about_interfaces_so_that_the_switch_to_a_wall_asks() {
+        let walls = EXAMPLE.replace("\nenforcer: dry-run\n", "\nenforcer: nft\n");
+        let walls = parse(&walls.replace("portal4: null", "portal4: 192.0.2.80")).unwrap();
+        let found = walls.problems();
+        assert!(found.len() == 1 && found[0].starts_with("wall.access_interfaces is missing"), "{found:?}");
+        // What it says to write is what is taken.
+        assert!(EXAMPLE.contains("[] means no such check") && EXAMPLE.contains("[home0, home1] or [ppp*]"));
     }
 
     #[test]

@@ -2,16 +2,21 @@
 //! this module only renders them, holds what the engine counts, and sets up the log.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use pratique_core::lines::RecordField;
 use pratique_core::reach::{Extent, Family};
+use pratique_core::session_fact::FactKind;
 use pratique_core::state::StateName;
+use pratique_ingest::{FileReason, Reason, sessions};
+use pratique_store::DeliveryState;
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::api::problem::REFUSAL_CODES;
 use crate::config::LogFormat;
-use crate::sources::{FileReason, Reason, sessions};
-use crate::store::DeliveryState;
 
 /// The registry, and the engine's own meters.
 #[derive(Debug)]
@@ -46,6 +51,12 @@ pub struct EngineMeters {
     pub halted: IntGauge,
     /// Live sessions in the directory.
     pub sessions: IntGauge,
+    /// Of them, those whose gateway is silent.
+    pub doubtful: IntGauge,
+    /// Gateways with live sessions that are silent.
+    pub silent: IntGauge,
+    /// Session events taken in, by their kind.
+    pub session_events: ClosedCounters,
     /// Addresses that two live sessions claim.
     pub conflicts: IntGauge,
     /// Addresses of quarantined lines that are kept out of the wall.
@@ -56,6 +67,16 @@ pub struct EngineMeters {
     pub half_walled: IntGaugeVec,
     /// Quarantines on paper.
     pub on_paper: IntGauge,
+    /// 1 while the store is read at start: cases and sessions are not counted until then.
+    pub loading: IntGauge,
+    /// 1 for files on disk that are refused while those that were last in force are used.
+    pub refused_on_disk: IntGaugeVec,
+    /// 1 when the log was found changed.
+    pub log_damaged: IntGauge,
+    /// 1 while nothing is added to the wall.
+    pub wall_kept: IntGauge,
+    /// Quarantined lines that wait for that to end.
+    pub withheld: IntGauge,
     /// 1 in a dry run.
     pub dry_run: IntGauge,
     /// Appends that failed.
@@ -97,7 +118,7 @@ impl ClosedCounters {
 }
 
 /// What becomes of a sighting, as core names it.
-const OUTCOMES: [&str; 11] = [
+const OUTCOMES: [&str; 12] = [
     "evidence",
     "below-threshold",
     "below-severity",
@@ -107,12 +128,13 @@ const OUTCOMES: [&str; 11] = [
     "changed-hands",
     "no-port",
     "conflict",
+    "doubtful",
     "repeated",
     "no-playbook",
 ];
 
 /// What must hold before a load balancer or an operator may rely on this node. Each part sets its own flag.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Readiness {
     /// The store takes appends.
     pub store_writable: AtomicBool,
@@ -120,20 +142,49 @@ pub struct Readiness {
     pub enforcers_in_step: AtomicBool,
     /// A policy is in force.
     pub policy_loaded: AtomicBool,
+    /// What else is asked when somebody wants to know, by name.
+    parts: Mutex<Vec<(&'static str, Part)>>,
+}
+
+/// How one part is: in words, and an error where the node may not be relied on.
+pub type Part = Box<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+impl std::fmt::Debug for Readiness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Readiness").field(&self.parts()).finish()
+    }
 }
 
 impl Readiness {
-    /// What is not ready, in words; empty when all is.
-    pub fn lacking(&self) -> Vec<&'static str> {
+    /// One more part to be asked.
+    pub fn add(&self, name: &'static str, part: impl Fn() -> Result<String, String> + Send + Sync + 'static) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).push((name, Box::new(part)));
+    }
+
+    /// How each part is.
+    pub fn parts(&self) -> Vec<(&'static str, Result<String, String>)> {
         let flags = [
-            (&self.store_writable, "the store does not take appends: nothing new is decided; the disk may be full"),
             (
+                "store",
+                &self.store_writable,
+                "takes appends",
+                "it does not take appends: nothing new is decided; the disk may be full",
+            ),
+            (
+                "wall",
                 &self.enforcers_in_step,
+                "in step with the plan",
                 "an enforcer does not hold what the plan says; `pratique plan` shows the difference",
             ),
-            (&self.policy_loaded, "no policy is loaded yet: the node is starting"),
+            ("policy", &self.policy_loaded, "loaded", "no policy is loaded yet: the node is starting"),
         ];
-        flags.into_iter().filter(|(flag, _)| !flag.load(Ordering::Acquire)).map(|(_, said)| said).collect()
+        let said = |(name, flag, good, bad): (_, &AtomicBool, &str, &str)| {
+            (name, if flag.load(Ordering::Acquire) { Ok(good.to_owned()) } else { Err(bad.to_owned()) })
+        };
+        let mut all: Vec<_> = flags.into_iter().map(said).collect();
+        let parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(parts.iter().map(|(name, part)| (*name, part())));
+        all
     }
 }
 
@@ -241,6 +292,19 @@ impl EngineMeters {
             log_position: gauge("pratique_log_position", "Last position of the event log")?,
             halted: gauge("pratique_halted", "1 while new enforcement is halted")?,
             sessions: gauge("pratique_sessions", "Live sessions in the directory")?,
+            doubtful: gauge(
+                "pratique_sessions_doubtful",
+                "Live sessions whose gateway was not heard of for longer than its source's stale_after: nothing new is attributed",
+            )?,
+            silent: gauge(
+                "pratique_session_gateways_silent",
+                "Gateways with live sessions of which nothing was heard for longer than their source's stale_after",
+            )?,
+            session_events: ClosedCounters::new(
+                registry,
+                ("pratique_session_events_total", "Session events taken in, by their kind", "event"),
+                FactKind::ALL.map(FactKind::key),
+            )?,
             kept_out: gauge(
                 "pratique_plan_kept_out",
                 "Addresses and shares of quarantined lines that are kept out of the wall",
@@ -261,6 +325,28 @@ impl EngineMeters {
                 "pratique_lines_on_paper",
                 "Lines whose quarantine is on paper only: approved in a dry run, and not walled",
             )?,
+            loading: gauge(
+                "pratique_loading",
+                "1 while the store is read after a start; what rests on cases and sessions says nothing until then",
+            )?,
+            refused_on_disk: gauges(
+                "pratique_files_on_disk_refused",
+                "1 while files on disk are refused and those that were last in force are used instead",
+                "what",
+                &["settings", "policies"],
+            )?,
+            log_damaged: gauge(
+                "pratique_log_damaged",
+                "1 when the check of the log after the start found an entry that was changed or taken out",
+            )?,
+            wall_kept: gauge(
+                "pratique_wall_kept",
+                "1 while nothing is added to the wall, since the log was put back or lost its end, until somebody resumes",
+            )?,
+            withheld: gauge(
+                "pratique_lines_withheld",
+                "Quarantined lines that are not walled, or not with all they hold, until somebody resumes",
+            )?,
             dry_run: gauge("pratique_dry_run", "1 while nothing is walled: this node runs dry")?,
             conflicts: gauge("pratique_session_conflicts", "Addresses that two live sessions claim")?,
             store_failures,
@@ -269,7 +355,7 @@ impl EngineMeters {
 }
 
 /// Starts the log on standard error. `PRATIQUE_LOG_FORMAT` (`text` or `json`) overrules the configuration, `PRATIQUE_LOG`
-/// sets levels, for example `info,pratique::engine=debug`. A second call in one process changes nothing.
+/// sets levels, for example `info,pratique_engine=debug`. A second call in one process changes nothing.
 ///
 /// # Errors
 /// When one of the two variables says something unknown.
@@ -284,13 +370,14 @@ pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
     let levels = std::env::var("PRATIQUE_LOG").ok().filter(|l| !l.is_empty()).unwrap_or_else(|| "info".into());
     let filter = log_filter(&levels)
         .map_err(|e| anyhow::anyhow!("PRATIQUE_LOG is `{levels}`: {e}; write for example `info,pratique=debug`"))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // The builder's own level lets everything through, for the filter decides.
+    let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
     // A log that nobody reads any more must not end a task of the daemon: reporting that would panic.
     let log = log.log_internal_errors(false);
     // An error here only says that a log runs already, which is what was asked for.
     let _ = match format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
-        LogFormat::Json => log.json().flatten_event(true).try_init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).finish().with(filter).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).finish().with(filter).try_init(),
     };
     Ok(())
 }
@@ -299,16 +386,17 @@ pub fn start_log(configured: LogFormat) -> anyhow::Result<()> {
 /// for, there is no browsing log.
 const SILENT: [&str; 4] = ["h2", "hickory_net", "hickory_proto", "hickory_resolver"];
 
-fn log_filter(levels: &str) -> anyhow::Result<tracing_subscriber::EnvFilter> {
-    let mut filter = tracing_subscriber::EnvFilter::try_new(levels)?;
-    for target in SILENT {
-        filter = filter.add_directive(format!("{target}=off").parse()?);
-    }
-    Ok(filter)
+fn log_filter(levels: &str) -> anyhow::Result<Targets> {
+    let asked: Targets = levels.parse()?;
+    let rest = asked.default_level().unwrap_or(LevelFilter::OFF);
+    let spoken = asked.into_iter().filter(|(target, _)| !SILENT.iter().any(|silent| target.starts_with(silent)));
+    Ok(Targets::new().with_default(rest).with_targets(spoken).with_targets(SILENT.map(|s| (s, LevelFilter::OFF))))
 }
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
 
     #[test]
@@ -321,6 +409,23 @@ mod tests {
         {
             assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
         }
+    }
+
+    #[test]
+    fn levels_are_set_by_target_and_who_says_names_is_silent_whatever_is_asked_for() {
+        let filter = log_filter("warn,pratique=debug,h2=trace,hickory_proto::rr=trace").unwrap();
+        assert!(
+            filter.would_enable("pratique_engine", &Level::DEBUG) && !filter.would_enable("pratique", &Level::TRACE)
+        );
+        assert!(filter.would_enable("sqlx::query", &Level::WARN) && !filter.would_enable("sqlx::query", &Level::INFO));
+        for target in ["h2::codec", "hickory_proto::rr::domain", "hickory_resolver", "hickory_net"] {
+            assert!(!filter.would_enable(target, &Level::ERROR), "{target}");
+        }
+        assert!(
+            !log_filter("pratique=debug").unwrap().would_enable("sqlx::query", &Level::ERROR),
+            "nothing else was asked for"
+        );
+        assert!(log_filter("pratique=loud").is_err());
     }
 
     #[test]
@@ -349,10 +454,13 @@ mod tests {
     #[test]
     fn a_node_is_ready_only_when_store_enforcers_and_policy_are() {
         let ready = Readiness::default();
-        assert_eq!(ready.lacking().len(), 3);
+        let lacking = |ready: &Readiness| ready.parts().into_iter().filter(|(_, said)| said.is_err()).count();
+        assert_eq!(lacking(&ready), 3);
         for flag in [&ready.store_writable, &ready.enforcers_in_step, &ready.policy_loaded] {
             flag.store(true, Ordering::Release);
         }
-        assert!(ready.lacking().is_empty());
+        assert_eq!(lacking(&ready), 0);
+        ready.add("cases", || Err("half of them".into()));
+        assert_eq!(ready.parts().last(), Some(&("cases", Err("half of them".into()))));
     }
 }

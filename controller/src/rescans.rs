@@ -13,13 +13,12 @@ use pratique_core::ids::{CaseId, LineNo, SightingNo};
 use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
 use pratique_core::session::Holding;
 use pratique_core::world::World;
+use pratique_engine::clock::Clock;
+use pratique_engine::handle::{EngineError, EngineHandle};
+use pratique_scan::{Job, Scanner};
+use pratique_store::Reader;
 use smol_str::SmolStr;
 use tracing::{info, warn};
-
-use crate::clock::Clock;
-use crate::engine::handle::{EngineError, EngineHandle};
-use crate::scan::{Job, Scanner};
-use crate::store::Reader;
 
 /// A line's prefixes cannot be swept; of its IPv6 addresses those are asked that were reported, at most so many.
 const IPV6_TARGETS: usize = 4;
@@ -201,7 +200,9 @@ impl Rescans {
             match self.engine.command(command).await {
                 // Refused: the case has moved on, and nobody waits for the outcome any more.
                 Ok(_) | Err(EngineError::Refused(_) | EngineError::Undecided(_) | EngineError::Stopped) => return,
-                Err(EngineError::Busy | EngineError::Store(_)) => tokio::time::sleep(Duration::from_secs(1)).await,
+                Err(EngineError::Busy | EngineError::Loading(_) | EngineError::Store(_)) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await
+                }
             }
         }
         warn!(%case, "the outcome of a rescan could not be stored; it is asked for again in two minutes");
@@ -228,10 +229,8 @@ mod tests {
 
     #[test]
     fn a_second_scan_of_a_line_is_watched_on_when_the_first_has_ended() {
-        let policy = pratique_core::policy::Policy {
-            digest: TextRef([0; 32]),
-            ..crate::policy_files::built_in().unwrap().policy
-        };
+        let policy =
+            pratique_core::policy::Policy { digest: TextRef([0; 32]), ..pratique_policy::built_in().unwrap().policy };
         let mut world = World::new(Arc::new(policy), Cases::default());
         let address: IpAddr = "192.0.2.1".parse().unwrap();
         let (line, _) = world.lines.note(&"line-1".into(), None);

@@ -1,33 +1,40 @@
 //! What a client gets for its question. PURE: a question, who asks, where the portal is; no clock, no socket, no hickory.
 //!
 //! ```text
-//! question ─▶ stranger? ─▶ class, type ─▶ canary? ─▶ portal's name? ─▶ probe? ─▶ allow-listed? ─▶ everything else
-//!             Refuse       Refuse         NxDomain    Portal           Portal     Resolve         Portal
-//!                                         NoData                                  NoData          NoData
+//! question ─▶ stranger? ─▶ class, type ─▶ proof? ─▶ canary? ─▶ special use? ─▶ portal's name? ─▶ probe? ─▶ allow-listed? ─▶ else
+//!             Refuse       Refuse         Prove     NxDomain    as its RFC      Portal           Portal     Resolve         Portal
+//!                                                   NoData      says                                        NoData          NoData
 //! ```
+//!
+//! A proof is DS or DNSKEY of a zone in which one of the names is that residents reach, or of one above: a resolver at home that
+//! validates needs them to believe an answer, signed or not. The zones are the settings' and the policy's, so nobody can send a
+//! message in such a question.
 //!
 //! `hot` decides the most frequent case, everything else's A and AAAA and "no data", without calling [`decide`], and must
 //! agree with it.
 
 use std::net::IpAddr;
 
-use pratique_core::playbook::{CAPTIVE_PROBE_NAMES, PortSpec};
+use pratique_core::detection::{self, is_detection_name};
+use pratique_core::playbook::PortSpec;
+use pratique_core::special_use::{SpecialUse, special_use, special_zones};
 use pratique_core::view::Resident;
 use smol_str::SmolStr;
 
 use crate::portals::Portals;
-use crate::question::{Family, Kind, Question};
+use crate::question::{Asked, Family, Kind, Question};
 
 /// Names that browsers and phones ask to learn whether they may bring their own resolver or relay. "No such name" says
 /// no: Firefox' default DoH, Apple's Private Relay. Names below them do not exist either (RFC 8020).
 const CANARIES_NXDOMAIN: [&str; 3] = ["use-application-dns.net", "mask.icloud.com", "mask-h2.icloud.com"];
 
-/// Discovery of designated resolvers (RFC 9462): the name exists, there is nothing there.
-const CANARY_NODATA: &str = "resolver.arpa";
+/// All names at or below which every resident is told the same, whatever its list says.
+pub(crate) fn special_names() -> impl Iterator<Item = &'static str> {
+    CANARIES_NXDOMAIN.into_iter().chain(special_zones())
+}
 
-/// All of them, for who looks for names that may be special.
-pub(crate) const CANARIES: [&str; 4] =
-    [CANARIES_NXDOMAIN[0], CANARIES_NXDOMAIN[1], CANARIES_NXDOMAIN[2], CANARY_NODATA];
+/// PTR.
+const POINTER: u16 = 12;
 
 /// What to do with a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +58,19 @@ pub enum Decision<'a> {
         /// The name itself is on the list; not only a suffix of it.
         exact: bool,
     },
+    /// Those of these addresses that are of the family, which have nothing to do with the garden.
+    Addresses(&'static [IpAddr], Family, Why),
+    /// A pointer to this name.
+    Pointer(&'static str, Why),
+    /// Ask the upstreams and pass on what they say, to whoever validates at home.
+    Prove {
+        /// Lower case, no trailing dot; the root is `.`.
+        name: &'a str,
+        /// DS or DNSKEY.
+        kind: u16,
+        /// The name is at or above one that stands in a list; not only below a suffix of one.
+        exact: bool,
+    },
     /// Not answered.
     Refuse(Why),
 }
@@ -59,10 +79,15 @@ impl Decision<'_> {
     /// Why; [`Why::Allowed`] for a name that is truly resolved.
     pub fn why(self) -> Why {
         match self {
-            Self::Portal(_, why) | Self::NoData(why) | Self::NxDomain(why) | Self::AnyHint(why) | Self::Refuse(why) => {
-                why
-            }
+            Self::Portal(_, why)
+            | Self::Addresses(_, _, why)
+            | Self::Pointer(_, why)
+            | Self::NoData(why)
+            | Self::NxDomain(why)
+            | Self::AnyHint(why)
+            | Self::Refuse(why) => why,
             Self::Resolve { .. } => Why::Allowed,
+            Self::Prove { .. } => Why::Proof,
         }
     }
 }
@@ -78,6 +103,10 @@ pub enum Why {
     MetaType,
     /// A canary: own resolvers and relays are to stay off.
     Canary,
+    /// A special-use name: the same on every network.
+    SpecialUse,
+    /// What a validating resolver needs to believe another answer.
+    Proof,
     /// The portal's own name.
     PortalName,
     /// A name that devices ask to find out whether they are captive.
@@ -96,7 +125,7 @@ impl Why {
             Self::Probe | Self::Captive => Some(4),
             // 15: Blocked.
             Self::Canary | Self::Allowed => Some(15),
-            Self::Stranger | Self::Class | Self::MetaType | Self::PortalName => None,
+            Self::Stranger | Self::Class | Self::MetaType | Self::SpecialUse | Self::Proof | Self::PortalName => None,
         }
     }
 
@@ -107,6 +136,8 @@ impl Why {
             Self::Class => "only class IN is served",
             Self::MetaType => "this type asks for no data",
             Self::Canary => "a canary: own resolvers and relays must stay off in the garden",
+            Self::SpecialUse => "a special-use name: the same on every network",
+            Self::Proof => "a resolver at home that validates needs it to believe what it is told",
             Self::PortalName => "the portal's own name",
             Self::Probe => "devices ask this name to find the portal",
             Self::Allowed => "on the resident's allow-list",
@@ -126,20 +157,29 @@ pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, portal
     if let Kind::Meta(_) = question.kind {
         return Decision::Refuse(Why::MetaType);
     }
-    let Some(name) = question.name.plain() else {
-        return at_portal(question.kind, resident, portals, Why::Captive);
-    };
-    if CANARIES_NXDOMAIN.iter().any(|canary| is_at_or_below(name, canary)) {
-        return Decision::NxDomain(Why::Canary);
+    if let Kind::Proof(kind) = question.kind
+        && let Some((name, exact)) = proof(question, resident, portals)
+    {
+        return Decision::Prove { name, kind, exact };
     }
-    if is_at_or_below(name, CANARY_NODATA) {
-        return Decision::NoData(Why::Canary);
+    let name = match &question.name {
+        Asked::Plain(name) => name,
+        Asked::Root => return at_portal(question.kind, resident, portals, Why::Captive),
+        // Below a zone of special-use names there are odd ones, too: `My Printer._ipp._tcp.local`.
+        Asked::Odd { below } => {
+            let like = format!("odd.{below}");
+            let told = told_to_everybody(&like, question.kind);
+            return told.unwrap_or_else(|| at_portal(question.kind, resident, portals, Why::Captive));
+        }
+    };
+    if let Some(told) = told_to_everybody(name, question.kind) {
+        return told;
     }
     if *name == portals.host {
         return at_portal(question.kind, resident, portals, Why::PortalName);
     }
     // Before the allow-list: a probe that got through would hide the portal from the device.
-    if CAPTIVE_PROBE_NAMES.contains(&name.as_str()) {
+    if is_detection_name(name) {
         return at_portal(question.kind, resident, portals, Why::Probe);
     }
     match (resident.garden.allow.ports_for(name), question.kind) {
@@ -149,16 +189,50 @@ pub fn decide<'a>(question: &'a Question, resident: Option<&'a Resident>, portal
         (Some(_), Kind::Any) => Decision::AnyHint(Why::Allowed),
         // HTTPS and SVCB carry addresses and keys past the wall, TXT and NULL carry tunnels: addresses are enough to
         // reach a site.
-        (Some(_), Kind::Other(_) | Kind::Meta(_)) => Decision::NoData(Why::Allowed),
+        (Some(_), Kind::Other(_) | Kind::Proof(_) | Kind::Meta(_)) => Decision::NoData(Why::Allowed),
         (None, kind) => at_portal(kind, resident, portals, Why::Captive),
     }
+}
+
+/// What every resident is told of a canary or a special-use name; none for other names.
+fn told_to_everybody(name: &str, kind: Kind) -> Option<Decision<'static>> {
+    if CANARIES_NXDOMAIN.iter().any(|canary| is_at_or_below(name, canary)) {
+        return Some(Decision::NxDomain(Why::Canary));
+    }
+    let why = Why::SpecialUse;
+    Some(match (special_use(name)?, kind) {
+        (SpecialUse::Nonexistent, _) => Decision::NxDomain(why),
+        (SpecialUse::Addresses(_) | SpecialUse::Pointer(_), Kind::Any) => Decision::AnyHint(why),
+        (SpecialUse::Addresses(all), Kind::Address(family)) if all.iter().any(|a| family.has(*a)) => {
+            Decision::Addresses(all, family, why)
+        }
+        (SpecialUse::Pointer(to), Kind::Other(POINTER)) => Decision::Pointer(to, why),
+        (SpecialUse::Addresses(_) | SpecialUse::Pointer(_) | SpecialUse::Empty, _) => Decision::NoData(why),
+    })
+}
+
+/// The zone whose DS or DNSKEY may be passed on, and whether it is at or above a name that stands in a list.
+fn proof<'a>(question: &'a Question, resident: &Resident, portals: &Portals) -> Option<(&'a str, bool)> {
+    let name = match &question.name {
+        Asked::Root => return Some((".", true)),
+        Asked::Plain(name) => name,
+        Asked::Odd { .. } => return None,
+    };
+    let allow = &resident.garden.allow;
+    // Special-use names outside `arpa` have no zone anywhere, and are not to be asked for (RFC 7686 section 2).
+    let special = special_zones().filter(|zone| zone.ends_with(".arpa"));
+    let known = detection::names().iter().copied().chain(CANARIES_NXDOMAIN).chain(special);
+    let listed = allow.reaches_below(name)
+        || is_at_or_below(&portals.host, name)
+        || known.into_iter().any(|known| is_at_or_below(known, name));
+    (listed || allow.ports_for(name).is_some()).then_some((name, listed))
 }
 
 fn at_portal<'a>(kind: Kind, resident: &Resident, portals: &Portals, why: Why) -> Decision<'a> {
     let address = match kind {
         Kind::Address(family) => portals.told(&resident.garden).of(family),
         Kind::Any => return Decision::AnyHint(why),
-        Kind::Meta(_) | Kind::Other(_) => None,
+        Kind::Meta(_) | Kind::Proof(_) | Kind::Other(_) => None,
     };
     address.map_or(Decision::NoData(why), |a| Decision::Portal(a, why))
 }
@@ -223,33 +297,60 @@ mod tests {
             "notmask.icloud.com",
             "_dns.resolver.arpa",
             "",
+            "localhost",
+            "x.local",
+            "wpad.isp.example",
+            "ipv4only.arpa",
+            "170.0.0.192.in-addr.arpa",
+            "168.192.in-addr.arpa",
+            "1.1.168.192.in-addr.arpa",
+            "example",
+            "isp.example",
+            "com",
+            "arpa",
+            "x.cdn.vendor.example",
+            "org",
         ];
         for name in names {
-            let line: Vec<String> = [1, 28, 65, 16, 255, 252]
+            let line: Vec<String> = [1, 28, 12, 43, 255, 252]
                 .map(|code| match decide(&question(name, code), Some(&resident), &portals) {
                     Decision::Portal(a, why) => format!("{a} {why:?}"),
                     Decision::Resolve { exact, .. } => format!("Resolve exact={exact}"),
+                    Decision::Prove { name, exact, .. } => format!("Prove {name} exact={exact}"),
                     other => format!("{other:?}"),
                 })
                 .to_vec();
             table.push_str(&format!("{name:24} {}\n", line.join(" | ")));
         }
-        insta::assert_snapshot!(table, @r"
-        www.bank.example         192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
-        time.isp.example         Resolve exact=true | Resolve exact=true | NoData(Allowed) | NoData(Allowed) | AnyHint(Allowed) | Refuse(MetaType)
-        TIME.isp.example.        Resolve exact=true | Resolve exact=true | NoData(Allowed) | NoData(Allowed) | AnyHint(Allowed) | Refuse(MetaType)
-        cdn.vendor.example       Resolve exact=false | Resolve exact=false | NoData(Allowed) | NoData(Allowed) | AnyHint(Allowed) | Refuse(MetaType)
-        vendor.example           192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
-        evilvendor.example       192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
-        xtime.isp.example        192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
-        portal.isp.example       192.0.2.80 PortalName | 2001:db8::80 PortalName | NoData(PortalName) | NoData(PortalName) | AnyHint(PortalName) | Refuse(MetaType)
-        captive.apple.com        192.0.2.80 Probe | 2001:db8::80 Probe | NoData(Probe) | NoData(Probe) | AnyHint(Probe) | Refuse(MetaType)
-        use-application-dns.net  NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | Refuse(MetaType)
-        a.mask.icloud.com        NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | Refuse(MetaType)
-        notmask.icloud.com       192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
-        _dns.resolver.arpa       NoData(Canary) | NoData(Canary) | NoData(Canary) | NoData(Canary) | NoData(Canary) | Refuse(MetaType)
-                                 192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
-        ");
+        insta::assert_snapshot!(table, @r#"
+                www.bank.example         192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+                time.isp.example         Resolve exact=true | Resolve exact=true | NoData(Allowed) | Prove time.isp.example exact=true | AnyHint(Allowed) | Refuse(MetaType)
+                TIME.isp.example.        Resolve exact=true | Resolve exact=true | NoData(Allowed) | Prove time.isp.example exact=true | AnyHint(Allowed) | Refuse(MetaType)
+                cdn.vendor.example       Resolve exact=false | Resolve exact=false | NoData(Allowed) | Prove cdn.vendor.example exact=false | AnyHint(Allowed) | Refuse(MetaType)
+                vendor.example           192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove vendor.example exact=true | AnyHint(Captive) | Refuse(MetaType)
+                evilvendor.example       192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+                xtime.isp.example        192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+                portal.isp.example       192.0.2.80 PortalName | 2001:db8::80 PortalName | NoData(PortalName) | Prove portal.isp.example exact=true | AnyHint(PortalName) | Refuse(MetaType)
+                captive.apple.com        192.0.2.80 Probe | 2001:db8::80 Probe | NoData(Probe) | Prove captive.apple.com exact=true | AnyHint(Probe) | Refuse(MetaType)
+                use-application-dns.net  NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | Prove use-application-dns.net exact=true | NxDomain(Canary) | Refuse(MetaType)
+                a.mask.icloud.com        NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | NxDomain(Canary) | Refuse(MetaType)
+                notmask.icloud.com       192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | NoData(Captive) | AnyHint(Captive) | Refuse(MetaType)
+                _dns.resolver.arpa       NoData(SpecialUse) | NoData(SpecialUse) | NoData(SpecialUse) | NoData(SpecialUse) | NoData(SpecialUse) | Refuse(MetaType)
+                                         192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove . exact=true | AnyHint(Captive) | Refuse(MetaType)
+                localhost                Addresses([127.0.0.1, ::1], V4, SpecialUse) | Addresses([127.0.0.1, ::1], V6, SpecialUse) | NoData(SpecialUse) | NoData(SpecialUse) | AnyHint(SpecialUse) | Refuse(MetaType)
+                x.local                  NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | Refuse(MetaType)
+                wpad.isp.example         NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | Refuse(MetaType)
+                ipv4only.arpa            Addresses([192.0.0.170, 192.0.0.171], V4, SpecialUse) | NoData(SpecialUse) | NoData(SpecialUse) | Prove ipv4only.arpa exact=true | AnyHint(SpecialUse) | Refuse(MetaType)
+                170.0.0.192.in-addr.arpa NoData(SpecialUse) | NoData(SpecialUse) | Pointer("ipv4only.arpa", SpecialUse) | Prove 170.0.0.192.in-addr.arpa exact=true | AnyHint(SpecialUse) | Refuse(MetaType)
+                168.192.in-addr.arpa     NoData(SpecialUse) | NoData(SpecialUse) | NoData(SpecialUse) | Prove 168.192.in-addr.arpa exact=true | NoData(SpecialUse) | Refuse(MetaType)
+                1.1.168.192.in-addr.arpa NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | NxDomain(SpecialUse) | Refuse(MetaType)
+                example                  192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove example exact=true | AnyHint(Captive) | Refuse(MetaType)
+                isp.example              192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove isp.example exact=true | AnyHint(Captive) | Refuse(MetaType)
+                com                      192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove com exact=true | AnyHint(Captive) | Refuse(MetaType)
+                arpa                     192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove arpa exact=true | AnyHint(Captive) | Refuse(MetaType)
+                x.cdn.vendor.example     Resolve exact=false | Resolve exact=false | NoData(Allowed) | Prove x.cdn.vendor.example exact=false | AnyHint(Allowed) | Refuse(MetaType)
+                org                      192.0.2.80 Captive | 2001:db8::80 Captive | NoData(Captive) | Prove org exact=true | AnyHint(Captive) | Refuse(MetaType)
+                "#);
     }
 
     #[test]

@@ -7,8 +7,8 @@
 //! ```
 //!
 //! Each answer carries a fresh one, which RFC 9018 section 4.3 allows, and nothing here rests on what a client sends back:
-//! lines are known by their address, and rates hold with a cookie and without. So there is nothing to verify, and the
-//! secret need not outlive the process or be the same on two nodes.
+//! lines are known by their address, and rates hold with a cookie and without. So the secret need not outlive the process or be
+//! the same on two nodes. What a client returns is verified only when it asks for nothing else (`cookie_query`).
 
 use std::net::IpAddr;
 
@@ -17,6 +17,10 @@ pub(crate) type ClientCookie = [u8; 8];
 
 /// The whole option of an answer.
 pub(crate) type Cookie = [u8; 24];
+
+/// How old a cookie may be, in seconds, and how far ahead of our clock another node's may have been (RFC 9018 section 4.3).
+const OLDEST: u32 = 3_600;
+const AHEAD: u32 = 300;
 
 /// The option's code.
 pub(crate) const OPTION: u16 = 10;
@@ -58,6 +62,17 @@ impl Baker {
         }
         baked[16..].copy_from_slice(&siphash(self.0, input.get(..size).unwrap_or_default()).to_le_bytes());
         baked
+    }
+
+    /// Whether this option's data are a cookie of ours for `client`, baked within the last hour.
+    pub(crate) fn knows(&self, option: &[u8], client: IpAddr, seconds: u32) -> bool {
+        let Ok(option) = Cookie::try_from(option) else { return false };
+        let (half, time): ([u8; 8], [u8; 4]) =
+            (std::array::from_fn(|n| option[n]), std::array::from_fn(|n| option[12 + n]));
+        let baked = u32::from_be_bytes(time);
+        // Serial arithmetic: the clock may wrap.
+        let recent = seconds.wrapping_sub(baked) <= OLDEST || baked.wrapping_sub(seconds) <= AHEAD;
+        recent && self.bake(half, client, baked) == option
     }
 }
 
@@ -125,6 +140,26 @@ mod tests {
         let baked = baker.bake(client, "198.51.100.100".parse().unwrap(), 1_559_731_985);
         let text: String = baked.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(text, "2464c4abcf10c957010000005cf79f111f8130c3eee29480");
+    }
+
+    #[test]
+    fn our_own_cookie_is_known_for_an_hour_for_its_client_and_no_other() {
+        let (baker, client) = (Baker::with([7; 16]), "198.51.100.100".parse().unwrap());
+        for now in [1_559_731_985, 100, u32::MAX - 100] {
+            let baked = baker.bake(*b"8 bytes!", client, now);
+            assert!(baker.knows(&baked, client, now) && baker.knows(&baked, client, now.wrapping_add(OLDEST)));
+            assert!(baker.knows(&baked, client, now.wrapping_sub(AHEAD)));
+            assert!(!baker.knows(&baked, client, now.wrapping_add(OLDEST + 1)));
+            assert!(!baker.knows(&baked, client, now.wrapping_sub(AHEAD + 1)));
+            assert!(!baker.knows(&baked, "198.51.100.101".parse().unwrap(), now));
+            assert!(!Baker::with([8; 16]).knows(&baked, client, now));
+            for at in 0..baked.len() {
+                let mut other = baked;
+                other[at] ^= 1;
+                assert!(!baker.knows(&other, client, now), "{at}");
+            }
+            assert!(!baker.knows(&baked[..16], client, now));
+        }
     }
 
     #[test]

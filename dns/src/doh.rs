@@ -26,6 +26,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_rustls::server::TlsStream;
 
 use crate::handler::{Resolver, Step};
+use crate::places::Connection;
 use crate::reply;
 use crate::streams::QUESTIONS_PER_CONNECTION;
 use crate::wire::{MAX_QUERY, Transport};
@@ -57,8 +58,13 @@ struct Session {
 }
 
 /// Until the client goes, has asked nothing for the idle time, has asked enough, or the resolver stops.
-pub(crate) async fn talk<S>(resolver: &Resolver, stream: TlsStream<S>, from: IpAddr, stopped: &mut watch::Receiver<()>)
-where
+pub(crate) async fn talk<S>(
+    resolver: &Resolver,
+    stream: TlsStream<S>,
+    from: IpAddr,
+    place: &Arc<Connection>,
+    stopped: &mut watch::Receiver<()>,
+) where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let idle = resolver.0.settings.limits.tcp_idle.to_std();
@@ -71,8 +77,8 @@ where
         over: Notify::new(),
     });
     let service = service_fn(|request| {
-        let session = Arc::clone(&session);
-        async move { Ok::<_, Infallible>(session.answer(request).await) }
+        let (session, place) = (Arc::clone(&session), Arc::clone(place));
+        async move { Ok::<_, Infallible>(session.answer(request, &place).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -98,6 +104,8 @@ where
     tokio::select! {
         // Clients break off all the time.
         _ended = connection.as_mut() => return,
+        // Its place is another's already.
+        () = place.given_away() => return,
         _ = stopped.changed() => {}
         () = session.over.notified() => {}
         () = session.silent(idle) => {}
@@ -119,7 +127,7 @@ impl Session {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>, place: &Connection) -> Response<Full<Bytes>> {
         if self.requests.fetch_add(1, Ordering::Relaxed) + 1 >= QUESTIONS_PER_CONNECTION {
             self.over.notify_one();
         }
@@ -131,6 +139,7 @@ impl Session {
             Ok(query) => query,
             Err(status) => return without_body(status),
         };
+        let _answering = place.asked();
         let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX >> 1);
         self.asked_at.fetch_max(since, Ordering::Relaxed);
         let reply = match self.resolver.admitted(&query, self.from, Transport::Tcp) {

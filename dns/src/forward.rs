@@ -28,10 +28,14 @@ impl Resolver {
             let reply = Reply { code: Code::Refused, ..Reply::default() };
             return request.reply(&reply, transport).map_or(Step::Silence, Step::Reply);
         }
-        let Ok(place) = self.0.forward_places.clone().try_acquire_owned() else {
+        let places = &self.0.forward_places;
+        let Some(own) = self.0.rates.begin_forward(client, places.available_permits()) else {
+            return self.overloaded(&request, transport, "forward-client-in-flight");
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
             return self.overloaded(&request, transport, "forward-in-flight");
         };
-        Step::Later(Later { request, client, transport, arrived, work: Work::Forward { _place: place } })
+        Step::Later(Later { request, client, transport, arrived, work: Work::Forward { _places: (place, own) } })
     }
 
     /// What the upstreams say to it.

@@ -7,6 +7,7 @@ use prometheus::core::Collector as _;
 use serde::{Deserialize, Serialize};
 
 use crate::handler::Resolver;
+use crate::inwards::PointsInward;
 use crate::portals::Addresses;
 use crate::threats::ListHealth;
 use crate::tls::CertificateHealth;
@@ -36,6 +37,15 @@ pub struct Health {
     /// in force: the settings are read at start.
     #[serde(default)]
     pub portals: Vec<Place>,
+    /// Entries of the allow-lists whose names point inwards: residents do not reach those addresses.
+    #[serde(default)]
+    pub inward: Vec<PointsInward>,
+    /// Writes that failed of what lines have asked below wildcards: lost with the next restart.
+    #[serde(default)]
+    pub spent_not_kept: u64,
+    /// Why it is not known what lines have asked below wildcards before the start, and what that leads to.
+    #[serde(default)]
+    pub spent_problem: Option<String>,
 }
 
 /// Where the portal is for some residents.
@@ -64,6 +74,9 @@ impl Resolver {
             threat_lists: self.0.threats.health(),
             certificate: self.0.tls.as_ref().map(|tls| tls.health()),
             portals: self.places(),
+            inward: self.0.inward.all(),
+            spent_not_kept: self.0.wildcards.failed_writes(),
+            spent_problem: self.0.wildcards.problem().cloned(),
         }
     }
 }

@@ -1,22 +1,28 @@
 //! What is counted. Never names, never addresses: an answer is a number by kind.
 
-use prometheus::{Histogram, HistogramOpts, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::upstream::Origin;
 
 /// The resolver's metrics, registered once per process.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     /// Answers sent, by kind.
     pub(crate) answers: IntCounterVec,
+    /// Of these, what allow-listed names were answered with: found by its label once, not for each question.
+    pub(crate) resolved: IntCounter,
     /// Questions not answered, or answered SERVFAIL or REFUSED, because of a cap, by cap.
     pub(crate) capped: IntCounterVec,
     /// Questions that no upstream answered, by reason.
     pub(crate) upstream_failures: IntCounterVec,
     /// Allow-listed questions by where the answer was: `cache` or `upstream`.
     pub(crate) lookups: IntCounterVec,
+    /// Of these, what was in the cache.
+    pub(crate) from_cache: IntCounter,
     /// Addresses stripped because they point inwards.
-    pub(crate) stripped: prometheus::IntCounter,
+    pub(crate) stripped: IntCounter,
     /// Times the wall did not open.
-    pub(crate) wall_failures: prometheus::IntCounter,
+    pub(crate) wall_failures: IntCounter,
     /// From arrival to answer of allow-listed questions.
     pub(crate) resolve_seconds: Histogram,
     /// From arrival to answer of what the handler answers at once. Not of what `hot` does: there a look at the clock would
@@ -25,12 +31,20 @@ pub(crate) struct Metrics {
     /// Clients whose flood the kernel drops now.
     pub(crate) shielded: IntGauge,
     /// Times a client's flood began to be dropped by the kernel.
-    pub(crate) shields: prometheus::IntCounter,
+    pub(crate) shields: IntCounter,
     /// Open TCP connections.
     pub(crate) tcp_connections: IntGauge,
 }
 
 impl Metrics {
+    /// Notes where an answer was found.
+    pub(crate) fn looked_up(&self, from: Origin) {
+        match from {
+            Origin::Cache => self.from_cache.inc(),
+            other => self.lookups.with_label_values(&[other.label()]).inc(),
+        }
+    }
+
     /// Registers them.
     pub(crate) fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
         let vec = |name: &str, help: &str, label: &str| {
@@ -39,7 +53,7 @@ impl Metrics {
             Ok::<_, prometheus::Error>(made)
         };
         let counter = |name: &str, help: &str| {
-            let made = prometheus::IntCounter::new(name, help)?;
+            let made = IntCounter::new(name, help)?;
             registry.register(Box::new(made.clone()))?;
             Ok::<_, prometheus::Error>(made)
         };
@@ -52,15 +66,19 @@ impl Metrics {
         registry.register(Box::new(shielded.clone()))?;
         let tcp_connections = IntGauge::new("pratique_dns_tcp_connections", "Open TCP connections")?;
         registry.register(Box::new(tcp_connections.clone()))?;
+        let answers = vec("pratique_dns_answers_total", "Answers sent, by kind", "kind")?;
+        let lookups = vec("pratique_dns_lookups_total", "Allow-listed questions, by where the answer was", "from")?;
         Ok(Self {
-            answers: vec("pratique_dns_answers_total", "Answers sent, by kind", "kind")?,
+            resolved: answers.with_label_values(&["resolved"]),
+            answers,
+            from_cache: lookups.with_label_values(&[Origin::Cache.label()]),
+            lookups,
             capped: vec("pratique_dns_capped_total", "Questions and connections over a cap, by cap", "cap")?,
             upstream_failures: vec(
                 "pratique_dns_upstream_failures_total",
                 "Allow-listed questions no upstream answered, by reason",
                 "reason",
             )?,
-            lookups: vec("pratique_dns_lookups_total", "Allow-listed questions, by where the answer was", "from")?,
             stripped: counter("pratique_dns_stripped_total", "Addresses stripped because they point inwards")?,
             wall_failures: counter("pratique_dns_wall_failures_total", "Answers withheld as the wall did not open")?,
             resolve_seconds: histogram(

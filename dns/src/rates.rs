@@ -17,7 +17,7 @@ use pratique_core::ids::LineNo;
 use tokio::time::Instant;
 
 use crate::settings::Limits;
-use crate::strangers::Forwarded;
+use crate::strangers::{ForwardPlace, Forwarded};
 
 const NANOS: u64 = 1_000_000_000;
 /// Lines of a page: 32 KiB, made in some microseconds.
@@ -112,6 +112,11 @@ impl Rates {
             Some(forwarded) if forwarded.has(client) => forwarded.admit(client, now),
             _ => self.stranger.take(&self.strangers, now),
         }
+    }
+
+    /// A place in flight for a forwarded client's question, if it has not too many; `left` of all such places are free.
+    pub(crate) fn begin_forward(&self, client: IpAddr, left: usize) -> Option<ForwardPlace> {
+        self.forwarded.as_ref()?.begin(client, left)
     }
 
     /// Whether a client that is no resident is forwarded.

@@ -1,11 +1,12 @@
 //! Connections: accepted within the caps, and questions answered on them one after the other. DNS over TCP and over TLS is
 //! the same here; `doh` speaks HTTP. Started by `serve`, answers from the `handler`.
 //!
-//! All kinds share one set of places (`limits`), so that nobody gets more by mixing them. A TLS handshake happens on a place
+//! All kinds share one set of places (`places`), so that nobody gets more by mixing them. A TLS handshake happens on a place
 //! already held, and its line pays for it as for questions: to refuse it costs nothing, to compute it does.
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -17,7 +18,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::doh;
 use crate::handler::{Resolver, Step};
-use crate::limits::{Connection, Full};
+use crate::places::{Connection, Full};
 use crate::reply;
 use crate::tls::Protocol;
 use crate::wire::{MAX_QUERY, Transport};
@@ -53,17 +54,20 @@ impl Resolver {
             };
             match accepted {
                 Ok((stream, from)) => {
-                    let stranger = !self.is_resident(from.ip());
-                    match self.0.connections.keep(from.ip(), stranger) {
-                        Ok(place) => {
+                    match self.0.connections.keep(self.party(from.ip())) {
+                        Ok((place, instead)) => {
+                            if instead {
+                                self.capped("tcp-gave-way");
+                            }
                             let task = self.clone().connection(stream, from.ip(), speech, place, stopped.clone());
                             connections.spawn(task);
                         }
                         // Dropping the stream closes it.
                         Err(full) => self.capped(match full {
-                            Full::Total => "tcp",
-                            Full::Strangers => "tcp-strangers",
-                            Full::Client => "tcp-client",
+                            Full::All => "tcp",
+                            Full::Unknown => "tcp-strangers",
+                            Full::Site => "tcp-site",
+                            Full::Party => "tcp-client",
                         }),
                     }
                 }
@@ -85,16 +89,17 @@ impl Resolver {
         mut stopped: watch::Receiver<()>,
     ) {
         self.0.metrics.tcp_connections.inc();
+        let place = Arc::new(place);
         // Replies are whole when they are written: waiting for more would only delay them. A socket that refuses is about to
         // fail anyway.
         stream.set_nodelay(true).ok();
         match speech {
-            Speech::Plain => self.frames(stream, from, Padding::Never, &mut stopped).await,
+            Speech::Plain => self.frames(stream, from, Padding::Never, &place, &mut stopped).await,
             Speech::Secured(protocol) => {
-                if let Some(stream) = self.secured(stream, from, protocol, &mut stopped).await {
+                if let Some(stream) = self.secured(stream, from, protocol, &place, &mut stopped).await {
                     match protocol {
-                        Protocol::Dot => self.frames(stream, from, Padding::WhenAsked, &mut stopped).await,
-                        Protocol::Doh => doh::talk(&self, stream, from, &mut stopped).await,
+                        Protocol::Dot => self.frames(stream, from, Padding::WhenAsked, &place, &mut stopped).await,
+                        Protocol::Doh => doh::talk(&self, stream, from, &place, &mut stopped).await,
                     }
                 }
             }
@@ -109,6 +114,7 @@ impl Resolver {
         stream: TcpStream,
         from: IpAddr,
         protocol: Protocol,
+        place: &Connection,
         stopped: &mut watch::Receiver<()>,
     ) -> Option<TlsStream<TcpStream>> {
         let tls = self.0.tls.as_ref()?;
@@ -117,12 +123,19 @@ impl Resolver {
         }
         tokio::select! {
             _ = stopped.changed() => None,
+            () = place.given_away() => None,
             secured = tls.handshake(protocol, stream) => secured,
         }
     }
 
-    async fn frames<S>(&self, mut stream: S, from: IpAddr, padding: Padding, stopped: &mut watch::Receiver<()>)
-    where
+    async fn frames<S>(
+        &self,
+        mut stream: S,
+        from: IpAddr,
+        padding: Padding,
+        place: &Connection,
+        stopped: &mut watch::Receiver<()>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let idle = self.0.settings.limits.tcp_idle.to_std();
@@ -131,9 +144,12 @@ impl Resolver {
             // The time covers the whole question, so that one byte now and then does not keep a place.
             let frame = tokio::select! {
                 _ = stopped.changed() => break,
+                // Its place is another's already.
+                () = place.given_away() => return,
                 frame = timeout(idle, read_frame(&mut stream)) => frame,
             };
             let Ok(Ok(frame)) = frame else { break };
+            let _answering = place.asked();
             let mut reply = match self.first(&frame, from, Transport::Tcp) {
                 // Nothing that is met with silence is worth a connection.
                 Step::Silence => break,

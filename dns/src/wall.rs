@@ -11,7 +11,7 @@ use pratique_core::view::Resident;
 #[async_trait::async_trait]
 pub trait WallOpener: Send + Sync + 'static {
     /// Opens `ports` on each of `addresses` for the resident behind `client`, for `lasts` from now, then closed by
-    /// itself. Opening again while open prolongs. Returns when the wall holds it: the DNS answer leaves after that. The
+    /// itself: `name` resolved to them, in lower case without a trailing dot. Opening again while open prolongs. Returns when the wall holds it: the DNS answer leaves after that. The
     /// call is abandoned at the query's deadline; half an opening does no harm, as it ends by itself.
     ///
     /// # Errors
@@ -23,6 +23,7 @@ pub trait WallOpener: Send + Sync + 'static {
         addresses: &[IpAddr],
         ports: &[PortSpec],
         lasts: Span,
+        name: &str,
     ) -> Result<(), OpenError>;
 }
 

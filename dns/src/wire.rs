@@ -8,12 +8,13 @@ use std::net::IpAddr;
 
 use hickory_proto::op::{Edns, Message, OpCode, Query, ResponseCode};
 use hickory_proto::rr::rdata::opt::EdnsOption;
-use hickory_proto::rr::rdata::{A, AAAA, HINFO, SOA};
+use hickory_proto::rr::rdata::{A, AAAA, HINFO, PTR, SOA};
 use hickory_proto::rr::{DNSClass, Name, RData, Record};
 use hickory_proto::serialize::binary::{BinDecodable, BinDecoder};
 use smol_str::SmolStr;
 
 use crate::cookie::{self, ClientCookie, Cookie};
+use crate::cookie_query::CookieQuery;
 use crate::question::{Asked, Question};
 
 /// A query is a header, one name and one OPT; real ones stay far below this. Longer ones get FORMERR.
@@ -42,6 +43,8 @@ pub(crate) enum Incoming {
     Silence,
     /// Answered without a decision, with these bytes.
     Reject(Vec<u8>, Rejected),
+    /// No question: a cookie is asked for.
+    Cookie(Box<CookieQuery>),
     /// A question.
     Ask(Box<Request>),
 }
@@ -111,6 +114,8 @@ pub(crate) enum Body {
     Nothing,
     /// Addresses of the question's family, for so many seconds.
     Addresses(Vec<IpAddr>, u32),
+    /// A pointer to this name, for so many seconds.
+    Pointer(&'static str, u32),
     /// The minimal answer to ANY (RFC 8482), for so many seconds.
     AnyHint(u32),
     /// A start of authority in the authority section, so that "no" is remembered for so many seconds (RFC 2308).
@@ -130,9 +135,18 @@ pub(crate) fn read(bytes: &[u8]) -> Incoming {
     }
     let form_err = || Incoming::Reject(bare(header, 1), Rejected::FormErr);
     let count = |at: usize| u16::from_be_bytes([header[at], header[at + 1]]);
-    // One question, nothing else, at most one OPT (RFC 6891 section 6.1.1; RFC 9619 for the one question).
-    if bytes.len() > MAX_QUERY || count(4) != 1 || count(6) != 0 || count(8) != 0 || count(10) > 1 {
+    // One question or, for a cookie, none; nothing else, at most one OPT (RFC 6891 section 6.1.1; RFC 9619 for the one question).
+    if bytes.len() > MAX_QUERY || count(4) > 1 || count(6) != 0 || count(8) != 0 || count(10) > 1 {
         return form_err();
+    }
+    if count(4) == 0 {
+        return match (count(10), read_opt(bytes.get(HEADER..).unwrap_or_default())) {
+            (1, Some((edns, _))) if edns.version != 0 => Incoming::Reject(bad_version(header), Rejected::BadVers),
+            (1, Some((_, Some(option)))) => {
+                CookieQuery::new(header, option).map_or_else(form_err, |query| Incoming::Cookie(Box::new(query)))
+            }
+            _ => form_err(),
+        };
     }
     let mut decoder = BinDecoder::new(bytes);
     if decoder.read_slice(HEADER).is_err() {
@@ -145,7 +159,7 @@ pub(crate) fn read(bytes: &[u8]) -> Incoming {
     let edns = match (count(10), rest) {
         (0, []) => None,
         (1, opt) => match read_opt(opt) {
-            Some(edns) => Some(edns),
+            Some((edns, _)) => Some(edns),
             None => return form_err(),
         },
         _ => return form_err(),
@@ -191,22 +205,31 @@ fn bare(header: &[u8; HEADER], code: u8) -> Vec<u8> {
     reply
 }
 
-/// An OPT record that fills `bytes` to the end (RFC 6891 section 6.1.2).
-fn read_opt(bytes: &[u8]) -> Option<ClientEdns> {
+/// The answer to a version of EDNS that we do not speak, to a message without a question.
+fn bad_version(header: &[u8; HEADER]) -> Vec<u8> {
+    let mut reply = bare(header, 0);
+    reply[11] = 1;
+    reply.push(0);
+    reply.extend_from_slice(&OPT_TYPE);
+    reply.extend_from_slice(&MAX_UDP_REPLY.to_be_bytes());
+    // BADVERS is 16: one in the upper bits of the code.
+    reply.extend_from_slice(&[1, 0, 0, 0, 0, 0]);
+    reply
+}
+
+/// An OPT record that fills `bytes` to the end (RFC 6891 section 6.1.2), and the data of its cookie option.
+fn read_opt(bytes: &[u8]) -> Option<(ClientEdns, Option<&[u8]>)> {
     let (fixed, mut options) = bytes.split_first_chunk::<11>()?;
     let [root, kind @ .., p1, p2, _rcode, version, flags, _z, l1, l2] = *fixed;
     if root != 0 || kind != OPT_TYPE || usize::from(u16::from_be_bytes([l1, l2])) != options.len() {
         return None;
     }
-    let mut cookie = None;
+    let (mut cookie, mut option) = (None, None);
     for _ in 0..=MAX_OPTIONS {
         let Some((head, tail)) = options.split_first_chunk::<4>() else {
-            return options.is_empty().then_some(ClientEdns {
-                payload: u16::from_be_bytes([p1, p2]),
-                version,
-                dnssec_ok: flags & 0x80 != 0,
-                cookie,
-            });
+            let payload = u16::from_be_bytes([p1, p2]);
+            let edns = ClientEdns { payload, version, dnssec_ok: flags & 0x80 != 0, cookie };
+            return options.is_empty().then_some((edns, option));
         };
         let [c1, c2, l1, l2] = *head;
         let (data, rest) = tail.split_at_checked(u16::from_be_bytes([l1, l2]).into())?;
@@ -214,6 +237,7 @@ fn read_opt(bytes: &[u8]) -> Option<ClientEdns> {
             // The first one counts (RFC 7873 section 5.2), a malformed one is a format error.
             let read = cookie::read(data)?;
             cookie = cookie.or(Some(read));
+            option = option.or(Some(data));
         }
         options = rest;
     }
@@ -307,6 +331,14 @@ impl Request {
                 };
                 Record::from_rdata(name(), *ttl, data)
             })),
+            Body::Pointer(to, ttl) => {
+                // The names are our own; one that could not be read would be an empty answer.
+                let to = Name::from_ascii(to).map(|mut to| {
+                    to.set_fqdn(true);
+                    to
+                });
+                message.answers.extend(to.ok().map(|to| Record::from_rdata(name(), *ttl, RData::PTR(PTR(to)))));
+            }
             Body::AnyHint(ttl) => {
                 let data = RData::HINFO(HINFO::new("RFC8482".into(), String::new()));
                 message.add_answer(Record::from_rdata(name(), *ttl, data));

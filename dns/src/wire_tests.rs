@@ -46,6 +46,31 @@ fn captive() -> Reply {
 }
 
 #[test]
+fn a_message_without_a_question_asks_for_a_cookie_or_is_malformed() {
+    let empty = vec![0x12, 0x34, 1, 0x10, 0, 0, 0, 0, 0, 0, 0, 0];
+    let option = |data: &[u8]| [&[0, 10, 0, u8::try_from(data.len()).unwrap()][..], data].concat();
+    let Incoming::Cookie(query) = read(&with_opt(empty.clone(), 0, &option(b"8 bytes!"))) else { panic!() };
+    assert_eq!((query.client(), query.returned()), (*b"8 bytes!", None));
+    let reply = query.reply(crate::cookie_query::CookieCode::BadCookie, &[7; 24]);
+    assert_eq!(
+        reply[..12],
+        [0x12, 0x34, 0x81, 0x97, 0, 0, 0, 0, 0, 0, 0, 1],
+        "BADCOOKIE is 23: 7, and 1 in the OPT record"
+    );
+    let read_back = Message::from_vec(&reply).unwrap();
+    assert_eq!((u16::from(read_back.metadata.response_code), read_back.queries.len()), (23, 0));
+    let Incoming::Cookie(query) = read(&with_opt(empty.clone(), 0, &option(&[9; 24]))) else { panic!() };
+    assert_eq!((query.client(), query.returned()), ([9; 8], Some(&[9; 24][..])));
+    assert_eq!(rejected(&empty), Some(Rejected::FormErr));
+    assert_eq!(rejected(&with_opt(empty.clone(), 0, &[])), Some(Rejected::FormErr), "nothing is asked for");
+    assert_eq!(rejected(&with_opt(empty.clone(), 0, &option(b"7 bytes"))), Some(Rejected::FormErr));
+    let version = with_opt(empty, 1, &option(b"8 bytes!"));
+    assert_eq!(rejected(&version), Some(Rejected::BadVers));
+    let Incoming::Reject(reply, _) = read(&version) else { panic!() };
+    assert_eq!(u16::from(Message::from_vec(&reply).unwrap().metadata.response_code), 16);
+}
+
+#[test]
 fn a_plain_query_is_read_and_its_reply_keeps_id_case_and_flags() {
     let mut bytes = query();
     bytes[3] = 0x10;
@@ -201,6 +226,10 @@ proptest::proptest! {
         }
         match read(&bytes) {
             Incoming::Silence => {}
+            Incoming::Cookie(query) => {
+                let reply = query.reply(crate::cookie_query::CookieCode::BadCookie, &[1; 24]);
+                proptest::prop_assert!(reply.len() <= 3 * bytes.len());
+            }
             Incoming::Reject(reply, _) => proptest::prop_assert!(reply.len() <= 3 * bytes.len()),
             Incoming::Ask(request) => {
                 for body in [captive().body, Body::Negative(10), Body::AnyHint(10), Body::Nothing] {

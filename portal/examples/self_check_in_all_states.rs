@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::rescan::Verdict;
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::{CauseCard, CheckCard, GardenView};
-use pratique_portal::figures::{Cases, Count, Figures, Kind, Kinds, Moment, SelfChecks, Week};
+use pratique_portal::figures::{Cases, Count, Figures, Kind, Kinds, SelfChecks, Week};
 use pratique_portal::{
     Agreed, CheckError, Checker, Found, Known, LineCard, NoDesk, Offer, Portal, SeenCard, SelfCheck, Settings, Visitor,
 };

@@ -1,5 +1,6 @@
 //! The buttons. A press reaches the desk only from the portal's own page, as shown to this line for this case, and
-//! only in the round of fixing and checking that the page showed: a double click, a replay or a stale page changes nothing.
+//! with the round of fixing and checking that the page showed. It is judged there, once, where the case is: a double click, a
+//! replay or a stale page changes nothing.
 //! Ticking a step says what is so afterwards, so it needs no round.
 //!
 //! Every outcome is a redirect back to the page with one of a few fixed notes, so that reloading never presses again.
@@ -12,6 +13,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN}
 use http::{Request, StatusCode};
 use hyper::body::Body;
 use pratique_core::ids::CaseId;
+use pratique_core::places::Party;
 use pratique_core::view::{CaseCard, Round};
 
 use crate::answer::{self, Answer};
@@ -116,6 +118,16 @@ impl Front {
         let peer = from.ip();
         // Of ours, so that nothing of the request stands in the answer.
         let language = self.pages.language(Visit::read(request.uri().query()).language);
+        // Before the body is read: who presses without end costs as little as can be.
+        if self.presses.take(self.party(peer), now()).is_err() {
+            self.metrics.action(button.name(), "too_often");
+            let came = self
+                .view
+                .resident(peer)
+                .map_or(Came::NoCase, |resident| Came::Of(resident.card.case, Note::Unavailable));
+            let back = self.location(portal, came, language, peer);
+            return answer::closing(answer::redirect(StatusCode::SEE_OTHER, &back));
+        }
         let body = match self.form(request, portal).await {
             Ok(body) => body,
             Err(status) => {
@@ -169,17 +181,16 @@ impl Front {
         let card = &resident.card;
         let fits = |form: &Pressed<'_>| form.case == card.case && self.seal.fits(form.token, card.case, peer);
         let Some(form) = Pressed::parse(body).filter(fits) else { return Came::Of(card.case, Note::PressAgain) };
-        let command = match button {
-            Button::Step => return self.tick(&form, card),
-            Button::Fixed if card.checking_since.is_some() => return Came::Of(card.case, Note::Again),
-            Button::Fixed if card.check_again.is_some_and(|at| at > now()) => {
-                return Came::Of(card.case, Note::TooSoon);
-            }
-            _ if form.round != Some(card.round()) => return Came::Of(card.case, Note::Again),
-            Button::Fixed => self.desk.report_fixed(card.case, card.round()),
-            Button::Leave => self.desk.self_release(card.case, card.round()),
+        // The view says who presses. What the press means is judged where the case is: the view may be a moment behind.
+        let command = match (button, form.round) {
+            (Button::Step, _) => return self.tick(&form, card),
+            (Button::Fixed | Button::Leave, None) => return Came::Of(card.case, Note::Again),
+            (Button::Fixed, Some(round)) => self.desk.report_fixed(card.case, round),
+            (Button::Leave, Some(round)) => self.desk.self_release(card.case, round),
         };
-        let Ok(_seat) = self.in_flight.try_acquire() else { return Came::Of(card.case, Note::Unavailable) };
+        let Some(_turn) = self.commands.take(Party::Line(resident.line)) else {
+            return Came::Of(card.case, Note::Unavailable);
+        };
         let answered = tokio::time::timeout(self.pages.settings().limits.desk_timeout.to_std(), command).await;
         let note = match answered.unwrap_or(Err(DeskError::Unavailable)) {
             Ok(()) if button == Button::Leave => Note::Released,
@@ -194,7 +205,9 @@ impl Front {
         let fits = |form: &Pressed<'_>| self.seal.fits(form.token, form.case, visitor.ip());
         let Some(form) = Pressed::parse(body).filter(fits) else { return Came::NoCase };
         let Some(round) = form.round else { return Came::NoCase };
-        let Ok(_seat) = self.in_flight.try_acquire() else { return Came::Warned(round, Note::Unavailable) };
+        let Some(_turn) = self.commands.take(self.party(visitor.ip())) else {
+            return Came::Warned(round, Note::Unavailable);
+        };
         let checked = self.desk.check_warned(visitor.into(), form.case, round);
         let answered = tokio::time::timeout(self.pages.settings().limits.desk_timeout.to_std(), checked).await;
         match answered.unwrap_or(Err(DeskError::Unavailable)) {

@@ -1,8 +1,7 @@
-//! Headers and bodies of answers. Every answer but the page's news is whole and in memory; nothing of a request ever stands
-//! in one.
+//! Headers and bodies of answers. Every answer but the page's news and what is passed on is whole and in memory; nothing of a
+//! request ever stands in one.
 
-use std::convert::Infallible;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -17,38 +16,47 @@ use http::{HeaderName, Response, StatusCode};
 use hyper::body::{Body, Frame, SizeHint};
 
 use crate::captive;
+use crate::forward::{Passing, frame};
 use crate::live::Watch;
 
 /// A body: whole and in memory, or a page's news as they come.
 pub(crate) enum Content {
     Whole(Bytes),
     Live(Watch),
+    /// Of somebody else, on its way through.
+    Passing(Box<Passing>),
 }
 
 pub(crate) type Answer = Response<Content>;
 
 impl Body for Content {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         match &mut *self {
             Self::Whole(whole) => {
                 let bytes = std::mem::take(whole);
                 Poll::Ready((!bytes.is_empty()).then(|| Ok(Frame::data(bytes))))
             }
             Self::Live(watch) => watch.poll_next(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Passing(passing) => passing.poll_next(cx).map(|bytes| bytes.map(frame)),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(bytes) if bytes.is_empty())
+        match self {
+            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Live(_) => false,
+            Self::Passing(passing) => passing.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Live(_) => SizeHint::default(),
+            Self::Passing(passing) => passing.size_hint(),
         }
     }
 }
@@ -77,10 +85,9 @@ pub(crate) fn plain(status: StatusCode, content_type: &'static str, body: Bytes)
     with(status, Some(HeaderValue::from_static(content_type)), body)
 }
 
-/// NetworkManager reads this as "online" before it looks at the content.
-pub(crate) fn network_manager(mut answer: Answer) -> Answer {
-    let name = HeaderName::from_static("x-networkmanager-status");
-    answer.headers_mut().insert(name, HeaderValue::from_static("online"));
+/// The same with a header that a probe's client looks for; its name is in lower case.
+pub(crate) fn with_header(mut answer: Answer, (name, value): (&'static str, &'static str)) -> Answer {
+    answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     answer
 }
 
@@ -88,6 +95,19 @@ pub(crate) fn network_manager(mut answer: Answer) -> Answer {
 pub(crate) fn only_reads() -> Answer {
     let mut answer = empty(StatusCode::METHOD_NOT_ALLOWED);
     answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+    answer
+}
+
+/// A request that is not passed on; worth trying again in a minute, or never.
+pub(crate) fn forwarding_refused(status: StatusCode, again: bool) -> Answer {
+    let mut answer = closing(empty(status));
+    let headers = answer.headers_mut();
+    if again {
+        headers.insert(RETRY_AFTER, HeaderValue::from_static("60"));
+    }
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    }
     answer
 }
 

@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 use crate::check::Visitor;
 use crate::steps::{StepId, Ticked};
 
-/// Takes what is pressed, and knows of lines what the view does not tell: those that are not in quarantine.
+/// Takes what is pressed and judges it, once, and knows of lines what the view does not tell: those that are not in quarantine.
 #[async_trait]
 pub trait Desk: Send + Sync + 'static {
     /// The subscriber says that the steps are done and wants a check. `round` is that of the page

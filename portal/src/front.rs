@@ -5,10 +5,15 @@
 //!                       resident                               anybody else
 //! portal's own host     GET: page, news; POST: button          GET: what they were warned of, "not on hold", or "not known"
 //! self-check            GET: what was seen; POST: a scan       the same
-//! any other host        browser or probe: to the portal        probe: "online"; browser: "not on hold"
-//! anything else         511, empty                             404 or 421, empty, connection closed
+//! a name of its list    passed on, if it has plain HTTP alone   the next line
+//! any other host        browser or probe: to the portal        probe: "online"; browser: "not on hold", "restart your router"
+//! anything else         511, empty                             404, empty; 421, a line; connection closed
 //! captive API           captive: true                          captive: false; 404 where nobody is known to hold the address
 //! ```
+//!
+//! Who looks for another host here and is no resident has a router or a device that remembers captive DNS answers longer than it
+//! was told to, which some do for an hour. These requests are counted apart: right after a release a few are normal, for long they
+//! are a home that has to restart its router.
 //!
 //! Who comes from an address that nobody is known to hold may be on a line that is walled at its other address: they read
 //! neither that the line is on hold nor that it is not. A line that is walled elsewhere, and known at this address, too, is
@@ -20,9 +25,9 @@
 //! provider's name, and no script kept from another site can read the page or press its buttons. There is nothing to
 //! route by path, so there is no router: background storms cost a look at three headers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use bytes::Bytes;
 use http::header::{
@@ -30,9 +35,9 @@ use http::header::{
 };
 use http::{Method, Request, StatusCode};
 use hyper::body::Body;
+use pratique_core::places::Party;
 use pratique_core::time::Timestamp;
 use pratique_core::view::{Garden, GardenView};
-use tokio::sync::Semaphore;
 
 use crate::actions::Button;
 use crate::answer::{self, Answer};
@@ -41,15 +46,18 @@ use crate::check::figures::{self, Figures};
 use crate::check::share;
 use crate::check::{self, Visitor};
 use crate::desk::{Desk, FreeLine, Seen};
+use crate::forward::{self, Forwarder};
 use crate::link::{LINK_PATH, LinkKey};
 use crate::live::{Mark, Watch};
 use crate::metrics::Metrics;
+use crate::pace::Pace;
 use crate::page::{self, Buttons, Form, Free, Pages, Wish};
 use crate::probes::{self, Online};
 use crate::promises::{NodeOpens, Open};
 use crate::seats::Crowd;
 use crate::settings::PortalUrl;
 use crate::token::Seal;
+use crate::turns::Turns;
 use crate::visit::{self, Visit};
 
 /// Where the page's news come from.
@@ -65,12 +73,19 @@ pub(crate) struct Front {
     pub(crate) links: OnceLock<LinkKey>,
     /// What this node opens beside the policy, where that was said.
     pub(crate) node_opens: OnceLock<NodeOpens>,
+    /// Names that were looked up and lead inwards alone.
+    pub(crate) shut: RwLock<Arc<[String]>>,
+    /// Passes plain HTTP on, where a resolver says where names are.
+    pub(crate) forward: OnceLock<Forwarder>,
     /// The self-check, where it is switched on.
     pub(crate) checks: OnceLock<check::desk::Desk>,
     pub(crate) metrics: Metrics,
-    pub(crate) in_flight: Semaphore,
-    /// Look-ups of free lines have places of their own: no crowd of them keeps a resident from a button.
-    looks: Semaphore,
+    /// Commands under way.
+    pub(crate) commands: Turns,
+    /// Look-ups of free lines have turns of their own: no crowd of them keeps a resident from a button.
+    looks: Turns,
+    /// How often a line may press.
+    pub(crate) presses: Pace,
     /// News end now: the portal stops.
     pub(crate) stopping: Arc<AtomicBool>,
     /// Where everybody is led who is somewhere else.
@@ -111,8 +126,10 @@ pub(crate) enum Route {
     ApiRefused,
     /// The resident's page, or that of a free line, on the portal's own host.
     Page,
-    /// "Not on hold", on a host that is not ours.
+    /// "Not on hold, restart your router", on a host that is not ours.
     FreeElsewhere,
+    /// The same for programs: 421.
+    Stale,
     /// One line of text.
     Plain,
     /// The page's news.
@@ -179,9 +196,9 @@ pub(crate) fn route(asked: Asked<'_>) -> Route {
         (false, false) if reads => match probes::online(asked.host, asked.path, asked.agent) {
             Some(online) => Route::Online(online),
             None if asked.browser => Route::FreeElsewhere,
-            None => Route::Nothing(StatusCode::MISDIRECTED_REQUEST),
+            None => Route::Stale,
         },
-        (false, false) => Route::Nothing(StatusCode::MISDIRECTED_REQUEST),
+        (false, false) => Route::Stale,
         (true, false) => Route::Nothing(StatusCode::METHOD_NOT_ALLOWED),
     }
 }
@@ -198,15 +215,23 @@ impl Front {
             stopping: Arc::default(),
             links: OnceLock::new(),
             node_opens: OnceLock::new(),
+            shut: RwLock::default(),
+            forward: OnceLock::new(),
             checks: OnceLock::new(),
-            in_flight: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
-            looks: Semaphore::new(settings.limits.desk_in_flight.min(Semaphore::MAX_PERMITS)),
+            commands: Turns::new(settings.limits),
+            looks: Turns::new(settings.limits),
+            presses: Pace::new(settings.limits.presses_per_minute, settings.limits.home_prefix),
             pages,
             view,
             desk,
             seal,
             metrics,
         }
+    }
+
+    /// Whom limits count behind an address.
+    pub(crate) fn party(&self, address: IpAddr) -> Party {
+        self.view.party(address, self.pages.settings().limits.home_prefix)
     }
 
     /// Whether a request is for a page of the portal itself: people's connections are kept apart from programs'.
@@ -238,6 +263,13 @@ impl Front {
         let mut resident = self.view.resident(peer.ip());
         let host = host_of(&request);
         let portal = self.portal(secure, host);
+        if let (Some(resident), Some(forwarder)) = (&resident, self.forward.get())
+            && !secure
+            && !portal.is_some_and(|portal| portal.is_host(host))
+            && forward::leads_here(host, &resident.garden.allow).is_some()
+        {
+            return forwarder.answer(request, resident).await;
+        }
         let own_page = self.is_own_page(&request, secure);
         let asked = Asked {
             method: request.method(),
@@ -288,7 +320,8 @@ impl Front {
                 wish.record = card.language.as_deref();
                 let note = visit.note.filter(|_| visit.round == Some(card.round()));
                 let ticked = self.desk.ticked(card.case, card.since);
-                let open = self.opens(&resident.garden);
+                let shut = self.shut();
+                let open = self.opens(&resident.garden, &shut);
                 return self.pages.case(card, open, &ticked, Buttons { form: Some(form), note }, &wish, now());
             }
             // Connections are too scarce to hold one open. A browser that hears "no content" does not ask again.
@@ -350,7 +383,7 @@ impl Front {
                         answer::redirect(StatusCode::FOUND, &self.to_portal)
                     }
                     Some(false) => {
-                        metrics.free_pages.inc();
+                        metrics.stale_pages.inc();
                         self.pages.free(&wish, Free::Elsewhere)
                     }
                     None => {
@@ -391,11 +424,18 @@ impl Front {
                 self.pages.plain(known)
             }
             Route::Online(online) => {
-                metrics.tiny.inc();
+                metrics.stale_probes.inc();
                 let status = StatusCode::from_u16(online.status).unwrap_or(StatusCode::NO_CONTENT);
                 let body = Bytes::from_static(online.body.as_bytes());
                 let answer = answer::plain(status, online.content_type, body);
-                if online.network_manager { answer::network_manager(answer) } else { answer }
+                match online.header {
+                    Some(header) => answer::with_header(answer, header),
+                    None => answer,
+                }
+            }
+            Route::Stale => {
+                metrics.stale_programs.inc();
+                self.pages.stale()
             }
             Route::Nothing(status) => {
                 metrics.tiny.inc();
@@ -438,18 +478,26 @@ impl Front {
     }
 
     /// What is open to a line in this garden.
-    pub(crate) fn opens<'a>(&'a self, garden: &'a Garden) -> Open<'a> {
+    pub(crate) fn opens<'a>(&'a self, garden: &'a Garden, shut: &'a [String]) -> Open<'a> {
         let node = self.node_opens.get();
         Open {
             garden,
             networks: node.map_or(&[], |node| node.networks.as_slice()),
             names: node.is_none_or(|node| node.names),
+            http: node.is_none_or(|node| node.http),
+            shut,
         }
+    }
+
+    /// Names that lead inwards, as far as anybody has looked.
+    pub(crate) fn shut(&self) -> Arc<[String]> {
+        // Nothing under the lock can panic half way.
+        Arc::clone(&self.shut.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whose line a visitor is on. A crowd of them, or an engine that does not answer, makes nobody known: that is no lie.
     pub(crate) async fn line_of(&self, visitor: Visitor) -> Seen {
-        let Ok(_seat) = self.looks.try_acquire() else { return Seen::Unknown };
+        let Some(_turn) = self.looks.take(self.party(visitor.address)) else { return Seen::Unknown };
         let patience = self.pages.settings().limits.desk_timeout.to_std();
         let looked = tokio::time::timeout(patience, self.desk.line_of(visitor)).await;
         looked.ok().and_then(Result::ok).unwrap_or(Seen::Unknown)

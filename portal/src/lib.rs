@@ -5,6 +5,7 @@
 //!   [`seats`]: places for connections, so that nobody shuts out people
 //! * [`tls`]: the same over TLS, for the captive-portal API
 //! * [`front`]: which answer a request gets: the smallest correct one, or a page
+//! * [`forward`]: plain HTTP to allow-listed names, checked and passed on
 //! * [`captive`]: the captive-portal API of RFC 8908
 //! * [`probes`]: the questions operating systems ask to find out whether they are online
 //! * [`page`]: the resident's page, that of a warned line, and the page for everybody else
@@ -12,7 +13,8 @@
 //! * [`devices`]: which kind of device a report speaks of, so that the steps fit it
 //! * [`promises`]: what is said to work still, and what has to be open for it
 //! * [`look`]: the provider's own colours and logo
-//! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can; [`desk`]: where that leads
+//! * [`actions`], [`steps`], [`token`]: what can be pressed and ticked, and why nobody else can; [`desk`]: where that leads;
+//!   [`pace`], [`turns`]: how often, and how much at once
 //! * [`live`]: the page's news, as they come
 //! * [`check`]: the self-check: what was seen of the visitor's own line, in quarantine or not
 //! * [`link`]: links in notices; the notices themselves are written beside the page, with its words
@@ -36,12 +38,14 @@ mod captive;
 pub mod check;
 mod desk;
 pub mod devices;
+pub mod forward;
 mod front;
 mod link;
 mod live;
 mod look;
 mod metrics;
 mod own_words;
+mod pace;
 mod page;
 mod preview;
 mod probes;
@@ -53,6 +57,7 @@ mod steps;
 pub mod texts;
 mod tls;
 mod token;
+mod turns;
 mod visit;
 
 pub use captive::{ApiUrl, VenueUrl};
@@ -157,10 +162,39 @@ impl Portal {
         let _the_first_stays = self.front.links.set(key);
     }
 
+    /// Plain HTTP to allow-listed names is passed on from now on, to addresses that are asked for here. Said once; a second one is
+    /// not taken. Before, and without, residents who go there are led to the portal's page.
+    ///
+    /// # Errors
+    /// When its metrics are registered already.
+    pub fn forward(
+        &self,
+        origin: Arc<dyn forward::Origin>,
+        registry: &prometheus::Registry,
+    ) -> Result<(), PortalError> {
+        let limits = &self.front.pages.settings().limits;
+        let meters = forward::Meters::register(registry)?;
+        let forwarder =
+            forward::Forwarder::new(origin, self.front.pages.settings().forward, limits.body_timeout, meters);
+        let _the_first_stays = self.front.forward.set(forwarder);
+        Ok(())
+    }
+
     /// What this node opens to residents beside the policy: the pages promise nothing else. Said once; before that, names
     /// count as open. A second one is not taken.
     pub fn node_opens(&self, opens: promises::NodeOpens) {
         let _the_first_stays = self.front.node_opens.set(opens);
+    }
+
+    /// Names on which promises may rest and that may lead inwards, under this policy: somebody should look where they lead, and say
+    /// it to [`Self::shut_names`].
+    pub fn doubtful_names(&self, policy: &pratique_core::policy::Policy) -> Vec<smol_str::SmolStr> {
+        promises::doubtful_names(self.front.pages.settings(), &pratique_core::view::Garden::of([], policy))
+    }
+
+    /// Names that lead inwards alone, so that nobody opens them: from now on no page promises anything that rests on them.
+    pub fn shut_names(&self, names: Vec<String>) {
+        *self.front.shut.write().unwrap_or_else(std::sync::PoisonError::into_inner) = names.into();
     }
 
     /// The pages with other words and colours, for the console.
@@ -171,7 +205,8 @@ impl Portal {
     /// The self-check asks here, where the settings switch it on. Said once; a second checker is not taken.
     pub fn check_lines(&self, checker: Arc<dyn Checker>) {
         if let Some(settings) = &self.front.pages.settings().self_check {
-            let _the_first_stays = self.front.checks.set(check::desk::Desk::new(settings, checker));
+            let home_prefix = self.front.pages.settings().limits.home_prefix;
+            let _the_first_stays = self.front.checks.set(check::desk::Desk::new(settings, home_prefix, checker));
         }
     }
 }

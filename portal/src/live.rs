@@ -7,7 +7,6 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -15,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pratique_core::view::{CaseCard, GardenView, Resident};
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// Between two looks: released within two seconds shall be seen within two seconds.
 const EVERY: Duration = Duration::from_millis(500);
@@ -32,10 +31,13 @@ pub(crate) struct Watch {
     /// What the page showed, until it is known which resident that is.
     shown: Mark,
     seen: Option<Arc<Resident>>,
-    turn: Pin<Box<Interval>>,
+    turn: Turn,
     quiet: u32,
     state: State,
 }
+
+/// Ready when it is time for another look.
+type Turn = Box<dyn FnMut(&mut Context<'_>) -> Poll<()> + Send>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -72,7 +74,11 @@ impl Watch {
     pub(crate) fn new(view: Arc<GardenView>, stopping: Arc<AtomicBool>, peer: IpAddr, shown: Mark) -> Self {
         let mut turn = interval(EVERY);
         turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { view, stopping, peer, shown, seen: None, turn: Box::pin(turn), quiet: 0, state: State::Begun }
+        Self::that_looks(Box::new(move |cx| turn.poll_tick(cx).map(drop)), view, stopping, peer, shown)
+    }
+
+    fn that_looks(turn: Turn, view: Arc<GardenView>, stopping: Arc<AtomicBool>, peer: IpAddr, shown: Mark) -> Self {
+        Self { view, stopping, peer, shown, seen: None, turn, quiet: 0, state: State::Begun }
     }
 
     /// The next piece; none at the end.
@@ -82,7 +88,7 @@ impl Watch {
             return Poll::Ready(Some(Bytes::from_static(AGAIN.as_bytes())));
         }
         while self.state == State::Watching {
-            ready!(self.turn.poll_tick(cx));
+            ready!((self.turn)(cx));
             if self.stopping.load(Ordering::Relaxed) {
                 break;
             }
@@ -130,6 +136,11 @@ mod tests {
         poll_fn(|cx| watch.poll_next(cx)).await.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
     }
 
+    /// A watch over the home in made time: the next look is always due.
+    fn watch(view: &Arc<GardenView>, stopping: Arc<AtomicBool>, shown: Mark) -> Watch {
+        Watch::that_looks(Box::new(|_| Poll::Ready(())), Arc::clone(view), stopping, HOME.into(), shown)
+    }
+
     fn put(view: &GardenView, change: impl FnOnce(&mut CaseCard)) -> Mark {
         let mut card = Resident::for_test(7, "mirai", AllowList::default()).card.clone();
         change(&mut card);
@@ -139,11 +150,11 @@ mod tests {
         mark
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn news_come_once_each_and_the_last_is_freedom() {
         let view = Arc::new(GardenView::default());
         let shown = put(&view, |_| ());
-        let mut watch = Watch::new(Arc::clone(&view), Arc::default(), HOME.into(), shown);
+        let mut watch = watch(&view, Arc::default(), shown);
         assert_eq!(next(&mut watch).await.unwrap(), AGAIN);
         assert_eq!(next(&mut watch).await.unwrap(), ":\n\n", "nothing has happened");
         put(&view, |card| card.checking_since = Some(card.since));
@@ -155,23 +166,23 @@ mod tests {
         assert_eq!(next(&mut watch).await, None);
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_page_that_was_old_when_the_watch_began_is_told() {
         let view = Arc::new(GardenView::default());
         let shown = put(&view, |_| ());
         put(&view, |card| card.version += 1);
         for shown in [shown, Mark::read(None), Mark::read(Some("m=zz")), Mark::read(Some(&shown.query()))] {
-            let mut watch = Watch::new(Arc::clone(&view), Arc::default(), HOME.into(), shown);
+            let mut watch = watch(&view, Arc::default(), shown);
             next(&mut watch).await;
             assert_eq!(next(&mut watch).await.unwrap(), "event: changed\ndata:\n\n");
         }
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn a_watch_ends_when_the_portal_stops() {
         let (view, stopping) = (Arc::new(GardenView::default()), Arc::new(AtomicBool::new(false)));
         let shown = put(&view, |_| ());
-        let mut watch = Watch::new(view, Arc::clone(&stopping), HOME.into(), shown);
+        let mut watch = watch(&view, Arc::clone(&stopping), shown);
         next(&mut watch).await;
         stopping.store(true, Ordering::Relaxed);
         assert_eq!(next(&mut watch).await, None);

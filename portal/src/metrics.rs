@@ -1,12 +1,25 @@
 //! What the NOC graphs about the portal. No label ever carries a client, a case or a name from a request.
 
+use crate::seats::Full;
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// The limits that turn connections away, with their names.
+const AWAY: [(Full, &str); 4] = [
+    (Full::All, "connections"),
+    (Full::Party, "connections_per_client"),
+    (Full::Site, "connections_per_site"),
+    (Full::Unknown, "connections_of_unknown"),
+];
 
 /// Handles, resolved once so that counting costs one atomic addition.
 pub(crate) struct Metrics {
     /// By kind of answer.
     pub(crate) pages: IntCounter,
     pub(crate) free_pages: IntCounter,
+    /// For another host, of nobody's resident: a cache at home that outlives the quarantine.
+    pub(crate) stale_pages: IntCounter,
+    pub(crate) stale_probes: IntCounter,
+    pub(crate) stale_programs: IntCounter,
     pub(crate) warned_pages: IntCounter,
     pub(crate) unknown_pages: IntCounter,
     pub(crate) redirects: IntCounter,
@@ -16,8 +29,7 @@ pub(crate) struct Metrics {
     /// Connections open now.
     pub(crate) connections: IntGauge,
     /// Connections closed at once because a limit was reached.
-    pub(crate) turned_away_full: IntCounter,
-    pub(crate) turned_away_client: IntCounter,
+    turned_away: [IntCounter; 4],
     /// Connections that gave way to a newer one of the same client.
     pub(crate) gave_way: IntCounter,
     /// What became of pressed buttons.
@@ -74,6 +86,9 @@ impl Metrics {
             gave_way,
             pages: answers.with_label_values(&["page"]),
             free_pages: answers.with_label_values(&["free_page"]),
+            stale_pages: answers.with_label_values(&["stale_page"]),
+            stale_probes: answers.with_label_values(&["stale_probe"]),
+            stale_programs: answers.with_label_values(&["stale_program"]),
             warned_pages: answers.with_label_values(&["warned_page"]),
             unknown_pages: answers.with_label_values(&["unknown_page"]),
             redirects: answers.with_label_values(&["redirect"]),
@@ -81,13 +96,21 @@ impl Metrics {
             live: answers.with_label_values(&["live"]),
             api: answers.with_label_values(&["api"]),
             connections,
-            turned_away_full: away.with_label_values(&["connections"]),
-            turned_away_client: away.with_label_values(&["connections_per_client"]),
+            turned_away: AWAY.map(|(_, limit)| away.with_label_values(&[limit])),
             actions,
             checks,
             scans,
             campaigns,
         })
+    }
+
+    /// A connection was closed at once.
+    pub(crate) fn turned_away(&self, full: Full) {
+        for ((of, _), counter) in AWAY.iter().zip(&self.turned_away) {
+            if *of == full {
+                counter.inc();
+            }
+        }
     }
 
     pub(crate) fn check(&self, said: &'static str) {

@@ -54,6 +54,7 @@ pub(crate) struct Pages {
     plain_held: Bytes,
     plain_free: Bytes,
     plain_unknown: Bytes,
+    plain_stale: Bytes,
     /// Shown where a link to the self-check is shared.
     pictures: Pictures,
 }
@@ -84,10 +85,10 @@ impl Pages {
         let voice = Voice::new(language, &settings);
         let line = |key| Bytes::from(voice.say(key) + "\n");
         let (plain_held, plain_free) = (line(keys::PLAIN_HELD), line(keys::PLAIN_FREE));
-        let plain_unknown = line(keys::PLAIN_UNKNOWN);
+        let (plain_unknown, plain_stale) = (line(keys::PLAIN_UNKNOWN), line(keys::PLAIN_STALE));
         let pictures = settings.self_check.as_ref().map(|checks| checks.pictures.clone()).unwrap_or_default();
         let pictures = Pictures::load(&pictures)?;
-        Ok(Self { pictures, zone, dress, csp, plain_held, plain_free, plain_unknown, texts, settings })
+        Ok(Self { pictures, zone, dress, csp, plain_held, plain_free, plain_unknown, plain_stale, texts, settings })
     }
 
     pub(crate) fn settings(&self) -> &Settings {
@@ -112,6 +113,11 @@ impl Pages {
         let url = format!("{portal}{behind}");
         // A parsed address and words of our own are always a header; the portal's root is the last resort.
         HeaderValue::try_from(url).unwrap_or(HeaderValue::from_static("/"))
+    }
+
+    /// A line for programs that look for another site here, and are on no resident's line.
+    pub(crate) fn stale(&self) -> Answer {
+        answer::plain(StatusCode::MISDIRECTED_REQUEST, "text/plain; charset=utf-8", self.plain_stale.clone())
     }
 
     /// A line for programs. `held`: none where nobody can tell.

@@ -203,7 +203,8 @@ impl Preview {
             scene => {
                 let card = card(&trial.cause, scene, now);
                 let first = StepId { cause: CauseKey::from(trial.cause.as_str()), number: 1 };
-                let open = self.0.opens(garden);
+                let shut = self.0.shut();
+                let open = self.0.opens(garden, &shut);
                 pages.case_html(&card, open, &Ticked::from([first]), Buttons::default(), &wish, now)
             }
         };

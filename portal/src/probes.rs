@@ -4,9 +4,11 @@
 //! release, while the forged DNS answers die out, the same requests still come here: then the line is free, and saying so
 //! closes the little captive browser instead of keeping it open.
 //!
-//! The names are those of [`CAPTIVE_PROBE_NAMES`](pratique_core::playbook::CAPTIVE_PROBE_NAMES), which the resolver answers
-//! and no allow-list may open; a test keeps the two equal. Windows then opens `www.msftconnecttest.com/redirect` in the
-//! browser: that is a person's page and no probe.
+//! The names, their paths and the words for their answers are those of [`pratique_core::detection`], which the resolver leads
+//! here and no allow-list may open. Windows then opens `www.msftconnecttest.com/redirect` in the browser: that is a person's page
+//! and no probe.
+
+use pratique_core::detection;
 
 /// A probe's answer on a free line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,68 +17,54 @@ pub(crate) struct Online {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     pub(crate) body: &'static str,
-    /// NetworkManager takes this header for an answer, whatever the content.
-    pub(crate) network_manager: bool,
+    /// A header that its client looks for, in lower case.
+    pub(crate) header: Option<(&'static str, &'static str)>,
 }
 
-const NO_CONTENT: Online = Online { status: 204, content_type: "text/plain", body: "", network_manager: false };
+const NO_CONTENT: Online = Online { status: 204, content_type: "text/plain", body: "", header: None };
 const APPLE: Online = html("<HTML><HEAD><TITLE>Success</TITLE></HEAD><BODY>Success</BODY></HTML>");
-const CONNECT_TEST: Online = text("Microsoft Connect Test");
-const NCSI: Online = text("Microsoft NCSI");
-const NETWORK_MANAGER: Online = Online { network_manager: true, ..text("NetworkManager is online\n") };
-const OK: Online = text("OK\n");
-/// What Firefox compares with `captivedetect.canonicalContent`.
-const FIREFOX: Online =
-    html(r#"<meta http-equiv="refresh" content="0;url=https://support.mozilla.org/kb/captive-portal"/>"#);
+/// NetworkManager takes this header for an answer, whatever the content.
+const NETWORK_MANAGER: Option<(&str, &str)> = Some(("x-networkmanager-status", "online"));
+const NINTENDO: Option<(&str, &str)> = Some(("x-organization", "Nintendo"));
 
-/// Host, path, answer.
-const PROBES: [(&str, &str, Online); 29] = [
-    // Android and ChromeOS; NetworkMonitor's fallbacks.
-    ("connectivitycheck.gstatic.com", "/generate_204", NO_CONTENT),
-    ("connectivitycheck.android.com", "/generate_204", NO_CONTENT),
-    ("clients3.google.com", "/generate_204", NO_CONTENT),
-    ("www.gstatic.com", "/generate_204", NO_CONTENT),
-    ("www.google.com", "/gen_204", NO_CONTENT),
-    ("www.google.com", "/generate_204", NO_CONTENT),
-    ("play.googleapis.com", "/generate_204", NO_CONTENT),
-    // Android as Samsung, Huawei, Xiaomi, vivo and OPPO sell it in China; Amazon's.
-    ("connectivity.samsung.com.cn", "/generate_204", NO_CONTENT),
-    ("connectivitycheck.platform.hicloud.com", "/generate_204", NO_CONTENT),
-    ("connect.rom.miui.com", "/generate_204", NO_CONTENT),
-    ("wifi.vivo.com.cn", "/generate_204", NO_CONTENT),
-    ("conn1.oppomobile.com", "/generate_204", NO_CONTENT),
-    ("fireoscaptiveportal.com", "/generate_204", NO_CONTENT),
-    // iOS and macOS.
-    ("captive.apple.com", "/", APPLE),
-    ("captive.apple.com", "/hotspot-detect.html", APPLE),
-    ("www.apple.com", "/library/test/success.html", APPLE),
-    // Windows 10 and later, before.
-    ("www.msftconnecttest.com", "/connecttest.txt", CONNECT_TEST),
-    ("ipv6.msftconnecttest.com", "/connecttest.txt", CONNECT_TEST),
-    ("www.msftncsi.com", "/ncsi.txt", NCSI),
-    ("ipv6.msftncsi.com", "/ncsi.txt", NCSI),
-    // Firefox.
-    ("detectportal.firefox.com", "/canonical.html", FIREFOX),
-    ("detectportal.firefox.com", "/success.txt", text("success\n")),
-    // NetworkManager at GNOME, Debian, Ubuntu, Arch, openSUSE and Fedora, and that of KDE.
-    ("nmcheck.gnome.org", "/check_network_status.txt", NETWORK_MANAGER),
-    ("network-test.debian.org", "/nm", NETWORK_MANAGER),
-    ("connectivity-check.ubuntu.com", "/", Online { network_manager: true, ..NO_CONTENT }),
-    ("ping.archlinux.org", "/nm-check.txt", NETWORK_MANAGER),
-    ("conncheck.opensuse.org", "/", NETWORK_MANAGER),
-    ("fedoraproject.org", "/static/hotspot.txt", OK),
-    ("networkcheck.kde.org", "/", OK),
+/// Words of the list, and what they stand for.
+const ANSWERS: [(&str, Online); 12] = [
+    ("no-content", NO_CONTENT),
+    ("apple", APPLE),
+    ("connect-test", text("Microsoft Connect Test")),
+    ("ncsi", text("Microsoft NCSI")),
+    // What Firefox compares with `captivedetect.canonicalContent`.
+    ("firefox", html(r#"<meta http-equiv="refresh" content="0;url=https://support.mozilla.org/kb/captive-portal"/>"#)),
+    ("firefox-success", text("success\n")),
+    ("network-manager", Online { header: NETWORK_MANAGER, ..text("NetworkManager is online\n") }),
+    ("ubuntu", Online { header: NETWORK_MANAGER, ..NO_CONTENT }),
+    ("ok", text("OK\n")),
+    // The client looks for this number in the page.
+    (
+        "kindle",
+        html("<html><head><title>Kindle</title></head><body>81ce4465-7167-4dcb-835b-dcc9e44c112a</body></html>"),
+    ),
+    ("nintendo", Online { header: NINTENDO, ..text("ok") }),
+    (
+        "nintendo-page",
+        Online {
+            header: NINTENDO,
+            ..html(
+                r##"<html><head><title>HTML Page</title></head><body bgcolor="#FFFFFF">This is test.html page</body></html>"##,
+            )
+        },
+    ),
 ];
 
 /// Apple's probes bear this name, whatever address they go to; it has changed with every few versions.
 const APPLE_AGENT: &str = "CaptiveNetworkSupport";
 
 const fn text(body: &'static str) -> Online {
-    Online { status: 200, content_type: "text/plain", body, network_manager: false }
+    Online { status: 200, content_type: "text/plain", body, header: None }
 }
 
 const fn html(body: &'static str) -> Online {
-    Online { status: 200, content_type: "text/html", body, network_manager: false }
+    Online { status: 200, content_type: "text/html", body, header: None }
 }
 
 /// What this request wants to hear on a free line, if it is such a probe.
@@ -84,17 +72,17 @@ pub(crate) fn online(host: &str, path: &str, agent: &str) -> Option<Online> {
     let host = host.strip_suffix(":80").unwrap_or(host);
     // Ubuntu asks its own with the dot of the root.
     let host = host.strip_suffix('.').unwrap_or(host);
-    let known =
-        PROBES.iter().find(|(h, p, _)| h.eq_ignore_ascii_case(host) && *p == path).map(|(_, _, answer)| *answer);
+    let mut asked = detection::checks().iter().filter(|check| check.name.eq_ignore_ascii_case(host));
+    let known = asked.find_map(|check| check.request.filter(|(p, _)| *p == path)).and_then(|(_, word)| answer(word));
     known.or_else(|| agent.starts_with(APPLE_AGENT).then_some(APPLE))
+}
+
+fn answer(word: &str) -> Option<Online> {
+    ANSWERS.iter().find(|(known, _)| *known == word).map(|(_, answer)| *answer)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use pratique_core::playbook::CAPTIVE_PROBE_NAMES;
-
     use super::*;
 
     #[test]
@@ -111,11 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn the_names_are_those_that_the_resolver_answers_and_no_allow_list_opens() {
-        // Windows looks this one up and asks it nothing.
-        let dns_only = "dns.msftncsi.com";
-        let here: BTreeSet<_> = PROBES.iter().map(|(host, _, _)| *host).chain([dns_only]).collect();
-        assert_eq!(here, CAPTIVE_PROBE_NAMES.into_iter().collect());
-        assert_eq!(CAPTIVE_PROBE_NAMES.len(), here.len(), "each name stands once");
+    fn every_check_of_the_list_hears_that_it_is_online() {
+        let mut words: Vec<_> = ANSWERS.iter().map(|(word, _)| *word).collect();
+        for check in detection::checks() {
+            let Some((path, word)) = check.request else {
+                assert_eq!(online(check.name, "/", ""), None, "{}", check.name);
+                continue;
+            };
+            assert!(online(check.name, path, "").is_some(), "{}{path}: `{word}` has no answer", check.name);
+            assert_eq!(online(&format!("{}.:80", check.name), path, ""), answer(word));
+            words.retain(|known| *known != word);
+        }
+        assert_eq!(words, [""; 0], "an answer that nobody asks for");
+        // Paths that are asked at one name alone.
+        assert_eq!(online("connectivitycheck.grapheneos.network", "/hotspot-detect.html", ""), None);
     }
 }

@@ -18,6 +18,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use pratique_core::allow::{AllowList, by_way_of_portal};
 use pratique_core::playbook::PortSpec;
 use pratique_core::sighting::Transport;
 use pratique_core::view::Garden;
@@ -63,6 +64,10 @@ pub struct Open<'a> {
     pub networks: &'a [IpNet],
     /// Names are opened at all: a resolver on this node opens them in the wall.
     pub names: bool,
+    /// Names that have plain HTTP alone are reached: the portal passes it on, or the wall opens it.
+    pub http: bool,
+    /// Names that were looked up and lead inwards alone, so that nobody opens them.
+    pub shut: &'a [String],
 }
 
 /// What a node opens beside the policy.
@@ -72,6 +77,8 @@ pub struct NodeOpens {
     pub networks: Vec<IpNet>,
     /// Its resolver opens names in the wall.
     pub names: bool,
+    /// Names that have plain HTTP alone are reached.
+    pub http: bool,
 }
 
 /// Why a promise is not kept, as the end of a sentence, with the remedy.
@@ -143,6 +150,22 @@ pub fn kept(settings: &Settings, work: &str, open: Open<'_>) -> Result<(), Broke
     })
 }
 
+/// Names on which a promise of these settings may rest and that may lead inwards: where the voice service is, and what `kept_by`
+/// names. Whether they do is only known when somebody has looked.
+pub fn doubtful_names(settings: &Settings, garden: &Garden) -> Vec<SmolStr> {
+    let telephony = garden.everybody.names().filter(|(_, ports)| ports.iter().any(|port| SIP.contains(&port.port)));
+    let named = settings.kept_by.values().flat_map(|keepers| &keepers.0).filter_map(|keeper| match keeper {
+        Keeper::Name(name) => Some(name.clone()),
+        Keeper::Elsewhere | Keeper::Network(_) => None,
+    });
+    let mut names: Vec<SmolStr> = telephony.map(|(name, _)| name.into()).chain(named).collect();
+    // Names below a wildcard are without number.
+    names.retain(|name| garden.allow.has_exact(name));
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
 /// Links of the settings that residents cannot open: their keys, and the names that are shut.
 pub fn shut_links(settings: &Settings, open: Open<'_>) -> Vec<(&'static str, String)> {
     let terms = settings.look.terms.as_deref().map(|url| ("look.terms", url));
@@ -162,21 +185,32 @@ impl Open<'_> {
     pub(crate) fn opens_address(&self, url: &str) -> bool {
         let port = if url.starts_with("http://") { 80 } else { 443 };
         let ports = self.garden.allow.ports_for(&host_of(url)).unwrap_or_default();
-        self.names && ports.contains(&PortSpec { port, transport: Transport::Tcp })
+        self.reaches(ports) && ports.contains(&PortSpec { port, transport: Transport::Tcp })
     }
 
     fn has(&self, keeper: &Keeper) -> bool {
         match keeper {
             Keeper::Elsewhere => true,
             Keeper::Network(net) => self.all_networks().any(|open| open.contains(net)),
-            Keeper::Name(name) => self.names && self.allows(name),
+            Keeper::Name(name) => self.allows(name),
         }
     }
 
     fn allows(&self, name: &str) -> bool {
         // Of `*.bank.example` any name below is as good as another.
         let asked = name.strip_prefix("*.").map_or_else(|| name.to_owned(), |suffix| format!("x.{suffix}"));
-        self.garden.allow.ports_for(&asked).is_some()
+        let entry = self.garden.allow.entry_for(&asked);
+        entry.is_some_and(|(entry, ports)| self.reaches(ports) && !self.shut.contains(&entry.to_string()))
+    }
+
+    /// The names of a list that are not known to lead inwards.
+    fn names_of<'l>(&'l self, list: &'l AllowList) -> impl Iterator<Item = (String, &'l [PortSpec])> {
+        list.names().filter(|(name, _)| !self.shut.contains(name))
+    }
+
+    /// A name with these ports is opened, all of it.
+    fn reaches(&self, ports: &[PortSpec]) -> bool {
+        self.names && (self.http || !by_way_of_portal(ports))
     }
 
     fn all_networks(&self) -> impl Iterator<Item = &IpNet> {
@@ -188,7 +222,8 @@ impl Open<'_> {
     }
 
     fn has_telephony(&self) -> bool {
-        self.names && self.garden.everybody.names().any(|(_, ports)| ports.iter().any(|p| SIP.contains(&p.port)))
+        let mut names = self.names_of(&self.garden.everybody);
+        self.names && names.any(|(_, ports)| ports.iter().any(|p| SIP.contains(&p.port)))
     }
 
     fn has_foreign_web(&self, settings: &Settings) -> bool {
@@ -197,15 +232,15 @@ impl Open<'_> {
             let bare = name.strip_prefix("*.").unwrap_or(name);
             !own.iter().any(|own| own == bare || own.strip_suffix(bare).is_some_and(|rest| rest.ends_with('.')))
         };
-        self.names && self.garden.everybody.names().any(|(name, ports)| is_https(ports) && foreign(&name))
+        self.names && self.names_of(&self.garden.everybody).any(|(name, ports)| is_https(ports) && foreign(&name))
     }
 
     fn has_repair(&self) -> bool {
         let repair = |(name, ports): (String, &[PortSpec])| {
             let web = ports.iter().any(|p| p.transport == Transport::Tcp && matches!(p.port, 80 | 443));
-            web && !self.garden.everybody.names().any(|(open, _)| open == name)
+            web && self.reaches(ports) && !self.garden.everybody.names().any(|(open, _)| open == name)
         };
-        self.names && self.garden.allow.names().any(repair)
+        self.names_of(&self.garden.allow).any(repair)
     }
 
     fn has_wifi_calling(&self) -> bool {
@@ -283,7 +318,6 @@ impl Serialize for Keepers {
 
 #[cfg(test)]
 mod tests {
-    use pratique_core::allow::AllowList;
     use pratique_core::playbook::AllowName;
 
     use super::*;
@@ -303,9 +337,11 @@ mod tests {
             networks: networks.iter().map(|net| net.parse().unwrap()).collect(),
             ..Garden::new(["mirai".into()], AllowList::merge([&everybody[..], &own[..]]))
         };
-        let with = |names| kept(&settings, work, Open { garden: &garden, networks: &[], names }).is_ok();
+        let with = |names| {
+            kept(&settings, work, Open { garden: &garden, networks: &[], names, http: true, shut: &[] }).is_ok()
+        };
         // What only names keep is kept by nobody without a resolver here.
-        let bare = Open { garden: &garden, networks: &garden.networks, names: false };
+        let bare = Open { garden: &garden, networks: &garden.networks, names: false, http: true, shut: &[] };
         assert!(with(true) || !with(false), "{work}");
         assert!(
             kept(&settings, work, bare).is_ok() == with(false),
@@ -341,6 +377,42 @@ mod tests {
         assert!(is_kept("wifi-calling", &calls("500/udp, 4500/udp"), NOTHING, &[], "{}"));
         assert!(!is_kept("wifi-calling", &calls("4500/udp"), NOTHING, &[], "{}"));
         assert!(!is_kept("wifi-calling", &calls("500/tcp, 4500/tcp"), NOTHING, &[], "{}"));
+    }
+
+    #[test]
+    fn a_name_with_plain_http_alone_keeps_a_promise_where_somebody_passes_it_on() {
+        let settings = Settings::example("http://help.isp.example/".parse().unwrap());
+        let own = names("[{name: repair.example, ports: [80/tcp]}]");
+        let garden = Garden::new(["mirai".into()], AllowList::merge([&own[..]]));
+        for http in [true, false] {
+            let open = Open { garden: &garden, networks: &[], names: true, http, shut: &[] };
+            assert_eq!(kept(&settings, "steps", open).is_ok(), http);
+            assert_eq!(open.opens_address("http://repair.example/x"), http);
+        }
+        let both = names("[{name: repair.example, ports: [80/tcp, 443/tcp]}]");
+        let garden = Garden::new(["mirai".into()], AllowList::merge([&both[..]]));
+        assert!(
+            kept(&settings, "steps", Open { garden: &garden, networks: &[], names: true, http: false, shut: &[] })
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_voice_service_whose_name_leads_inwards_keeps_no_promise() {
+        let mut settings = Settings::example("http://help.isp.example/".parse().unwrap());
+        let everybody =
+            names("[{name: sip.isp.example, ports: [5060/udp]}, {name: '*.sip.isp.example', ports: [5061/tcp]}]");
+        let all = AllowList::merge([&everybody[..]]);
+        let garden = Garden { everybody: all.clone(), ..Garden::new(["mirai".into()], all) };
+        assert_eq!(doubtful_names(&settings, &garden), ["sip.isp.example"]);
+        let shut = ["sip.isp.example".to_owned(), "*.sip.isp.example".to_owned()];
+        let open = |shut| Open { garden: &garden, networks: &[], names: true, http: true, shut };
+        for work in ["emergency", "phone"] {
+            assert!(kept(&settings, work, open(&[])).is_ok() && kept(&settings, work, open(&shut[..1])).is_ok());
+            assert!(kept(&settings, work, open(&shut)).is_err(), "{work}");
+        }
+        settings.kept_by = serde_yaml::from_str("{phone: sip.isp.example}").unwrap();
+        assert!(kept(&settings, "phone", open(&[])).is_ok() && kept(&settings, "phone", open(&shut[..1])).is_err());
     }
 
     #[test]

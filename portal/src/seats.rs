@@ -1,4 +1,4 @@
-//! Places for connections: bounded in all and per client, so that no household shuts out the next, and so that nothing in a
+//! Places for connections: bounded in all and per line, so that no household shuts out the next, and so that nothing in a
 //! household shuts out its own people. Between the accept loop of `server` and the connections.
 //!
 //! ```text
@@ -10,25 +10,34 @@
 //!
 //! Updates, cloud cameras and messengers of one home open several connections a second and keep them. Counted together with
 //! the browser's they took every place, and the person at home could not read why nothing works.
+//!
+//! Who counts as one household, and how many places it may have while they are scarce, is the rule of
+//! [`pratique_core::places`].
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub(crate) use pratique_core::places::Full;
+use pratique_core::places::{Bounds, Party, Places};
 use tokio::sync::Notify;
 
 use crate::settings::Limits;
-use crate::token::client_of;
 
 /// Who sits here.
 pub(crate) struct Seats {
     limits: Limits,
+    /// As many as are counted in `kept`, to be read without the lock.
     taken: AtomicUsize,
     /// Counts requests and connections: who has waited longest gives way first.
     turn: AtomicU64,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    places: Places,
     /// Clients with connections; never more entries than connections.
-    clients: Mutex<HashMap<Ipv6Addr, Client>>,
+    clients: HashMap<Party, Client>,
 }
 
 #[derive(Default)]
@@ -53,7 +62,7 @@ struct Place {
 /// One connection's place; free again when dropped.
 pub(crate) struct Seat {
     seats: Arc<Seats>,
-    client: Ipv6Addr,
+    client: Party,
     count: Arc<AtomicU32>,
     place: Arc<Place>,
 }
@@ -67,41 +76,26 @@ pub(crate) struct Crowd {
     pub(crate) client: bool,
 }
 
-/// Why there is no place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// All are taken, and none by this client that could give way.
-    All,
-    /// This client's people use all of theirs.
-    Client,
-}
-
 impl Seats {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, taken: AtomicUsize::new(0), turn: AtomicU64::new(0), clients: Mutex::default() }
+        let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+        // A quarter is kept for lines in quarantine: nobody else has to come here.
+        let unknown = all - all / 4;
+        let party = limits.connections_per_client;
+        let places = Places::new(Bounds { all, unknown, party, home_prefix: limits.home_prefix });
+        let kept = Mutex::new(Kept { places, clients: HashMap::new() });
+        Self { limits, taken: AtomicUsize::new(0), turn: AtomicU64::new(0), kept }
     }
 
     /// A place for a new connection; one of the same client's may have to give way for it.
     ///
     /// # Errors
-    /// [`Full`] when there is none.
-    pub(crate) fn take(self: &Arc<Self>, peer: IpAddr) -> Result<Seat, Full> {
-        let address = client_of(peer);
-        let mut clients = self.lock();
-        let of_client = clients.get(&address).map_or(0, |client| client.places.len());
-        let full = match () {
-            () if of_client >= self.limits.connections_per_client as usize => Some(Full::Client),
-            () if self.taken.load(Ordering::Relaxed) >= self.limits.connections => Some(Full::All),
-            () => None,
-        };
-        if let Some(full) = full {
-            let client = clients.get_mut(&address).ok_or(full)?;
-            let at = client.who_gives_way().ok_or(full)?;
-            client.places.swap_remove(at).leave.notify_one();
-            client.recount();
-            self.taken.fetch_sub(1, Ordering::Relaxed);
+    /// [`Full`] when there is none, and none by this client that could give way.
+    pub(crate) fn take(self: &Arc<Self>, client: Party) -> Result<Seat, Full> {
+        let mut kept = self.lock();
+        if let Err(full) = kept.places.take(client) {
+            kept.make_way(client, full)?;
         }
-        let client = clients.entry(address).or_default();
         let place = Place {
             own: AtomicBool::new(false),
             busy: AtomicBool::new(false),
@@ -109,10 +103,16 @@ impl Seats {
             leave: Notify::new(),
         };
         let place = Arc::new(place);
-        client.places.push(Arc::clone(&place));
-        client.recount();
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        Ok(Seat { seats: Arc::clone(self), client: address, count: Arc::clone(&client.count), place })
+        let its = kept.clients.entry(client).or_default();
+        its.places.push(Arc::clone(&place));
+        its.recount();
+        let count = Arc::clone(&its.count);
+        self.note_taken(&kept);
+        Ok(Seat { seats: Arc::clone(self), client, count, place })
+    }
+
+    fn note_taken(&self, kept: &Kept) {
+        self.taken.store(usize::try_from(kept.places.taken()).unwrap_or(usize::MAX), Ordering::Relaxed);
     }
 
     fn next_turn(&self) -> u64 {
@@ -120,8 +120,20 @@ impl Seats {
     }
 
     // A holder cannot panic between lock and unlock, so a poisoned lock is still sound.
-    fn lock(&self) -> MutexGuard<'_, HashMap<Ipv6Addr, Client>> {
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// A connection of this client gives its place to another of its; who has more than it may have now gives back the rest.
+    fn make_way(&mut self, client: Party, full: Full) -> Result<(), Full> {
+        let its = self.clients.get_mut(&client).ok_or(full)?;
+        its.one_leaves().ok_or(full)?;
+        while self.places.held_by(client) > self.places.may_hold(client) && its.one_leaves().is_some() {
+            self.places.give_back(client);
+        }
+        Ok(())
     }
 }
 
@@ -131,6 +143,12 @@ impl Client {
         let idle = self.places.iter().enumerate().filter(|(_, place)| !place.busy.load(Ordering::Relaxed));
         let order = |place: &Place| (place.own.load(Ordering::Relaxed), place.used.load(Ordering::Relaxed));
         idle.min_by_key(|(_, place)| order(place)).map(|(at, _)| at)
+    }
+
+    fn one_leaves(&mut self) -> Option<()> {
+        let at = self.who_gives_way()?;
+        self.places.swap_remove(at).leave.notify_one();
+        Some(())
     }
 
     fn recount(&self) {
@@ -168,21 +186,24 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut clients = self.seats.lock();
-        let Some(client) = clients.get_mut(&self.client) else { return };
+        let mut kept = self.seats.lock();
+        let Some(client) = kept.clients.get_mut(&self.client) else { return };
         // Who gave way is out already.
         let Some(at) = client.places.iter().position(|place| Arc::ptr_eq(place, &self.place)) else { return };
         client.places.swap_remove(at);
         client.recount();
         if client.places.is_empty() {
-            clients.remove(&self.client);
+            kept.clients.remove(&self.client);
         }
-        self.seats.taken.fetch_sub(1, Ordering::Relaxed);
+        kept.places.give_back(self.client);
+        self.seats.note_taken(&kept);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use pratique_core::ids::LineNo;
+    use pratique_core::places::HOME_PREFIX;
     use proptest::prelude::*;
 
     use super::*;
@@ -194,12 +215,16 @@ mod tests {
         Arc::new(Seats::new(Limits { connections, connections_per_client, ..Limits::default() }))
     }
 
+    fn party(peer: &str) -> Party {
+        Party::of(peer.parse().unwrap(), None, HOME_PREFIX)
+    }
+
     fn take(seats: &Arc<Seats>, peer: &str) -> Result<Seat, Full> {
-        seats.take(peer.parse().unwrap())
+        seats.take(party(peer))
     }
 
     fn has_to_go(seat: &Seat) -> bool {
-        !seat.seats.lock()[&seat.client].places.iter().any(|place| Arc::ptr_eq(place, &seat.place))
+        !seat.seats.lock().clients[&seat.client].places.iter().any(|place| Arc::ptr_eq(place, &seat.place))
     }
 
     /// Asked for and answered, and left open.
@@ -215,7 +240,7 @@ mod tests {
         for seat in [&first, &second] {
             seat.asked(true);
         }
-        assert_eq!(take(&seats, A).err(), Some(Full::Client), "both are being answered");
+        assert_eq!(take(&seats, A).err(), Some(Full::Party), "both are being answered");
         let other = take(&seats, B).ok().unwrap();
         other.asked(true);
         assert_eq!(other.crowd(), Crowd { all: true, client: false });
@@ -260,16 +285,30 @@ mod tests {
         others.clear();
         assert_eq!(seats.taken.load(Ordering::Relaxed), 1);
         drop(watch);
-        assert!(seats.lock().is_empty());
+        assert!(seats.lock().clients.is_empty());
         assert_eq!(seats.taken.load(Ordering::Relaxed), 0);
     }
 
     #[test]
-    fn addresses_of_one_64_are_one_client() {
+    fn addresses_of_one_home_are_one_client_and_those_of_one_line_wherever_they_lie() {
         let seats = seats(100, 1);
         let seat = take(&seats, "2001:db8::1").unwrap();
         seat.asked(true);
-        assert_eq!(take(&seats, "2001:db8::2").err(), Some(Full::Client));
+        assert_eq!(take(&seats, "2001:db8:0:ff::2").err(), Some(Full::Party));
+        let line = seats.take(Party::Line(LineNo(7))).unwrap();
+        line.asked(true);
+        assert_eq!(seats.take(Party::Line(LineNo(7))).err(), Some(Full::Party));
+    }
+
+    #[test]
+    fn while_places_are_scarce_a_home_that_holds_many_gives_back_what_is_too_much() {
+        let seats = seats(64, 8);
+        let many: Vec<Seat> = (0..8).map(|_| seats.take(Party::Line(LineNo(1))).unwrap()).collect();
+        let _others: Vec<Seat> = (2..).map_while(|n| seats.take(Party::Line(LineNo(n))).ok()).take(54).collect();
+        let _one_more = seats.take(Party::Line(LineNo(1))).unwrap();
+        let kept = many.iter().filter(|seat| !has_to_go(seat)).count();
+        assert_eq!(kept, 2, "one left for the new one, and five for others");
+        assert!(seats.take(Party::Line(LineNo(1_000))).is_ok());
     }
 
     proptest! {
@@ -285,14 +324,14 @@ mod tests {
                     2 => if let Some(seat) = open.get(at) { used(seat, own) },
                     _ => if at < open.len() { drop(open.remove(at)) },
                 }
-                let clients = seats.lock();
-                let counts: Vec<usize> = clients.values().map(|client| client.places.len()).collect();
+                let kept = seats.lock();
+                let counts: Vec<usize> = kept.clients.values().map(|client| client.places.len()).collect();
                 prop_assert!(counts.iter().all(|n| (1..=4).contains(n)), "{counts:?}");
                 prop_assert_eq!(counts.iter().sum::<usize>(), seats.taken.load(Ordering::Relaxed));
                 prop_assert!(counts.iter().sum::<usize>() <= 6);
-                drop(clients);
+                drop(kept);
                 // Nothing is under way in this test, so who has a place already gets another.
-                if open.iter().any(|seat| seat.client == client_of(A.parse().unwrap()) && !has_gone(seat)) {
+                if open.iter().any(|seat| seat.client == party(A) && !has_gone(seat)) {
                     prop_assert!(take(&seats, A).is_ok());
                 }
             }
@@ -300,7 +339,7 @@ mod tests {
     }
 
     fn has_gone(seat: &Seat) -> bool {
-        let clients = seat.seats.lock();
-        !clients.get(&seat.client).is_some_and(|c| c.places.iter().any(|place| Arc::ptr_eq(place, &seat.place)))
+        let kept = seat.seats.lock();
+        !kept.clients.get(&seat.client).is_some_and(|c| c.places.iter().any(|place| Arc::ptr_eq(place, &seat.place)))
     }
 }

@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 
 use crate::answer::Content;
 use crate::front::Front;
-use crate::seats::{Full, Seat, Seats};
+use crate::seats::{Seat, Seats};
 use crate::tls::Tls;
 
 /// What connections under way get to end after a stop, or after their age.
@@ -100,12 +100,11 @@ impl House {
                 }
             };
             let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-            match self.seats.take(peer.ip()) {
+            match self.seats.take(self.front.party(peer.ip())) {
                 Ok(seat) => {
                     connections.spawn(self.clone().welcome(stream, peer, seat));
                 }
-                Err(Full::All) => self.front.metrics.turned_away_full.inc(),
-                Err(Full::Client) => self.front.metrics.turned_away_client.inc(),
+                Err(full) => self.front.metrics.turned_away(full),
             }
         }
         drop(listener);
@@ -143,7 +142,7 @@ impl House {
             seat.asked(front.is_own_page(&request, secure));
             async move {
                 let answer = front.answer(request, peer, secure, seat.crowd()).await;
-                seat.answered(matches!(answer.body(), Content::Live(_)));
+                seat.answered(matches!(answer.body(), Content::Live(_) | Content::Passing(_)));
                 Ok::<_, Infallible>(answer)
             }
         });

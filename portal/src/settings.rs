@@ -5,12 +5,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use pratique_core::places::{HOME_PREFIX, HOME_PREFIXES};
 use pratique_core::time::Span;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::captive::{ApiUrl, VenueUrl};
 use crate::check::settings::SelfCheck;
+use crate::forward;
 use crate::look::Look;
 use crate::own_words::OwnWords;
 use crate::promises::{KeptBy, host_of};
@@ -68,6 +70,9 @@ pub struct Settings {
     /// Bounds of what clients can occupy.
     #[serde(default)]
     pub limits: Limits,
+    /// Bounds of plain HTTP to allow-listed names, which the portal passes on.
+    #[serde(default)]
+    pub forward: forward::Limits,
 }
 
 /// Who speaks on the page, and how to find out that it is really them.
@@ -98,8 +103,13 @@ pub struct Limits {
     /// Connections at the same time, with and without TLS; more are closed at once. Each costs at most some 50 KB, with
     /// TLS twice that.
     pub connections: usize,
-    /// Connections of one IPv4 address or IPv6 /64. Browsers open six; a household has several devices.
+    /// Connections of one line, whatever addresses it sends from; where nobody is known to hold an address, of that IPv4
+    /// address or of the IPv6 prefix of `home_prefix`. Browsers open six; a household has several devices. While few places
+    /// are left, less.
     pub connections_per_client: u32,
+    /// Length of the IPv6 prefix that counts as one home where nobody is known to hold an address, 32 to 64: what you
+    /// delegate to a line. A /48 of such addresses may have eight times what one home may.
+    pub home_prefix: u8,
     /// Bytes of a request's head. Browsers send the cookies of the site they meant to reach, hence not less.
     /// hyper's floor is 8,192.
     pub head_bytes: usize,
@@ -111,9 +121,11 @@ pub struct Limits {
     pub body_timeout: Span,
     /// A connection is ended after this, busy or not: bounds readers that never read.
     pub connection_age: Span,
+    /// Presses of buttons and ticks of one line per minute. Who goes through all steps ticks some dozens.
+    pub presses_per_minute: u32,
     /// Time for the engine to take a button's command.
     pub desk_timeout: Span,
-    /// Commands under way at the same time.
+    /// Commands under way at the same time; of one line at most eight.
     pub desk_in_flight: usize,
 }
 
@@ -122,11 +134,13 @@ impl Default for Limits {
         Self {
             connections: 8_192,
             connections_per_client: 32,
+            home_prefix: HOME_PREFIX,
             head_bytes: 16_384,
             body_bytes: 4_096,
             head_timeout: Span::from_secs(10),
             body_timeout: Span::from_secs(10),
             connection_age: Span::from_secs(120),
+            presses_per_minute: 60,
             desk_timeout: Span::from_secs(5),
             desk_in_flight: 64,
         }
@@ -190,8 +204,15 @@ impl Settings {
             }
         }
         let limits = &self.limits;
-        if limits.connections == 0 || limits.connections_per_client == 0 || limits.desk_in_flight == 0 {
+        let none = [limits.connections_per_client, limits.presses_per_minute].contains(&0);
+        if none || limits.connections == 0 || limits.desk_in_flight == 0 {
             return Err(SettingsError::new("limits", "a limit of 0 would shut the portal; use at least 1"));
+        }
+        if !HOME_PREFIXES.contains(&limits.home_prefix) {
+            return Err(SettingsError::new(
+                "limits.home_prefix",
+                "must be 32 to 64, the length of what a line is delegated",
+            ));
         }
         if limits.head_bytes < 8_192 {
             return Err(SettingsError::new("limits.head_bytes", "must be at least 8192"));
@@ -210,6 +231,7 @@ impl Settings {
             let problem = format!("`{work}` is promised nowhere; add it to still_works, or remove what keeps it");
             return Err(SettingsError::new("kept_by", problem));
         }
+        self.forward.check()?;
         self.look.dress()?;
         self.self_check.as_ref().map_or(Ok(()), SelfCheck::check)?;
         TimeZone::get(&self.time_zone).map_err(|_| {
@@ -341,6 +363,7 @@ impl Settings {
             check_takes: two_minutes(),
             self_check: None,
             limits: Limits::default(),
+            forward: forward::Limits::default(),
         }
     }
 }

@@ -7,17 +7,20 @@ use pratique::lab::net::{Rights, enter};
 /// Set in the process that was started again.
 const INSIDE: &str = "PRATIQUE_TEST_INSIDE";
 
-/// Runs the body in a process of its own inside an own user and network namespace; `test` is the full name of the calling
-/// test. There [`pratique::lab::net::Namespace::new`] works without root, and nothing outside can be touched.
+/// Runs the body in a process of its own inside an own user and network namespace. There
+/// [`pratique::lab::net::Namespace::new`] works without root, and nothing outside can be touched.
+///
+/// The test program runs itself again for this one test, so the body has to be a closure written in the test.
 ///
 /// # Panics
 /// When the body does; that is how a test fails.
 #[allow(clippy::expect_used, clippy::panic, reason = "called by tests only")]
-pub fn without_root(test: &str, body: impl FnOnce()) {
+pub fn without_root<Body: FnOnce()>(body: Body) {
     if std::env::var_os(INSIDE).is_some() {
         enter(Rights::AsWeAre).expect("made by `inside`");
         return body();
     }
+    let test = test_of::<Body>();
     let this = std::env::current_exe().expect("a test program has a path");
     let inside = this.ancestors().nth(2).map(|dir| dir.join("inside")).expect("target/PROFILE/deps/TEST");
     let again = Command::new(inside)
@@ -29,4 +32,12 @@ pub fn without_root(test: &str, body: impl FnOnce()) {
     let said = String::from_utf8_lossy(&again.stdout);
     let complained = String::from_utf8_lossy(&again.stderr);
     assert!(again.status.success() && said.contains("1 passed"), "{said}\n{complained}");
+}
+
+/// The test harness's name of the test that a closure is written in: of `wall::rules::it_holds::{{closure}}` the middle. The
+/// language does not promise this form; should it change, no test has the name, and [`without_root`] fails.
+fn test_of<Body>() -> &'static str {
+    let closure = std::any::type_name::<Body>();
+    let test = closure.split_once("::").and_then(|(_program, rest)| rest.strip_suffix("::{{closure}}"));
+    test.unwrap_or(closure)
 }

@@ -5,9 +5,12 @@
 
 use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::Duration;
 
+use nix::ifaddrs::getifaddrs;
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
+use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, sendto, socket};
 use nix::unistd::Pid;
 use pratique::lab::net::Namespace;
 use socket2::{Domain, Protocol, Socket, Type};
@@ -36,9 +39,41 @@ pub mod protocol {
     pub const SCTP: u8 = 132;
 }
 
-/// A packet of this protocol. The kernel fills in IPv4's header checksum.
+/// A packet of this protocol, with the checksums of TCP, ICMP and ICMPv6: connection tracking ignores what has a wrong one. The
+/// kernel fills in IPv4's header checksum.
 pub fn ip(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
-    ip_fragment(from, to, protocol, payload, 0, false)
+    let mut payload = payload.to_vec();
+    let at = match protocol {
+        protocol::TCP => Some(16),
+        protocol::ICMP | protocol::ICMPV6 => Some(2),
+        _ => None,
+    };
+    if let Some(field) = at.and_then(|at| payload.get_mut(at..at + 2)) {
+        field.fill(0);
+        let sum = checksum(from, to, protocol, &payload);
+        if let Some(field) = at.and_then(|at| payload.get_mut(at..at + 2)) {
+            field.copy_from_slice(&sum.to_be_bytes());
+        }
+    }
+    ip_fragment(from, to, protocol, &payload, 0, false)
+}
+
+/// The Internet checksum (RFC 1071), over the pseudo header too where the protocol has one.
+fn checksum(from: IpAddr, to: IpAddr, protocol: u8, payload: &[u8]) -> u16 {
+    let octets = |a: IpAddr| match a {
+        IpAddr::V4(a) => a.octets().to_vec(),
+        IpAddr::V6(a) => a.octets().to_vec(),
+    };
+    let length = (payload.len() as u16).to_be_bytes().to_vec();
+    let pseudo = [octets(from), octets(to), vec![0, protocol], length].concat();
+    let all = if protocol == protocol::ICMP { payload.to_vec() } else { [&pseudo, payload].concat() };
+    folded(&all)
+}
+
+fn folded(all: &[u8]) -> u16 {
+    let sum: u32 = all.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(c.get(1).copied().unwrap_or(0))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    !(((folded & 0xffff) + (folded >> 16)) as u16)
 }
 
 /// A fragment that begins at `offset` (a multiple of eight). IPv6 gets a fragment header if it is one.
@@ -87,6 +122,22 @@ pub fn udp(from: u16, to: u16, data: &[u8]) -> Vec<u8> {
     datagram
 }
 
+/// A datagram that a receiver accepts: IPv6 insists on the checksum (RFC 8200 section 8.1).
+pub fn udp_checked(from: IpAddr, to: IpAddr, sport: u16, dport: u16, data: &[u8]) -> Vec<u8> {
+    let mut datagram = udp(sport, dport, data);
+    let octets = |a: IpAddr| match a {
+        IpAddr::V4(a) => a.octets().to_vec(),
+        IpAddr::V6(a) => a.octets().to_vec(),
+    };
+    let pseudo = [octets(from), octets(to), vec![0, protocol::UDP], (datagram.len() as u16).to_be_bytes().to_vec()];
+    let all = [pseudo.concat(), datagram.clone()].concat();
+    let sum: u32 = all.chunks(2).map(|c| u32::from(c[0]) << 8 | u32::from(c.get(1).copied().unwrap_or(0))).sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    let checksum = !(((folded & 0xffff) + (folded >> 16)) as u16);
+    datagram[6..8].copy_from_slice(&checksum.to_be_bytes());
+    datagram
+}
+
 /// A TCP segment with these flags, for example 2 for SYN.
 pub fn tcp(from: u16, to: u16, flags: u8, data: &[u8]) -> Vec<u8> {
     let mut segment = Vec::new();
@@ -129,6 +180,52 @@ impl Sender {
         let socket = if to.is_ipv4() { &self.v4 } else { &self.v6 };
         socket.send_to(packet, &SocketAddr::new(to, 0).into()).expect("a route");
     }
+}
+
+/// Sends whole IP packets by one interface to whom it is connected with, past the sender's own routes: also to itself.
+#[derive(Debug)]
+pub struct Frames {
+    socket: OwnedFd,
+    out: LinkAddr,
+    /// Whom for, and who from.
+    addresses: [u8; 12],
+}
+
+impl Frames {
+    /// By the interface of this name in a namespace, to the other end of it.
+    pub fn new(from: (&Namespace, &str), to: (&Namespace, &str)) -> Self {
+        let (out, mine) = from.0.run(|| link(from.1)).expect("a namespace");
+        let (_, theirs) = to.0.run(|| link(to.1)).expect("a namespace");
+        let raw = || socket(AddressFamily::Packet, SockType::Raw, SockFlag::empty(), None).expect("CAP_NET_RAW");
+        let socket = from.0.run(raw).expect("a namespace");
+        let mut addresses = [0; 12];
+        addresses[..6].copy_from_slice(&theirs);
+        addresses[6..].copy_from_slice(&mine);
+        Self { socket, out, addresses }
+    }
+
+    /// Sends it.
+    pub fn send(&self, packet: &[u8]) {
+        let mut packet = packet.to_vec();
+        let kind: u16 = if packet[0] >> 4 == 4 { 0x0800 } else { 0x86dd };
+        if kind == 0x0800 {
+            // Nobody else fills it in here.
+            packet[10..12].fill(0);
+            let sum = folded(&packet[..20]);
+            packet[10..12].copy_from_slice(&sum.to_be_bytes());
+        }
+        let frame = [&self.addresses[..], &kind.to_be_bytes(), &packet].concat();
+        let sent = sendto(self.socket.as_raw_fd(), &frame, &self.out, MsgFlags::empty());
+        assert_eq!(sent.expect("a link"), frame.len());
+    }
+}
+
+/// An interface of this namespace, and its address.
+fn link(name: &str) -> (LinkAddr, [u8; 6]) {
+    let all = getifaddrs().expect("interfaces").filter(|found| found.interface_name == name);
+    let mut links = all.filter_map(|found| found.address?.as_link_addr().copied());
+    let link = links.next().expect("an interface of this name");
+    (link, link.addr().expect("an Ethernet address"))
 }
 
 /// Keeps this thread on one CPU. Packets between namespaces wait in a queue of the CPU that sent them: a sender that moves to
@@ -193,5 +290,17 @@ impl Capture {
                 }
             }
         }
+    }
+
+    /// Sends these packets from a namespace, then one that holds `<mark>`; returns which of their names came here before it,
+    /// each once, in order.
+    pub fn arrivals(mut self, from: &Namespace, probes: &[(String, Vec<u8>)], mark: &[u8]) -> Vec<String> {
+        let sender = Sender::new(from);
+        probes.iter().for_each(|(_, packet)| sender.send(packet));
+        sender.send(mark);
+        let names: Vec<String> = probes.iter().map(|(tag, _)| tag.clone()).filter(|t| !t.is_empty()).collect();
+        let mut seen = self.until("<mark>", &names);
+        seen.sort();
+        seen
     }
 }

@@ -16,13 +16,12 @@ use nix::unistd::Pid;
 use pratique::api::tokens::{NewToken, Role, TokenList};
 use pratique::cli::token;
 use pratique::config::{Config, EnforcerKind};
-use pratique::enforce::nft;
 use pratique::lab::client::Request;
 use pratique::lab::net::Namespace;
-use pratique::policy_files;
 use pratique_core::plan::Element;
 use pratique_core::playbook::AllowName;
 use pratique_core::policy::Caps;
+use pratique_enforce::nft;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -89,12 +88,14 @@ impl Station {
         config.api.listen = (Ipv4Addr::LOCALHOST, 8053).into();
         // Residents are led there whether or not somebody answers.
         config.wall.portal4 = Some(Ipv4Addr::new(192, 0, 2, 80));
+        // Tests of other things name no interfaces.
+        config.wall.access_interfaces = Some(Vec::new());
         change(&mut config);
         std::fs::create_dir(&config.data_dir).expect("data");
         let text = serde_yaml::to_string(&config).expect("a configuration is YAML");
         std::fs::write(root.join("pratique.yaml"), text).expect("pratique.yaml");
-        policy_files::write_built_in(&config.policies).expect("policies");
-        let mut global = policy_files::built_in().expect("sound policies").policy.global;
+        pratique_policy::write_built_in(&config.policies).expect("policies");
+        let mut global = pratique_policy::built_in().expect("sound policies").policy.global;
         global.networks = networks;
         global.caps = Caps { share_permille: 1000, lines: 100_000, per_hour: 100_000, automatic_per_hour: 0 };
         global.garden.names = garden;
@@ -118,14 +119,14 @@ impl Station {
         self.child = Some(self.inside.run(|| command.spawn()).expect("namespace").expect("the daemon starts"));
     }
 
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it answers with all that its store knows.
     pub fn start(&mut self) {
         self.launch();
         until("the daemon to answer", || {
             if let Some(status) = self.child.as_mut().and_then(|c| c.try_wait().ok().flatten()) {
                 panic!("the daemon ended ({status}):\n{}", self.log());
             }
-            self.desk.answers()
+            self.desk.get("/api/v1/status").is_ok_and(|status| status["loading"].is_null())
         });
     }
 
@@ -141,6 +142,12 @@ impl Station {
     pub fn send_kill(&self) {
         let child = self.child.as_ref().expect("it runs");
         kill(pid_of(child), Signal::SIGKILL).expect("our own child");
+    }
+
+    /// Stops all its threads where they are, or lets them go on.
+    pub fn freeze(&self, still: bool) {
+        let child = self.child.as_ref().expect("it runs");
+        kill(pid_of(child), if still { Signal::SIGSTOP } else { Signal::SIGCONT }).expect("our own child");
     }
 
     /// Asks it to read its files again.

@@ -7,6 +7,7 @@ use std::fmt;
 use smol_str::SmolStr;
 
 use crate::playbook::{AllowName, PortSpec};
+use crate::sighting::Transport;
 use crate::time::Span;
 
 /// The merged allow-list of one combination of causes, with the garden's basics.
@@ -16,12 +17,23 @@ pub struct AllowList {
     below: BTreeMap<SmolStr, Opens>,
 }
 
+/// Whether plain HTTP to a name with these ports goes by way of the portal, which looks at every request: where a name opens
+/// 80/tcp and not 443/tcp. Such names (certificate status above all) stand on shared addresses, behind which anybody may have a
+/// host of the same provider, and a bare opening is for all of them. Where 443/tcp is open as well, nothing would be won: what is
+/// behind the address is reached there, and nobody can look into it.
+pub fn by_way_of_portal(ports: &[PortSpec]) -> bool {
+    let opens = |port| ports.contains(&PortSpec { port, transport: Transport::Tcp });
+    opens(80) && !opens(443)
+}
+
 /// What a name opens.
+/// What a name of the list opens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Opens {
-    ports: Vec<PortSpec>,
-    /// For at least this long.
-    open_for: Span,
+pub struct Opens {
+    /// These ports of its addresses.
+    pub ports: Vec<PortSpec>,
+    /// An address stays open for at least this long; zero where only the answer's own time counts.
+    pub open_for: Span,
 }
 
 /// An entry of a list, written as it stands there.
@@ -69,16 +81,15 @@ impl AllowList {
 
     /// The entry that allows a name, with its ports. The exact one wins, then the longest suffix.
     pub fn entry_for(&self, name: &str) -> Option<(Entry<'_>, &[PortSpec])> {
-        self.opens(name).map(|(entry, opens)| (entry, opens.ports.as_slice()))
+        self.find(name).map(|(entry, opens)| (entry, opens.ports.as_slice()))
     }
 
-    /// For how long an address of a name stays open at least; zero where only the answer's own time counts. `name` as in
-    /// [`Self::ports_for`].
-    pub fn open_for(&self, name: &str) -> Span {
-        self.opens(name).map_or(Span::ZERO, |(_, opens)| opens.open_for)
+    /// What a name opens, and for how long; `name` as in [`Self::ports_for`].
+    pub fn opens(&self, name: &str) -> Option<&Opens> {
+        self.find(name).map(|(_, opens)| opens)
     }
 
-    fn opens(&self, name: &str) -> Option<(Entry<'_>, &Opens)> {
+    fn find(&self, name: &str) -> Option<(Entry<'_>, &Opens)> {
         if let Some((exact, opens)) = self.exact.get_key_value(name) {
             return Some((Entry::Exact(exact), opens));
         }
@@ -98,6 +109,22 @@ impl AllowList {
         self.exact.contains_key(name)
     }
 
+    /// Whether the list names something at or below `name`, the suffix of an entry included; `name` as in [`Self::ports_for`].
+    pub fn reaches_below(&self, name: &str) -> bool {
+        let at_or_below =
+            |listed: &SmolStr| listed.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+        self.exact.keys().chain(self.below.keys()).any(at_or_below)
+    }
+
+    /// Whether an entry, written as [`Entry`] writes it, stands in the list and opens this port.
+    pub fn has_entry(&self, entry: &str, port: PortSpec) -> bool {
+        let opens = match entry.strip_prefix("*.") {
+            Some(suffix) => self.below.get(suffix),
+            None => self.exact.get(entry),
+        };
+        opens.is_some_and(|opens| opens.ports.contains(&port))
+    }
+
     /// Every name with its ports; names below a suffix as `*.suffix`.
     pub fn names(&self) -> impl Iterator<Item = (String, &[PortSpec])> {
         let exact = self.exact.iter().map(|(n, o)| (n.to_string(), o.ports.as_slice()));
@@ -108,10 +135,23 @@ impl AllowList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sighting::Transport;
 
     fn allow(name: &str, port: u16) -> AllowName {
         AllowName::new(name, vec![PortSpec { port, transport: Transport::Tcp }])
+    }
+
+    #[test]
+    fn an_entry_is_found_as_it_is_written_with_each_of_its_ports() {
+        let list = AllowList::merge([&[allow("*.vendor.example", 443), allow("www.bank.example", 443)][..]]);
+        let port = |port| PortSpec { port, transport: Transport::Tcp };
+        for name in ["a.vendor.example", "www.bank.example"] {
+            let (entry, _) = list.entry_for(name).unwrap();
+            assert!(list.has_entry(&entry.to_string(), port(443)), "{name}");
+            assert!(!list.has_entry(&entry.to_string(), port(80)), "{name}");
+        }
+        for none in ["", "vendor.example", "*.bank.example", "a.vendor.example", "*."] {
+            assert!(!list.has_entry(none, port(443)), "{none}");
+        }
     }
 
     #[test]
@@ -120,9 +160,10 @@ mod tests {
         let more = AllowName { open_for: Span::from_hours(2), ..allow("*.pub.3gppnetwork.org", 500) };
         let list = AllowList::merge([&[calls, more, allow("www.vendor.example", 443)][..]]);
         let epdg = "epdg.epc.mnc004.mcc204.pub.3gppnetwork.org";
-        assert_eq!(list.open_for(epdg), Span::from_hours(12), "the longest of several");
+        assert_eq!(list.opens(epdg).unwrap().open_for, Span::from_hours(12), "the longest of several");
         assert_eq!(list.ports_for(epdg).map(<[_]>::len), Some(2));
-        assert_eq!((list.open_for("www.vendor.example"), list.open_for("other.example")), (Span::ZERO, Span::ZERO));
+        assert_eq!(list.opens("www.vendor.example").unwrap().open_for, Span::ZERO);
+        assert_eq!(list.opens("other.example"), None);
     }
 
     #[test]
@@ -137,6 +178,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_above_an_entry_is_told_apart_by_whole_labels() {
+        let list = AllowList::merge([&[allow("www.example.com", 443), allow("*.vendor.example", 443)][..]]);
+        for above in ["com", "example.com", "www.example.com", "example", "vendor.example"] {
+            assert!(list.reaches_below(above), "{above}");
+        }
+        for other in ["om", "xample.com", "a.www.example.com", "a.vendor.example", "org", "ww.example.com"] {
+            assert!(!list.reaches_below(other), "{other}");
+        }
+    }
+
+    #[test]
     fn the_entry_is_told_as_it_stands_in_the_list() {
         let list =
             AllowList::merge([&[allow("*.a.example", 1), allow("*.b.a.example", 2), allow("c.a.example", 3)][..]]);
@@ -145,6 +197,18 @@ mod tests {
         assert_eq!(entry("x.a.example"), Some(("*.a.example".into(), 1)));
         assert_eq!(entry("c.a.example"), Some(("c.a.example".into(), 3)));
         assert_eq!(entry("a.example"), None);
+    }
+
+    #[test]
+    fn plain_http_goes_by_way_of_the_portal_where_it_is_all_of_the_web_that_is_open() {
+        let list = AllowList::merge([
+            &[allow("ocsp.ca.example", 80), allow("both.example", 80), allow("tls.example", 443)][..],
+            &[allow("both.example", 443), allow("ocsp.ca.example", 123)][..],
+        ]);
+        let by_portal = |name| by_way_of_portal(list.ports_for(name).unwrap());
+        assert!(by_portal("ocsp.ca.example") && !by_portal("both.example") && !by_portal("tls.example"));
+        let udp = PortSpec { port: 443, transport: Transport::Udp };
+        assert!(by_way_of_portal(&[PortSpec { port: 80, transport: Transport::Tcp }, udp]));
     }
 
     #[test]

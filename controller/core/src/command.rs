@@ -1,5 +1,7 @@
 //! What the world asks of cases, and how they refuse.
 
+use std::net::IpAddr;
+
 use smol_str::SmolStr;
 
 use crate::coverage::{FileMark, Gap, Stretch};
@@ -10,6 +12,7 @@ use crate::rescan::{Rescan, RescanTrigger};
 use crate::self_check::SelfCheckStep;
 use crate::state::StateName;
 use crate::time::{Span, Timestamp};
+use crate::view::Round;
 
 /// A wish. [`crate::machine`] turns it into events or a [`Refusal`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +34,8 @@ pub enum Command {
         version: u32,
         /// Who.
         by: Actor,
-        /// The person confirms that a protected line shall be enforced (needs two people).
-        protected_confirmed: bool,
-        /// The person knows that the wall can hold nothing of the line as things are.
-        unwalled_confirmed: bool,
+        /// What the person knows of the line, and means all the same.
+        confirmed: Confirmed,
     },
     /// The line of a quarantined case is protected: unless everybody who approved knew that, it is freed and proposed anew.
     FreeProtected {
@@ -69,11 +70,28 @@ pub enum Command {
     ReportFixed {
         /// Which case.
         case: CaseId,
+        /// The round that the page showed.
+        round: Round,
+        /// How often it was pressed since the last time that something came of it.
+        again: u32,
     },
     /// The subscriber leaves on trust.
     SelfRelease {
         /// Which case.
         case: CaseId,
+        /// The round that the page showed.
+        round: Round,
+    },
+    /// The subscriber of a line that was warned wants a check.
+    CheckWarned {
+        /// Which case.
+        case: CaseId,
+        /// The round that the page showed.
+        round: Round,
+        /// Where the button was pressed: only on the warned line itself it counts.
+        address: IpAddr,
+        /// Its port: behind CGNAT it decides whose line that is.
+        port: u16,
     },
     /// Somebody or the schedule wants a rescan.
     RequestRescan {
@@ -112,6 +130,12 @@ pub enum Command {
     /// The wall's counters were read.
     WallWatched {
         /// They speak of everything up to here.
+        until: Timestamp,
+    },
+    /// The wall's counters were read, but there was hardly room for more: what was blocked up to here may not have been
+    /// recorded.
+    WallCrowded {
+        /// When they were read.
         until: Timestamp,
     },
     /// Sightings were wrong.
@@ -221,6 +245,12 @@ pub enum Command {
         /// Why.
         because: SmolStr,
     },
+    /// Add nothing to the wall either, whatever quarantines there are: the log was put back from a backup. Ends with
+    /// [`Command::Resume`].
+    KeepWall {
+        /// Why.
+        because: SmolStr,
+    },
     /// Go on.
     Resume {
         /// Who.
@@ -253,6 +283,22 @@ pub enum Command {
     Tick,
 }
 
+/// What somebody who approves confirms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    /// That a protected line is meant.
+    pub protected: bool,
+    /// That the line is meant although the wall can hold nothing of it.
+    pub unwalled: bool,
+    /// That the line is meant although nothing was heard for too long of the session by which it holds its address.
+    pub doubtful: bool,
+}
+
+impl Confirmed {
+    /// Everything that can be confirmed.
+    pub const ALL: Self = Self { protected: true, unwalled: true, doubtful: true };
+}
+
 /// Why a command was not followed. Every refusal leaves the state as it was.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -269,6 +315,15 @@ pub enum Refusal {
         /// Version now.
         now: u32,
     },
+    /// The button was pressed on a page of another round of fixing and checking: a double click, a replay, or an old page.
+    #[error("case {0} is in another round than the page that was pressed on: look at it again")]
+    OtherRound(CaseId),
+    /// Who asks for a check is not on the line that was warned.
+    #[error("the line of case {0} does not hold the address that asks")]
+    NotOnLine(CaseId),
+    /// No check from outside tells anything of its causes.
+    #[error("no check from outside tells anything of case {0}")]
+    NoCheck(CaseId),
     /// The subscriber asked for a check a moment ago.
     #[error("case {case} was checked a moment ago; its subscriber can ask again from {at} on")]
     CheckedJustNow {
@@ -293,6 +348,11 @@ pub enum Refusal {
     /// Protected line.
     #[error("the line is protected ({0}): it takes two people who confirm that")]
     Protected(SmolStr),
+    /// Nobody knows whether the line still holds what would be walled.
+    #[error(
+        "somebody else may hold it by now: {0}. Wait until that is heard of again, or confirm that this line is meant (--doubtful)"
+    )]
+    Doubtful(SmolStr),
     /// The wall would hold nothing of the line.
     #[error(
         "nothing of this line would be walled: {0}. Fix that first, or confirm that the line is to be quarantined although it \
@@ -317,7 +377,9 @@ pub enum Refusal {
     #[error("a rule cannot approve this: {0}")]
     NotAutomatic(&'static str),
     /// A cap would be passed.
-    #[error("the cap {cap} is reached ({now} of {limit}); it has to be raised in the policy")]
+    #[error(
+        "the cap {cap} is reached ({now} of {limit}): wait until there is room, or raise caps.{cap} in policy.yaml"
+    )]
     Capped {
         /// Which cap, by its name in policy.yaml.
         cap: &'static str,
@@ -374,7 +436,7 @@ pub enum Refusal {
 }
 
 /// What still stands between a line and its release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Missing {
     /// No rescan, or none since the last evidence.
@@ -393,6 +455,8 @@ pub enum Missing {
     NoFeed,
     /// Attack traffic at the wall.
     WallSilence,
+    /// The wall has no room to record blocked traffic: its silence proves nothing now.
+    WallGap,
 }
 
 impl std::fmt::Display for Missing {
@@ -406,6 +470,7 @@ impl std::fmt::Display for Missing {
             Self::FeedGap => "a report this case rests on came and was not taken in",
             Self::NoFeed => "no feed has reported this, so silence cannot prove the fix",
             Self::WallSilence => "the wall has not been free of attack traffic for long enough",
+            Self::WallGap => "the wall has hardly room left to record attack traffic, so its silence proves nothing",
         })
     }
 }

@@ -4,8 +4,12 @@
 //! clock error. Everything else is an answer too, and starts no case.
 //!
 //! IPv4 is a hash of addresses; IPv6 is an ordered map of prefixes, so that a prefix finds both those around it and those
-//! inside it. How what was told of one line on one holding becomes intervals: [`tenure`].
+//! inside it. How what was told of one line on one holding becomes intervals: [`tenure`]. What gateways did to their sessions, and
+//! which of them are doubtful: [`gateways`]. Sessions by their ids: [`accounts`].
 
+mod accounts;
+mod gateways;
+mod stirred;
 mod tenure;
 
 use std::collections::BTreeMap;
@@ -14,7 +18,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv6Net};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use self::tenure::{ALL_PORTS, Tenure};
+use self::accounts::Accounts;
+pub use self::accounts::{AccountKey, Bearer};
+use self::gateways::Gateway;
+pub use self::gateways::{Doubt, GatewayState};
+use self::tenure::{ALL_PORTS, Bounds, Taking, Tenure};
 use crate::ids::LineNo;
 use crate::session::{Ambiguity, Attribution, Holding, KnownSession, Session};
 use crate::time::{Span, Timestamp};
@@ -35,6 +43,11 @@ pub struct Directory {
     clashing: FxHashSet<Key>,
     /// Two starts of one line on one holding that lie this close are one start, told twice.
     start_jitter: Span,
+    /// Addresses and prefixes on which a live session began or ended since [`Directory::take_stirred`]; none while nobody asks.
+    stirred: Option<FxHashSet<Key>>,
+    /// By their numbers.
+    gateways: Vec<Gateway>,
+    accounts: Accounts,
 }
 
 /// An address or a prefix: what tenures are looked up by.
@@ -57,6 +70,28 @@ pub struct Recorded {
     pub put: Vec<KnownSession>,
     /// What the store has to drop: it is part of one of those now. The key is (line, holding, from).
     pub gone: Vec<Session>,
+}
+
+/// What ended by something that names no address: a restart, a snapshot, a session id, silence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Live sessions that are over now.
+    pub ended: u64,
+    /// Sessions that were over and last now: what had ended them is known better.
+    pub started: u64,
+    /// Lines whose enforceable elements may differ now.
+    pub touched: Vec<LineNo>,
+    /// What the store has to keep from now on.
+    pub put: Vec<KnownSession>,
+}
+
+impl Ended {
+    fn add(&mut self, recorded: Recorded) {
+        self.ended += u64::from(recorded.effect == Effect::Ended);
+        self.started += u64::from(recorded.effect == Effect::Started);
+        self.touched.extend(recorded.touched);
+        self.put.extend(recorded.put);
+    }
 }
 
 /// What recording a session did to the directory.
@@ -83,22 +118,39 @@ impl Directory {
     /// Takes in what was told of a session. What is known then depends only on what was told, not on the order or on how
     /// often; the rules are in [`tenure`].
     pub fn record(&mut self, session: &Session) -> Recorded {
-        self.take_in(session, Tenure::told(session))
+        self.hear(session, session.from)
+    }
+
+    /// The same of a fact that was true at `heard`: the session lasted at least up to there.
+    pub fn hear(&mut self, session: &Session, heard: Timestamp) -> Recorded {
+        self.take_in(session.holding, Tenure::told(session, heard), Taking::Alone)
+    }
+
+    /// The same of a session that is one of all that its gateway has at `heard`; [`Directory::cut`] follows when all of them were
+    /// told.
+    pub fn hear_listed(&mut self, session: &Session, heard: Timestamp) -> Recorded {
+        self.take_in(session.holding, Tenure::told(session, heard), Taking::Listed)
     }
 
     /// Takes in a session as [`Recorded::put`] gave it to the store. What an older program kept as several is put together
     /// on the way; then something has to be stored.
     pub fn restore(&mut self, known: &KnownSession) -> Recorded {
-        let mut recorded = self.take_in(&known.session, Tenure::restored(known));
+        let mut tenure = Tenure::restored(known);
+        if let Some(cut) = self.cuts(known.session.nas).last().filter(|_| known.session.is_live()) {
+            // That it lasted then is not written for each session of a snapshot.
+            tenure.heard = tenure.heard.max(*cut);
+        }
+        let mut recorded = self.take_in(known.session.holding, tenure, Taking::Alone);
         if !self.knows(&known.session) {
             recorded.gone.push(known.session);
         }
-        let just_so = recorded.gone.is_empty() && matches!(recorded.put[..], [ref one] if one == known);
+        let same = |one: &KnownSession| KnownSession { heard: known.heard, ..*one } == *known;
+        let just_so = recorded.gone.is_empty() && matches!(recorded.put[..], [ref one] if same(one));
         if just_so { Recorded { put: Vec::new(), ..recorded } } else { recorded }
     }
 
-    fn take_in(&mut self, session: &Session, told: Tenure) -> Recorded {
-        let (key, jitter) = (Key::of(session.holding), self.start_jitter);
+    fn take_in(&mut self, holding: Holding, told: Tenure, taking: Taking) -> Recorded {
+        let (key, jitter, line, heard) = (Key::of(holding), self.start_jitter, told.line, told.heard);
         let tenures = match key {
             Key::V4(a) => self.v4.entry(a).or_default(),
             Key::V6(network, length) => {
@@ -110,16 +162,33 @@ impl Directory {
             }
         };
         let had = tenures.len();
-        let taken = tenure::take(tenures, told, jitter);
+        let (gateways, accounts) = (&self.gateways, &self.accounts);
+        let bounds =
+            |tenure: &Tenure| Bounds { over: accounts.over(tenure, holding), ..gateways::bounds(gateways, tenure) };
+        let taken = tenure::take(tenures, told, jitter, taking, bounds);
         self.sessions = self.sessions + tenures.len() - had;
-        self.live = self.live + usize::from(taken.live_after) - usize::from(taken.live_before);
+        let (live_before, live_after) = (taken.live_before.is_some(), taken.live_after.is_some());
+        self.live = self.live + usize::from(live_after) - usize::from(live_before);
+        self.count_live(taken.live_before, taken.live_after);
+        self.may_become_stale(taken.nas, heard);
+        let mut is_first = false;
         if matches!(taken.effect, Effect::Started | Effect::Past) {
-            let holdings = self.lines.entry(session.line).or_default();
-            if !holdings.contains(&session.holding) {
-                push_tightly(holdings, session.holding);
+            let holdings = self.lines.entry(line).or_default();
+            is_first = holdings.is_empty();
+            if !holdings.contains(&holding) {
+                push_tightly(holdings, holding);
             }
         }
-        let known = |t: &Tenure| t.known(session.holding);
+        if taken.is_new_nas {
+            let mut of_it = 0;
+            if !is_first {
+                self.each_tenure(line, |_, t| of_it += usize::from(t.nas == taken.nas));
+            }
+            if of_it <= 1 {
+                self.note_line(taken.nas, line);
+            }
+        }
+        let known = |t: &Tenure| t.known(holding);
         let mut recorded = Recorded {
             effect: taken.effect,
             conflict: false,
@@ -127,18 +196,19 @@ impl Directory {
             put: taken.put.iter().flatten().map(known).collect(),
             gone: taken.gone.iter().map(|t| known(t).session).collect(),
         };
-        if taken.live_before == taken.live_after {
+        if live_before == live_after {
             // Nothing that could be enforced differs; a NAS may.
             if taken.effect == Effect::Changed {
-                recorded.touched.push(session.line);
+                recorded.touched.push(line);
             }
             return recorded;
         }
-        let rivals = self.live_rivals(session.line, session.holding);
-        self.mark_clash(key, taken.live_after.then_some(&rivals[..]));
-        recorded.conflict = taken.live_after && !rivals.is_empty();
+        self.stir(key);
+        let rivals = self.live_rivals(line, holding);
+        self.mark_clash(key, live_after.then_some(&rivals[..]));
+        recorded.conflict = live_after && !rivals.is_empty();
         recorded.touched = rivals;
-        recorded.touched.push(session.line);
+        recorded.touched.push(line);
         recorded
     }
 
@@ -200,8 +270,14 @@ impl Directory {
                 .any(|(i, a)| found.iter().skip(i + 1).any(|b| a.line != b.line && a.from < b.to && b.from < a.to));
             return Attribution::Ambiguous(if clash { Ambiguity::Conflict } else { Ambiguity::ChangedHands });
         }
-        if covers(&mut found.iter().map(|t| (t.from, t.to)).collect::<Vec<_>>(), first, last) {
+        let together = |sure: bool| {
+            let lasting = found.iter().filter(|t| !sure || !self.is_doubtful(t, last));
+            covers(&mut lasting.map(|t| (t.from, t.to)).collect::<Vec<_>>(), first, last)
+        };
+        if together(true) {
             Attribution::One(one.line)
+        } else if together(false) {
+            Attribution::Ambiguous(Ambiguity::Doubtful)
         } else {
             // Somebody unknown may have held it at the other end of the error.
             Attribution::Ambiguous(Ambiguity::ChangedHands)
@@ -259,6 +335,13 @@ impl Directory {
         found
     }
 
+    /// Whether a line that holds an address now shares that claim with another, on the address itself or on a prefix around
+    /// or inside what it holds: then nobody is enforced there, as [`Directory::held`] says of each line.
+    pub fn is_contested(&self, address: IpAddr) -> bool {
+        let contested = |s: &Session| s.is_live() && !self.live_rivals(s.line, s.holding).is_empty();
+        self.tenants(address).iter().any(contested)
+    }
+
     /// What a line holds and held, newest first. Sessions on one holding that touch or overlap are one.
     pub fn tenures_of(&self, line: LineNo) -> Vec<Session> {
         let mut found = joined(self.sessions_of(line));
@@ -279,22 +362,33 @@ impl Directory {
 
     /// Every session of a line.
     pub fn sessions_of(&self, line: LineNo) -> Vec<Session> {
-        let holdings = self.lines.get(&line).map_or(&[][..], Vec::as_slice);
         let mut found: Vec<Session> = Vec::new();
-        for holding in holdings {
-            for t in self.tenures(*holding) {
-                if t.line == line && t.ports == ports(*holding) {
-                    found.push(t.known(*holding).session);
-                }
-            }
-        }
+        self.each_tenure(line, |holding, t| found.push(t.known(holding).session));
         found.sort_unstable_by_key(|s| s.from);
         found
+    }
+
+    fn each_tenure(&self, line: LineNo, mut each: impl FnMut(Holding, &Tenure)) {
+        for holding in self.lines.get(&line).map_or(&[][..], Vec::as_slice) {
+            let of = ports(*holding);
+            self.tenures(*holding).iter().filter(|t| t.line == line && t.ports == of).for_each(|t| each(*holding, t));
+        }
+    }
+
+    /// The session of a line on a holding of which this start was told.
+    fn tenure_at(&self, line: LineNo, holding: Holding, start: Timestamp) -> Option<Tenure> {
+        let of = ports(holding);
+        self.tenures(holding).iter().find(|t| t.line == line && t.ports == of && t.began_at(start)).copied()
     }
 
     /// Forgets one session; the key is that of [`Directory::record`]. One that is not known changes nothing.
     pub fn forget(&mut self, session: &Session) {
         let (line, holding, of) = (session.line, session.holding, ports(session.holding));
+        if !self.accounts.is_empty()
+            && let Some(tenure) = self.tenure_at(line, holding, session.from)
+        {
+            self.accounts.forget(&tenure, holding);
+        }
         self.drop_tenures(holding, |t| t.line == line && t.ports == of && t.from == session.from);
         if self.tenures(holding).iter().any(|t| t.line == line && t.ports == of) {
             return;
@@ -309,6 +403,7 @@ impl Directory {
 
     /// Forgets one line wholly.
     pub fn forget_line(&mut self, line: LineNo) {
+        self.accounts.forget_line(line);
         for holding in self.lines.remove(&line).unwrap_or_default() {
             self.drop_tenures(holding, |t| t.line == line);
         }
@@ -399,14 +494,24 @@ impl Directory {
             Holding::V6(net) => self.v6.get_mut(&key6(net)),
         };
         let Some(tenures) = tenures else { return };
-        let living = |tenures: &[Tenure]| tenures.iter().filter(|t| t.is_live()).count();
-        let (before, had) = (living(tenures), tenures.len());
-        tenures.retain(|t| !gone(t));
-        let (after, left) = (living(tenures), tenures.len());
+        let had = tenures.len();
+        let mut ended: Vec<u16> = Vec::new();
+        tenures.retain(|t| {
+            let is_gone = gone(t);
+            if is_gone && t.is_live() {
+                ended.push(t.nas);
+            }
+            !is_gone
+        });
+        let left = tenures.len();
         self.sessions = self.sessions + left - had;
-        self.live = self.live + after - before;
-        if before != after {
+        self.live -= ended.len();
+        for nas in &ended {
+            self.count_live(Some(*nas), None);
+        }
+        if !ended.is_empty() {
             self.mark_clash(Key::of(holding), None);
+            self.stir(Key::of(holding));
         }
         if left > 0 {
             return;
@@ -494,5 +599,7 @@ fn drop_length(lengths: &mut BTreeMap<u8, u32>, len: u8) {
     }
 }
 
+#[cfg(test)]
+mod fact_tests;
 #[cfg(test)]
 mod tests;

@@ -93,6 +93,13 @@ pub enum Body {
         /// … up to here.
         until: Timestamp,
     },
+    /// The wall had hardly room to record blocked traffic: that it shows nothing of this time proves nothing.
+    WallGap {
+        /// From the last reading with room …
+        from: Timestamp,
+        /// … up to this one.
+        until: Timestamp,
+    },
     /// A policy came into force.
     PolicyLoaded {
         /// Its digest.
@@ -135,6 +142,10 @@ pub enum Body {
         by: Actor,
         /// Why.
         because: SmolStr,
+        /// The wall itself gets nothing added either, as when the log was put back from a backup: what it says of who is
+        /// quarantined may be over.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        wall: bool,
     },
     /// Enforcement may go on.
     Resumed {
@@ -255,7 +266,11 @@ pub enum CaseEvent {
         delivery: u64,
     },
     /// The subscriber says it is fixed.
-    FixReported,
+    FixReported {
+        /// How often that was said again since the last time, and led to nothing: a check was under way, or was made just then.
+        #[serde(skip_serializing_if = "is_zero", default)]
+        again: u32,
+    },
     /// A rescan is due.
     RescanRequested {
         /// Why.
@@ -409,4 +424,8 @@ pub enum Closed {
     Dismissed,
     /// No evidence left.
     Retracted,
+}
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(n: &u32) -> bool {
+    *n == 0
 }

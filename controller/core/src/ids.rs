@@ -78,6 +78,10 @@ name! {
     CauseKey
 }
 name! {
+    /// What a gateway calls a session (Acct-Session-Id). Bounded by whoever reads it; given again after a restart.
+    SessionId
+}
+name! {
     /// Who delivered a report: `shadowserver`, `honeynet`, …
     SourceName
 }

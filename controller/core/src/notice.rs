@@ -102,7 +102,7 @@ impl NoticeKind {
             | CaseEvent::PaperDropped { .. }
             | CaseEvent::Dismissed { .. }
             | CaseEvent::Retracted { .. }
-            | CaseEvent::FixReported
+            | CaseEvent::FixReported { .. }
             | CaseEvent::RescanRequested { .. }
             | CaseEvent::WallTraffic { .. }
             | CaseEvent::ThreatsQueried { .. }

@@ -1,7 +1,8 @@
 //! The desired enforcement at one generation: which addresses and prefixes are behind the wall, and nothing else.
 //!
-//! The plan is a function of cases and directory. Release has no code of its own: it is a smaller plan. Enforcers
-//! converge on it with [`Diff`]s; a diff that comes twice changes nothing.
+//! The plan is a function of cases and directory. Release has no code of its own: it is a smaller plan. Enforcers that hold
+//! addresses converge on it with [`Diff`]s; a diff that comes twice changes nothing. Enforcers that work line by line ask for
+//! the [`LinePlan`] of each line that may have changed.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,9 +11,11 @@ use std::str::FromStr;
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
-use crate::ids::{CaseId, LineNo, Seq};
+use crate::ids::{CaseId, LineNo, Seq, SubscriberId};
 use crate::policy::Global;
+use crate::session::Holding;
 
 /// One thing the wall can hold: an IPv4 address, or an IPv6 prefix (a WAN /64 or a delegated prefix).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,6 +71,33 @@ pub struct Owner {
     pub line: LineNo,
     /// The case that asks for it.
     pub case: CaseId,
+}
+
+/// What is wanted of one quarantined line, whatever enforces it: also of one that holds no address now, or none that the local
+/// wall can hold.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LinePlan {
+    /// The line.
+    pub line: LineNo,
+    /// The case that asks for it.
+    pub case: CaseId,
+    /// The provider's own id of the line; none once it was erased.
+    pub subscriber: Option<SubscriberId>,
+    /// What the plan puts behind the local wall of it, in order.
+    pub elements: Vec<Element>,
+    /// Everything that the line holds now, in order of the holdings.
+    pub sessions: Vec<LineSession>,
+}
+
+/// One live session of a line.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LineSession {
+    /// What it gives the line.
+    pub holding: Holding,
+    /// The gateway that it is on, where it is known.
+    pub nas: Option<SmolStr>,
+    /// The gateway's own name for it (Acct-Session-Id), where it is known.
+    pub id: Option<SmolStr>,
 }
 
 /// The desired enforcement.

@@ -10,9 +10,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
+use crate::detection;
 use crate::ids::CauseKey;
 use crate::rescan::Probe;
 use crate::sighting::{Severity, Transport};
+use crate::special_use::special_use;
 use crate::time::Span;
 
 /// One cause and how to deal with it.
@@ -203,38 +205,6 @@ impl<'de> Deserialize<'de> for PortSpec {
     }
 }
 
-/// Names operating systems ask to find out whether they are behind a captive portal. On an allow-list they would break
-/// the very detection that shows the portal.
-pub const CAPTIVE_PROBE_NAMES: [&str; 27] = [
-    "connectivitycheck.gstatic.com",
-    "connectivitycheck.android.com",
-    "clients3.google.com",
-    "www.gstatic.com",
-    "www.google.com",
-    "play.googleapis.com",
-    "connectivity.samsung.com.cn",
-    "connectivitycheck.platform.hicloud.com",
-    "connect.rom.miui.com",
-    "wifi.vivo.com.cn",
-    "conn1.oppomobile.com",
-    "fireoscaptiveportal.com",
-    "captive.apple.com",
-    "www.apple.com",
-    "www.msftconnecttest.com",
-    "ipv6.msftconnecttest.com",
-    "www.msftncsi.com",
-    "ipv6.msftncsi.com",
-    "dns.msftncsi.com",
-    "detectportal.firefox.com",
-    "nmcheck.gnome.org",
-    "network-test.debian.org",
-    "connectivity-check.ubuntu.com",
-    "ping.archlinux.org",
-    "conncheck.opensuse.org",
-    "fedoraproject.org",
-    "networkcheck.kde.org",
-];
-
 /// The longest evidence window, so that memory per line stays bounded.
 pub const MAX_WINDOW: Span = Span::from_days(7);
 
@@ -283,7 +253,7 @@ impl Playbook {
         for allow in &self.garden {
             found.extend(allow.problem());
             if !seen.insert(&allow.name) {
-                found.push(format!("garden name `{}` stands twice", allow.name));
+                found.push(format!("garden name `{}` is there twice", allow.name));
             }
         }
         found
@@ -307,23 +277,24 @@ impl AllowName {
         wanted && !self.name.starts_with("*.")
     }
 
-    /// What is wrong with it; none when it is sound.
-    pub fn problem(&self) -> Option<String> {
-        let bare = self.name.strip_prefix("*.").unwrap_or(&self.name);
+    /// What is wrong with a host name, behind the name itself; none when it is sound.
+    pub(crate) fn host_problem(host: &str) -> Option<&'static str> {
         let label_ok = |l: &str| {
             !l.is_empty()
                 && l.len() <= 63
                 && l.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_')
         };
-        let labels = bare.split('.').count();
-        if bare.len() > 253 || !bare.split('.').all(label_ok) {
-            return Some(format!(
-                "garden name `{}`: write it in lower case without a trailing dot, international names as xn--",
-                self.name
-            ));
+        if host.len() > 253 || !host.split('.').all(label_ok) {
+            return Some("is no host name: write it in lower case without a trailing dot, international names as xn--");
         }
-        if labels < 2 {
-            return Some(format!("garden name `{}` would open a whole top-level domain", self.name));
+        (!host.contains('.')).then_some("would open a whole top-level domain")
+    }
+
+    /// What is wrong with it; none when it is sound.
+    pub fn problem(&self) -> Option<String> {
+        let bare = self.name.strip_prefix("*.").unwrap_or(&self.name);
+        if let Some(problem) = Self::host_problem(bare) {
+            return Some(format!("garden name `{}` {problem}", self.name));
         }
         let covers = |probe: &&&str| {
             if self.name.starts_with("*.") {
@@ -332,9 +303,15 @@ impl AllowName {
                 **probe == bare
             }
         };
-        if let Some(probe) = CAPTIVE_PROBE_NAMES.iter().find(covers) {
+        if let Some(probe) = detection::names().iter().find(covers) {
             return Some(format!(
                 "garden name `{}` covers {probe}, which devices ask to find the portal: allowing it would hide the portal",
+                self.name
+            ));
+        }
+        if special_use(bare).is_some() {
+            return Some(format!(
+                "garden name `{}` is a special-use name, which every resolver answers by itself: no list opens it; remove it",
                 self.name
             ));
         }

@@ -10,7 +10,7 @@ use crate::allow::AllowList;
 use crate::ids::{CauseKey, SourceName, SubscriberId, TextRef};
 use crate::playbook::{AllowName, ApprovalRule, Playbook};
 use crate::sighting::Severity;
-use crate::time::Span;
+use crate::time::{Span, Timestamp};
 
 /// Everything that decides about cases. Built by the controller from `policies/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub struct Global {
     /// Own infrastructure inside them (resolvers, portal, management): sightings there are refused and counted.
     #[serde(default)]
     pub infrastructure: Vec<IpNet>,
+    /// What becomes of packets from subscribers' interfaces whose source no live session holds.
+    #[serde(default)]
+    pub unknown_sources: UnknownSources,
     /// Limits on how much may be enforced.
     #[serde(default)]
     pub caps: Caps,
@@ -73,6 +76,18 @@ pub struct Global {
     /// Sources and what we know of them.
     #[serde(default)]
     pub sources: BTreeMap<SourceName, Source>,
+}
+
+/// What becomes of packets from subscribers' interfaces whose source no live session holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownSources {
+    /// They pass as far as they are routed back there.
+    #[default]
+    Pass,
+    /// They are dropped, except from the provider's own infrastructure. A version of IP of which no session is known at all
+    /// passes.
+    Drop,
 }
 
 /// Limits that hold at every step.
@@ -203,13 +218,16 @@ pub struct SessionLists {
     pub sources: BTreeMap<SourceName, SessionList>,
 }
 
-/// What is known of the lists of one source.
+/// What is known of one source of session lists and session events.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SessionList {
     /// The zone of times that are written without one, as `Europe/Amsterdam` or `UTC`. None: they are taken as UTC, and
     /// each list says so in its result.
     pub time_zone: Option<SmolStr>,
+    /// A session that this source has not spoken of for longer has ended, if the source spoke of its gateway meanwhile; if
+    /// it did not, the session is doubtful. None: a session lasts until somebody says that it is over.
+    pub stale_after: Option<Span>,
 }
 
 /// `policies/protected.yaml`.
@@ -239,6 +257,11 @@ impl Policy {
         self.global.sources.get(source).cloned().unwrap_or_default()
     }
 
+    /// How long a session may go without being spoken of by a source of sessions; none for as long as it likes.
+    pub fn stale_after(&self, source: &SourceName) -> Option<Span> {
+        self.global.session_lists.sources.get(source).and_then(|source| source.stale_after)
+    }
+
     /// When rows of a source that cannot be read are many.
     pub fn bad_rows(&self, source: &SourceName) -> BadRows {
         self.global.sources.get(source).and_then(|s| s.bad_rows).unwrap_or(self.global.bad_rows)
@@ -257,7 +280,7 @@ impl Policy {
         for allow in &self.global.garden.names {
             found.extend(allow.problem().map(|p| format!("policy.yaml: {p}")));
             if !names.insert(&allow.name) {
-                found.push(format!("policy.yaml: garden name `{}` stands twice", allow.name));
+                found.push(format!("policy.yaml: garden name `{}` is there twice", allow.name));
             }
         }
         if self.global.check_pause < Span::ZERO || self.global.check_pause > Span::from_hours(1) {
@@ -324,6 +347,19 @@ impl SessionLists {
 impl Default for SessionLists {
     fn default() -> Self {
         Self { start_jitter: Span::from_secs(5), sources: BTreeMap::new() }
+    }
+}
+
+impl Source {
+    /// After what came last, the next delivery should have come by now. Never of a source that is no feed.
+    pub fn is_late(&self, last: Timestamp, now: Timestamp) -> bool {
+        self.expect_every > Span::ZERO && now > last.plus(self.expect_every)
+    }
+
+    /// A report type that has spoken up to here should have spoken on by now: the source's next delivery should have come and
+    /// be complete.
+    pub fn is_overdue(&self, spoken_until: Timestamp, now: Timestamp) -> bool {
+        self.is_late(spoken_until.plus(self.complete_after), now)
     }
 }
 

@@ -7,6 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use smol_str::SmolStr;
 
 use crate::ids::CauseKey;
+use crate::playbook::{Action, Class};
+use crate::policy::Policy;
 use crate::time::Timestamp;
 
 /// One harmless question to a device. Written in playbooks as `telnet`, `telnet:2323`, `open-dns`, …
@@ -195,4 +197,22 @@ pub struct CauseVerdict {
     pub cause: CauseKey,
     /// Its verdict.
     pub verdict: Verdict,
+}
+
+/// The causes whose steps shut what stands open, each once.
+pub fn doors(policy: &Policy, results: &[ProbeResult]) -> Vec<CauseKey> {
+    let mut causes: Vec<CauseKey> = Vec::new();
+    for open in results.iter().filter(|result| result.verdict == Verdict::Vulnerable) {
+        if let Some(cause) = cause_of(policy, open.probe).filter(|cause| !causes.contains(cause)) {
+            causes.push(cause);
+        }
+    }
+    causes
+}
+
+/// The open door that this probe speaks of most: of the playbooks that ask it, the one that asks least beside it.
+pub fn cause_of(policy: &Policy, probe: Probe) -> Option<CauseKey> {
+    let doors = policy.playbooks.values().filter(|playbook| playbook.class == Class::Exposure);
+    let asking = doors.filter(|playbook| playbook.action != Action::None && playbook.rescan.contains(&probe));
+    asking.min_by_key(|playbook| playbook.rescan.len()).map(|playbook| playbook.cause.clone())
 }

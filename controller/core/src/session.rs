@@ -59,7 +59,7 @@ pub struct Session {
     pub line: LineNo,
     /// What.
     pub holding: Holding,
-    /// Which NAS said so, as an interned number; 0 for none.
+    /// Which NAS said so by which source, as [`crate::nas`] numbers them; 0 for none.
     pub nas: u16,
     /// First moment.
     pub from: Timestamp,
@@ -72,6 +72,11 @@ impl Session {
     pub fn is_live(&self) -> bool {
         self.to == Timestamp::MAX
     }
+
+    /// It lasted at this moment.
+    pub fn lasts_at(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.to
+    }
 }
 
 /// A session as the directory put it together from all that was told of it: what the store keeps. `from` of the session is the
@@ -82,14 +87,32 @@ pub struct KnownSession {
     pub session: Session,
     /// The latest start that was told of it: accounting that computes the start tells it a second off now and then.
     pub last_start: Timestamp,
-    /// Nobody told its end: it ended at the latest when the line's next session on this holding began.
-    pub superseded: bool,
+    /// The last moment at which a fact says that it lasted; never before `last_start`.
+    pub heard: Timestamp,
+    /// How its end is known.
+    pub ending: Ending,
+}
+
+/// How the end of a session is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ending {
+    /// A fact told it; or the session lasts.
+    Told,
+    /// Nobody told it with the session's start: it ended at the latest when the line's next session on this holding began, when
+    /// its session id was stopped, or when its gateway gave that id to another line.
+    Superseded,
+    /// Its gateway had it no more: a restart, or a snapshot without it. A fact that it lasted longer takes this back.
+    CutOff,
+    /// Its source went on speaking of its gateway, and not of it: it ended where it was heard of last. A fact that it lasted longer
+    /// takes this back.
+    Stale,
 }
 
 impl From<Session> for KnownSession {
     /// As it was told once.
     fn from(session: Session) -> Self {
-        Self { last_start: session.from, superseded: false, session }
+        Self { last_start: session.from, heard: session.from, ending: Ending::Told, session }
     }
 }
 
@@ -117,4 +140,7 @@ pub enum Ambiguity {
     /// Two live sessions claim it.
     #[error("two sessions claim the address at the same time")]
     Conflict,
+    /// Its holder's session was not heard of for too long, and neither was its gateway.
+    #[error("nothing was heard of the session for longer than its source's stale_after, nor of its gateway")]
+    Doubtful,
 }

@@ -1,4 +1,4 @@
-//! Where a case stands. The picture is that of the README; `machine` holds the only code that moves it.
+//! Where a case stands. The picture is also in `controller/ARCHITECTURE.md`; `machine` holds the only code that moves it.
 //!
 //! ```text
 //!               sighting over a playbook's threshold
@@ -27,6 +27,7 @@ use crate::playbook::ApprovalRule;
 use crate::rescan::{Rescan, RescanTrigger};
 use crate::sighting::Severity;
 use crate::time::{Span, Timestamp};
+use crate::view::Round;
 
 /// One line's current trouble.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,8 @@ pub struct Case {
     pub rescan_pending: Option<(RescanTrigger, Timestamp)>,
     /// The last finished rescan.
     pub last_rescan: Option<Box<Rescan>>,
+    /// Checks in a row that the subscriber asked for and that said what the one before had said.
+    pub same_checks: u16,
     /// When the wall last blocked attack traffic of this line, and how many packets in all.
     pub wall_traffic: Option<(Timestamp, u64)>,
     /// When the line last asked for a name on a threat list, and how often in all.
@@ -197,6 +200,18 @@ impl State {
 }
 
 impl Case {
+    /// Which round of fixing and checking it is in; none if its subscriber cannot ask for a check.
+    pub fn round(&self) -> Option<Round> {
+        let since = match self.state {
+            State::Quarantined { since, .. } => since,
+            State::Warned { since, .. } | State::Proposed { since, .. } if self.is_told() => since,
+            _ => return None,
+        };
+        // What was checked before belongs to an earlier quarantine, as on the page.
+        let checked_at = self.last_rescan.as_ref().map(|rescan| rescan.finished_at).filter(|at| *at >= since);
+        Some(Round::of(since, self.fix_reported_at, checked_at))
+    }
+
     /// Its subscriber was told of it. Of a first proposal nobody is: staff may still dismiss it.
     pub fn is_told(&self) -> bool {
         match self.state {
@@ -274,9 +289,10 @@ impl Trouble {
             severity: first.severity,
             count: 0,
             rows: 0,
-            passes: Vec::new(),
-            sightings: Vec::new(),
-            feeds: Vec::new(),
+            // Most are reported once: room for four would be a quarter of a case.
+            passes: Vec::with_capacity(1),
+            sightings: Vec::with_capacity(1),
+            feeds: Vec::with_capacity(1),
             device: None,
             unread_until: None,
         };

@@ -1,6 +1,7 @@
 //! What the core's own tests share: a small policy and a small world around the cases.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use smol_str::SmolStr;
 
@@ -68,6 +69,7 @@ pub(crate) fn policy() -> Policy {
     let global = Global {
         networks: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         infrastructure: vec!["192.0.2.240/28".parse().unwrap()],
+        unknown_sources: crate::policy::UnknownSources::default(),
         caps: Caps { share_permille: 1000, lines: 100, per_hour: 100, automatic_per_hour: 2 },
         approval_at_least: ApprovalRule::Auto,
         require_clause: false,
@@ -92,6 +94,8 @@ pub(crate) struct Around {
     pub(crate) protected: BTreeSet<LineNo>,
     pub(crate) no_ground: BTreeSet<LineNo>,
     pub(crate) walls_nothing: BTreeSet<LineNo>,
+    pub(crate) doubtful: BTreeSet<LineNo>,
+    pub(crate) holders: BTreeMap<IpAddr, LineNo>,
     pub(crate) wall_watched: Option<Stretch>,
 }
 
@@ -103,6 +107,8 @@ impl Around {
             protected: BTreeSet::new(),
             no_ground: BTreeSet::new(),
             walls_nothing: BTreeSet::new(),
+            doubtful: BTreeSet::new(),
+            holders: BTreeMap::new(),
             wall_watched: Some(Stretch { from: Timestamp::MIN, until: Timestamp::MAX }),
         }
     }
@@ -123,6 +129,12 @@ impl Surroundings for Around {
     }
     fn walls_nothing(&self, line: LineNo) -> Option<SmolStr> {
         self.walls_nothing.contains(&line).then(|| "192.0.2.250 is ours".into())
+    }
+    fn doubts(&self, line: LineNo, _: Timestamp) -> Option<SmolStr> {
+        self.doubtful.contains(&line).then(|| "nothing was heard of 192.0.2.1".into())
+    }
+    fn holder(&self, address: IpAddr, _: u16) -> Option<LineNo> {
+        self.holders.get(&address).copied()
     }
     fn wall_watched(&self) -> Option<Stretch> {
         self.wall_watched

@@ -200,6 +200,39 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A time that is written and read as RFC 3339, for people and their programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub Timestamp);
+
+impl From<Timestamp> for Moment {
+    fn from(t: Timestamp) -> Self {
+        Self(t)
+    }
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        let text = smol_str::SmolStr::deserialize(d)?;
+        match text.as_str() {
+            "further notice" => Ok(Self(Timestamp::MAX)),
+            "ever" => Ok(Self(Timestamp::MIN)),
+            text => Timestamp::parse(text).map(Self).map_err(serde::de::Error::custom),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,11 +15,13 @@ use governor::clock::Clock as _;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use ipnet::IpNet;
 use pratique_core::event::Actor;
+use pratique_core::places::HOME_PREFIX;
 use pratique_core::time::Timestamp;
 
 use super::Desk;
 use super::meters::Meters;
 use super::problem::Problem;
+use super::seats::Standing;
 use super::tokens::{Person, Role, TokenFile, TokenHash};
 
 /// A client may present so many wrong tokens at once: a person pasting the wrong one a few times is not an attack.
@@ -152,11 +154,19 @@ impl Auth {
             }
         }
         match peer.to_canonical() {
-            // One host has a whole /64 to send from.
-            IpAddr::V6(a) => Ipv6Addr::from(u128::from(a) & !u128::from(u64::MAX)).into(),
+            // One home has a whole prefix to send from.
+            IpAddr::V6(a) => Ipv6Addr::from(u128::from(a) & u128::MAX << (128 - u32::from(HOME_PREFIX))).into(),
             v4 => v4,
         }
     }
+}
+
+/// Who has shown who they are keeps the connection while they are answered.
+///
+/// # Errors
+/// 429 when too much is under way for their token.
+pub fn known(parts: &Parts, staff: &Staff) -> Result<(), Problem> {
+    parts.extensions.get::<Standing>().map_or(Ok(()), |standing| standing.prove(staff.token))
 }
 
 impl FromRequestParts<Desk> for Staff {
@@ -168,6 +178,8 @@ impl FromRequestParts<Desk> for Staff {
         let sent = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
         let token = sent.and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
         let Some((_, token)) = token else { return Err(Problem::unauthorized()) };
-        desk.auth.token(peer, token.trim(), (desk.now)()).await
+        let staff = desk.auth.token(peer, token.trim(), (desk.now)()).await?;
+        known(parts, &staff)?;
+        Ok(staff)
     }
 }

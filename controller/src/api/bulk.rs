@@ -2,7 +2,9 @@
 //! whether the caps allow it. A wrong network (`/8` for `/28`) shows as a count before anybody is walled, and a list above
 //! [`MOST`] is refused whatever it says.
 
+use pratique_core::command::Refusal;
 use pratique_core::ids::CaseId;
+use pratique_core::machine::NextApproval;
 use pratique_core::reach::Extent;
 use pratique_core::state::StateName;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,9 @@ pub struct Pick {
     pub version: u32,
 }
 
+/// What the case machine says of one approval.
+pub type Judged = Result<NextApproval, Refusal>;
+
 /// What approving a list would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Preview {
@@ -43,6 +48,9 @@ pub struct Preview {
     /// Cases of lines of which the wall would hold nothing, each with the reason: never in bulk.
     #[serde(default)]
     pub walls_nothing: Vec<(CaseId, String)>,
+    /// Cases of lines whose addresses somebody else may hold by now, each with the reason: never in bulk.
+    #[serde(default)]
+    pub doubtful: Vec<(CaseId, String)>,
     /// Nothing would be walled now: this node runs dry.
     #[serde(default)]
     pub on_paper: bool,
@@ -56,6 +64,9 @@ pub struct Preview {
     pub wrong_state: Vec<(CaseId, StateName)>,
     /// Cases of protected lines: never in bulk.
     pub protected: Vec<(CaseId, SmolStr)>,
+    /// Cases that nobody can approve now, each with the reason.
+    #[serde(default)]
+    pub blocked: Vec<(CaseId, String)>,
     /// Cases that this person has approved already.
     pub same_person: Vec<CaseId>,
     /// Numbers that are no case, or none that this person may see.
@@ -69,52 +80,51 @@ pub struct Preview {
 }
 
 impl Preview {
-    /// Of a list, over what is known of its cases.
-    pub fn of(picks: &[Pick], rows: &[CaseRow], (caps, on_paper): (&CapsUse, bool), person: &str) -> Self {
+    /// Of a list, over those of its cases that this person may see, in the same order, with what the case machine says of
+    /// each.
+    pub fn of(picks: &[Pick], rows: &[&CaseRow], judged: &[Judged], (caps, on_paper): (&CapsUse, bool)) -> Self {
         let mut found = Self { count: picks.len(), lines_now: caps.lines_now, on_paper, ..Self::default() };
-        for pick in picks {
-            let Some(row) = rows.iter().find(|r| r.case == pick.id) else {
-                found.unknown.push(pick.id);
-                continue;
-            };
-            if row.version != pick.version {
-                found.stale.push(pick.id);
-            } else if row.state != StateName::Proposed {
-                found.wrong_state.push((pick.id, row.state));
-            } else if let Some(why) = &row.protected {
-                found.protected.push((pick.id, why.clone()));
-            } else if row.approvals.iter().any(|a| a == person) {
-                found.same_person.push(pick.id);
-            } else if let Some(wall) = row.wall.as_ref().filter(|wall| wall.extent == Extent::Nothing) {
-                found.walls_nothing.push((pick.id, wall.open.join("; ")));
-            } else if row.approvals.len() as u64 + 1 < u64::from(row.approvals_needed) {
-                found.would_wait.push(pick.id);
-            } else {
-                found.would_quarantine += 1;
-                found.elements += row.elements.len() as u64;
-                match &row.wall {
-                    Some(wall) if wall.extent == Extent::Half => {
-                        found.half_walled.push((pick.id, wall.open.join("; ")))
-                    }
-                    Some(wall) if wall.extent == Extent::NoAddress => found.no_address.push(pick.id),
-                    _ => found.would_wall += 1,
+        let unknown = picks.iter().filter(|pick| rows.iter().all(|row| row.case != pick.id));
+        found.unknown = unknown.map(|pick| pick.id).collect();
+        let mut capped = None;
+        for (row, judged) in rows.iter().zip(judged) {
+            let case = row.case;
+            match judged {
+                Ok(NextApproval::Quarantines) => found.quarantines(row),
+                Ok(NextApproval::Waits) => found.would_wait.push(case),
+                Err(Refusal::Capped { cap, limit, .. }) => {
+                    found.quarantines(row);
+                    capped.get_or_insert((*cap, *limit));
                 }
+                Err(Refusal::NoSuchCase(_)) => found.unknown.push(case),
+                Err(Refusal::Stale { .. }) => found.stale.push(case),
+                Err(Refusal::WrongState { state, .. }) => found.wrong_state.push((case, *state)),
+                Err(Refusal::Protected(why)) => found.protected.push((case, why.clone())),
+                Err(Refusal::WallsNothing(why)) => found.walls_nothing.push((case, why.to_string())),
+                Err(Refusal::Doubtful(why)) => found.doubtful.push((case, why.to_string())),
+                Err(Refusal::SamePerson(_)) => found.same_person.push(case),
+                Err(other) => found.blocked.push((case, other.to_string())),
             }
         }
         found.lines_after = caps.lines_now.saturating_add(found.would_quarantine);
         let begun = u64::from(caps.begun_last_hour).saturating_add(found.would_quarantine);
-        if found.lines_after > caps.lines_limit {
-            found.over = Some(format!(
-                "{} lines would be quarantined at once, {} are allowed (caps.lines, caps.share_permille)",
-                found.lines_after, caps.lines_limit
-            ));
-        } else if begun > u64::from(caps.per_hour_limit) {
-            found.over = Some(format!(
-                "{begun} quarantines would have begun within an hour, {} are allowed (caps.per_hour)",
-                caps.per_hour_limit
-            ));
-        }
+        found.over = capped.map(|(cap, limit)| match cap {
+            "per_hour" => {
+                format!("{begun} quarantines would have begun within an hour, {limit} are allowed (caps.{cap})")
+            }
+            _ => format!("{} lines would be quarantined at once, {limit} are allowed (caps.{cap})", found.lines_after),
+        });
         found
+    }
+
+    fn quarantines(&mut self, row: &CaseRow) {
+        self.would_quarantine += 1;
+        self.elements += row.elements.len() as u64;
+        match &row.wall {
+            Some(wall) if wall.extent == Extent::Half => self.half_walled.push((row.case, wall.open.join("; "))),
+            Some(wall) if wall.extent == Extent::NoAddress => self.no_address.push(row.case),
+            _ => self.would_wall += 1,
+        }
     }
 
     /// What of the lines would not be walled, in words, a sentence each.
@@ -144,12 +154,19 @@ impl Preview {
         }
         let protected: Vec<_> = self.protected.iter().map(|(case, _)| *case).collect();
         let wrong: Vec<_> = self.wrong_state.iter().map(|(case, _)| *case).collect();
+        let doubtful: Vec<_> = self.doubtful.iter().map(|(case, _)| *case).collect();
         let nothing: Vec<_> = self.walls_nothing.iter().map(|(case, _)| *case).collect();
-        let kinds: [(&[CaseId], &str); 6] = [
+        let blocked: Vec<_> = self.blocked.iter().map(|(case, _)| *case).collect();
+        // What blocks one blocks the others as a rule; the preview names each reason.
+        let why = self.blocked.first().map_or("", |(_, why)| why.as_str());
+        let blocked_by = format!("cannot be approved now: {why}");
+        let kinds: [(&[CaseId], &str); 8] = [
             (&self.unknown, "not known"),
             (&self.stale, "changed since they were looked at"),
             (&wrong, "not waiting for approval"),
+            (&blocked, &blocked_by),
             (&protected, "protected, to be approved one by one"),
+            (&doubtful, "of lines whose addresses somebody else may hold by now, to be approved one by one"),
             (&nothing, "of lines that the wall can hold nothing of, to be approved one by one"),
             (&self.same_person, "approved by you already"),
         ];

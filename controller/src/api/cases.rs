@@ -7,11 +7,13 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use ipnet::IpNet;
 use pratique_core::case_number::CaseNumber;
-use pratique_core::command::Command;
+use pratique_core::command::{Command, Confirmed};
 use pratique_core::ids::{CaseId, CauseKey, SightingNo, SubscriberId, TextRef};
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::state::StateName;
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
+use pratique_engine::handle::{Done, Wish};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -19,11 +21,10 @@ use serde_json::json;
 use super::Desk;
 use super::auth::Staff;
 use super::bulk::{self, Pick, Preview};
-use super::dossier::{CaseDossier, CasePage, Moment, StoryLine};
+use super::dossier::{CaseDossier, CasePage, StoryLine};
 use super::office::{CaseQuery, MAX_PAGE};
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::engine::handle::{Done, Wish};
 
 /// A reason or note has at most so many characters: a paragraph, not an attachment.
 pub const TEXT_CHARACTERS: usize = 2_000;
@@ -74,10 +75,8 @@ pub enum Action {
     Approve {
         /// The version looked at.
         version: u32,
-        /// A protected line is meant.
-        protected_confirmed: bool,
-        /// It is meant although the wall can hold nothing of the line.
-        unwalled_confirmed: bool,
+        /// What the person knows, and means all the same.
+        confirmed: Confirmed,
         /// Kept as a note.
         note: Option<String>,
     },
@@ -124,10 +123,10 @@ pub async fn act(desk: &Desk, staff: &Staff, case: CaseId, action: Action) -> Re
     }
     let by = staff.actor();
     let (command, text, afterwards) = match action {
-        Action::Approve { version, protected_confirmed, unwalled_confirmed, note } => {
+        Action::Approve { version, confirmed, note } => {
             let note = note.filter(|n| !n.trim().is_empty()).map(|n| checked_text(&n, "note")).transpose()?;
             let by = by.clone();
-            (Command::Approve { case, version, by, protected_confirmed, unwalled_confirmed }, None, note)
+            (Command::Approve { case, version, by, confirmed }, None, note)
         }
         Action::Dismiss { version, reason } => {
             let text = checked_text(&reason, "reason")?;
@@ -319,6 +318,9 @@ pub struct Decision {
     /// It is meant although the wall can hold nothing of the line.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unwalled_confirmed: Option<bool>,
+    /// It is meant although somebody else may hold the line's address by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubtful_confirmed: Option<bool>,
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -342,35 +344,42 @@ impl Decision {
         let needs_version = || {
             Problem::bad_request("version is missing: name the version of the case that was looked at (see GET /cases)")
         };
-        let foreign = |fields: &[(&str, bool)]| match fields.iter().find(|(_, given)| *given) {
+        let foreign = |fields: &[&[(&str, bool)]]| match fields.iter().copied().flatten().find(|(_, given)| *given) {
             Some((field, _)) => Err(Problem::bad_request(format!("{field} means nothing to {name}; leave it out"))),
             None => Ok(()),
         };
         let end = [("until", self.until.is_some()), ("for", self.lasting.is_some())];
-        let confirmed = ("protected_confirmed", self.protected_confirmed.is_some());
-        let unwalled = ("unwalled_confirmed", self.unwalled_confirmed.is_some());
-        let text = ("text", self.text.is_some());
+        let confirmed = [
+            ("protected_confirmed", self.protected_confirmed.is_some()),
+            ("unwalled_confirmed", self.unwalled_confirmed.is_some()),
+            ("doubtful_confirmed", self.doubtful_confirmed.is_some()),
+        ];
+        let text = [("text", self.text.is_some())];
+        let said = [("reason", self.reason.is_some())];
         let reason = self.reason.clone().unwrap_or_default();
         match name {
             "approve" => {
-                foreign(&[end[0], end[1], text])?;
+                foreign(&[&end, &text])?;
                 Ok(Action::Approve {
                     version: self.version.ok_or_else(needs_version)?,
-                    protected_confirmed: self.protected_confirmed.unwrap_or(false),
-                    unwalled_confirmed: self.unwalled_confirmed.unwrap_or(false),
+                    confirmed: Confirmed {
+                        protected: self.protected_confirmed.unwrap_or(false),
+                        unwalled: self.unwalled_confirmed.unwrap_or(false),
+                        doubtful: self.doubtful_confirmed.unwrap_or(false),
+                    },
                     note: self.reason,
                 })
             }
             "dismiss" => {
-                foreign(&[end[0], end[1], text, confirmed, unwalled])?;
+                foreign(&[&end, &text, &confirmed])?;
                 Ok(Action::Dismiss { version: self.version.ok_or_else(needs_version)?, reason })
             }
             "release" => {
-                foreign(&[end[0], end[1], text, confirmed, unwalled])?;
+                foreign(&[&end, &text, &confirmed])?;
                 Ok(Action::Release { version: self.version, reason })
             }
             "renew" => {
-                foreign(&[text, confirmed, unwalled])?;
+                foreign(&[&text, &confirmed])?;
                 let until = match (self.until, self.lasting) {
                     (Some(until), None) => until.0,
                     (None, Some(span)) => now.plus(span),
@@ -379,11 +388,11 @@ impl Decision {
                 Ok(Action::Renew { version: self.version.ok_or_else(needs_version)?, until, reason })
             }
             "rescan" => {
-                foreign(&[end[0], end[1], text, confirmed, unwalled, ("reason", self.reason.is_some())])?;
+                foreign(&[&end, &text, &confirmed, &said])?;
                 Ok(Action::Rescan)
             }
             "note" => {
-                foreign(&[end[0], end[1], confirmed, unwalled, ("reason", self.reason.is_some())])?;
+                foreign(&[&end, &confirmed, &said])?;
                 Ok(Action::Note { text: self.text.unwrap_or_default() })
             }
             _ => Err(Problem::not_found("known actions are approve, dismiss, release, renew, rescan and note")),
@@ -464,8 +473,13 @@ pub async fn bulk_approve(desk: &Desk, staff: &Staff, wanted: ApproveMany) -> Re
         let query = CaseQuery { ids, scope: staff.scope.clone(), limit: MAX_PAGE, ..CaseQuery::default() };
         desk.office.cases(query).await?.rows
     };
+    // Of cases that this person may not see nothing is asked.
+    let seen =
+        wanted.cases.iter().filter_map(|pick| rows.iter().find(|row| row.case == pick.id).map(|row| (*pick, row)));
+    let (picks, rows): (Vec<_>, Vec<_>) = seen.unzip();
+    let judged = desk.office.judge(picks, staff.actor()).await?;
     let status = desk.office.status().await;
-    let preview = Preview::of(&wanted.cases, &rows, (&status.caps, status.dry_run), staff.person.name());
+    let preview = Preview::of(&wanted.cases, &rows, &judged, (&status.caps, status.dry_run));
     let mut answer = ApprovedMany { preview, dry_run: wanted.dry_run, ..ApprovedMany::default() };
     if wanted.dry_run {
         return Ok(answer);
@@ -482,7 +496,7 @@ pub async fn bulk_approve(desk: &Desk, staff: &Staff, wanted: ApproveMany) -> Re
     }
     for pick in wanted.cases {
         let (version, note) = (pick.version, None);
-        let action = Action::Approve { version, protected_confirmed: false, unwalled_confirmed: false, note };
+        let action = Action::Approve { version, confirmed: Confirmed::default(), note };
         match act(desk, staff, pick.id, action).await {
             Ok(_) => answer.approved.push(pick.id),
             Err(problem) => answer.refused.push((pick.id, problem.detail)),

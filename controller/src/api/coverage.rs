@@ -8,17 +8,18 @@ use pratique_core::command::Command;
 use pratique_core::coverage::{Hole, Stretch};
 use pratique_core::ids::{CauseKey, SourceName};
 use pratique_core::machine::Silence;
+use pratique_core::time::Moment;
 use pratique_core::time::Span;
+use pratique_engine::handle::{Done, Wish};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Desk;
 use super::auth::Staff;
 use super::cases::{Body, checked_text};
-use super::dossier::{FeedStatus, MissingRow, Moment};
+use super::dossier::{FeedStatus, MissingRow};
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::engine::handle::{Done, Wish};
 
 /// The paths.
 pub fn routes() -> Router<Desk> {

@@ -9,17 +9,18 @@ use axum::routing::get;
 use axum::{Json, Router};
 use pratique_core::ids::CauseKey;
 use pratique_core::sighting::{Severity, Sighting, Transport};
+use pratique_core::time::Moment;
+use pratique_ingest::export;
+use pratique_store::RefusedRow;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Desk;
 use super::auth::Staff;
 use super::cases::Asked;
-use super::dossier::{DeliveryRow, Moment};
+use super::dossier::DeliveryRow;
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::sources::export;
-use crate::store::RefusedRow;
 
 /// The paths.
 pub fn routes() -> Router<Desk> {

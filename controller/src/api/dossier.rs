@@ -1,58 +1,27 @@
 //! The shapes of answers to staff: one set for API, console and command line. Times are RFC 3339 in UTC.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pratique_core::command::Missing;
+use pratique_core::command::{Missing, Refusal};
+use pratique_core::coverage::FeedCoverage;
 use pratique_core::event::{Actor, Release};
 use pratique_core::ids::{CaseId, CauseKey, LineNo, Seq, SightingNo, SourceName, SubscriberId};
+use pratique_core::machine::{self, Waited};
 use pratique_core::plan::Element;
 use pratique_core::playbook::{ApprovalRule, Class};
 use pratique_core::policy::Caps;
-use pratique_core::reach::{Extent, Reach, WallReach};
+use pratique_core::reach::{Extent, Family, Reach, WallReach};
 use pratique_core::rescan::{RescanTrigger, Verdict};
 use pratique_core::sighting::{Severity, Transport};
 use pratique_core::state::{Case, State, StateName};
-use pratique_core::time::{Span, Timestamp};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use pratique_core::time::{Moment, Span};
+use pratique_store::{Delivery, DeliveryState, StoredSighting};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::coverage::{GapRow, SilenceRow};
-use crate::store::{Delivery, DeliveryState, StoredSighting};
-
-/// A time that is written and read as RFC 3339, for people and their programs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(pub Timestamp);
-
-impl From<Timestamp> for Moment {
-    fn from(t: Timestamp) -> Self {
-        Self(t)
-    }
-}
-
-impl fmt::Display for Moment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Moment {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = SmolStr::deserialize(d)?;
-        match text.as_str() {
-            "further notice" => Ok(Self(Timestamp::MAX)),
-            "ever" => Ok(Self(Timestamp::MIN)),
-            text => Timestamp::parse(text).map(Self).map_err(serde::de::Error::custom),
-        }
-    }
-}
+use super::elsewhere::{ElsewhereDiff, LineAt};
 
 /// A case in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,6 +56,9 @@ pub struct CaseRow {
     pub approvals_needed: u32,
     /// Why the line is protected, if it is.
     pub protected: Option<SmolStr>,
+    /// Why nobody can approve it now, if so: halted, capped, no ground in the contract. Of proposed cases.
+    #[serde(default)]
+    pub blocked: Option<String>,
     /// Relapses so far.
     pub relapses: u32,
     /// What stands between a quarantined line and its release.
@@ -109,16 +81,22 @@ pub struct WallRow {
     pub open: Vec<SmolStr>,
     /// The quarantine is on paper only: the line is free, and this is what a wall would hold.
     pub on_paper: bool,
+    /// Nothing is added to the wall until somebody resumes, and it does not hold all of this.
+    #[serde(default)]
+    pub withheld: bool,
 }
 
 impl WallRow {
-    /// Of a line; of its case, whether its quarantine is on paper only.
-    pub fn of(reach: &WallReach, on_paper: bool) -> Self {
-        Self { extent: reach.extent(), ipv4: reach.v4, ipv6: reach.v6, open: reach.said(), on_paper }
+    /// Of a line; of its case, whether its quarantine is on paper only, and whether it waits for somebody to resume.
+    pub fn of(reach: &WallReach, on_paper: bool, withheld: bool) -> Self {
+        Self { extent: reach.extent(), ipv4: reach.v4, ipv6: reach.v6, open: reach.said(), on_paper, withheld }
     }
 
     /// Of how much of the line that is, in few words; none where nothing is amiss.
     pub fn words(&self) -> Option<&'static str> {
+        if self.withheld {
+            return Some("held back, not walled as a whole");
+        }
         match (self.extent, self.ipv4.is_gap(), self.ipv6.is_gap()) {
             (Extent::Whole, ..) => None,
             (Extent::Half, false, true) => Some("half-walled: IPv6 passes"),
@@ -157,6 +135,9 @@ pub struct CaseDossier {
     pub approval: Option<ApprovalNeed>,
     /// What the line holds now.
     pub holdings: Vec<HoldingRow>,
+    /// How far each enforcer is with the line: the wall of this machine first, then those elsewhere that have to do with it.
+    #[serde(default)]
+    pub enforcers: Vec<LineAt>,
     /// What an approval would do; only while it is proposed.
     pub if_approved: Option<Consequence>,
     /// When the subscriber last said "fixed".
@@ -174,6 +155,9 @@ pub struct CaseDossier {
     /// The silence that its release rests on; only while it is quarantined.
     #[serde(default)]
     pub silence: Vec<SilenceRow>,
+    /// When the wall last had no room to record attack traffic, in its quarantine: no silence of the line.
+    #[serde(default)]
+    pub wall_gap: Option<(Moment, Moment)>,
     /// Everything that happened, the oldest first.
     pub story: Vec<StoryLine>,
 }
@@ -248,7 +232,10 @@ pub struct ApprovalNeed {
     /// Each of them must confirm that the wall will hold nothing of the line, for this reason.
     #[serde(default)]
     pub confirm_unwalled: Option<String>,
-    /// Why it cannot be approved at all at the moment: halted, capped, no ground in the contract.
+    /// Each of them must confirm that this line is meant although somebody else may hold its address by now, for this reason.
+    #[serde(default)]
+    pub confirm_doubtful: Option<String>,
+    /// Why nobody can approve it now, as in the row.
     pub blocked: Option<String>,
 }
 
@@ -313,6 +300,7 @@ impl From<Missing> for MissingRow {
             Missing::FeedGap => "feed-gap",
             Missing::NoFeed => "no-feed",
             Missing::WallSilence => "wall-silence",
+            Missing::WallGap => "wall-gap",
         };
         Self { key: key.into(), words: missing.to_string() }
     }
@@ -366,7 +354,7 @@ pub struct DeliveryRow {
     pub usual_rows: Option<u64>,
     /// Rows refused, with the counts of the reasons.
     pub refused: Vec<(SmolStr, u64)>,
-    /// Why it is held, or was refused whole.
+    /// Why it is held, or was refused whole; of an accepted session list, how many others are in its row.
     #[serde(default)]
     pub because: Option<String>,
     /// What is odd in it although it was taken.
@@ -388,6 +376,9 @@ pub struct Status {
     pub started_at: Moment,
     /// Last position of the log.
     pub seq: Seq,
+    /// How far the store is read, while the node is starting: of what rests on it nothing is known then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loading: Option<String>,
     /// Why new enforcement is halted, if it is.
     pub halted: Option<String>,
     /// Cases by state.
@@ -411,21 +402,30 @@ pub struct Status {
     pub wall: WallStatus,
     /// Limits of the policy, and how much of them is used.
     pub caps: CapsUse,
-    /// Every enforcer.
+    /// The wall of this machine.
     pub enforcers: Vec<EnforcerStatus>,
+    /// Enforcers elsewhere.
+    #[serde(default)]
+    pub elsewhere: Vec<pratique_enforce::remote::Health>,
     /// The store.
     pub store: StoreStatus,
     /// The captive resolver, where this node has one.
     pub dns: Option<pratique_dns::Health>,
     /// Notices, where this node sends them.
     #[serde(default)]
-    pub notices: Option<crate::notices::Health>,
+    pub notices: Option<pratique_notices::Health>,
     /// The certificate of the portal over TLS, where this node has that.
     pub portal_certificate: Option<pratique_portal::CertificateHealth>,
     /// Feeds this node has heard of or expects.
     pub feeds: Vec<FeedStatus>,
     /// The policy in force, by its digest; none before one was loaded.
     pub policy: Option<String>,
+    /// Why the settings on disk are not those in force.
+    #[serde(default)]
+    pub settings_problem: Option<String>,
+    /// What is wrong with the log, as far as it was checked after the start.
+    #[serde(default)]
+    pub log_problem: Option<String>,
     /// Why the policy on disk is not the one in force.
     pub policy_problem: Option<String>,
     /// What configuration and policy say that somebody should look at, though the node runs with it: a promise of the portal
@@ -449,6 +449,27 @@ pub struct Status {
     /// The first [`Status::CLAIMED`] addresses that two lines claim, with the lines. Only those that the person may see.
     #[serde(default)]
     pub claimed_twice: Vec<Claimed>,
+    /// Live sessions whose gateway is silent: nothing new is attributed to them, and what is walled stays.
+    #[serde(default)]
+    pub doubtful: u64,
+    /// What was heard of gateways, the silent ones first: at most [`Status::GATEWAYS`].
+    #[serde(default)]
+    pub gateways: Vec<GatewayRow>,
+}
+
+/// A gateway as one source speaks of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GatewayRow {
+    /// What it is called; empty for what the source says of no gateway.
+    pub nas: SmolStr,
+    /// Who speaks of it.
+    pub source: SmolStr,
+    /// Its live sessions.
+    pub sessions: u64,
+    /// The newest moment of which anything was told.
+    pub heard: Option<Moment>,
+    /// Nothing was heard for longer than the source's `stale_after`.
+    pub silent: bool,
 }
 
 /// An address that two lines claim; neither is enforced there.
@@ -467,6 +488,8 @@ impl Status {
     pub const DELIVERIES: usize = 5;
     /// So many addresses that two lines claim are named.
     pub const CLAIMED: usize = 20;
+    /// So many gateways are named.
+    pub const GATEWAYS: usize = 100;
 
     /// What somebody restricted to these networks may see of it.
     #[must_use]
@@ -474,6 +497,9 @@ impl Status {
         if !scope.is_empty() {
             self.deliveries.clear();
             self.claimed_twice.retain(|c| scope.iter().any(|s| s.contains(&c.address)));
+            // Their cases and addresses may be anybody's; the counts stay.
+            self.kept_out.clear();
+            self.wall.half_known.clear();
         }
         self
     }
@@ -505,6 +531,15 @@ pub struct WallStatus {
     pub on_paper: u64,
     /// Of these, lines of which a wall would hold something.
     pub would_be_walled: u64,
+    /// Nothing is added to the wall until somebody resumes: the log was put back from a backup, or lost its end.
+    #[serde(default)]
+    pub kept: bool,
+    /// Lines that should be walled, with all they hold or a part of it, and are not for that reason.
+    #[serde(default)]
+    pub withheld: u64,
+    /// Versions of IP that `networks` of the policy names.
+    #[serde(default)]
+    pub families: Vec<Family>,
 }
 
 impl WallStatus {
@@ -525,6 +560,13 @@ pub struct CapsUse {
     pub per_hour_limit: u32,
     /// Begun within the last hour.
     pub begun_last_hour: u32,
+}
+
+impl From<machine::CapsUse> for CapsUse {
+    fn from(caps: machine::CapsUse) -> Self {
+        let machine::CapsUse { lines_limit, share_limit: _, lines_now, per_hour_limit, begun_last_hour } = caps;
+        Self { lines_limit, lines_now, per_hour_limit, begun_last_hour }
+    }
 }
 
 impl Default for CapsUse {
@@ -553,9 +595,28 @@ pub struct EnforcerStatus {
     pub last_drift: Option<(Moment, String)>,
     /// The last failure that has not been overcome.
     pub failing: Option<String>,
+    /// Room taken by what is remembered of blocked attack traffic, per cent. From 90 on nobody's silence counts.
+    #[serde(default)]
+    pub evidence_filled: u32,
+    /// Versions of IP of which no source is dropped as unknown, though `unknown_sources: drop` asks for that: no live session of
+    /// them is known.
+    #[serde(default)]
+    pub unchecked: Vec<Family>,
+    /// Opened addresses and ports of residents.
+    #[serde(default)]
+    pub flows_open: u64,
+    /// Of others the opening has ended, and they are in use still.
+    #[serde(default)]
+    pub flows_in_use: u64,
     /// What became of a wall that stood here when a dry run began.
     #[serde(default)]
     pub former_wall: Option<String>,
+    /// What else on this machine gets past it or goes wrong beside it, and what to do.
+    #[serde(default)]
+    pub remarks: Vec<String>,
+    /// What holds beside what else this machine does.
+    #[serde(default)]
+    pub notes: Vec<String>,
 }
 
 /// The store.
@@ -565,10 +626,16 @@ pub struct StoreStatus {
     pub writable: bool,
     /// Bytes free on its disk, where known.
     pub free_bytes: Option<u64>,
-    /// Bytes it keeps back so that releases can be stored on a full disk.
-    pub reserve_bytes: Option<u64>,
+    /// Bytes it keeps back now so that releases can be stored on a full disk; 0 while they are given up to that.
+    pub reserve_bytes: u64,
     /// Intake has stopped, and why.
     pub intake_stopped: Option<String>,
+    /// What is wrong with the room on its disk.
+    #[serde(default)]
+    pub disk: Option<String>,
+    /// Why the copy of the log's position cannot be written, where it cannot.
+    #[serde(default)]
+    pub position_copy: Option<String>,
 }
 
 /// One feed.
@@ -583,8 +650,11 @@ pub struct FeedStatus {
     pub covers_until: Option<Moment>,
     /// It should speak at least this often.
     pub expect_every: Span,
-    /// It does not: silence does not count, releases that rest on it wait.
+    /// All of its report types that ever spoke have stalled: silence does not count, releases that rest on it wait.
     pub stalled: bool,
+    /// Its report types that ever spoke.
+    #[serde(default)]
+    pub reports: Vec<ReportStatus>,
     /// Files of it that came and were not taken in: what they could have spoken of is no silence.
     #[serde(default)]
     pub gaps_total: u64,
@@ -594,6 +664,24 @@ pub struct FeedStatus {
     /// Report types that quarantined lines wait for and that are late, missing, or never spoke.
     #[serde(default)]
     pub waited: Vec<FeedWaited>,
+}
+
+/// One report type of a feed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportStatus {
+    /// Which; empty for a source with only one.
+    pub report: SmolStr,
+    /// It has spoken of everything up to here, as far as no file of it is missing.
+    pub covers_until: Option<Moment>,
+    /// Nothing more has come for longer than the source may leave between two deliveries: its silence does not count.
+    pub stalled: bool,
+}
+
+impl From<&FeedCoverage<'_>> for ReportStatus {
+    fn from(feed: &FeedCoverage<'_>) -> Self {
+        let covers_until = feed.last.map(|s| s.until.into());
+        Self { report: feed.report.clone(), covers_until, stalled: feed.stalled }
+    }
 }
 
 /// A report type that quarantined lines wait for.
@@ -609,6 +697,14 @@ pub struct FeedWaited {
     pub missing: MissingRow,
 }
 
+impl FeedWaited {
+    /// Of a report type.
+    pub fn of(report: &SmolStr, waited: &Waited) -> Self {
+        let covered_until = waited.until.map(Into::into);
+        Self { report: report.clone(), cases: waited.cases, covered_until, missing: waited.missing.into() }
+    }
+}
+
 /// Desired against actual.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanReport {
@@ -622,8 +718,11 @@ pub struct PlanReport {
     /// Lines on paper of which a wall would hold something.
     #[serde(default)]
     pub would_be_walled: u64,
-    /// Every enforcer against it.
+    /// The wall of this machine against it.
     pub enforcers: Vec<EnforcerDiff>,
+    /// Enforcers elsewhere against it.
+    #[serde(default)]
+    pub elsewhere: Vec<ElsewhereDiff>,
 }
 
 /// One enforcer against the plan, read from the dataplane now.
@@ -689,6 +788,8 @@ pub struct RowFacts {
     pub approvals_needed: u32,
     /// Why the line is protected.
     pub protected: Option<SmolStr>,
+    /// Why nobody can approve it now.
+    pub blocked: Option<Refusal>,
     /// What stands between the line and its release.
     pub missing: Vec<Missing>,
     /// How much of it the wall holds, or would hold.
@@ -722,6 +823,7 @@ impl CaseRow {
             approvals: facts.approvals.iter().map(who).collect(),
             approvals_needed: if proposed { facts.approvals_needed } else { 0 },
             protected: facts.protected,
+            blocked: facts.blocked.map(|why| why.to_string()),
             relapses: case.relapses,
             missing: if case.is_quarantined() {
                 facts.missing.into_iter().map(Into::into).collect()

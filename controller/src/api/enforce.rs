@@ -6,6 +6,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use pratique_core::command::Command;
 use pratique_core::ids::{CaseId, TextRef};
+use pratique_engine::handle::Wish;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -16,7 +17,6 @@ use super::dossier::CaseRow;
 use super::office::CaseQuery;
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::engine::handle::Wish;
 
 /// The paths.
 pub fn routes() -> Router<Desk> {

@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 
+use super::arrival::{Arrival, BYTES_PER_SECOND, Paced};
 use super::problem::Problem;
 use super::{Desk, Settings};
 
 /// Forms and JSON commands are small; uploads have a limit of their own.
 const SMALL_BODY_BYTES: usize = 256 * 1024;
-/// An answer takes at most this long. Uploads are exempt: they have a limit per read.
+/// An answer takes at most this long. Uploads are exempt: they may take as long as they keep arriving (`arrival`).
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Nothing is loaded but our own style sheet; nothing may frame us; forms go nowhere else.
@@ -46,7 +48,14 @@ async fn own_host(State(desk): State<Desk>, request: Request, next: Next) -> Res
 }
 
 async fn in_time(State(_): State<Desk>, request: Request, next: Next) -> Response {
-    if matches!(request.uri().path(), "/api/v1/reports" | "/api/v1/sessions") {
+    if matches!(
+        request.uri().path(),
+        "/api/v1/reports"
+            | "/api/v1/sessions"
+            | "/api/v1/sessions/events"
+            | "/api/v1/subscribers"
+            | "/api/v1/retractions/file"
+    ) {
         return next.run(request).await;
     }
     match tokio::time::timeout(ANSWER_WITHIN, next.run(request)).await {
@@ -63,7 +72,13 @@ async fn counted_and_sealed(State(desk): State<Desk>, request: Request, next: Ne
         "/healthz" | "/readyz" | "/metrics" => "open",
         _ => "console",
     };
-    let mut answer = next.run(request).await;
+    let arrival = Arrival::default();
+    let paced = |body| Body::new(Paced::new(body, arrival.clone(), desk.settings.patience));
+    let mut answer = next.run(request.map(paced)).await;
+    if arrival.was_too_slow() {
+        desk.meters.slow_bodies.inc();
+        answer = too_slow().into_response();
+    }
     let class = match answer.status().as_u16() {
         100..=299 => "2xx",
         300..=399 => "3xx",
@@ -87,6 +102,15 @@ async fn counted_and_sealed(State(desk): State<Desk>, request: Request, next: Ne
     // Cases are personal data: no cache keeps them. The style sheet sets its own.
     answer.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     answer
+}
+
+/// Whatever the handler made of a body that ended early.
+fn too_slow() -> Problem {
+    let said = format!(
+        "the request's body arrived too slowly and was given up: send at least {} KiB a second",
+        BYTES_PER_SECOND / 1024
+    );
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "too-slow", said)
 }
 
 /// The host a request names, without port. With an absolute-form target that host counts (RFC 9112 §3.2.2).
@@ -125,8 +149,13 @@ mod tests {
 
     #[test]
     fn a_foreign_name_is_not_ours_whatever_it_resolves_to() {
-        let settings =
-            Settings { hosts: vec!["noc.example".into()], tls: false, upload_limit: 1, spool: "/tmp".into() };
+        let settings = Settings {
+            hosts: vec!["noc.example".into()],
+            tls: false,
+            upload_limit: 1,
+            patience: Duration::ZERO,
+            spool: "/tmp".into(),
+        };
         let own = |h: &'static str| host(&named(h), &Uri::from_static("/")).is_some_and(|host| settings.is_own(host));
         for good in ["localhost:8053", "127.0.0.1:8053", "[::1]:8053", "noc.example", "NOC.example.:443", "192.0.2.1"] {
             assert!(own(good), "{good}");

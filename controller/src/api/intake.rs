@@ -1,116 +1,34 @@
 //! Reports, session lists and mails that came back, over HTTP. A body is bounded and waits in a file, never in memory; the readers of
-//! [`crate::sources`] stand behind one seam ([`Readers`]).
-
-use std::fs::File;
-use std::io::Read;
+//! `pratique-ingest` stand behind one seam.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use pratique_core::ids::{CaseId, SourceName, TextRef};
+use axum::{Extension, Json, Router};
+use pratique_core::ids::{CaseId, SourceName};
 use pratique_core::policy::SessionLists;
+use pratique_core::text::printable;
 use pratique_core::time::Timestamp;
+use pratique_engine::handle::{IntakeReport, SessionReport};
+use pratique_ingest::FileReason;
+use pratique_ingest::label::{Label, Part, Unreadable};
+use pratique_ingest::sessions::{REPORT, RefusedRow};
+use pratique_notices::bounce::MAX_BYTES;
+use pratique_notices::{NotNoted, Noted};
+use pratique_store::{Delivery, DeliveryState};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Desk;
-use super::auth::Staff;
+use super::auth::{Peer, Staff};
 use super::cases::Asked;
 use super::dossier::{DeliveryRow, SightingRow};
 use super::problem::Problem;
 use super::spool::{NEXT_BYTES_WITHIN, NotSpooled, spool};
 use super::tokens::Role;
-use crate::engine::handle::{Intake, IntakeReport, SessionReport};
-use crate::notices::bounce::MAX_BYTES;
-use crate::notices::{NotNoted, Noted};
-use crate::sources::FileReason;
-use crate::sources::sessions::{List, REPORT, RefusedRow};
-use crate::store::{Delivery, DeliveryState};
-
-/// Uploads read at once; each may hold all its rows in memory.
-const AT_ONCE: usize = 2;
-
-static UPLOADS: Semaphore = Semaphore::const_new(AT_ONCE);
-
-/// What is known of a file before it is read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// Who delivered; none lets the reader say.
-    pub source: Option<SourceName>,
-    /// Report type; none lets the reader find it in the file name or the header line.
-    pub report: Option<SmolStr>,
-    /// File name, or `api`.
-    pub name: String,
-    /// When it came.
-    pub received_at: Timestamp,
-    /// SHA-256 of the content.
-    pub content: TextRef,
-    /// Its length in bytes.
-    pub bytes: u64,
-}
-
-/// Why a file was refused, whole.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{said}")]
-pub struct Unreadable {
-    /// For metrics.
-    pub reason: FileReason,
-    /// `file:line: what, and what to do`, one line for each thing.
-    pub said: String,
-}
-
-impl Unreadable {
-    /// For a reason, in words.
-    pub fn new(reason: FileReason, said: impl Into<String>) -> Self {
-        Self { reason, said: said.into() }
-    }
-}
-
-/// One report of a file.
-#[derive(Debug)]
-pub struct Part {
-    /// What is known of it.
-    pub label: Label,
-    /// What is to be taken in: the report, or the record of its refusal with its rows. Refused files are on record, too:
-    /// "nothing came" and "something unreadable came" are different.
-    pub intake: Intake,
-    /// Why it was refused whole.
-    pub refused: Option<Unreadable>,
-    /// It was in an archive or a mail.
-    pub wrapped: bool,
-}
-
-/// Readers of reports and session lists. Called outside the async threads; they may block and take their time.
-pub trait Readers: Send + Sync + 'static {
-    /// Reads a file: a report, or an archive or mail with several. Each is handed over before the next one is read.
-    fn reports(&self, label: &Label, body: &mut File, each: &mut dyn FnMut(Part)) {
-        let (intake, refused) = match self.report(label, body) {
-            Ok(intake) => (intake, None),
-            Err(why) => (self.refused(label, &why.said), Some(why)),
-        };
-        each(Part { label: label.clone(), intake, refused, wrapped: false });
-    }
-
-    /// Reads a report.
-    ///
-    /// # Errors
-    /// When the file is refused whole.
-    fn report(&self, label: &Label, body: &mut dyn Read) -> Result<Intake, Unreadable>;
-
-    /// A report that was refused whole, for the record: it shows beside the good ones, and what it could have spoken of is no
-    /// silence.
-    fn refused(&self, label: &Label, because: &str) -> Intake;
-
-    /// Reads a session list. Times without a zone are of `time_zone`, else of the zone that the policy declares for its
-    /// source, else of UTC.
-    ///
-    /// # Errors
-    /// When the file is no list, or there is no such zone. Wrong rows are refused alone.
-    fn sessions(&self, label: &Label, time_zone: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable>;
-}
+use super::uploads::{Kind, Upload as Place};
 
 /// The paths.
 pub fn routes() -> Router<Desk> {
@@ -137,6 +55,10 @@ pub struct Upload {
     pub name: Option<String>,
     /// Of session lists: the zone of times without one, as `Europe/Amsterdam`.
     pub time_zone: Option<String>,
+    /// Of session lists: the list has everything that this gateway has.
+    pub snapshot_of: Option<SmolStr>,
+    /// Of session lists: when the list was made, else when it arrived.
+    pub made_at: Option<String>,
 }
 
 /// Answer of `POST /sessions`.
@@ -190,12 +112,14 @@ pub struct TakenMember {
 async fn reports(
     State(desk): State<Desk>,
     staff: Staff,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     Asked(upload): Asked<Upload>,
     body: Body,
 ) -> Result<Json<Taken>, Problem> {
     staff.needs_everything(Role::Operator)?;
-    let mut reading = match read_upload(&desk, &headers, upload, body).await {
+    let place = desk.uploads.receive(Kind::Report, staff.token, peer.0, &desk.meters)?;
+    let mut reading = match read_upload(&desk, place, &headers, upload, body).await {
         Ok(reading) => reading,
         Err(NotSpooled { problem, label }) => {
             // On record, too: what a file that is too large could have said is no silence.
@@ -243,13 +167,16 @@ async fn reports(
 async fn sessions(
     State(desk): State<Desk>,
     staff: Staff,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     Asked(upload): Asked<Upload>,
     body: Body,
 ) -> Result<Json<SessionsTaken>, Problem> {
     staff.needs_everything(Role::Operator)?;
-    let _turn = turn()?;
+    let _place = desk.uploads.receive(Kind::SessionList, staff.token, peer.0, &desk.meters)?;
     let time_zone = upload.time_zone.clone();
+    let made_at = made_at(upload.made_at.as_deref(), (desk.now)())?;
+    let snapshot_of = upload.snapshot_of.clone().map(|nas| gateway_name(&nas)).transpose()?;
     let (label, mut file) = match spool(&desk, &headers, upload, body).await {
         Ok(spooled) => spooled,
         Err(NotSpooled { problem, label }) => {
@@ -261,6 +188,7 @@ async fn sessions(
             return Err(problem);
         }
     };
+    let _turn = desk.uploads.turn(Kind::SessionList).await?;
     let readers = desk.readers.clone();
     let read = tokio::task::spawn_blocking(move || {
         let list = readers.sessions(&label, time_zone.as_deref(), &mut file);
@@ -268,7 +196,13 @@ async fn sessions(
     });
     let (label, list) = read.await.map_err(|e| Problem::internal(&e))?;
     let list = match list {
-        Ok(list) => list,
+        Ok(mut list) => {
+            list.made_at = made_at;
+            if let Some(nas) = snapshot_of {
+                list.of_all(nas);
+            }
+            list
+        }
         Err(why) => {
             // On record, too: a mapping that goes stale has a reason.
             desk.metrics.engine.file_refused(why.reason);
@@ -287,11 +221,31 @@ async fn sessions(
     Ok(Json(taken))
 }
 
+/// When a list was made. One of tomorrow would end what begins today.
+fn made_at(said: Option<&str>, now: Timestamp) -> Result<Option<Timestamp>, Problem> {
+    let Some(text) = said else { return Ok(None) };
+    let at = Timestamp::parse(text).map_err(|e| Problem::bad_request(format!("made_at: {e}")))?;
+    if at > now {
+        return Err(Problem::bad_request(format!("made_at: {at} lies in the future (it is {now} here)")));
+    }
+    Ok(Some(at))
+}
+
+/// A gateway's name as the rows of a list have it.
+fn gateway_name(said: &str) -> Result<SmolStr, Problem> {
+    let clean = printable(said.as_bytes(), 128);
+    if clean.is_empty() || clean != said {
+        let what = "snapshot_of: write the name of a gateway as the column nas has it, at most 128 characters";
+        return Err(Problem::bad_request(what));
+    }
+    Ok(clean)
+}
+
 /// So many refused rows of a list are in the answer.
-const REFUSED_SHOWN: usize = 100;
+pub(super) const REFUSED_SHOWN: usize = 100;
 
 /// A list of which nothing could be taken.
-fn in_words(name: &str, taken: &SessionsTaken) -> String {
+pub(super) fn in_words(name: &str, taken: &SessionsTaken) -> String {
     let mut said: Vec<String> =
         taken.refused_rows.iter().take(REFUSED_SHOWN).map(|row| format!("{name}:{}: {}", row.line, row.what)).collect();
     let all: u64 = taken.refused.iter().map(|(_, n)| n).sum();
@@ -304,7 +258,7 @@ fn in_words(name: &str, taken: &SessionsTaken) -> String {
     said.join("\n")
 }
 
-fn delivery_of(label: &Label, state: DeliveryState) -> Delivery {
+pub(super) fn delivery_of(label: &Label, state: DeliveryState) -> Delivery {
     let source = label.source.as_ref().map_or(SessionLists::UNNAMED, SourceName::as_str);
     Delivery {
         number: 0,
@@ -327,18 +281,19 @@ pub(super) struct Reading {
     pub(super) parts: mpsc::Receiver<Part>,
     /// Ends when all have been handed over.
     pub(super) done: tokio::task::JoinHandle<()>,
-    _turn: SemaphorePermit<'static>,
+    _held: (Place, OwnedSemaphorePermit),
 }
 
 /// Takes a report to a file and reads it; what is in it has no effect yet.
 pub(super) async fn read_upload(
     desk: &Desk,
+    place: Place,
     headers: &HeaderMap,
     upload: Upload,
     body: Body,
 ) -> Result<Reading, NotSpooled> {
-    let turn = turn()?;
     let (label, mut file) = spool(desk, headers, upload, body).await?;
+    let turn = desk.uploads.turn(place.kind()).await?;
     let readers = desk.readers.clone();
     // One at a time: each may hold all its rows in memory.
     let (hand_over, parts) = mpsc::channel(1);
@@ -348,16 +303,12 @@ pub(super) async fn read_upload(
             let _asker_gone = hand_over.blocking_send(part).is_err();
         });
     });
-    Ok(Reading { parts, done, _turn: turn })
+    Ok(Reading { parts, done, _held: (place, turn) })
 }
 
 pub(super) fn unreadable(e: Unreadable) -> Problem {
     let code = if e.reason == FileReason::Empty { "empty" } else { "unreadable" };
     Problem::refused(code, e.to_string())
-}
-
-fn turn() -> Result<SemaphorePermit<'static>, Problem> {
-    UPLOADS.try_acquire().map_err(|_| Problem::unavailable("busy", "other files are being read; try again"))
 }
 
 /// So many deliveries are listed.

@@ -8,12 +8,13 @@ use pratique_core::ids::{LineNo, Seq, SubscriberId};
 use pratique_core::notice::NoticeOutcome;
 use pratique_core::rescan::Verdict;
 use pratique_core::self_check::SelfCheckStep;
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
+use pratique_store::Record;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::dossier::{CaseRow, HoldingRow, Moment};
-use crate::store::Record;
+use super::dossier::{CaseRow, HoldingRow};
 
 /// So many self-checks of a line are shown, the newest.
 pub const SHOWN: usize = 20;
@@ -78,6 +79,9 @@ pub struct TenureRow {
     pub line: LineNo,
     /// What is held: the address, ports of it, or the prefix around it.
     pub holding: String,
+    /// Which NAS said so; empty for none. Of several sessions that touch, the newest's.
+    #[serde(default)]
+    pub nas: SmolStr,
     /// First moment.
     pub from: Moment,
     /// First moment after; none while it lasts.

@@ -17,6 +17,12 @@ pub struct Meters {
     pub csrf: IntCounter,
     /// Connections refused because too many were open.
     pub crowded: IntCounter,
+    /// Connections without proof that gave way to a newer one.
+    pub gave_way: IntCounter,
+    /// Requests whose body came too slowly.
+    pub slow_bodies: IntCounter,
+    /// Files refused because too many were on their way, by the limit (`token`, `client`, `all`).
+    pub uploads_refused: IntCounterVec,
     /// Connections open now.
     pub connections: IntGauge,
 }
@@ -37,6 +43,14 @@ impl Meters {
             &["surface", "class"],
         )?;
         registry.register(Box::new(answers.clone()))?;
+        let uploads_refused = IntCounterVec::new(
+            Opts::new(
+                "pratique_office_uploads_refused_total",
+                "Files refused because too many were on their way, by limit",
+            ),
+            &["limit"],
+        )?;
+        registry.register(Box::new(uploads_refused.clone()))?;
         let connections = IntGauge::new("pratique_office_connections", "Connections to API and console open now")?;
         registry.register(Box::new(connections.clone()))?;
         Ok(Self {
@@ -46,6 +60,12 @@ impl Meters {
             wrong_host: counter("pratique_office_wrong_host_total", "Requests under a foreign host name")?,
             csrf: counter("pratique_office_csrf_total", "Forms refused because they came from elsewhere")?,
             crowded: counter("pratique_office_crowded_total", "Connections refused because too many were open")?,
+            gave_way: counter(
+                "pratique_office_gave_way_total",
+                "Connections closed for a newer one while all places were taken",
+            )?,
+            slow_bodies: counter("pratique_office_slow_bodies_total", "Requests whose body came too slowly")?,
+            uploads_refused,
             connections,
         })
     }

@@ -1,31 +1,35 @@
 //! Staff, by program: the HTTP API under `/api/v1`, and the listener it shares with the console, `/metrics`, `/healthz`
 //! and `/readyz`. In the order a request passes:
 //!
-//! * [`serve`]: the listener, with limits on connections, headers and time
+//! * [`serve`]: the listener, with limits on headers and time; [`seats`]: on connections; [`arrival`]: on slow bodies
 //! * [`guard`]: Host check against DNS rebinding, headers every answer carries
 //! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
-//! * [`spool`]: an upload on its way to a file
+//! * [`uploads`], [`spool`]: places for uploads, and their way to a file
 //! * [`cases`], [`intake`], [`delivery`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a
 //!   preview
 //! * [`coverage`]: what the sources have spoken of, and the word of a person about it
-//! * [`problem`]: every refusal, as `application/problem+json`
+//! * [`problem`]: every refusal, as `application/problem+json`; [`reference`]: what the API says of itself
 //! * [`office`], [`dossier`], [`line`], [`story`]: what the engine offers to staff, and the shapes of its answers
 //! * [`plain`]: hostile text made harmless to look at; [`when`]: times as people read them
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use pratique_ingest::label::Readers;
 
 use crate::console::sessions::Sessions;
 use crate::metrics::Metrics;
 
+pub mod arrival;
 pub mod auth;
 pub mod bulk;
 pub mod cases;
 pub mod coverage;
 pub mod delivery;
 pub mod dossier;
+pub mod elsewhere;
 pub mod enforce;
 pub mod guard;
 pub mod intake;
@@ -35,11 +39,16 @@ pub mod office;
 pub mod operations;
 pub mod plain;
 pub mod problem;
+pub mod reference;
 pub mod retractions;
+pub mod seats;
 pub mod serve;
+pub mod session_events;
 mod spool;
 pub mod story;
+pub mod subscribers;
 pub mod tokens;
+pub mod uploads;
 pub mod when;
 
 /// Everything a handler may use. Cheap to clone.
@@ -48,11 +57,13 @@ pub struct Desk {
     /// The engine's side.
     pub office: Arc<dyn office::Office>,
     /// Report and session readers.
-    pub readers: Arc<dyn intake::Readers>,
+    pub readers: Arc<dyn Readers>,
     /// Who may ask.
     pub auth: Arc<auth::Auth>,
     /// Console log-ins.
     pub sessions: Arc<Sessions>,
+    /// Places for files that are sent in.
+    pub uploads: Arc<uploads::Uploads>,
     /// Everything measured.
     pub metrics: Arc<Metrics>,
     /// Counters of this listener.
@@ -75,6 +86,8 @@ pub struct Settings {
     pub tls: bool,
     /// Largest report or session list, in bytes.
     pub upload_limit: u64,
+    /// What the body of every request has to begin with before it counts as too slow.
+    pub patience: Duration,
     /// Where uploads wait while they are read; on the data disk, not in memory.
     pub spool: PathBuf,
 }
@@ -84,10 +97,13 @@ pub fn router(desk: Desk) -> Router {
     let api = cases::routes()
         .merge(intake::routes())
         .merge(delivery::routes())
+        .merge(session_events::routes())
+        .merge(subscribers::routes())
         .merge(retractions::routes())
         .merge(operations::routes())
         .merge(coverage::routes())
         .merge(enforce::routes())
+        .merge(reference::routes())
         .fallback(problem::no_such_path);
     let open = operations::open_routes();
     let inside = Router::new().nest("/api/v1", api).merge(crate::console::routes());

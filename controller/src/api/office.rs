@@ -1,5 +1,4 @@
-//! What the engine offers to staff: the one facade behind API, console and command line. The engine implements it; tests
-//! bring a small one in memory.
+//! What the engine offers to staff: the one facade behind API, console and command line.
 //!
 //! Commands go in as [`Wish`]es and come back as a log position or a typed refusal; reads never wait for the writer.
 
@@ -7,11 +6,18 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SubscriberId};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, SubscriberId};
+use pratique_core::session_fact::SessionFact;
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
 use pratique_core::view::Garden;
+use pratique_engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
+use pratique_ingest::sessions::List;
+use pratique_ingest::sessions::subscribers::SubscriberList;
+use pratique_notices::{NotNoted, Noted};
+use pratique_store::Delivery;
 
+use super::bulk::{Judged, Pick};
 use super::delivery::{DeliveryDossier, RefusedLine};
 use super::dossier::{
     CaseDossier, CasePage, DeliveryRow, PlanReport, Purged, ReleasedAll, SightingRow, Status, StoryLine,
@@ -20,10 +26,6 @@ use super::enforce::Paper;
 use super::intake::SessionsTaken;
 use super::line::{AddressDossier, LineDossier, SelfCheckRow};
 use super::retractions::Observation;
-use crate::engine::handle::{Done, EngineError, Intake, IntakeReport, SessionChange, SessionReport, Wish};
-use crate::notices::{NotNoted, Noted};
-use crate::sources::sessions::List;
-use crate::store::Delivery;
 
 /// The engine, as staff see it.
 #[async_trait::async_trait]
@@ -40,6 +42,12 @@ pub trait Office: Send + Sync + 'static {
     /// Takes a session list in, under a number of its own; puts it aside where too many of its rows are wrong.
     async fn session_list(&self, list: List, delivery: Delivery) -> Result<SessionsTaken, EngineError>;
 
+    /// Takes a list of subscribers' records in, under a number of its own; refuses it where too many of its rows are wrong.
+    async fn subscriber_list(&self, list: SubscriberList, delivery: Delivery) -> Result<SessionsTaken, EngineError>;
+
+    /// Takes session events of a source in.
+    async fn session_events(&self, source: SourceName, facts: Vec<SessionFact>) -> Result<SessionReport, EngineError>;
+
     /// Records a session list that was refused whole.
     async fn list_refused(&self, delivery: Delivery) -> Result<(), EngineError>;
 
@@ -51,6 +59,9 @@ pub trait Office: Send + Sync + 'static {
 
     /// One page of cases, the newest first.
     async fn cases(&self, query: CaseQuery) -> Result<CasePage, EngineError>;
+
+    /// What approvals of these cases by one person would lead to, one after the other, with nothing confirmed; in their order.
+    async fn judge(&self, picks: Vec<Pick>, by: Actor) -> Result<Vec<Judged>, EngineError>;
 
     /// The story of a case, the oldest line first.
     async fn story(&self, case: CaseId) -> Result<Vec<StoryLine>, EngineError>;

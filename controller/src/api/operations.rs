@@ -13,6 +13,7 @@ use pratique_core::command::Command;
 use pratique_core::ids::SubscriberId;
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
+use pratique_engine::handle::{Done, Wish};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use smol_str::SmolStr;
@@ -25,7 +26,6 @@ use super::line::{AddressDossier, LineDossier};
 use super::office::{CaseQuery, visible};
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::engine::handle::{Done, Wish};
 
 /// The paths for staff.
 pub fn routes() -> Router<Desk> {
@@ -50,11 +50,17 @@ async fn alive() -> &'static str {
 }
 
 async fn ready(State(desk): State<Desk>) -> Response {
-    let lacking = desk.metrics.ready.lacking();
-    if lacking.is_empty() {
-        return "ready\n".into_response();
+    let parts = desk.metrics.ready.parts();
+    let said: String = parts
+        .iter()
+        .map(|(name, said)| match said {
+            Ok(how) => format!("- {name}: {how}\n"),
+            Err(why) => format!("- {name}: NOT READY, {why}\n"),
+        })
+        .collect();
+    if parts.iter().all(|(_, said)| said.is_ok()) {
+        return format!("ready:\n{said}").into_response();
     }
-    let said: String = lacking.iter().map(|what| format!("- {what}\n")).collect();
     (StatusCode::SERVICE_UNAVAILABLE, format!("not ready:\n{said}")).into_response()
 }
 
@@ -155,17 +161,22 @@ async fn resume(State(desk): State<Desk>, staff: Staff) -> Result<Json<Done>, Pr
 pub async fn set_halt(desk: &Desk, staff: &Staff, because: Option<&str>) -> Result<Done, Problem> {
     staff.needs(Role::Supervisor)?;
     let command = match because {
-        // Stands in the log for good, so it is short and no place for names.
-        Some(because) => {
-            let because = checked_text(because, "reason")?;
-            if because.chars().count() > 200 {
-                return Err(Problem::refused("text-too-long", "reason has more than 200 characters: shorten it"));
-            }
-            Command::Halt { by: staff.actor(), because: SmolStr::new(because) }
-        }
+        Some(because) => Command::Halt { by: staff.actor(), because: checked_because(because)? },
         None => Command::Resume { by: staff.actor() },
     };
     Ok(desk.office.wish(Wish { command, text: None }).await?)
+}
+
+/// The reason of a halt. The log keeps it for good, so it has to be short and must not name subscribers.
+///
+/// # Errors
+/// When there is none, or it is too long.
+pub fn checked_because(because: &str) -> Result<SmolStr, Problem> {
+    let because = checked_text(because, "reason")?;
+    if because.chars().count() > 200 {
+        return Err(Problem::refused("text-too-long", "reason has more than 200 characters: shorten it"));
+    }
+    Ok(SmolStr::new(because))
 }
 
 /// Body of `POST /release-all`.

@@ -5,16 +5,17 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pratique_core::command::Refusal;
+use pratique_engine::handle::EngineError;
 use serde_json::{Value, json};
 
-use crate::engine::handle::EngineError;
+use super::reference;
 
 /// A refusal.
 #[derive(Clone, Debug)]
 pub struct Problem {
     /// HTTP status.
     pub status: StatusCode,
-    /// Stable code; the problem type is `urn:pratique:problem:CODE`.
+    /// Stable code; the problem type is its section of the API's reference, `/api/v1#CODE`.
     pub code: &'static str,
     /// What, and what to do, in plain English.
     pub detail: String,
@@ -90,8 +91,8 @@ impl Problem {
     /// As the API sends it.
     pub fn body(&self) -> Value {
         let mut body = json!({
-            "type": format!("urn:pratique:problem:{}", self.code),
-            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "type": format!("{}#{}", reference::PATH, self.code),
+            "title": reference::title(self.code).or(self.status.canonical_reason()).unwrap_or("Error"),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.detail,
@@ -104,12 +105,13 @@ impl Problem {
 }
 
 /// Every code that [`code`] gives.
-pub const REFUSAL_CODES: [&str; 23] = [
+pub const REFUSAL_CODES: [&str; 27] = [
     "no-such-case",
     "stale",
     "wrong-state",
     "same-person",
     "protected",
+    "doubtful",
     "walls-nothing",
     "dry-run",
     "not-on-paper",
@@ -122,6 +124,9 @@ pub const REFUSAL_CODES: [&str; 23] = [
     "not-yet",
     "rescan-under-way",
     "checked-just-now",
+    "other-round",
+    "not-on-line",
+    "no-check",
     "renew-too-long",
     "not-passed",
     "no-such-sighting",
@@ -138,6 +143,7 @@ pub const fn code(refusal: &Refusal) -> &'static str {
         Refusal::WrongState { .. } => "wrong-state",
         Refusal::SamePerson(_) => "same-person",
         Refusal::Protected(_) => "protected",
+        Refusal::Doubtful(_) => "doubtful",
         Refusal::WallsNothing(_) => "walls-nothing",
         Refusal::DryRun => "dry-run",
         Refusal::NotOnPaper(_) => "not-on-paper",
@@ -150,6 +156,9 @@ pub const fn code(refusal: &Refusal) -> &'static str {
         Refusal::NotYet(_) => "not-yet",
         Refusal::RescanUnderWay(_) => "rescan-under-way",
         Refusal::CheckedJustNow { .. } => "checked-just-now",
+        Refusal::OtherRound(_) => "other-round",
+        Refusal::NotOnLine(_) => "not-on-line",
+        Refusal::NoCheck(_) => "no-check",
         Refusal::RenewTooLong(_) => "renew-too-long",
         Refusal::NotPassed { .. } => "not-passed",
         Refusal::NoSuchSighting => "no-such-sighting",
@@ -181,6 +190,7 @@ pub fn remedy(code: &str) -> Option<&'static str> {
         "halted" => "find out why it was halted, then `pratique resume`",
         "renew-too-long" => "name a shorter time, or raise the playbook's maximum",
         "rescan-under-way" => "wait for the check that is under way; `pratique case show` has its result",
+        "too-slow" => "send it again over a better connection",
         "too-large" => "split the file, or raise api.upload_limit_mib",
         "unconfirmed" => "repeat the number as `confirm`",
         _ => return None,
@@ -196,6 +206,7 @@ impl From<Refusal> for Problem {
             Refusal::SamePerson(_) => StatusCode::FORBIDDEN,
             Refusal::WrongState { .. }
             | Refusal::Protected(_)
+            | Refusal::Doubtful(_)
             | Refusal::WallsNothing(_)
             | Refusal::DryRun
             | Refusal::NotOnPaper(_)
@@ -208,6 +219,9 @@ impl From<Refusal> for Problem {
             | Refusal::NotYet(_)
             | Refusal::RescanUnderWay(_)
             | Refusal::CheckedJustNow { .. }
+            | Refusal::OtherRound(_)
+            | Refusal::NotOnLine(_)
+            | Refusal::NoCheck(_)
             | Refusal::RenewTooLong(_)
             | Refusal::NotPassed { .. }
             | Refusal::NoPlaybook(_)
@@ -229,6 +243,7 @@ impl From<EngineError> for Problem {
             EngineError::Undecided(why) => Self::refused("undecided", why),
             EngineError::Store(_) => Self::unavailable("store", error.to_string()),
             EngineError::Busy => Self::unavailable("busy", error.to_string()),
+            EngineError::Loading(_) => Self::unavailable("loading", error.to_string()),
             EngineError::Stopped => Self::unavailable("stopped", error.to_string()),
         }
     }
@@ -253,5 +268,5 @@ impl IntoResponse for Problem {
 
 /// For paths below `/api/v1` that are none of ours.
 pub async fn no_such_path() -> Problem {
-    Problem::not_found("there is nothing at this path; the paths are listed in the documentation of /api/v1")
+    Problem::not_found("there is nothing at this path; GET /api/v1 lists the paths")
 }

@@ -1,26 +1,28 @@
 //! A publisher takes rows of a report back: by naming them, or by sending the file with the wrong rows again. What rests
 //! on nothing else is closed and, if walled, released; the reason stays in the case's story.
 
+use std::net::IpAddr;
+
 use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::{CauseKey, SourceName, TextRef};
 use pratique_core::sighting::{Sighting, Transport};
+use pratique_core::time::Moment;
+use pratique_engine::handle::{EngineError, Wish};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
-use std::net::IpAddr;
 
 use super::Desk;
-use super::auth::Staff;
+use super::auth::{Peer, Staff};
 use super::cases::{Asked, Body, checked_text};
-use super::dossier::Moment;
 use super::intake::{Upload, read_upload};
 use super::problem::Problem;
 use super::tokens::Role;
-use crate::engine::handle::{EngineError, Wish};
+use super::uploads::Kind;
 
 /// So many rows are named in one request; more come as a file.
 const MOST_ROWS: usize = 10_000;
@@ -106,14 +108,16 @@ async fn rows(State(desk): State<Desk>, staff: Staff, Body(wanted): Body<Rows>) 
 async fn file(
     State(desk): State<Desk>,
     staff: Staff,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     Asked(asked): Asked<File>,
     body: Bytes,
 ) -> Result<Json<Retracted>, Problem> {
     staff.needs_everything(Role::Operator)?;
     let reason = checked_text(&asked.reason, "reason")?;
-    let upload = Upload { report: asked.report, source: asked.source, name: asked.name, time_zone: None };
-    let mut reading = read_upload(&desk, &headers, upload, body).await.map_err(|e| e.problem)?;
+    let upload = Upload { report: asked.report, source: asked.source, name: asked.name, ..Upload::default() };
+    let place = desk.uploads.receive(Kind::Retraction, staff.token, peer.0, &desk.meters)?;
+    let mut reading = read_upload(&desk, place, &headers, upload, body).await.map_err(|e| e.problem)?;
     let mut rows: Vec<Observation> = Vec::new();
     let mut refused = None;
     while let Some(part) = reading.parts.recv().await {

@@ -1,9 +1,7 @@
-//! The listener of API and console: an accept loop of our own below axum, because limits on connections, header size and
-//! header time belong there.
+//! The listener of API and console: an accept loop of our own below axum, because limits on connections (`seats`), header size
+//! and header time belong there.
 
-use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
@@ -17,11 +15,8 @@ use tower::ServiceExt as _;
 
 use super::auth::Peer;
 use super::meters::Meters;
+use super::seats::{Seat, Seats, Taken};
 
-/// Staff and their scripts are few; more connections than this are a fault or an attack.
-const CONNECTIONS: usize = 512;
-/// Of them, by one client; a TLS proxy counts as one.
-const PER_CLIENT: usize = 256;
 /// Headers must be there within this time (slowloris), also on an idle kept-alive connection.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// Request line and headers together; cookies and tokens are short.
@@ -31,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until `stop` turns true or its sender is gone; then lets requests under way end.
 pub async fn serve(listener: TcpListener, router: Router, meters: Meters, mut stop: watch::Receiver<bool>) {
-    let clients = Clients::default();
+    let seats = Seats::default();
     let mut tasks = JoinSet::new();
     loop {
         while tasks.try_join_next().is_some() {}
@@ -48,12 +43,24 @@ pub async fn serve(listener: TcpListener, router: Router, meters: Meters, mut st
                 continue;
             }
         };
-        let Some(seat) = clients.seat(peer, &meters) else {
-            meters.crowded.inc();
-            drop(stream);
-            continue;
+        let seat = match seats.take(peer) {
+            Taken::Free(seat) => seat,
+            Taken::Instead(seat) => {
+                meters.gave_way.inc();
+                seat
+            }
+            Taken::None => {
+                meters.crowded.inc();
+                drop(stream);
+                continue;
+            }
         };
-        tasks.spawn(connection(stream, peer, router.clone(), stop.clone(), seat));
+        let (router, open, stop) = (router.clone(), meters.connections.clone(), stop.clone());
+        tasks.spawn(async move {
+            open.inc();
+            connection(stream, peer, router, stop, seat).await;
+            open.dec();
+        });
     }
     drop(listener);
     let all_ended = async { while tasks.join_next().await.is_some() {} };
@@ -68,10 +75,19 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: watch::Receiver<bool>, seat: Seat) {
+    let place = &seat;
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let standing = place.asked();
         let mut request: Request = request.map(axum::body::Body::new);
         request.extensions_mut().insert(Peer(peer));
-        router.clone().oneshot(request)
+        request.extensions_mut().insert(standing.clone());
+        let answer = router.clone().oneshot(request);
+        async move {
+            let answer = answer.await;
+            // Held for as long as the answer takes, whatever the handler does with its clone.
+            drop(standing);
+            answer
+        }
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -81,6 +97,8 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: w
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = served.as_mut() => ended,
+        // Its place is another's already.
+        () = seat.given_away() => return,
         () = stopped(&mut stop) => {
             served.as_mut().graceful_shutdown();
             served.await
@@ -88,46 +106,5 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, mut stop: w
     };
     if let Err(e) = ended {
         tracing::debug!("a connection to the office ended early: {e}");
-    }
-    drop(seat);
-}
-
-#[derive(Clone, Default)]
-struct Clients(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A connection that counts until it is dropped.
-struct Seat {
-    clients: Clients,
-    peer: IpAddr,
-    meters: Meters,
-}
-
-impl Clients {
-    fn seat(&self, peer: IpAddr, meters: &Meters) -> Option<Seat> {
-        let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = clients.values().sum();
-        let own = clients.entry(peer).or_default();
-        if all >= CONNECTIONS || *own >= PER_CLIENT {
-            if *own == 0 {
-                clients.remove(&peer);
-            }
-            return None;
-        }
-        *own += 1;
-        meters.connections.inc();
-        Some(Seat { clients: self.clone(), peer, meters: meters.clone() })
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut clients = self.clients.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = clients.get_mut(&self.peer) {
-            *own = own.saturating_sub(1);
-            if *own == 0 {
-                clients.remove(&self.peer);
-            }
-        }
-        self.meters.connections.dec();
     }
 }

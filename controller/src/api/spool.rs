@@ -9,14 +9,15 @@ use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
 use pratique_core::ids::{SourceName, TextRef};
+use pratique_ingest::FileReason;
 use sha2::Digest as _;
 use smol_str::SmolStr;
 use tokio::io::AsyncWriteExt as _;
 
 use super::Desk;
-use super::intake::{Label, Upload};
+use super::intake::Upload;
 use super::problem::Problem;
-use crate::sources::FileReason;
+use pratique_ingest::label::Label;
 
 /// A body that sends nothing for this long is given up.
 pub(super) const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);

@@ -7,9 +7,9 @@ use pratique_core::notice::{Channel, NoticeOutcome};
 use pratique_core::playbook::ApprovalRule;
 use pratique_core::rescan::{Rescan, RescanTrigger, Verdict};
 use pratique_core::time::Timestamp;
+use pratique_store::Record;
 
 use super::dossier::{StoryLine, who};
-use crate::store::Record;
 
 /// The story that log entries tell; `text` finds the free text behind a reference. Entries that are not of a case are left
 /// out.
@@ -206,8 +206,13 @@ fn sentence(what: &CaseEvent) -> (&'static str, Actor, String, Option<TextRef>) 
             );
             ("row-unread", system, said, None)
         }
-        CaseEvent::FixReported => {
-            ("fix-reported", Actor::Subscriber, "Says it is fixed and asks for a check".into(), None)
+        CaseEvent::FixReported { again } => {
+            let said = match again {
+                0 => "Says it is fixed and asks for a check".into(),
+                1 => "Says it is fixed and asks for a check; had asked once more before, too soon".into(),
+                n => format!("Says it is fixed and asks for a check; had asked {n} times more before, too soon"),
+            };
+            ("fix-reported", Actor::Subscriber, said, None)
         }
         CaseEvent::RescanRequested { trigger } => {
             let by = match trigger {
@@ -326,7 +331,7 @@ mod tests {
             queries: 2,
             last_seen: Timestamp::from_secs(hour),
         };
-        let fixed = || CaseEvent::FixReported;
+        let fixed = || CaseEvent::FixReported { again: 0 };
         let events = [traffic(1), asked(2), traffic(3), traffic(4), asked(5), fixed(), traffic(7), fixed(), fixed()];
         let records: Vec<Record> = (1..).zip(events).map(|(seq, what)| record(seq, what)).collect();
         let told = lines(&records, |_| None);

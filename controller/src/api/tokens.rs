@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
+use pratique_core::time::Moment;
 use pratique_core::time::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 use smol_str::SmolStr;
 use subtle::ConstantTimeEq as _;
 
-use super::dossier::Moment;
 use crate::config::{ConfigError, parse_yaml, read_text};
 
 /// Tokens begin with this, so that scanners for leaked secrets find them.
@@ -181,7 +181,7 @@ impl TokenList {
                 return Some(format!("{}: a supervisor acts on everything; remove `networks`", token.person));
             }
             if self.tokens.iter().take(i).any(|t| t.sha256 == token.sha256) {
-                return Some(format!("token {} stands twice; remove one", token.sha256.id()));
+                return Some(format!("token {} is there twice; remove one", token.sha256.id()));
             }
         }
         None
@@ -307,6 +307,16 @@ impl TokenFile {
         Ok(Self { path: path.into(), list: ArcSwap::from_pointee(list), seen })
     }
 
+    /// The same for a daemon that starts: a file that is not good opens API and console to nobody until it is mended, and stops nothing
+    /// else.
+    pub fn at_start(path: &Path) -> Self {
+        Self::open(path).unwrap_or_else(|error| {
+            tracing::error!("{error}; nobody can use API and console until it is mended, everything else works");
+            let seen = Mutex::new(Seen { mark: mark(path), problem: Some(error.to_string()) });
+            Self { path: path.into(), list: ArcSwap::default(), seen }
+        })
+    }
+
     /// The list now. Looks at the file's change mark on every call (one `stat`), so a revoked token is refused at the
     /// next request.
     pub fn current(&self) -> Arc<TokenList> {
@@ -346,6 +356,19 @@ mod tests {
 
     fn new(person: &str, role: Role) -> NewToken {
         NewToken { person: person.parse().unwrap(), role, expires: None, networks: Vec::new() }
+    }
+
+    #[test]
+    fn a_broken_file_at_start_lets_nobody_in_and_is_read_when_it_is_mended() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("tokens.yaml");
+        std::fs::write(&path, "tokens: red").unwrap();
+        let file = TokenFile::at_start(&path);
+        assert!(file.current().tokens.is_empty() && file.problem().is_some());
+        let mut list = TokenList::default();
+        list.add(new("anna", Role::Operator), Timestamp::from_secs(43_200)).unwrap();
+        list.store(&path).unwrap();
+        assert_eq!((file.current().tokens.len(), file.problem()), (1, None));
     }
 
     #[test]

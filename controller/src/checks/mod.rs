@@ -17,15 +17,17 @@ mod scans;
 mod sightings;
 mod who;
 
-pub use self::scan::doors;
-
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use pratique_core::time::Timestamp;
+use pratique_engine::clock::Clock;
+use pratique_engine::handle::EngineHandle;
 use pratique_portal::figures::Figures;
 use pratique_portal::{Agreed, CheckError, Checker, Known, LineCard, Offer, Portal, SelfCheck, Visitor};
+use pratique_scan::Scanner;
+use pratique_store::Reader;
 use prometheus::Registry;
 use tracing::warn;
 
@@ -34,12 +36,8 @@ use self::meters::Meters;
 use self::scans::Scans;
 use self::sightings::Kept;
 use self::who::{Holder, Who};
-use crate::clock::Clock;
 use crate::config::Config;
-use crate::engine::handle::EngineHandle;
 use crate::rescans::Running;
-use crate::scan::Scanner;
-use crate::store::Reader;
 
 /// Answers the portal. Cheap to clone.
 #[derive(Clone)]
@@ -85,7 +83,7 @@ pub fn open(
     let Some(settings) = config.portal.as_ref().and_then(|portal| portal.pages.self_check.as_ref()) else {
         return Ok(None);
     };
-    let mail = config.notices.as_ref().is_some_and(crate::notices::Settings::tells_self_checks);
+    let mail = config.notices.as_ref().is_some_and(pratique_notices::Settings::tells_self_checks);
     let checks = Checks::new(settings, mail, parts, registry)?;
     let counter = settings.figures.then(|| checks.counter());
     portal.check_lines(Arc::new(checks));

@@ -4,21 +4,20 @@
 use std::net::IpAddr;
 
 use pratique_core::command::Command;
-use pratique_core::ids::{CauseKey, LineNo};
-use pratique_core::playbook::{Action, Class};
+use pratique_core::ids::LineNo;
 use pratique_core::policy::Policy;
-use pratique_core::rescan::{Probe, ProbeResult, Rescan, RescanTrigger, Verdict};
+use pratique_core::rescan::{Probe, Rescan, RescanTrigger, doors};
 use pratique_core::self_check::SelfCheckStep;
 use pratique_core::session::Holding;
 use pratique_core::view::CheckCard;
 use pratique_core::world::World;
 use pratique_portal::{Agreed, CheckError, Found, Visitor};
+use pratique_scan::Job;
 use tracing::{debug, warn};
 
 use super::Checks;
 use super::scans::Place;
 use super::who::Who;
-use crate::scan::Job;
 
 /// What a scan needs to know.
 struct Brief {
@@ -77,7 +76,7 @@ impl Checks {
         place.end(found, self.clock.now());
     }
 
-    async fn record(&self, line: LineNo, step: SelfCheckStep) -> Result<(), crate::engine::handle::EngineError> {
+    async fn record(&self, line: LineNo, step: SelfCheckStep) -> Result<(), pratique_engine::handle::EngineError> {
         self.engine.command(Command::RecordSelfCheck { line, step }).await.map(|_| ())
     }
 }
@@ -121,31 +120,15 @@ fn found(policy: &Policy, rescan: &Rescan) -> Found {
     Found { check: CheckCard::of(rescan), causes }
 }
 
-/// The causes whose steps shut what stands open, each once.
-pub fn doors(policy: &Policy, results: &[ProbeResult]) -> Vec<CauseKey> {
-    let mut causes: Vec<CauseKey> = Vec::new();
-    for open in results.iter().filter(|result| result.verdict == Verdict::Vulnerable) {
-        if let Some(cause) = cause_of(policy, open.probe).filter(|cause| !causes.contains(cause)) {
-            causes.push(cause);
-        }
-    }
-    causes
-}
-
-/// The open door that this probe speaks of most: of the playbooks that ask it, the one that asks least beside it.
-fn cause_of(policy: &Policy, probe: Probe) -> Option<CauseKey> {
-    let doors = policy.playbooks.values().filter(|playbook| playbook.class == Class::Exposure);
-    let asking = doors.filter(|playbook| playbook.action != Action::None && playbook.rescan.contains(&probe));
-    asking.min_by_key(|playbook| playbook.rescan.len()).map(|playbook| playbook.cause.clone())
-}
-
 #[cfg(test)]
 mod tests {
+    use pratique_core::rescan::cause_of;
+
     use super::*;
 
     #[test]
     fn what_is_open_leads_to_the_steps_that_shut_it() {
-        let policy = crate::policy_files::built_in().unwrap().policy;
+        let policy = pratique_policy::built_in().unwrap().policy;
         let policy = Policy { digest: pratique_core::ids::TextRef([0; 32]), ..policy };
         for (probe, cause) in [
             (Probe::Telnet(23), "open-telnet"),

@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use pratique_core::ids::LineNo;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::CauseCard;
+use pratique_policy::INFORMATION;
 use pratique_portal::{SeenCard, masked};
+use pratique_store::{Reader, Seen, StoreError};
 use smol_str::SmolStr;
-
-use crate::policy_files::INFORMATION;
-use crate::store::{Reader, Seen, StoreError};
 
 /// The page says "in the last 24 hours".
 const RECENT: Span = Span::from_hours(24);

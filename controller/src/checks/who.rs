@@ -70,7 +70,7 @@ mod tests {
     const SHARED: [u8; 4] = [192, 0, 2, 9];
 
     fn world() -> World {
-        let built_in = crate::policy_files::built_in().unwrap().policy;
+        let built_in = pratique_policy::built_in().unwrap().policy;
         World::new(Arc::new(pratique_core::policy::Policy { digest: TextRef([0; 32]), ..built_in }), Cases::default())
     }
 

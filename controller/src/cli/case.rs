@@ -8,6 +8,7 @@ use pratique_core::case_number::{CaseNumber, NoCaseNumber};
 use pratique_core::ids::{CaseId, Seq};
 use pratique_core::state::StateName;
 use pratique_core::time::Span;
+use pratique_engine::handle::Done;
 
 use super::client::Client;
 use super::print::{complain, say};
@@ -16,7 +17,6 @@ use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter};
 use crate::api::dossier::{CaseDossier, CasePage};
 use crate::api::plain::escaped;
-use crate::engine::handle::Done;
 
 /// What to do with cases.
 #[derive(Debug, Subcommand)]
@@ -120,6 +120,10 @@ pub struct Approve {
     /// Confirm that this line is really meant, although the wall can hold nothing of it as things are.
     #[arg(long, conflicts_with = "network")]
     unwalled: bool,
+    /// Confirm that this line is really meant, although somebody else may hold its address by now: nothing was heard of its
+    /// session for too long.
+    #[arg(long, conflicts_with = "network")]
+    doubtful: bool,
     /// A note for the story of the case.
     #[arg(long, conflicts_with = "network")]
     reason: Option<String>,
@@ -321,14 +325,19 @@ fn approve_one(c: Approve) -> Result<(), Failure> {
             return show::json(&preview);
         }
         say!("{}", said(&preview.preview));
+        let seen = &preview.preview;
+        for why in seen.over.iter().chain(seen.blocked.iter().map(|(_, why)| why)) {
+            say!("It cannot be approved now: {}", crate::api::plain::visible(why));
+        }
         // One that is protected, or of which nothing is walled, can be approved alone, with its confirmation.
         return Ok(());
     }
-    let (protected_confirmed, unwalled_confirmed) = (c.protected.then_some(true), c.unwalled.then_some(true));
+    let said = |flag: bool| flag.then_some(true);
     let decision = Decision {
         version: Some(version),
-        protected_confirmed,
-        unwalled_confirmed,
+        protected_confirmed: said(c.protected),
+        unwalled_confirmed: said(c.unwalled),
+        doubtful_confirmed: said(c.doubtful),
         reason: c.reason,
         ..Decision::default()
     };

@@ -6,18 +6,20 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pratique_core::time::Timestamp;
+use pratique_enforce::machine::{Machine, Remark, remarks};
+use pratique_policy::PolicySet;
 use pratique_portal::texts::{Review, review};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::print::say;
 use super::rehearsal::{self, Rehearsal};
-use super::rehearsal_list::{self, ListFindings};
+use super::rehearsal_list::{self, ListFindings, RecordFindings};
 use super::token::now;
 use super::{Failure, Node, show};
-use crate::config::Config;
+use crate::config::{Config, EnforcerKind};
 use crate::console::words;
-use crate::policy_files::{self, PolicySet};
+use crate::daemon::in_force;
 
 /// `check-config`.
 #[derive(Clone, Debug, Args)]
@@ -40,6 +42,9 @@ pub struct CheckConfig {
     /// Source of the session list, whose zone policy.yaml may declare.
     #[arg(long, value_name = "SOURCE", requires = "sessions")]
     sessions_source: Option<String>,
+    /// List of subscribers' records (CSV): show what is wrong with it.
+    #[arg(long, value_name = "FILE")]
+    subscribers: Option<PathBuf>,
     /// Read the files as if they had come at this time (UTC, as 2026-02-16T12:00:00Z): for files of days ago.
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
@@ -61,12 +66,17 @@ struct Findings {
     /// What a daemon would start with, but not as one would think.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     warnings: Vec<String>,
+    /// What holds beside what else this machine does.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Summary>,
     #[serde(skip_serializing_if = "Option::is_none")]
     rehearsal: Option<Rehearsal>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sessions: Option<ListFindings>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subscribers: Option<RecordFindings>,
 }
 
 /// A sound policy in a few numbers.
@@ -79,6 +89,14 @@ struct Summary {
     protected_networks: usize,
     digest: String,
 }
+
+/// What becomes of a daemon with files that are refused, where this node has kept what was in force.
+const GOES_ON: &str = "none of this comes into force: a daemon here goes on with the settings and policies that were last in \
+                       force, and `pratique status` says so";
+
+/// The same where nothing that was in force can be seen.
+const FIRST_START: &str = "a daemon would not start with this for the first time; one that ran before goes on with the settings \
+                           and policies that were last in force, and `pratique status` says so";
 
 impl CheckConfig {
     /// Does it.
@@ -97,14 +115,26 @@ impl CheckConfig {
         let Some(set) = set.filter(|_| problems.is_empty()) else {
             let count = problems.len();
             let s = if count == 1 { "" } else { "s" };
-            let failure = Failure::Usage(format!("{count} problem{s}; a daemon would not start with this"));
+            // Of a folder of policies by itself, nobody knows which node it is for.
+            let kept = self.policies.is_none() && in_force::stands_in(&self.node.path());
+            let so = if kept { GOES_ON } else { FIRST_START };
+            let failure = Failure::Usage(format!("{count} problem{s}; {so}"));
             if !self.json {
                 problems.iter().for_each(|p| say!("{p}"));
                 return Err(failure);
             }
             let error = Some(failure.object());
-            let (warnings, policy) = (Vec::new(), None);
-            show::json(&Findings { error, problems, warnings, policy, rehearsal: None, sessions: None })?;
+            let (warnings, notes, policy) = (Vec::new(), Vec::new(), None);
+            show::json(&Findings {
+                error,
+                problems,
+                warnings,
+                notes,
+                policy,
+                rehearsal: None,
+                sessions: None,
+                subscribers: None,
+            })?;
             return Err(Failure::Answered(Box::new(failure)));
         };
         let summary = Summary::of(&set);
@@ -112,9 +142,15 @@ impl CheckConfig {
         warnings
             .extend(node.iter().flat_map(|config| config.placed(texts.settings.clone())).map(|note| note.to_string()));
         warnings.extend(texts.notes);
+        let (remarks, notes): (Vec<_>, Vec<_>) =
+            node.iter().flat_map(beside_the_wall).partition(|remark| remark.kind.is_trouble());
+        let remarks: Vec<String> = remarks.into_iter().map(|remark| remark.what).collect();
+        warnings.extend(node.iter().flat_map(|config| config.placed(remarks.clone())).map(|remark| remark.to_string()));
+        let notes: Vec<String> = notes.into_iter().map(|note| note.what).collect();
         if !self.json {
             summary.print();
             warnings.iter().for_each(|w| say!("warning: {w}"));
+            notes.iter().for_each(|n| say!("note: {n}"));
         }
         let list = self.sessions.as_deref().map(|file| rehearsal_list::Asked {
             file,
@@ -139,14 +175,29 @@ impl CheckConfig {
             Some(list) => Some(rehearsal_list::rehearse(&set.policy, &list)?),
             None => None,
         };
-        let failure = match sessions.as_ref().map_or(0, ListFindings::refused) {
+        let subscribers = match &self.subscribers {
+            Some(file) => Some(rehearsal_list::records(&set.policy, file)?),
+            None => None,
+        };
+        let refused = sessions.as_ref().map_or(0, ListFindings::refused)
+            + subscribers.as_ref().map_or(0, RecordFindings::refused);
+        let failure = match refused {
             0 => None,
             1 => Some(Failure::Refused("1 row of the list would be refused".into())),
             n => Some(Failure::Refused(format!("{n} rows of the list would be refused"))),
         };
         if self.json {
             let error = failure.as_ref().map(Failure::object);
-            show::json(&Findings { error, problems, warnings, policy: Some(summary), rehearsal, sessions })?;
+            show::json(&Findings {
+                error,
+                problems,
+                warnings,
+                notes,
+                policy: Some(summary),
+                rehearsal,
+                sessions,
+                subscribers,
+            })?;
             return failure.map_or(Ok(()), |failure| Err(Failure::Answered(Box::new(failure))));
         }
         if let Some(rehearsal) = rehearsal {
@@ -154,6 +205,9 @@ impl CheckConfig {
         }
         if let Some(sessions) = sessions {
             say!("\n{}", words::said(&sessions.to_string()));
+        }
+        if let Some(subscribers) = subscribers {
+            say!("\n{}", words::said(&subscribers.to_string()));
         }
         failure.map_or(Ok(()), Err)
     }
@@ -190,7 +244,7 @@ impl CheckConfig {
             }
         }
         let Some(dir) = policies else { return (problems, None, None) };
-        let set = match policy_files::load_set(&dir) {
+        let set = match pratique_policy::load_set(&dir) {
             Ok(set) => {
                 problems.extend(node.iter().flat_map(|config| config.misfits(&set.policy)).map(|p| p.to_string()));
                 Some(set)
@@ -201,6 +255,14 @@ impl CheckConfig {
             }
         };
         (problems, set, node)
+    }
+}
+
+/// What else on this machine concerns the wall. The daemon may run on another one; then what is named is not there either.
+fn beside_the_wall(config: &Config) -> Vec<Remark> {
+    match config.enforcer {
+        EnforcerKind::Nft => remarks(&config.wall, Machine::look(&config.wall.table).as_ref()),
+        EnforcerKind::DryRun => Vec::new(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The command line's side of the API: blocking, one request at a time, errors in the API's own words.
 
 use std::io::Read;
-use std::time::Duration;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -10,6 +11,7 @@ use ureq::http::Response;
 use ureq::{Agent, Body, SendBody};
 
 use super::failure::Problem;
+use super::print::complain;
 use super::{Failure, Remote};
 use crate::api::plain;
 
@@ -17,7 +19,14 @@ use crate::api::plain;
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);
 /// A large report may be read for as long as this after it was sent.
 const IMPORT_WITHIN: Duration = Duration::from_secs(3_600);
+/// While the daemon is starting it is asked again after this.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A daemon on this node takes a connection within this time, or there is none.
+const LISTENS_WITHIN: Duration = Duration::from_secs(5);
+
+/// Problems of a daemon that is there and cannot do it.
+const UNWELL: [&str; 5] = ["timeout", "stopped", "busy", "store", "loading"];
 /// The largest answer: a page of a thousand cases with everything.
 const ANSWER_BYTES: u64 = 64 << 20;
 
@@ -26,6 +35,7 @@ pub struct Client {
     agent: Agent,
     base: String,
     token: String,
+    answer_within: Duration,
 }
 
 impl Client {
@@ -36,7 +46,7 @@ impl Client {
     pub fn new(remote: &Remote) -> Result<Self, Failure> {
         let base = match &remote.url {
             Some(url) => url.trim_end_matches('/').to_owned(),
-            None => format!("http://{}", remote.node.load()?.api.listen),
+            None => format!("http://{}", remote.node.load_or_kept()?.0.api.listen),
         };
         if !base.starts_with("http://") {
             return Err(Failure::Usage(format!(
@@ -60,12 +70,34 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_connect(Some(CONNECT_WITHIN))
-            .timeout_recv_response(Some(ANSWER_WITHIN))
             // A proxy of the environment has no business between an operator and the controller.
             .proxy(None)
             .build()
             .into();
-        Ok(Self { agent, base, token })
+        Ok(Self { agent, base, token, answer_within: ANSWER_WITHIN })
+    }
+
+    /// The same for a command that has a way without the API. Somebody without a token cannot ask the daemon, but must not be kept
+    /// from that way when there is none.
+    ///
+    /// # Errors
+    /// Unreachable, where there is no token and nobody listens; else as [`Client::new`].
+    pub fn or_nobody(remote: &Remote) -> Result<Self, Failure> {
+        let refused = match Self::new(remote) {
+            Err(Failure::Usage(said)) if remote.url.is_none() => said,
+            client => return client,
+        };
+        let address = remote.node.load_or_kept()?.0.api.listen;
+        match TcpStream::connect_timeout(&address, LISTENS_WITHIN) {
+            Ok(_) => Err(Failure::Usage(refused)),
+            Err(error) => Err(Failure::Unreachable(format!("{address}: {error}"))),
+        }
+    }
+
+    /// The same with less patience, for who has another way.
+    #[must_use]
+    pub fn within(self, answer_within: Duration) -> Self {
+        Self { answer_within, ..self }
     }
 
     /// `GET /api/v1` and the path.
@@ -73,7 +105,12 @@ impl Client {
     /// # Errors
     /// The problem's words, or that nobody answered.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.when_loaded(|| self.get_now(path))
+    }
+
+    fn get_now<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let request = self.agent.get(self.url(path)).header("authorization", self.bearer());
+        let request = request.config().timeout_recv_response(Some(self.answer_within)).build();
         self.answer(request.call())
     }
 
@@ -82,7 +119,12 @@ impl Client {
     /// # Errors
     /// The problem's words, or that nobody answered.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.when_loaded(|| self.post_now(path, body))
+    }
+
+    fn post_now<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
         let request = self.agent.post(self.url(path)).header("authorization", self.bearer());
+        let request = request.config().timeout_recv_response(Some(self.answer_within)).build();
         self.answer(request.send_json(body))
     }
 
@@ -95,6 +137,24 @@ impl Client {
         let request = request.content_type("text/csv").header("content-length", bytes.to_string());
         let request = request.config().timeout_recv_response(Some(IMPORT_WITHIN)).build();
         self.answer(request.send(SendBody::from_reader(body)))
+    }
+
+    /// Asks again while the daemon is starting, and says so once: nothing was done until then.
+    fn when_loaded<T>(&self, ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+        let until = Instant::now() + self.answer_within;
+        let mut told = false;
+        loop {
+            match ask() {
+                Err(Failure::Problem(problem)) if problem.code == "loading" && Instant::now() < until => {
+                    if !told {
+                        complain!("pratique: {}; waiting", problem.detail);
+                    }
+                    told = true;
+                    std::thread::sleep(ASK_AGAIN);
+                }
+                done => return done,
+            }
+        }
     }
 
     fn url(&self, path: &str) -> String {
@@ -125,6 +185,20 @@ impl Client {
             Some(problem) => Failure::Problem(Box::new(problem)),
             None => Failure::Refused(format!("{}: answered {status} and is probably no pratique", self.base)),
         })
+    }
+}
+
+/// That there is no daemon that can do it, in words; then there may be a way without its API.
+///
+/// # Errors
+/// The failure, where it is an answer to the question: a refusal is no reason to go another way.
+pub(super) fn no_help(failure: Failure) -> Result<String, Failure> {
+    match failure {
+        Failure::Unreachable(said) => Ok(format!("{said}\nNo daemon answers: working without its API.")),
+        Failure::Problem(problem) if UNWELL.contains(&problem.code.as_str()) => {
+            Ok(format!("{}\nThe daemon cannot do it: working without its API.", problem.detail))
+        }
+        failure => Err(failure),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use pratique_core::ids::SourceName;
+use pratique_core::time::Moment;
 use pratique_core::time::Timestamp;
 use smol_str::SmolStr;
 
@@ -9,7 +10,7 @@ use super::client::Client;
 use super::print::say;
 use super::{Failure, Remote, show};
 use crate::api::coverage::Confirm as Confirmed;
-use crate::api::dossier::{FeedStatus, Moment};
+use crate::api::dossier::FeedStatus;
 use crate::console::words;
 
 /// `coverage`.
@@ -85,6 +86,9 @@ impl List {
             let until =
                 feed.covers_until.as_ref().map_or_else(String::new, |t| format!(", has spoken up to {}", words::at(t)));
             say!("{}: {}{until}", words::shown(feed.source.as_str()), words::feed(feed));
+            if let Some(said) = words::stalled_types(feed) {
+                say!("  {said}");
+            }
             feed.waited.iter().for_each(|waited| say!("  {}", words::waited(feed, waited)));
             feed.gaps.iter().for_each(|gap| say!("  missing: {}", words::gap(gap)));
             let more = feed.gaps_total.saturating_sub(feed.gaps.len() as u64);

@@ -1,11 +1,12 @@
-//! `pratique dns-probe`: asks the captive resolver as a client would, over UDP and TCP, and says what the answer means. For
-//! the NOC: is it there, how quick is it, and what does this machine, or the line it stands on, get? A captive answer is
-//! compared with the portals of the node's configuration, where there is one.
+//! `pratique dns-probe`: asks the captive resolver as a client would, over UDP and TCP, TLS or HTTPS, and says what the answer
+//! means. For the NOC: is it there, how quick is it, and what does this machine, or the line it stands on, get? A captive answer is
+//! compared with the portals of the node's configuration, where there is one. Over TLS it sees what a phone with "Private DNS" sees.
 //!
 //! Without names it asks one of each kind that the resolver tells apart. No daemon and no token are needed.
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream, UdpSocket};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -16,6 +17,7 @@ use pratique_core::ids::CauseKey;
 use pratique_dns::portals::Portals;
 use serde::Serialize;
 
+use super::dns_encrypted::{Tls, framed};
 use super::print::say;
 use super::{Failure, Node, show};
 
@@ -41,6 +43,21 @@ pub struct DnsProbe {
     /// Ask over TCP only [default: UDP, and TCP where the answer was cut].
     #[arg(long)]
     tcp: bool,
+    /// Ask over TLS (DoT, port 853), as a phone whose "Private DNS" has a server's name.
+    #[arg(long, conflicts_with_all = ["tcp", "https"])]
+    tls: bool,
+    /// Ask over HTTPS (DoH, port 443), as a browser with secure DNS.
+    #[arg(long, conflicts_with = "tcp")]
+    https: bool,
+    /// Name that the server's certificate must have, over TLS and HTTPS [default: the server's address].
+    #[arg(long, value_name = "NAME")]
+    tls_name: Option<String>,
+    /// PEM file with the authorities that may sign it.
+    #[arg(long, value_name = "FILE", default_value = "/etc/ssl/certs/ca-certificates.crt")]
+    roots: PathBuf,
+    /// Path to ask at over HTTPS [default: `dns.tls.doh_path` of the configuration, or /dns-query].
+    #[arg(long, value_name = "PATH")]
+    path: Option<String>,
     /// Wait this long for an answer, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(1..=60_000))]
     wait: u64,
@@ -57,7 +74,7 @@ struct Found {
     name: String,
     #[serde(rename = "type")]
     kind: String,
-    /// `udp` or `tcp`.
+    /// `udp`, `tcp`, `tls` or `https`.
     over: &'static str,
     /// Until the answer was there, in milliseconds.
     ms: Option<f64>,
@@ -70,6 +87,34 @@ struct Found {
     extended: Option<(u16, String)>,
     /// What that means.
     meaning: String,
+}
+
+/// How a question travels.
+#[derive(Clone, Debug)]
+enum Over {
+    Udp,
+    Tcp,
+    Tls(Tls),
+    Https(Tls, String),
+}
+
+impl Over {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls(_) => "tls",
+            Self::Https(..) => "https",
+        }
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Udp | Self::Tcp => 53,
+            Self::Tls(_) => 853,
+            Self::Https(..) => 443,
+        }
+    }
 }
 
 impl DnsProbe {
@@ -86,6 +131,7 @@ impl DnsProbe {
         };
         let dns = config.and_then(|c| c.dns);
         let server = self.server(dns.as_ref())?;
+        let over = self.over(server, dns.as_ref())?;
         let portals = dns.as_ref().map(Portals::new);
         let portal = dns.map(|d| d.portal_host.to_string());
         let kind: RecordType = self.kind.to_ascii_uppercase().parse().map_err(|_| {
@@ -98,7 +144,7 @@ impl DnsProbe {
                 Failure::Usage(format!("`{name}` is no host name ({e}); write international names as xn--"))
             })?;
             asked.set_fqdn(true);
-            found.push(self.ask(server, name, &asked, kind, portals.as_ref()));
+            found.push(self.ask(server, &over, name, &asked, kind, portals.as_ref()));
         }
         let silent = found.iter().all(|f| f.code.is_none());
         if self.json && !silent {
@@ -119,24 +165,60 @@ impl DnsProbe {
 
     fn server(&self, dns: Option<&pratique_dns::Settings>) -> Result<SocketAddr, Failure> {
         let Some(text) = &self.server else {
-            let first = dns.and_then(|d| d.listen.first().copied());
+            let encrypted = dns.and_then(|d| d.tls.as_ref());
+            let first = match (self.tls, self.https) {
+                (true, _) => encrypted.and_then(|tls| tls.listen_dot.first().copied()),
+                (_, true) => encrypted.and_then(|tls| tls.listen_doh.first().copied()),
+                _ => dns.and_then(|d| d.listen.first().copied()),
+            };
             return first.ok_or_else(|| {
                 Failure::Usage(
-                    "no configuration with dns.listen is here: name the resolver with --server ADDRESS".into(),
+                    "no configuration that says where it listens for this is here: name the resolver with --server ADDRESS"
+                        .into(),
                 )
             });
         };
-        let address = text.parse::<SocketAddr>().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, 53)));
+        let port = match (self.tls, self.https) {
+            (true, _) => 853,
+            (_, true) => 443,
+            _ => 53,
+        };
+        let address = text.parse::<SocketAddr>().or_else(|_| text.parse().map(|ip: IpAddr| SocketAddr::new(ip, port)));
         address.map_err(|_| {
             Failure::Usage(format!("--server {text}: write an address, as 192.0.2.53 or [2001:db8::53]:53"))
         })
     }
 
-    fn ask(&self, server: SocketAddr, name: &str, asked: &Name, kind: RecordType, portals: Option<&Portals>) -> Found {
+    fn over(&self, server: SocketAddr, dns: Option<&pratique_dns::Settings>) -> Result<Over, Failure> {
+        if !self.tls && !self.https {
+            return Ok(if self.tcp { Over::Tcp } else { Over::Udp });
+        }
+        let name = self.tls_name.clone().unwrap_or_else(|| server.ip().to_string());
+        let tls = Tls::new(&name, &self.roots, self.https).map_err(Failure::Usage)?;
+        if !self.https {
+            return Ok(Over::Tls(tls));
+        }
+        let configured = || dns?.tls.as_ref().map(|tls| tls.doh_path.to_string());
+        let path = self.path.clone().or_else(configured).unwrap_or_else(|| "/dns-query".into());
+        if !path.starts_with('/') || path.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            return Err(Failure::Usage(format!("--path {path}: begin it with a slash, without spaces, as /dns-query")));
+        }
+        Ok(Over::Https(tls, path))
+    }
+
+    fn ask(
+        &self,
+        server: SocketAddr,
+        over: &Over,
+        name: &str,
+        asked: &Name,
+        kind: RecordType,
+        portals: Option<&Portals>,
+    ) -> Found {
         let mut found = Found {
             name: name.to_owned(),
             kind: kind.to_string(),
-            over: if self.tcp { "tcp" } else { "udp" },
+            over: over.word(),
             ms: None,
             code: None,
             answers: Vec::new(),
@@ -144,10 +226,10 @@ impl DnsProbe {
             meaning: String::new(),
         };
         let began = Instant::now();
-        let reply = match self.exchange(server, asked, kind, self.tcp) {
-            Ok(reply) if reply.metadata.truncation && !self.tcp => {
-                found.over = "tcp";
-                self.exchange(server, asked, kind, true)
+        let reply = match self.exchange(server, asked, kind, over) {
+            Ok(reply) if reply.metadata.truncation && matches!(over, Over::Udp) => {
+                found.over = Over::Tcp.word();
+                self.exchange(server, asked, kind, &Over::Tcp)
             }
             other => other,
         };
@@ -171,17 +253,29 @@ impl DnsProbe {
         found
     }
 
-    fn exchange(&self, server: SocketAddr, name: &Name, kind: RecordType, tcp: bool) -> Result<Message, String> {
+    fn exchange(&self, server: SocketAddr, name: &Name, kind: RecordType, over: &Over) -> Result<Message, String> {
         let mut query = Message::query();
-        query.metadata.id = getrandom::u32().unwrap_or_default() as u16;
+        // Over HTTPS all clients ask alike (RFC 8484 section 4.1).
+        let id = if matches!(over, Over::Https(..)) { 0 } else { getrandom::u32().unwrap_or_default() as u16 };
+        query.metadata.id = id;
         query.metadata.recursion_desired = true;
         query.add_query(Query::query(name.clone(), kind));
         let mut edns = Edns::new();
         edns.set_max_payload(1_232);
         query.set_edns(edns);
         let bytes = query.to_vec().map_err(|e| e.to_string())?;
-        let got = if tcp { self.over_tcp(server, &bytes) } else { self.over_udp(server, &bytes) };
+        let got = match over {
+            Over::Udp => self.over_udp(server, &bytes),
+            Over::Tcp => self.over_tcp(server, &bytes),
+            Over::Tls(tls) => self.connect(server).and_then(|stream| tls.dot(stream, &bytes)),
+            Over::Https(tls, path) => self.connect(server).and_then(|stream| tls.doh(stream, path, &bytes)),
+        };
         let reply = got.map_err(|e| match e.kind() {
+            // As the wall answers for every server but the captive resolver.
+            std::io::ErrorKind::ConnectionRefused if over.port() != 53 => NOT_ENCRYPTED.to_owned(),
+            std::io::ErrorKind::InvalidData => {
+                format!("{e}; a device that was given this name does not trust the server either, and finds no names")
+            }
             std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut => {
                 format!("no answer within {} ms", self.wait)
             }
@@ -206,17 +300,21 @@ impl DnsProbe {
         Ok(reply)
     }
 
-    fn over_tcp(&self, server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+    fn connect(&self, server: SocketAddr) -> std::io::Result<TcpStream> {
         let socket = socket2::Socket::new(socket2::Domain::for_address(server), socket2::Type::STREAM, None)?;
         if let Some(from) = self.from {
             socket.bind(&SocketAddr::new(from, 0).into())?;
         }
         socket.connect_timeout(&server.into(), self.patience())?;
-        let mut stream = TcpStream::from(socket);
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(self.patience()))?;
         stream.set_write_timeout(Some(self.patience()))?;
-        let size = u16::try_from(query.len()).map_err(|_| std::io::ErrorKind::InvalidInput)?;
-        stream.write_all(&[&size.to_be_bytes()[..], query].concat())?;
+        Ok(stream)
+    }
+
+    fn over_tcp(&self, server: SocketAddr, query: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut stream = self.connect(server)?;
+        stream.write_all(&framed(query)?)?;
         let mut size = [0; 2];
         stream.read_exact(&mut size)?;
         let mut reply = vec![0; u16::from_be_bytes(size).into()];
@@ -253,6 +351,10 @@ fn extended(reply: &Message) -> Option<(u16, String)> {
     let text: String = String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect();
     Some((u16::from_be_bytes(*code), text))
 }
+
+/// Nobody listens for encrypted DNS, or a wall refuses it.
+const NOT_ENCRYPTED: &str = "refused, as the wall does for all but the captive resolver: a phone whose \"Private DNS\" has this \
+                             server's name finds no names here, not even the portal; have it set to \"Automatic\"";
 
 const PORTAL: &str = "captive: the line is in the garden, this is the portal";
 
@@ -346,7 +448,7 @@ mod tests {
     fn asked_with(at: &str, more: &[&str], portals: Option<&Portals>) -> Found {
         let probe = probe(&[&["--server", at, "--wait", "500", "www.example.com"], more].concat());
         let name = Name::from_ascii("www.example.com.").unwrap();
-        probe.ask(at.parse().unwrap(), "www.example.com", &name, RecordType::A, portals)
+        probe.ask(at.parse().unwrap(), &Over::Udp, "www.example.com", &name, RecordType::A, portals)
     }
 
     fn captive(query: &Message) -> Vec<u8> {
@@ -402,6 +504,10 @@ mod tests {
         for (typed, meant) in [("192.0.2.53", "192.0.2.53:53"), ("[2001:db8::53]:5353", "[2001:db8::53]:5353")] {
             let server = probe(&["--server", typed]).server(None).ok();
             assert_eq!(server, meant.parse().ok(), "{typed}");
+        }
+        for (how, port) in [("--tls", 853), ("--https", 443)] {
+            let server = probe(&["--server", "192.0.2.53", how]).server(None).ok();
+            assert_eq!(server.map(|server| server.port()), Some(port));
         }
         assert!(probe(&["--server", "resolver.isp.example"]).server(None).is_err());
         assert!(probe(&[]).server(None).is_err());

@@ -1,13 +1,14 @@
 //! `pratique enforce …`: what was approved in a dry run is on paper only, and walls nobody when a wall takes over, until somebody
-//! begins it here.
+//! begins it here. And an enforcer elsewhere that is gone for good is forgotten here.
 
 use clap::{Args, Subcommand};
 use pratique_core::ids::CaseId;
 
 use super::client::Client;
 use super::print::say;
-use super::{Failure, Remote, show};
+use super::{Failure, Node, Remote, show};
 use crate::api::enforce::{Decided, PaperList, Wanted};
+use crate::api::plain;
 use crate::console::words;
 
 /// What to do with quarantines on paper.
@@ -19,6 +20,21 @@ pub enum Enforce {
     Begin(Decide),
     /// Give them up: their cases wait for approval again.
     Drop(Decide),
+    /// Forget an enforcer elsewhere that was taken out of the configuration and is gone for good: nothing is taken back there any
+    /// more. The daemon must not run.
+    Forget(Forget),
+}
+
+/// `enforce forget`.
+#[derive(Debug, Args)]
+pub struct Forget {
+    /// Its name, as `pratique plan` shows it.
+    name: String,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    node: Node,
 }
 
 /// `enforce list`.
@@ -75,7 +91,24 @@ impl Enforce {
             }
             Self::Begin(c) => c.run("begin", "begun; `pratique plan` shows how far the wall has followed"),
             Self::Drop(c) => c.run("drop", "dropped; their cases wait for approval again"),
+            Self::Forget(c) => c.run(),
         }
+    }
+}
+
+impl Forget {
+    fn run(self) -> Result<(), Failure> {
+        let (config, _) = self.node.load_or_kept()?;
+        if let Some(process) = crate::stores::of(&config).writer() {
+            return Err(Failure::Refused(format!("the daemon runs (process {process}): stop it first")));
+        }
+        crate::daemon::rights::private();
+        let lines = crate::daemon::elsewhere::forget(&config, &self.name)?;
+        if self.json {
+            return show::json(&serde_json::json!({"enforcer": self.name, "lines": lines}));
+        }
+        say!("{} is forgotten; it may have {} in quarantine", plain::visible(&self.name), words::lines(lines));
+        Ok(())
     }
 }
 

@@ -17,6 +17,7 @@ use pratique_core::view::{self, CaseCard, Freed, GardenView, Proof, Resident};
 use pratique_dns::explain::Gets;
 use pratique_dns::portals::Portals;
 use pratique_dns::{Explanation, OpenError, Resolver, WallOpener};
+use pratique_policy::nearest;
 use serde::Serialize;
 
 use super::client::Client;
@@ -24,7 +25,6 @@ use super::print::say;
 use super::token::now;
 use super::{Failure, Remote, show};
 use crate::api::dossier::CaseDossier;
-use crate::policy_files::{self, nearest};
 
 /// What to learn of the garden.
 #[derive(Debug, Subcommand)]
@@ -81,18 +81,22 @@ struct Answer {
     kind: String,
     /// In words.
     said: String,
-    /// `portal`, `addresses`, `no-data`, `no-such-name`, `any`, `refused` or `servfail`.
+    /// `portal`, `addresses`, `fixed`, `pointer`, `truth`, `no-data`, `no-such-name`, `any`, `refused` or `servfail`.
     gets: &'static str,
+    /// A resolver at home that validates takes this answer for a forgery.
+    forged_for_validators: bool,
     /// The entry of the list that was decisive or would have been.
     entry: Option<String>,
     /// The name and its aliases, as far as the one that has addresses.
     chain: Vec<String>,
-    /// The portal's address, or those the wall would open.
+    /// The portal's address, those the wall would open, or those that are the same on every network.
     addresses: Vec<IpAddr>,
     /// The wall would open these.
     ports: Vec<String>,
     /// For so many seconds from the answer on.
     seconds: Option<i64>,
+    /// Some of its addresses are left out, or all, as they point inwards.
+    inward: bool,
 }
 
 impl Garden {
@@ -117,7 +121,7 @@ impl Test {
                 self.remote.node.path().display()
             )));
         };
-        let policy = policy_files::load_set(&config.policies)
+        let policy = pratique_policy::load_set(&config.policies)
             .map_err(|errors| {
                 let problems: Vec<_> = errors.0.iter().map(ToString::to_string).collect();
                 Failure::Usage(format!("{}\n`pratique check-config` shows all of it.", problems.join("\n")))
@@ -141,12 +145,20 @@ impl Test {
         let resident = resident(view::Garden::new(causes.iter().cloned(), policy.allow_list(&causes)));
         let resolver = Resolver::new(settings, Arc::new(GardenView::default()), Arc::new(NoWall), &Default::default())
             .map_err(|e| Failure::Refused(e.to_string()))?;
+        resolver.know_networks(config.known_networks(&policy));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let kinds = self.kind.map_or_else(|| vec!["A".to_owned(), "AAAA".into()], |kind| vec![kind.to_uppercase()]);
         let mut answers = Vec::new();
         for kind in kinds {
             let explained = runtime.block_on(resolver.explain(&resident, &name, &kind));
             answers.push(Answer::of(kind, &explained.map_err(|e| Failure::Usage(e.to_string()))?));
+        }
+        if answers.iter().any(|answer: &Answer| answer.inward) {
+            notes.push(
+                "addresses that point inwards are never opened through a name; if one is a server of yours that residents need, \
+                 name it in dns.excepted_networks"
+                    .into(),
+            );
         }
         let told = Told { name, causes, portal_of, listed_for, answers, notes };
         if self.json {
@@ -188,7 +200,10 @@ impl Answer {
         let (gets, addresses) = match &explained.gets {
             Gets::Portal(address) => ("portal", vec![*address]),
             Gets::Real(opening) => ("addresses", opening.addresses.clone()),
-            Gets::NoData | Gets::Stripped => ("no-data", Vec::new()),
+            Gets::Fixed(addresses) => ("fixed", addresses.clone()),
+            Gets::Pointer(_) => ("pointer", Vec::new()),
+            Gets::Truth => ("truth", Vec::new()),
+            Gets::NoData | Gets::Stripped(_) => ("no-data", Vec::new()),
             Gets::NxDomain => ("no-such-name", Vec::new()),
             Gets::AnyHint => ("any", Vec::new()),
             Gets::TooLong | Gets::Refused => ("refused", Vec::new()),
@@ -202,11 +217,16 @@ impl Answer {
             kind,
             said: explained.to_string(),
             gets,
+            forged_for_validators: explained.contradicted,
             entry: explained.entry.clone(),
             chain: opening.map(|o| o.chain.clone()).unwrap_or_default(),
             addresses,
             ports: opening.iter().flat_map(|o| &o.ports).map(ToString::to_string).collect(),
             seconds: opening.map(|o| o.lasts.as_millis() / 1_000),
+            inward: match &explained.gets {
+                Gets::Real(opening) => !opening.inward.is_empty(),
+                gets => matches!(gets, Gets::Stripped(_)),
+            },
         }
     }
 }
@@ -270,7 +290,15 @@ struct NoWall;
 
 #[async_trait::async_trait]
 impl WallOpener for NoWall {
-    async fn open(&self, _: IpAddr, _: &Arc<Resident>, _: &[IpAddr], _: &[PortSpec], _: Span) -> Result<(), OpenError> {
+    async fn open(
+        &self,
+        _: IpAddr,
+        _: &Arc<Resident>,
+        _: &[IpAddr],
+        _: &[PortSpec],
+        _: Span,
+        _: &str,
+    ) -> Result<(), OpenError> {
         Err(OpenError::Stopped)
     }
 }

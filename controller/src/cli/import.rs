@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use pratique_engine::handle::IntakeReport;
+use pratique_store::DeliveryState;
 
 use super::client::Client;
 use super::print::{complain, say};
@@ -13,8 +15,6 @@ use crate::api::dossier::DeliveryRow;
 use crate::api::intake::{SessionsTaken, Taken};
 use crate::api::plain::{escaped, visible};
 use crate::console::words::{self, count};
-use crate::engine::handle::IntakeReport;
-use crate::store::DeliveryState;
 
 /// At most this many files of one folder are taken: a mistyped `/` should not send the whole disk.
 const MOST_FILES: usize = 10_000;
@@ -47,6 +47,48 @@ pub enum Sessions {
     Import(SessionFiles),
 }
 
+/// `subscribers`.
+#[derive(Debug, Subcommand)]
+pub enum Subscribers {
+    /// Import subscribers' records (CSV): contract, language, contact.
+    #[command(after_long_help = RECORD_COLUMNS)]
+    Import(SubscriberFiles),
+}
+
+/// `subscribers import`.
+#[derive(Debug, Args)]
+pub struct SubscriberFiles {
+    /// Lists of subscribers; of a folder, every file in it that is not hidden and does not end in .part.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Who delivered them [default: sessions].
+    #[arg(long)]
+    source: Option<String>,
+    /// Print JSON, one object per file on a line of its own; that of a refused file has `error`.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    remote: Remote,
+}
+
+/// The list in short.
+const RECORD_COLUMNS: &str = "\
+A list is CSV. Its first line names the columns, in any order: subscriber, and at
+least one of the others.
+
+  column       example           meaning
+  subscriber   C-100017          your own id of the line
+  clause       2026-01           version of the terms with the quarantine clause
+  opted_out    no                yes or no
+  language     nl                language of pages and notices
+  number_tail  482               end of the customer number, up to 16 characters
+  email        anna@example.net  where mails go
+  phone        +31 6 1234 5678   where SMS and letters go
+
+An empty cell keeps what is known, - clears it. A wrong row is refused alone. If
+many are wrong, nothing is taken: correct the list and send it again. `pratique
+check-config --subscribers FILE` shows what is wrong with a list.";
+
 /// `sessions import`.
 #[derive(Debug, Args)]
 pub struct SessionFiles {
@@ -60,6 +102,12 @@ pub struct SessionFiles {
     /// Who delivered them [default: sessions].
     #[arg(long)]
     source: Option<String>,
+    /// The list has everything that this gateway has now: what it had beside that is over. Only with a list without a wrong row.
+    #[arg(long, value_name = "NAS")]
+    snapshot_of: Option<String>,
+    /// When the list was made (UTC, as 2026-02-16T12:00:00Z), if that is not now.
+    #[arg(long, value_name = "TIME")]
+    made_at: Option<String>,
     /// Print JSON, one object per file on a line of its own; that of a refused file has `error`.
     #[arg(long)]
     json: bool,
@@ -69,29 +117,47 @@ pub struct SessionFiles {
 
 /// The list in short; `policies/README.md` has the reasons.
 const COLUMNS: &str = "\
-A list is CSV whose first line names the columns, in any order:
+A list is CSV. Its first line names the columns, in any order.
 
-  subscriber   needed     your own id of the line
-  address      needed     198.51.100.7, 2001:db8::1 (stands for its /64), or a network such as 2001:db8:1::/56;
-  or prefix               not wider than /24 or /40
-  from         needed     when the session began: 2026-02-15 08:00:00, with the zone behind it (+01:00, Z) or by --time-zone;
-                          or seconds since 1970
-  to           if over    when it ended; empty while it lasts
-  port_from,   CGNAT      first and last port of a shared IPv4 address
-  port_to
-  nas          optional   which gateway said so
-  clause       record     version of the terms that hold the quarantine clause
-  opted_out    record     yes or no
-  language     record     de, en, pt-BR
-  number_tail  record     end of the customer number, at most 16 characters
-  email        record     where notices go
-  phone        record
+Columns about the session:
 
-Fields of the record: an empty cell or no column keeps what is known, - clears it. A line may have many rows, and each may be
-silent about the record. Other empty cells, NULL, \\N and <nil> are nothing.
-A wrong row is refused alone; the others are taken. With many wrong rows (at least 10 and more than 10 %, or more than half)
-the list is held: `pratique delivery accept NUMBER` takes in the others. `pratique check-config --sessions FILE` shows beforehand
-what a list would do.";
+  column       needed   example                    meaning
+  subscriber   yes      C-100017                   your own id of the line
+  address      one of   198.51.100.17              an address; of IPv6 its /64
+  prefix       the two  2001:db8:100:1700::/56     not wider than /24 or /40
+  from         yes      2026-02-15 08:00:00+01:00  when it began
+  to           if over  2026-02-15T21:30:00Z       when it ended
+  port_from    CGNAT    1024                       first port of a shared IPv4
+  port_to      CGNAT    2047                       last port of it
+  nas          no       bng-1                      which gateway said so
+
+Times may also be seconds since 1970. A time without a zone needs --time-zone.
+
+Columns about the subscriber, none of them needed, in any row of the line. They
+belong into a list of their own now (`pratique subscribers import`), and the next
+release does not read them here any more:
+
+  column       example           meaning
+  clause       2026-01           version of the terms with the quarantine clause
+  opted_out    no                yes or no
+  language     nl                language of pages and notices
+  number_tail  482               end of the customer number, up to 16 characters
+  email        anna@example.net  where mails go
+  phone        +31 6 1234 5678   where SMS and letters go
+
+For example:
+
+  subscriber,address,from,to,language,email
+  C-100017,198.51.100.17,2026-02-15 08:00:00+01:00,,nl,anna@example.net
+  C-100018,203.0.113.9,2026-02-14T09:00:00Z,2026-02-14T21:30:00Z,,
+
+An empty cell, NULL, \\N and <nil> say nothing. In the columns about the
+subscriber that keeps what is known; - clears it.
+
+A wrong row is refused alone, and the others are taken. If many are wrong (at
+least 10 and more than 10 %, or more than half), the list is held: `pratique
+delivery accept NUMBER` takes in its sound rows. `pratique check-config
+--sessions FILE` shows what a list would do.";
 
 impl Import {
     /// Does it. A refused file does not keep the others back.
@@ -141,10 +207,39 @@ impl Sessions {
         let client = Client::new(&command.remote)?;
         each(&command.files, command.json, |file| {
             let mut query = format!("/sessions?name={}", escaped(&name(file)));
-            for (field, value) in [("source", &command.source), ("time_zone", &command.time_zone)] {
+            let said = [
+                ("source", &command.source),
+                ("time_zone", &command.time_zone),
+                ("snapshot_of", &command.snapshot_of),
+                ("made_at", &command.made_at),
+            ];
+            for (field, value) in said {
                 if let Some(value) = value {
                     query.push_str(&format!("&{field}={}", escaped(value)));
                 }
+            }
+            let taken: SessionsTaken = send(&client, &query, file)?;
+            if command.json {
+                return line_of(file, &taken);
+            }
+            say!("{}", in_words(file, &taken));
+            Ok(())
+        })
+    }
+}
+
+impl Subscribers {
+    /// Does it.
+    ///
+    /// # Errors
+    /// Whatever refuses.
+    pub fn run(self) -> Result<(), Failure> {
+        let Self::Import(command) = self;
+        let client = Client::new(&command.remote)?;
+        each(&command.files, command.json, |file| {
+            let mut query = format!("/subscribers?name={}", escaped(&name(file)));
+            if let Some(source) = &command.source {
+                query.push_str(&format!("&source={}", escaped(source)));
             }
             let taken: SessionsTaken = send(&client, &query, file)?;
             if command.json {
@@ -194,9 +289,9 @@ fn in_words(file: &std::path::Path, taken: &SessionsTaken) -> String {
     }
     if r.not_wallable > 0 {
         said.push(format!(
-            "    ! {} live addresses or prefixes can never be walled: outside policy.yaml's networks, or not a subscriber's. With \
-             CGNAT, networks names the inside side, too; `pratique check-config` shows them",
-            count(&r.not_wallable)
+            "    ! {} can never be walled: outside policy.yaml's networks, or not a subscriber's. With CGNAT, networks names the \
+             inside side, too; `pratique check-config` shows what they are",
+            if r.not_wallable == 1 { "1 live address or prefix".into() } else { format!("{} live addresses or prefixes", count(&r.not_wallable)) }
         ));
     }
     if r.records_changed > 0 {

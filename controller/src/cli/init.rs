@@ -12,7 +12,6 @@ use super::token::now;
 use super::{Failure, show};
 use crate::api::tokens::{NewToken, Person, Role, TokenList};
 use crate::config::EXAMPLE;
-use crate::policy_files;
 
 /// `init`.
 #[derive(Debug, Args)]
@@ -40,7 +39,7 @@ impl Init {
         private.create(dir.join("data"))?;
         let config = dir.join("pratique.yaml");
         let new = write_new(&config, EXAMPLE)?;
-        let written = policy_files::write_built_in(&dir.join("policies"))?;
+        let written = pratique_policy::write_built_in(&dir.join("policies"))?;
         let tokens = dir.join("tokens.yaml");
         let mut list = TokenList::load(&tokens).map_err(|e| Failure::Refused(e.to_string()))?;
         let mut token = None;
@@ -61,7 +60,7 @@ impl Init {
             say!("{}: exists already, left as it is", config.display());
         }
         let policies = dir.join("policies");
-        match (written.len(), policy_files::built_in_count() - written.len()) {
+        match (written.len(), pratique_policy::built_in_count() - written.len()) {
             (new, 0) => say!("{}: {new} files", policies.display()),
             (new, there) => say!("{}: {new} files, {there} exist already, left as they are", policies.display()),
         }

@@ -2,7 +2,7 @@
 //!
 //! * [`print`]: the one place that writes; [`failure`]: why a command did not succeed, for people and for programs
 //! * [`client`]: talks to the running daemon's API; [`show`], [`table`]: what it answers
-//! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it
+//! * [`case`], [`import`], [`retract`], [`operations`]: what staff do through it; [`halting`]: also without it
 //! * [`enforce`]: from a dry run to a wall
 //! * [`dns_probe`]: asks the captive resolver as a client would
 //! * [`garden`]: what residents get; [`notices`]: does what they are told leave the house
@@ -25,10 +25,12 @@ pub mod case;
 pub mod check_config;
 pub mod client;
 mod coverage;
-pub mod dns_probe;
+pub mod dns_encrypted;
+mod dns_probe;
 pub mod enforce;
 pub mod failure;
 pub mod garden;
+pub mod halting;
 pub mod import;
 pub mod init;
 pub mod notices;
@@ -118,8 +120,20 @@ impl Node {
     /// # Errors
     /// As the file's own.
     pub fn load(&self) -> Result<Config, Failure> {
-        Config::load(&self.path()).map_err(|e| Failure::Usage(format!("{e}\n`pratique init DIR` writes a new one.")))
+        Config::load(&self.path()).map_err(|e| refused(&e))
     }
+
+    /// What it says, or said when it was last in force, and then why it is refused.
+    ///
+    /// # Errors
+    /// As the file's own, where it never was in force.
+    pub fn load_or_kept(&self) -> Result<(Config, Option<String>), Failure> {
+        crate::daemon::in_force::settings(&self.path()).map_err(|e| refused(&e))
+    }
+}
+
+fn refused(error: &crate::config::ConfigError) -> Failure {
+    Failure::Usage(format!("{error}\n`pratique init DIR` writes a new one."))
 }
 
 /// `run`.
@@ -138,7 +152,7 @@ pub struct Run {
 
 impl Run {
     fn run(self) -> Result<(), Failure> {
-        let mut config = self.node.load()?;
+        let (mut config, problem) = self.node.load_or_kept()?;
         if self.dry_run {
             config.enforcer = EnforcerKind::DryRun;
         }
@@ -146,7 +160,7 @@ impl Run {
             config.log.format = LogFormat::Json;
         }
         crate::metrics::start_log(config.log.format)?;
-        Ok(crate::daemon::run(config)?)
+        Ok(crate::daemon::run(config, problem)?)
     }
 }
 
@@ -166,6 +180,9 @@ enum Command {
     /// Tell the daemon who holds which address.
     #[command(subcommand)]
     Sessions(import::Sessions),
+    /// Subscribers' records: contract, language, contact.
+    #[command(subcommand)]
+    Subscribers(import::Subscribers),
     /// List cases, look at them, and decide about them.
     #[command(subcommand)]
     Case(case::Case),
@@ -189,13 +206,13 @@ enum Command {
     Plan(operations::Plan),
     /// Show how this node is, and what needs a look.
     Status(operations::StatusOf),
-    /// Decide about quarantines that were approved in a dry run: begin them, or drop them.
+    /// Decide about quarantines that were approved in a dry run: begin them, or drop them. Forget an enforcer that is gone.
     #[command(subcommand)]
     Enforce(enforce::Enforce),
     /// Stop new quarantines until `pratique resume`. Releases go on.
-    Halt(operations::Halt),
+    Halt(halting::Halt),
     /// Allow new quarantines again after `pratique halt`.
-    Resume(operations::Resume),
+    Resume(halting::Resume),
     /// Release every quarantined line.
     Release(operations::Release),
     /// Show what is known of a subscriber, or erase it.
@@ -217,6 +234,7 @@ impl Command {
             Self::Init(command) => command.run(),
             Self::Import(command) => command.run(),
             Self::Sessions(command) => command.run(),
+            Self::Subscribers(command) => command.run(),
             Self::Case(command) => command.run(),
             Self::Garden(command) => command.run(),
             Self::Notices(command) => command.run(),

@@ -4,6 +4,11 @@
 use clap::{Args, Subcommand};
 use pratique_core::ids::{CaseId, Seq};
 use pratique_core::notice::Channel;
+use pratique_ingest::contact;
+use pratique_notices::channel::{Stamp, Trouble};
+use pratique_notices::mail::Mailer;
+use pratique_notices::webhook::{Post, Recipient, Webhook};
+use pratique_notices::{Settings, key};
 use pratique_portal::{About, Facts, Letter, Letters, LinkKey};
 use serde_json::json;
 
@@ -11,11 +16,6 @@ use super::print::say;
 use super::token::now;
 use super::{Failure, Node, show};
 use crate::config::Config;
-use crate::notices::channel::{Stamp, Trouble};
-use crate::notices::mail::Mailer;
-use crate::notices::webhook::{Post, Recipient, Webhook};
-use crate::notices::{Settings, key};
-use crate::sources::contact;
 
 /// What to do with notices.
 #[derive(Debug, Subcommand)]

@@ -1,34 +1,37 @@
-//! The whole from a terminal: status, plan, halt and resume, deliveries, one line's record, release of everything, and
+//! The whole from a terminal: status, plan, deliveries, one line's record, release of everything, and
 //! the check of the log.
 
-use std::net::{IpAddr, TcpStream};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::{Args, Subcommand};
 use pratique_core::ids::{CauseKey, Seq};
+use pratique_core::time::Moment;
+use pratique_engine::handle::IntakeReport;
+use pratique_store::DeliveryState;
+use pratique_store::VerifyError;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::case::typed;
-use super::client::Client;
+use super::client::{Client, no_help};
+use super::halting::HALTED;
 use super::print::{complain, say};
 use super::table::Table;
 use super::token::now;
 use super::{Failure, Node, Remote, show};
 use crate::api::delivery::{self, DeliveryDossier, RefusedLine};
-use crate::api::dossier::{DeliveryRow, Moment, PlanReport, Purged, SightingRow, Status};
+use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
 use crate::api::line::{AddressDossier, LineDossier, TenureRow};
 use crate::api::operations::{AllReleased, ReleaseAll};
 use crate::api::plain::{self, escaped};
-use crate::console::{pages, words};
+use crate::console::{elsewhere, pages, words};
 use crate::daemon::emergency;
-use crate::engine::handle::IntakeReport;
-use crate::store::DeliveryState;
-use crate::store::{self, VerifyError};
+use crate::stores;
 
-/// A daemon on this node takes a connection within this time, or there is none.
-const LISTENS_WITHIN: Duration = Duration::from_secs(5);
+/// A daemon that works counts its lines within this time.
+const COUNTS_WITHIN: Duration = Duration::from_secs(10);
 
 /// `plan`.
 #[derive(Debug, Args)]
@@ -43,29 +46,6 @@ pub struct Plan {
 /// `status`.
 #[derive(Debug, Args)]
 pub struct StatusOf {
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-/// `halt`.
-#[derive(Debug, Args)]
-pub struct Halt {
-    /// Why; everybody sees it, for as long as it lasts.
-    #[arg(long)]
-    reason: String,
-    /// Print JSON instead of text.
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    remote: Remote,
-}
-
-/// `resume`.
-#[derive(Debug, Args)]
-pub struct Resume {
     /// Print JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -88,7 +68,8 @@ pub struct Release {
     /// Do not ask for the number.
     #[arg(long)]
     yes: bool,
-    /// Work without the daemon, on the store and the wall of this machine. This is done by itself when no daemon answers.
+    /// Work without the API, on the wall and the store of this machine. This is done by itself when no daemon answers. A daemon
+    /// that runs all the same hears of it by a file in data_dir: it builds no wall again, releases everybody and says so.
     #[arg(long)]
     offline: bool,
     /// Print JSON instead of text.
@@ -225,10 +206,11 @@ impl Whom {
         if found.tenures.is_empty() {
             return Ok(());
         }
-        let mut shown = Table::new(&["SUBSCRIBER", "HOLDING", "FROM", "TO"]);
+        let mut shown = Table::new(&["SUBSCRIBER", "HOLDING", "NAS", "FROM", "TO"]);
         for t in &found.tenures {
             let to = t.to.as_ref().map_or_else(|| "lasts".into(), show::at);
-            shown.add_row([plain::short(&name(t), 60), t.holding.clone(), show::at(&t.from), to]);
+            let nas = plain::short(&t.nas, 40);
+            shown.add_row([plain::short(&name(t), 60), t.holding.clone(), nas, show::at(&t.from), to]);
         }
         say!("{shown}");
         Ok(())
@@ -285,6 +267,17 @@ impl Plan {
             e.missing.iter().for_each(|m| say!("  + {m}"));
             e.surplus.iter().for_each(|s| say!("  - {s}"));
         }
+        for e in &plan.elsewhere {
+            say!("{}: {}", e.health.name, elsewhere::health(&e.health));
+            for why in e.health.failing.iter().chain(&e.health.holds_back) {
+                say!("  ! {}", plain::visible(why));
+            }
+            e.behind.iter().for_each(|b| say!("  case {}: {}", b.case, elsewhere::report(&b.report)));
+            let more = e.health.lines.behind().saturating_sub(e.behind.len() as u64);
+            if more > 0 && !e.health.waits_for_plan {
+                say!("  and {} more", words::count(&more));
+            }
+        }
         Ok(())
     }
 }
@@ -299,6 +292,10 @@ impl StatusOf {
         if self.json {
             return show::json(&status);
         }
+        if status.loading.is_some() {
+            pages::troubles(&status).iter().for_each(|trouble| say!("! {}", words::said(trouble)));
+            return Ok(());
+        }
         if let Some(said) = pages::dry_run(&status) {
             say!("{said}");
         }
@@ -312,6 +309,7 @@ impl StatusOf {
         if troubles.is_empty() {
             say!("all is well");
         }
+        pages::notes(&status).for_each(|note| say!("note: {}", words::said(&note)));
         let cases: Vec<_> = status.cases.iter().map(|(state, n)| format!("{n} {state}")).collect();
         say!("cases: {}", cases.join(", "));
         say!("walled: {}; at most {}", words::walled(&status), words::lines(status.caps.lines_limit));
@@ -319,12 +317,31 @@ impl StatusOf {
             say!("on paper, not walled: {}", words::lines(status.wall.on_paper));
         }
         say!("known: {} subscribers, {} live sessions", words::count(&status.lines), words::count(&status.sessions));
+        for gateway in &status.gateways {
+            let heard = gateway.heard.as_ref().map_or_else(
+                || "nothing heard yet".to_owned(),
+                |at| format!("last heard of {}", words::ago(at, &status.now)),
+            );
+            let named = if gateway.nas.is_empty() { "no gateway" } else { gateway.nas.as_str() };
+            let source = if gateway.source.is_empty() { "an older list" } else { gateway.source.as_str() };
+            say!(
+                "gateway {} by {}: {} live sessions, {heard}{}",
+                plain::visible(named),
+                plain::visible(source),
+                words::count(&gateway.sessions),
+                if gateway.silent { "; SILENT, its sessions are doubtful" } else { "" }
+            );
+        }
         for e in status.enforcers.iter().filter(|_| !status.dry_run) {
             say!("{}: {}, {} elements", e.name, if e.in_step { "in step" } else { "behind" }, e.elements);
         }
+        status.elsewhere.iter().for_each(|e| say!("{}: {}", e.name, elsewhere::health(e)));
         for feed in &status.feeds {
             let upto = feed.covers_until.as_ref().map(|c| format!(", speaks of everything up to {}", show::at(c)));
             say!("source {}: {}{}", plain::visible(feed.source.as_str()), words::feed(feed), upto.unwrap_or_default());
+            if let Some(said) = words::stalled_types(feed) {
+                say!("  {said}");
+            }
         }
         match &status.session_list {
             Some(at) => say!("session list: the last came {}, at {}", words::ago(at, &status.now), show::at(at)),
@@ -342,38 +359,9 @@ impl StatusOf {
                 let causes: Vec<_> = place.causes.iter().map(CauseKey::as_str).collect();
                 say!("portal for {}: {}", causes.join(", "), place.at);
             }
+            words::inward(dns).iter().for_each(|said| say!("{said}"));
         }
         say!("log at {}, running since {}", status.seq, show::at(&status.started_at));
-        Ok(())
-    }
-}
-
-impl Halt {
-    /// Does it.
-    ///
-    /// # Errors
-    /// Whatever refuses.
-    pub fn run(self) -> Result<(), Failure> {
-        let done: Value = Client::new(&self.remote)?.post("/halt", &json!({"reason": self.reason}))?;
-        if self.json {
-            return show::json(&done);
-        }
-        say!("halted: nothing new is walled until `pratique resume`");
-        Ok(())
-    }
-}
-
-impl Resume {
-    /// Does it.
-    ///
-    /// # Errors
-    /// Whatever refuses.
-    pub fn run(self) -> Result<(), Failure> {
-        let done: Value = Client::new(&self.remote)?.post("/resume", &json!({}))?;
-        if self.json {
-            return show::json(&done);
-        }
-        say!("resumed: approved cases may be walled again; `pratique status` shows how the enforcers are");
         Ok(())
     }
 }
@@ -386,9 +374,24 @@ struct Freed {
     dry_run: bool,
     /// Of them, freed.
     freed: Option<usize>,
-    /// Cases the log holds as released; none if it could not be written.
+    /// What stands behind it at the end; none where that cannot be read or was not looked at.
+    standing: Option<usize>,
+    /// Cases the log holds as released; none if it does not say so yet.
     released: Option<usize>,
+    /// A daemon runs on this store, and did it.
+    daemon: bool,
+    /// Enforcers elsewhere, with how many lines each may have in quarantine still; empty where a daemon tells them.
+    elsewhere: Vec<(String, u64)>,
     problems: Vec<String>,
+}
+
+impl Freed {
+    fn of(walled: Option<usize>, report: &emergency::Report) -> Self {
+        let (freed, standing, released) = (report.freed, report.standing, report.released);
+        let (daemon, problems) = (report.daemon.is_some(), report.problems.clone());
+        let elsewhere = report.elsewhere.iter().map(|left| (left.name.clone(), left.lines)).collect();
+        Self { walled, dry_run: false, freed, standing, released, daemon, elsewhere, problems }
+    }
 }
 
 impl Release {
@@ -398,14 +401,17 @@ impl Release {
     /// Whatever refuses.
     pub fn run(self) -> Result<(), Failure> {
         if !self.offline {
-            match self.client().and_then(|client| self.through(&client)) {
-                Err(Failure::Unreachable(said)) => {
-                    complain!("pratique: {said}\nNo daemon answers: working without it.")
-                }
-                done => return done,
+            match Client::or_nobody(&self.remote).and_then(|client| self.through(&client)) {
+                Ok(()) => return Ok(()),
+                Err(failure) => complain!("pratique: {}", no_help(failure)?),
             }
         }
-        let config = self.remote.node.load()?;
+        // A file that is refused must not keep lines from being freed; the wall stands by what was last in force.
+        let (config, problem) = self.remote.node.load_or_kept()?;
+        if let Some(why) = problem {
+            complain!("pratique: {why}\nWorking with the settings that were last in force.");
+        }
+        crate::daemon::rights::private();
         let standing = emergency::standing(&config);
         match &standing {
             _ if self.json => {}
@@ -417,7 +423,7 @@ impl Release {
         if self.dry_run {
             standing?;
             if self.json {
-                show::json(&Freed { walled, dry_run: true, freed: None, released: None, problems: Vec::new() })?;
+                show::json(&Freed { dry_run: true, ..Freed::of(walled, &emergency::Report::default()) })?;
             }
             return Ok(());
         }
@@ -425,44 +431,41 @@ impl Release {
         self.confirmed(walled.unwrap_or(0) as u64)?;
         let report = emergency::release_all(&config, &self.reason)?;
         if self.json {
-            let (freed, released) = (report.freed, report.released);
-            show::json(&Freed { walled, dry_run: false, freed, released, problems: report.problems.clone() })?;
+            show::json(&Freed::of(walled, &report))?;
         } else {
             match report.freed {
-                Some(freed) => say!("The wall is gone: {freed} addresses and prefixes are free."),
+                Some(freed) => say!("The wall was taken away: {freed} addresses and prefixes stood behind it."),
                 None => say!("There was no wall here to take away."),
             }
             if let Some(released) = report.released {
-                say!("{} released in the log.", words::there_are(released as u64, "case"));
+                let whose = if report.daemon.is_some() { "the log, by the daemon that runs" } else { "the log" };
+                say!("{} released in {whose}.", words::there_are(released as u64, "case"));
                 say!("{HALTED}");
+            }
+            for left in report.elsewhere.iter().filter(|left| left.lines == 0) {
+                say!("Enforcer {} has nobody in quarantine any more.", left.name);
             }
         }
         for problem in &report.problems {
             complain!("pratique: {problem}");
         }
-        if report.released.is_some() {
-            return Ok(());
-        }
-        let failure = Failure::Refused("the lines are free; the log does not say so yet".into());
+        let failure = Failure::Refused(match (report.standing, report.released) {
+            (Some(0), Some(_)) if report.elsewhere.iter().any(|left| left.lines > 0) => {
+                "the lines are free here; not all of them are at enforcers elsewhere".into()
+            }
+            (Some(0), Some(_)) => return Ok(()),
+            (Some(0), None) => "the lines are free now; the log does not say so yet".into(),
+            (Some(n), _) => format!("{n} addresses and prefixes stand behind the wall again: not everybody is free"),
+            (None, Some(_)) if report.freed.is_none() => return Ok(()),
+            (None, _) => "whether the lines are free cannot be seen: the wall cannot be read".into(),
+        });
         Err(if self.json { Failure::Answered(Box::new(failure)) } else { failure })
-    }
-
-    /// Somebody without a token cannot ask the daemon, but must not be kept from freeing lines when there is none.
-    fn client(&self) -> Result<Client, Failure> {
-        let refused = match Client::new(&self.remote) {
-            Err(Failure::Usage(said)) if self.remote.url.is_none() => said,
-            client => return client,
-        };
-        let address = self.remote.node.load()?.api.listen;
-        match TcpStream::connect_timeout(&address, LISTENS_WITHIN) {
-            Ok(_) => Err(Failure::Usage(refused)),
-            Err(error) => Err(Failure::Unreachable(format!("{address}: {error}"))),
-        }
     }
 
     fn through(&self, client: &Client) -> Result<(), Failure> {
         let dry = ReleaseAll { dry_run: true, ..ReleaseAll::default() };
-        let seen: AllReleased = client.post("/release-all", &dry)?;
+        // Counting takes the daemon no time. One that does not answer is no help in an emergency, and there is another way.
+        let seen: AllReleased = Client::new(&self.remote)?.within(COUNTS_WITHIN).post("/release-all", &dry)?;
         if self.dry_run && self.json {
             return show::json(&seen);
         }
@@ -498,9 +501,6 @@ impl Release {
     }
 }
 
-/// What stays after everything was released.
-const HALTED: &str = "Nothing new is walled until somebody runs `pratique resume`.";
-
 /// The wall follows a decision within milliseconds; this long is waited for it before it is called behind.
 const FOLLOWS_WITHIN: Duration = Duration::from_millis(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -519,7 +519,9 @@ pub(super) fn followed(client: &Client, seq: Seq) -> Result<String, Failure> {
         let behind: Vec<_> = status.enforcers.iter().filter(|e| !e.in_step || e.generation < seq).collect();
         if behind.is_empty() && !status.enforcers.is_empty() {
             let names: Vec<_> = status.enforcers.iter().map(|e| e.name.as_str()).collect();
-            return Ok(format!("{} has followed", names.join(", ")));
+            // Those elsewhere have a pace of their own, and nobody waits for them here.
+            let behind = status.elsewhere.iter().filter(|e| !e.in_step).map(|e| format!("; {} follows", e.name));
+            return Ok(format!("{} has followed{}", names.join(", "), behind.collect::<String>()));
         }
         if Instant::now() >= until {
             let names: Vec<_> = behind.iter().map(|e| e.name.as_str()).collect();
@@ -699,9 +701,10 @@ impl VerifyLog {
     pub fn run(self) -> Result<(), Failure> {
         let anchor = self.anchor.as_deref().map(str::parse).transpose();
         let anchor = anchor.map_err(|e| Failure::Usage(format!("--anchor: {e}")))?;
-        let log = self.node.load()?.store_path();
+        let config = self.node.load()?;
+        let log = config.store_path();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        match runtime.block_on(store::verify(&log, anchor)) {
+        match runtime.block_on(stores::of(&config).verify(anchor)) {
             Ok(found) if self.json => show::json(&found),
             Ok(found) => {
                 say!("{}: {} entries verified", log.display(), found.entries);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 
 use pratique_core::ids::{Seq, SightingNo, TextRef};
 use pratique_core::machine::{Cases, Surroundings as _};
@@ -14,16 +15,15 @@ use pratique_core::policy::Caps;
 use pratique_core::state::{Case, State, StateName};
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
+use pratique_ingest::readers::{in_file, kind_of};
+use pratique_ingest::{ReadContext, archive};
+use pratique_policy::PolicySet;
 use serde::Serialize;
 use smol_str::SmolStr;
-use std::sync::Arc;
 
 use super::{Failure, rehearsal_list};
-use crate::api::intake::Label;
 use crate::api::plain;
-use crate::policy_files::PolicySet;
-use crate::sources::readers::{in_file, kind_of};
-use crate::sources::{self, ReadContext, archive};
+use pratique_ingest::label::Label;
 
 /// So many refused rows are shown.
 const REFUSALS_SHOWN: usize = 5;
@@ -125,7 +125,7 @@ pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, 
     }
     let (kind, source) = kind_of(&label, set).map_err(|e| refused(&e))?;
     let ctx = ReadContext { policy: &set.policy, reports: &set.reports, now: asked.now, source: &source };
-    let batch = sources::read(&kind, file, &ctx, |_, _| ()).map_err(|e| refused(&e))?;
+    let batch = pratique_ingest::read(&kind, file, &ctx, |_, _| ()).map_err(|e| refused(&e))?;
 
     let mut causes: BTreeMap<String, u64> = BTreeMap::new();
     for sighting in &batch.sightings {
@@ -152,7 +152,7 @@ pub(super) fn rehearse(set: &PolicySet, asked: &Asked<'_>) -> Result<Rehearsal, 
 fn lines(
     set: &PolicySet,
     list: &rehearsal_list::Asked<'_>,
-    batch: &sources::Batch,
+    batch: &pratique_ingest::Batch,
     now: Timestamp,
 ) -> Result<Lines, Failure> {
     let read = rehearsal_list::read(&set.policy, list)?;
@@ -169,7 +169,6 @@ fn lines(
     let mut cases: Vec<&Case> = world.cases().iter().collect();
     cases.sort_unstable_by_key(|c| c.id);
     let Caps { share_permille, lines, per_hour, automatic_per_hour } = set.policy.global.caps;
-    let share = (world.lines.len() as u64).saturating_mul(share_permille.into()) / 1000;
     Ok(Lines {
         known: world.lines.len(),
         refused_rows: read.refused.total(),
@@ -180,7 +179,7 @@ fn lines(
         caps: CapsOf {
             lines,
             share_permille,
-            share: if share_permille == 0 { 0 } else { share.max(1) },
+            share: world.cases().caps_use(&world, now).share_limit,
             per_hour,
             automatic_per_hour,
             quarantined: world.cases().count(StateName::Quarantined),

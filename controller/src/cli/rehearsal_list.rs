@@ -15,16 +15,14 @@ use pratique_core::policy::{Policy, SessionLists};
 use pratique_core::session::Session;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
-use rustc_hash::FxHashMap;
+use pratique_engine::handle::SessionChange;
+use pratique_ingest::readers::{in_file, zone_of};
+use pratique_ingest::sessions::{self, List};
 use serde::Serialize;
-use smol_str::SmolStr;
 
 use super::Failure;
 use crate::api::plain;
 use crate::console::words::count;
-use crate::engine::handle::SessionChange;
-use crate::sources::readers::{in_file, zone_of};
-use crate::sources::sessions::{self, List};
 
 /// So many refused rows and addresses with two holders are shown.
 const SHOWN: usize = 50;
@@ -50,7 +48,7 @@ pub(super) struct ListFindings {
     live: usize,
     /// Sessions that are over.
     over: usize,
-    /// Rows that say again what another row of the list said, also a second off.
+    /// Rows that repeat another row of the list, also a second off.
     repeated: u64,
     /// Subscribers that opted out.
     opted_out: usize,
@@ -135,15 +133,14 @@ pub(super) struct Applied {
 
 /// Applies a list to a world, as the engine does.
 pub(super) fn apply(world: &mut World, changes: &[SessionChange], now: Timestamp) -> Applied {
-    let mut nases: FxHashMap<SmolStr, u16> = FxHashMap::default();
     let mut applied = Applied::default();
+    let source = SourceName::new(SessionLists::UNNAMED);
     for change in changes {
         let (line, record) = world.lines.note(&change.subscriber, change.told.as_deref());
         for field in record.fields {
             *applied.fields.entry(field).or_default() += 1;
         }
-        let next = u16::try_from(nases.len() + 1).unwrap_or(0);
-        let nas = if change.nas.is_empty() { 0 } else { *nases.entry(change.nas.clone()).or_insert(next) };
+        let nas = world.nas(&source, &change.nas).number;
         let to = change.to.unwrap_or(Timestamp::MAX);
         let session = Session { line, holding: change.holding, nas, from: change.from, to };
         let recorded = world.record_session(&session, now);
@@ -172,7 +169,7 @@ impl fmt::Display for ListFindings {
         )?;
         writeln!(
             f,
-            "sessions: {} last, {} are over, {} rows say again what another said",
+            "sessions: {} last, {} are over, {} rows repeat another row",
             count(&(self.live as u64)),
             count(&(self.over as u64)),
             count(&self.repeated)
@@ -208,6 +205,63 @@ impl fmt::Display for ListFindings {
             Some(why) => {
                 write!(f, "the list would be held: {why}; `pratique delivery accept NUMBER` takes in the others")
             }
+            None => write!(f, "the list would be taken"),
+        }
+    }
+}
+
+/// What a list of subscribers' records says.
+#[derive(Debug, Serialize)]
+pub(super) struct RecordFindings {
+    list: String,
+    rows: u64,
+    refused: BTreeMap<&'static str, u64>,
+    /// The first refused rows, as `file:line: what`.
+    refused_first: Vec<String>,
+    warnings: Vec<String>,
+    /// Why nothing of it would be taken.
+    refused_because: Option<String>,
+}
+
+/// Reads a list of subscribers' records as the daemon would.
+///
+/// # Errors
+/// When it is no such list.
+pub(super) fn records(policy: &Policy, file: &Path) -> Result<RecordFindings, Failure> {
+    let shown = file.display().to_string();
+    let failed = |e: &dyn fmt::Display| Failure::Refused(in_file(&shown, e));
+    let open = File::open(file).map_err(|e| failed(&format!("cannot be read: {e}")))?;
+    let list = sessions::subscribers::read(open).map_err(|e| failed(&e))?;
+    let first = list.refused.first.iter().take(SHOWN);
+    Ok(RecordFindings {
+        rows: list.rows,
+        refused: list.refused.counts.iter().map(|(reason, n)| (reason.key(), *n)).collect(),
+        refused_first: first.map(|row| format!("{shown}:{}: {} ({})", row.line, row.what, row.raw)).collect(),
+        refused_because: list.is_doubtful(policy.bad_rows(&SourceName::new(SessionLists::UNNAMED))),
+        warnings: list.warnings,
+        list: shown,
+    })
+}
+
+impl RecordFindings {
+    /// Rows that were refused.
+    pub(super) fn refused(&self) -> u64 {
+        self.refused.values().sum()
+    }
+}
+
+impl fmt::Display for RecordFindings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = plain::visible(&self.list);
+        writeln!(f, "{list}: {} rows read, {} refused", count(&self.rows), count(&self.refused()))?;
+        for row in &self.refused_first {
+            writeln!(f, "    {}", plain::visible(row))?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "but: {}", plain::visible(warning))?;
+        }
+        match &self.refused_because {
+            Some(why) => write!(f, "the list would be refused: {why}"),
             None => write!(f, "the list would be taken"),
         }
     }

@@ -1,13 +1,14 @@
 //! Tables and times for a terminal. Strangers' text passes [`plain`] first: a report must not drive the terminal.
 
+use pratique_core::time::Moment;
 use serde::Serialize;
 
 use super::Failure;
 use super::print::say;
 use super::table::Table;
-use crate::api::dossier::{CaseDossier, CaseRow, Moment, SightingRow};
+use crate::api::dossier::{CaseDossier, CaseRow, SightingRow};
 use crate::api::plain;
-use crate::console::words;
+use crate::console::{elsewhere, words};
 
 /// One JSON document on standard output.
 ///
@@ -34,6 +35,7 @@ pub fn cases(rows: &[CaseRow], total: u64) {
         if row.approvals_needed > 1 {
             notes.push(format!("{} of {} approvals", row.approvals.len(), row.approvals_needed));
         }
+        notes.extend(row.blocked.iter().map(|why| format!("cannot be approved now: {}", plain::short(why, 100))));
         if let Some(wall) = &row.wall {
             notes.extend(wall.on_paper.then(|| "on paper: not walled".to_owned()));
             notes.extend(wall.words().map(str::to_owned));
@@ -69,6 +71,9 @@ pub fn case(case: &CaseDossier) {
         if need.confirm_protected {
             say!("The line is protected: each approval needs --protected.");
         }
+        if let Some(why) = &need.confirm_doubtful {
+            say!("Somebody else may hold it by now ({}): each approval needs --doubtful.", plain::visible(why));
+        }
         if need.confirm_unwalled.is_some() {
             say!("Nothing of the line would be walled: each approval needs --unwalled.");
         }
@@ -80,12 +85,15 @@ pub fn case(case: &CaseDossier) {
             say!("  and leave {what} open: {why}");
         }
     }
-    if !case.silence.is_empty() {
+    if !case.silence.is_empty() || case.wall_gap.is_some() {
         say!("\nSILENCE");
     }
     for silence in &case.silence {
         say!("{}", words::silence(silence));
         silence.gaps.iter().for_each(|gap| say!("  missing: {}", words::gap(gap)));
+    }
+    if let Some(gap) = &case.wall_gap {
+        say!("{}", words::wall_gap(gap));
     }
     if let Some(wall) = case.row.wall.as_ref().filter(|_| case.if_approved.is_none()) {
         if wall.on_paper {
@@ -93,7 +101,14 @@ pub fn case(case: &CaseDossier) {
                 "\nOn paper only: the line is free. It was approved in a dry run; `pratique enforce` begins or drops it."
             );
         }
+        if wall.withheld {
+            say!("\n{}", words::WITHHELD);
+        }
         wall.open.iter().for_each(|open| say!("Passes: {}", plain::visible(open)));
+    }
+    if !case.enforcers.is_empty() {
+        say!("\nENFORCERS");
+        case.enforcers.iter().for_each(|at| say!("{}", words::said(&elsewhere::line(at))));
     }
     say!("\nEVIDENCE");
     let evidence: Vec<_> = case.troubles.iter().flat_map(|t| &t.evidence).collect();

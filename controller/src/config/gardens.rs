@@ -2,10 +2,10 @@
 //! promise of the portal; and a wall that opens the addresses of `dns.gardens`.
 
 use pratique_core::ids::CauseKey;
-use pratique_core::policy::Policy;
+use pratique_core::policy::{Policy, UnknownSources};
+use pratique_policy::nearest;
 
 use super::{Config, ConfigError, EnforcerKind};
-use crate::policy_files::nearest;
 
 impl Config {
     /// What this configuration says that does not fit these policies, each with its place and its remedy. Nothing is in
@@ -27,6 +27,7 @@ impl Config {
             .collect();
         let broken = self.broken_promises(policy).into_iter();
         found.extend(broken.filter(|broken| broken.fatal).map(|broken| broken.what));
+        found.extend(self.unchecked_sources(policy));
         self.placed(found)
     }
 
@@ -35,13 +36,30 @@ impl Config {
     pub fn doubts(&self, policy: &Policy) -> Vec<ConfigError> {
         let broken = self.broken_promises(policy).into_iter();
         let found = broken.filter(|broken| !broken.fatal).map(|broken| broken.what);
-        self.placed(found.chain(self.shut_links(policy)).collect())
+        self.placed(
+            found
+                .chain(self.shut_links(policy))
+                .chain(self.portals_dropped_at_home())
+                .chain(self.inward_doubts(policy))
+                .chain(self.http_doubt(policy))
+                .collect(),
+        )
     }
 
     /// All that a daemon starts with under these policies and that somebody should look at, in words.
     pub fn warnings(&self, policy: &Policy) -> Vec<String> {
         let doubts = self.doubts(policy);
         self.scan.warning(policy).into_iter().chain(doubts.iter().map(ToString::to_string)).collect()
+    }
+
+    /// Sources that nobody holds are dropped where subscribers are, and nowhere else.
+    fn unchecked_sources(&self, policy: &Policy) -> Option<String> {
+        let asked = self.enforcer == EnforcerKind::Nft && policy.global.unknown_sources == UnknownSources::Drop;
+        (asked && self.wall.access().is_empty()).then(|| {
+            "wall.access_interfaces names none, and policy.yaml says `unknown_sources: drop`: packets from which interfaces? Name \
+             those that subscribers are behind, or write `unknown_sources: pass`"
+                .into()
+        })
     }
 
     /// Addresses that residents are told and this node's wall keeps shut.
@@ -71,7 +89,6 @@ mod tests {
     use std::path::Path;
 
     use crate::config::{Config, EnforcerKind, parse_yaml};
-    use crate::policy_files;
 
     fn parse(text: &str) -> Config {
         parse_yaml(Path::new("pratique.yaml"), text).unwrap()
@@ -81,7 +98,7 @@ mod tests {
     fn portals_that_the_wall_keeps_shut_are_named_with_the_field_to_add_them_to() {
         let said = |enforcer: &str, wall: &str| {
             let text = format!(
-                "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, {wall}}}\n\
+                "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, access_interfaces: [], {wall}}}\n\
                  dns: {{portal_host: help.isp.example, portal4: 192.0.2.80, gardens: [{{causes: [mirai, open-telnet], \
                  portal4: 192.0.2.81, portal6: '2001:db8::81'}}, {{causes: [generic], portal4: 192.0.2.80}}]}}\n"
             );
@@ -109,12 +126,27 @@ mod tests {
         let config = parse(example.flatten().unwrap());
         assert!(config.enforcer == EnforcerKind::Nft && config.dns.as_ref().unwrap().gardens.len() == 2);
         assert_eq!(config.problems(), Vec::<String>::new());
-        assert_eq!(config.misfits(&policy_files::built_in().unwrap().policy), []);
+        assert_eq!(config.misfits(&pratique_policy::built_in().unwrap().policy), []);
+    }
+
+    #[test]
+    fn dropping_sources_that_nobody_holds_asks_for_the_interfaces_of_subscribers() {
+        let mut policy = pratique_policy::built_in().unwrap().policy;
+        let said = |policy: &_, access: &str, enforcer: &str| {
+            let text = format!("enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, access_interfaces: {access}}}\n");
+            parse(&text).misfits(policy).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&policy, "[]", "nft"), Vec::<String>::new());
+        policy.global.unknown_sources = pratique_core::policy::UnknownSources::Drop;
+        let found = said(&policy, "[]", "nft");
+        assert!(found.len() == 1 && found[0].contains("wall.access_interfaces names none"), "{found:?}");
+        assert_eq!(said(&policy, "[home0]", "nft"), Vec::<String>::new());
+        assert_eq!(said(&policy, "[]", "dry-run"), Vec::<String>::new());
     }
 
     #[test]
     fn a_cause_without_playbook_is_named_with_its_entry_and_what_was_meant() {
-        let policy = policy_files::built_in().unwrap().policy;
+        let policy = pratique_policy::built_in().unwrap().policy;
         let config = |causes: &str| {
             parse(&format!(
                 "dns: {{portal_host: p.isp.example, portal4: 192.0.2.80, gardens: [{{causes: [mirai], portal4: 192.0.2.81}}, \

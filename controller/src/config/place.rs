@@ -115,7 +115,7 @@ flow: {gardens: [{causes: [a]}]}
             ("dns.gardens[2].causes has", (14, 7)),
             ("dns.gardens[3].causes has", (8, 3)),
             ("dns.limits.burst is", (17, 5)),
-            ("wall.portals[1]: 192.0.2.82 stands twice", (21, 5)),
+            ("wall.portals[1]: 192.0.2.82 is there twice", (21, 5)),
             ("wall.dns4: port 0", (22, 3)),
             ("wall.zone: 0", (18, 1)),
             ("flow.gardens[0].causes is empty", (23, 1)),

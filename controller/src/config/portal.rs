@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 
+use pratique_enforce::config::WallConfig;
 use serde::{Deserialize, Serialize};
-
-use crate::enforce::config::WallConfig;
 
 /// The subscribers' pages.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,8 +81,8 @@ mod tests {
         let api = "api_url: 'https://help.isp.example/captive-portal/api', ";
         let said = |tls: &str, api: &str, wall: &str| {
             let text = format!(
-                "enforcer: nft\nwall: {{portal4: 192.0.2.80{wall}}}\nportal: {{listen: ['192.0.2.80:80'], {tls}pages: \
-                 {{portal_url: 'http://help.isp.example/', {api}provider: {{name: N, phone: '1', site: isp.example/q}}}}}}\n"
+                "enforcer: nft\nwall: {{portal4: 192.0.2.80, access_interfaces: []{wall}}}\nportal: {{listen: \
+                 ['192.0.2.80:80'], {tls}pages: {{portal_url: 'http://help.isp.example/', {api}provider: {{name: N, phone: '1', site: isp.example/q}}}}}}\n"
             );
             parse_yaml::<Config>(Path::new("pratique.yaml"), &text).unwrap().problems().join("\n")
         };

@@ -1,9 +1,11 @@
 //! What the portal promises still works, held against what is open. A promise about emergency calls that nothing keeps stops
 //! a daemon whose wall stands; every other one is named, and no page makes it.
 
+use pratique_core::allow::by_way_of_portal;
 use pratique_core::ids::CauseKey;
 use pratique_core::policy::Policy;
 use pratique_core::view::Garden;
+use pratique_dns::PlainHttp;
 use pratique_portal::promises::{NodeOpens, Open, kept, shut_links};
 
 use super::{Config, EnforcerKind};
@@ -22,7 +24,29 @@ pub(super) struct Broken {
 impl Config {
     /// What this node opens to residents beside the policy. A name is opened in the wall by the resolver of the same node.
     pub fn node_opens(&self) -> NodeOpens {
-        NodeOpens { networks: self.wall.garden_networks.clone(), names: self.dns.is_some() }
+        let names = self.dns.is_some();
+        let http = self.dns.as_ref().is_some_and(|dns| dns.plain_http == PlainHttp::Open) || self.forwards_http();
+        NodeOpens { networks: self.wall.garden_networks.clone(), names, http }
+    }
+
+    /// Names that have plain HTTP alone are passed on by the portal of this node.
+    pub fn forwards_http(&self) -> bool {
+        self.portal.is_some() && self.dns.as_ref().is_some_and(|dns| dns.plain_http == PlainHttp::Forward)
+    }
+
+    /// Names of the gardens that residents cannot reach, because nobody on this node passes plain HTTP on.
+    pub(super) fn http_doubt(&self, policy: &Policy) -> Option<String> {
+        self.dns.as_ref().filter(|_| !self.node_opens().http)?;
+        let everything = Garden::of(policy.playbooks.keys().cloned().collect::<Vec<CauseKey>>(), policy);
+        let shut: Vec<String> =
+            everything.allow.names().filter(|(_, ports)| by_way_of_portal(ports)).map(|(name, _)| name).collect();
+        let first = shut.first()?;
+        Some(format!(
+            "dns.plain_http is `forward`, and this node has no section portal that would pass requests on: residents do not reach \
+             the {} names that the gardens open on 80/tcp alone, such as {first}. Add the section, or write `plain_http: open`, \
+             which opens port 80 to whatever is behind their addresses",
+            shut.len()
+        ))
     }
 
     /// Promises of the portal that nothing keeps under this policy, for no line.
@@ -34,7 +58,7 @@ impl Config {
         let somebody = Garden::of(policy.playbooks.keys().cloned().collect::<Vec<CauseKey>>(), policy);
         let broken = |(n, work): (usize, &smol_str::SmolStr)| {
             let garden = if work == "steps" { &somebody } else { &everybody };
-            let open = Open { garden, networks: &node.networks, names: node.names };
+            let open = Open { garden, networks: &node.networks, names: node.names, http: node.http, shut: &[] };
             let broken = kept(pages, work, open).err()?;
             let walls = self.enforcer == EnforcerKind::Nft;
             let fatal = walls && CALLS_FOR_HELP.contains(&work.as_str());
@@ -55,7 +79,7 @@ impl Config {
     pub(super) fn shut_links(&self, policy: &Policy) -> Vec<String> {
         let Some(portal) = &self.portal else { return Vec::new() };
         let (garden, node) = (Garden::of([], policy), self.node_opens());
-        let open = Open { garden: &garden, networks: &node.networks, names: node.names };
+        let open = Open { garden: &garden, networks: &node.networks, names: node.names, http: node.http, shut: &[] };
         let said = |(key, name): (&str, String)| {
             format!(
                 "portal.pages.{key} leads residents to {name}, which is shut for them: open it in garden.names of policy.yaml, or \
@@ -77,13 +101,12 @@ mod tests {
     use std::path::Path;
 
     use crate::config::{Config, parse_yaml};
-    use crate::policy_files;
 
     const PAGES: &str = "portal_url: 'http://help.isp.example/', provider: {name: N, phone: '1', site: isp.example/q}";
 
     fn config(enforcer: &str, wall: &str, still_works: &str) -> Config {
         let text = format!(
-            "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80{wall}}}\ndns: {{portal_host: help.isp.example, portal4: \
+            "enforcer: {enforcer}\nwall: {{portal4: 192.0.2.80, access_interfaces: []{wall}}}\ndns: {{portal_host: help.isp.example, portal4: \
              192.0.2.80}}\nportal:\n  listen: ['192.0.2.80:80']\n  pages: {{{PAGES}, still_works: {still_works}}}\n"
         );
         parse_yaml(Path::new("pratique.yaml"), &text).unwrap()
@@ -91,7 +114,7 @@ mod tests {
 
     /// Errors and doubts, with the words that tell them apart.
     fn said(config: &Config, change: impl FnOnce(&mut pratique_core::policy::Policy)) -> (Vec<String>, Vec<String>) {
-        let mut policy = policy_files::built_in().unwrap().policy;
+        let mut policy = pratique_policy::built_in().unwrap().policy;
         change(&mut policy);
         let words = |found: Vec<crate::config::ConfigError>| found.iter().map(ToString::to_string).collect();
         (words(config.misfits(&policy)), words(config.doubts(&policy)))
@@ -136,6 +159,11 @@ mod tests {
             policy.playbooks.values_mut().for_each(|playbook| playbook.garden.clear());
         });
         assert_eq!(doubts.len(), 4, "{doubts:?}");
+        // Names with plain HTTP alone are reached by way of the portal, and without one not at all.
+        let no_pages = Config { portal: None, ..walls.clone() };
+        let shut = said(&no_pages, |_| ()).1;
+        assert!(shut[0].contains("dns.plain_http is `forward`") && shut[0].contains("such as "), "{shut:?}");
+        assert_eq!(said(&Config { enforcer: crate::config::EnforcerKind::DryRun, ..walls.clone() }, |_| ()).1.len(), 2);
         // Names that nobody opens keep nothing.
         let bare = Config { dns: None, ..walls };
         assert!(said(&bare, |_| ()).1.iter().any(|d| d.contains("`wifi-calling`") && d.contains("no section dns")));

@@ -6,6 +6,7 @@ use axum::Extension;
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Redirect, Response};
+use pratique_core::command::Confirmed;
 use pratique_core::ids::CaseId;
 use pratique_core::time::{Span, Timestamp};
 use serde::Deserialize;
@@ -117,8 +118,11 @@ fn action(form: &OwnForm, name: &str, now: Timestamp) -> Result<Action, Problem>
     match name {
         "approve" => Ok(Action::Approve {
             version: version()?,
-            protected_confirmed: form.field("protected_confirmed").is_some(),
-            unwalled_confirmed: form.field("unwalled_confirmed").is_some(),
+            confirmed: Confirmed {
+                protected: form.field("protected_confirmed").is_some(),
+                unwalled: form.field("unwalled_confirmed").is_some(),
+                doubtful: form.field("doubtful_confirmed").is_some(),
+            },
             note: Some(text("reason")),
         }),
         "dismiss" => Ok(Action::Dismiss { version: version()?, reason: text("reason") }),

@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use crate::api::Desk;
 use crate::api::problem::Problem;
 
+pub mod elsewhere;
 pub mod forms;
 pub mod lines;
 pub mod pages;

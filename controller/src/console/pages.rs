@@ -4,16 +4,20 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse as _, Response};
+use pratique_core::reach::Family;
 use pratique_core::state::StateName;
+use pratique_core::time::Moment;
+use pratique_core::wall::Reading;
 use serde::Serialize;
 
+use super::elsewhere;
 use super::visitor::Visitor;
 use super::words;
 use crate::api::Desk;
 use crate::api::bulk::{Pick, Preview};
 use crate::api::cases::{self, Asked, CasePath, Filter};
 use crate::api::delivery::{self, DeliveryDossier};
-use crate::api::dossier::{CaseDossier, CasePage, Claimed, DeliveryRow, Moment, SightingRow, Status};
+use crate::api::dossier::{CaseDossier, CasePage, Claimed, DeliveryRow, GatewayRow, SightingRow, Status};
 use crate::api::enforce::{PaperList, paper_list};
 use crate::api::line::SelfCheckRow;
 use crate::api::office::CaseQuery;
@@ -115,9 +119,29 @@ pub fn dry_run(status: &Status) -> Option<String> {
 /// What is wrong, in words, the worst first.
 pub fn troubles(status: &Status) -> Vec<String> {
     let mut found = Vec::new();
+    if let Some(how_far) = &status.loading {
+        found.push(format!(
+            "This node is starting: {how_far}. Until that is done, pages and captive DNS answer from the last view, and the wall \
+             stays as it was."
+        ));
+    }
+    if let Some(why) = &status.settings_problem {
+        found.push(format!(
+            "The settings on disk are refused, and those that were last in force are used: {why}. Mend the file \
+             (`pratique check-config`) and start the daemon again."
+        ));
+    }
+    if let Some(why) = &status.log_problem {
+        found.push(format!(
+            "The log is not what was written: {why}. `pratique verify-log` checks it again; compare it with a backup."
+        ));
+    }
+    if status.wall.kept {
+        found.push(kept_wall(status));
+    }
     for e in &status.enforcers {
         if let Some(why) = &e.failing {
-            found.push(format!("Enforcer {} fails: {why}. What stood stands; it is tried again.", e.name));
+            found.push(format!("Enforcer {} fails: {why}. The wall stays as it was. Writing is tried again.", e.name));
         } else if !e.in_step {
             found.push(match words::span(&e.lag).as_str() {
                 "none" => format!("Enforcer {} has not followed the plan yet.", e.name),
@@ -125,11 +149,29 @@ pub fn troubles(status: &Status) -> Vec<String> {
             });
         }
     }
-    if !status.store.writable {
+    found.extend(status.elsewhere.iter().filter_map(|health| elsewhere::trouble(health, &status.now)));
+    for e in status.enforcers.iter().filter(|e| e.evidence_filled >= Reading::NEARLY_FULL) {
+        found.push(format!(
+            "What enforcer {} remembers of blocked attack traffic fills {} % of its room: what others send may not be recorded, \
+             so nobody's silence at the wall counts. Raise `wall.attempts_size`.",
+            e.name, e.evidence_filled
+        ));
+    }
+    found.extend(unchecked(status, true));
+    if let Some(why) = status.store.disk.as_ref().filter(|_| status.store.intake_stopped.is_none()) {
+        found.push(format!("The store's disk: {why}."));
+    }
+    if !status.store.writable && status.loading.is_none() {
         found.push("The store does not take appends: nothing new is decided, enforcement stays as it is.".into());
     }
     if let Some(why) = &status.store.intake_stopped {
         found.push(format!("Intake has stopped: {why}. Releases go on."));
+    }
+    if let Some(why) = &status.store.position_copy {
+        found.push(format!(
+            "The copy of the log's position cannot be written: {why}. A data directory put back as a whole may go unnoticed; see \
+             position_copy in pratique.yaml."
+        ));
     }
     if let Some(why) = &status.policy_problem {
         found.push(format!("The policy on disk is not in force: {why}"));
@@ -146,13 +188,16 @@ pub fn troubles(status: &Status) -> Vec<String> {
         ));
     }
     found.extend(status.enforcers.iter().filter_map(|e| e.former_wall.clone()));
+    found.extend(status.enforcers.iter().flat_map(|e| &e.remarks).map(|remark| format!("Wall: {remark}.")));
     found.extend(status.warnings.iter().map(|warning| format!("Configuration: {warning}.")));
     for (case, why) in &status.kept_out {
         found.push(format!("Case {case} is quarantined, but {why}."));
     }
     let more = status.kept_out_total.saturating_sub(status.kept_out.len() as u64);
     if more > 0 {
-        found.push(format!("{more} more quarantined lines hold something that the wall does not."));
+        let others = if status.kept_out.is_empty() { "" } else { " more" };
+        let lines = if more == 1 { "line holds" } else { "lines hold" };
+        found.push(format!("{more}{others} quarantined {lines} something that the wall does not."));
     }
     for (case, why) in &status.wall.half_known {
         found.push(format!("Case {case} is half-walled: {why}."));
@@ -182,6 +227,7 @@ pub fn troubles(status: &Status) -> Vec<String> {
     for list in status.dns.iter().flat_map(|dns| &dns.threat_lists) {
         found.extend(list.problem.clone().map(|problem| format!("Captive DNS, {problem}.")));
     }
+    found.extend(status.dns.iter().flat_map(words::inward));
     let certificate = status.dns.iter().filter_map(|dns| dns.certificate.as_ref());
     found.extend(certificate.flat_map(|c| &c.problems).map(|problem| format!("Captive DNS, {problem}.")));
     if let Some(notices) = &status.notices {
@@ -194,6 +240,19 @@ pub fn troubles(status: &Status) -> Vec<String> {
     found.extend(certificate.map(|problem| format!("Portal, {problem}.")));
     if status.conflicts > 0 {
         found.push(claimed_twice(status));
+    }
+    let silent: Vec<&GatewayRow> = status.gateways.iter().filter(|gateway| gateway.silent).collect();
+    if let Some(first) = silent.first() {
+        let since = first.heard.as_ref().map_or_else(|| "since the start".to_owned(), |at| format!("since {at}"));
+        let named = if first.nas.is_empty() { &first.source } else { &first.nas };
+        found.push(format!(
+            "{} silent for longer than stale_after, the first is {} ({since}): {} of {} sessions are doubtful. Nothing new is \
+             attributed to them; what is walled stays.",
+            if silent.len() == 1 { "1 gateway is".to_owned() } else { format!("{} gateways are", silent.len()) },
+            plain::visible(named),
+            words::count(&status.doubtful),
+            words::count(&status.sessions),
+        ));
     }
     if status.session_list_late
         && let Some(last) = &status.session_list
@@ -222,6 +281,34 @@ pub fn troubles(status: &Status) -> Vec<String> {
         ));
     }
     found
+}
+
+/// That no source of a version of IP is dropped as unknown, in words: of versions that subscribers have, or of the others.
+fn unchecked(status: &Status, theirs: bool) -> impl Iterator<Item = String> {
+    let of = move |family: &Family| status.wall.families.contains(family) == theirs;
+    let families = status.enforcers.iter().flat_map(|e| &e.unchecked).filter(move |family| of(family));
+    families.map(|family| {
+        format!(
+            "`unknown_sources: drop` drops no {family} packet: no live session with {family} is known, and dropping them all would cut \
+             everybody off. Until one is known, a home behind the wall gets out under any {family} address that is routed back to \
+             its interface. Import who holds which {family} addresses."
+        )
+    })
+}
+
+/// What a log that was put back means for the wall.
+fn kept_wall(status: &Status) -> String {
+    let waiting = match status.wall.withheld {
+        0 => "No quarantined line waits for that now".to_owned(),
+        1 => "1 quarantined line is not walled, or not with all it holds".to_owned(),
+        n => format!("{} quarantined lines are not walled, or not with all they hold", words::count(&n)),
+    };
+    format!(
+        "Nothing is added to the wall until somebody resumes: the log was put back from a backup or lost its end, or that cannot be \
+         ruled out. What it says of who is quarantined and who holds which address may be over, and who was quarantined since is \
+         not known to it: those lines are free, and only a new report brings them back. {waiting}. Import a current session list, release \
+         whose quarantine is over (`pratique case list --state quarantined`), then `pratique resume` walls the others."
+    )
 }
 
 /// Which addresses two lines claim, by name where the person may see them.
@@ -478,6 +565,12 @@ struct Health {
     frame: Frame,
     status: Status,
     troubles: Vec<String>,
+}
+
+/// What is good to know of this machine, and needs nobody.
+pub fn notes(status: &Status) -> impl Iterator<Item = String> {
+    let notes = status.enforcers.iter().flat_map(|e| &e.notes).map(|note| format!("Wall: {note}."));
+    notes.chain(unchecked(status, false))
 }
 
 /// How everything is.

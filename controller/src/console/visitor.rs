@@ -3,10 +3,10 @@
 use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use super::sessions::Session;
-use crate::api::auth::Staff;
+use crate::api::auth::{Staff, known};
 use crate::api::problem::Problem;
 use crate::api::{Desk, Settings};
 
@@ -28,6 +28,7 @@ impl FromRequestParts<Desk> for Visitor {
         let Some((cookie, session)) = session(desk, &parts.headers) else {
             return Err(Redirect::to("/login").into_response());
         };
+        known(parts, &session.staff).map_err(IntoResponse::into_response)?;
         Ok(Self { staff: session.staff, csrf: session.csrf, cookie })
     }
 }

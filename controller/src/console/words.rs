@@ -4,10 +4,11 @@ use pratique_core::ids::SubscriberId;
 use pratique_core::playbook::Class;
 use pratique_core::rescan::Verdict;
 use pratique_core::sighting::{Severity, Transport};
-use pratique_core::time::{Span, Timestamp};
+use pratique_core::state::StateName;
+use pratique_core::time::{Moment, Span, Timestamp};
 
 use crate::api::coverage::{GapRow, SilenceRow};
-use crate::api::dossier::{CaseRow, FeedStatus, FeedWaited, Moment, SightingRow, Status};
+use crate::api::dossier::{CaseRow, FeedStatus, FeedWaited, SightingRow, Status};
 use crate::api::{plain, when};
 
 /// `2026-02-16 01:00 CET (00:00 UTC)`.
@@ -56,6 +57,46 @@ pub fn silence(row: &SilenceRow) -> String {
     format!("{}: {source}{report} {until}; quiet for {quiet} of {needed} ({since} {since_at}){missing}", row.cause)
 }
 
+/// What the resolver found out about the allow-lists, and about itself, that somebody should look at.
+pub fn inward(dns: &pratique_dns::Health) -> Vec<String> {
+    const SHOWN: usize = 5;
+    let mut found: Vec<String> = dns
+        .inward
+        .iter()
+        .take(SHOWN)
+        .map(|seen| {
+            format!(
+                "Captive DNS: {} leads to {}, which lies in {}: residents do not reach it. If that is a server of yours that they \
+                 need, name it in dns.excepted_networks; else look who owns the name.",
+                plain::visible(&seen.entry),
+                seen.address,
+                seen.lies_in
+            )
+        })
+        .collect();
+    if let Some(more) = dns.inward.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        found.push(format!("Captive DNS: {more} more entries of the allow-lists lead inwards."));
+    }
+    found.extend(dns.spent_problem.iter().map(|why| format!("Captive DNS: {}.", plain::visible(why))));
+    if dns.spent_not_kept > 0 {
+        found.push(
+            "Captive DNS: what lines have asked below wildcards could not be written to data_dir; with a restart they would begin \
+             a new hour."
+                .into(),
+        );
+    }
+    found
+}
+
+/// When the wall had no room for a case's attacks, in one sentence.
+pub fn wall_gap((from, until): &(Moment, Moment)) -> String {
+    format!(
+        "From {} to {} the wall had hardly room left to record attack traffic: its silence then proves nothing",
+        at(from),
+        at(until)
+    )
+}
+
 /// A gap of a source, in one sentence.
 pub fn gap(row: &GapRow) -> String {
     let report = match &row.report {
@@ -76,6 +117,19 @@ pub const fn feed(feed: &FeedStatus) -> &'static str {
         (false, _, true) => "reports are missing",
         (false, true, false) => "delivers",
     }
+}
+
+/// That some report types of a source have stalled and others have not, in one sentence; none where that is not so.
+pub fn stalled_types(feed: &FeedStatus) -> Option<String> {
+    const NAMED: usize = 5;
+    let stalled: Vec<_> = feed.reports.iter().filter(|report| report.stalled).map(|r| shown(&r.report)).collect();
+    if feed.stalled || stalled.is_empty() {
+        return None;
+    }
+    let named = stalled.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let more = if stalled.len() > NAMED { ", …" } else { "" };
+    let have = if stalled.len() == 1 { "has" } else { "have" };
+    Some(format!("{} of {} report types {have} stalled: {named}{more}", stalled.len(), feed.reports.len()))
 }
 
 /// That quarantined lines wait for a report type, in one sentence.
@@ -194,6 +248,7 @@ pub fn outcome(key: &str) -> String {
         "no-port" => "the address is shared and the report names no port".into(),
         "changed-hands" => "the address changed hands within the clock error of the report".into(),
         "conflict" => "two sessions claim the address at the same time".into(),
+        "doubtful" => "its holder's session and gateway were not heard of for too long".into(),
         "below-threshold" => "not yet enough of them for a case".into(),
         other => plain::short(other, 80),
     }
@@ -209,12 +264,27 @@ pub fn on_paper(row: &CaseRow) -> bool {
     row.wall.as_ref().is_some_and(|wall| wall.on_paper)
 }
 
+/// Whether the wall holds what a quarantined case says.
+pub fn is_walled(row: &CaseRow) -> bool {
+    row.state == StateName::Quarantined && row.wall.as_ref().is_none_or(|wall| !wall.on_paper && !wall.withheld)
+}
+
+/// Of a line that should be walled and waits for somebody to resume.
+pub const WITHHELD: &str =
+    "Held back: the line, or a part of it, is free. Nothing is added to the wall until somebody resumes.";
+
 /// How many of the quarantined lines the wall holds as a whole, and what of the others.
 pub fn walled(status: &Status) -> String {
     let wall = &status.wall;
     let enforced = wall.walled().saturating_add(wall.nothing).saturating_add(wall.no_address);
+    let enforced = enforced.saturating_add(wall.withheld);
     let mut said = format!("{} of {}", count(&wall.whole), lines(enforced));
-    let parts = [(wall.half, "half"), (wall.nothing, "not at all"), (wall.no_address, "without an address now")];
+    let parts = [
+        (wall.half, "half"),
+        (wall.nothing, "not at all"),
+        (wall.no_address, "without an address now"),
+        (wall.withheld, "held back until somebody resumes"),
+    ];
     let parts: Vec<_> = parts.iter().filter(|(n, _)| *n > 0).map(|(n, how)| format!("{} {how}", count(n))).collect();
     if !parts.is_empty() {
         said.push_str(&format!(" ({})", parts.join(", ")));
@@ -235,6 +305,15 @@ mod tests {
         assert_eq!(ago(&Moment(now.0.plus(Span::from_days(29))), &now), "in 29 d");
         assert_eq!(ago(&Moment(Timestamp::MAX), &now), "further notice");
         assert_eq!(at(&Moment(Timestamp::MAX)), "further notice");
+    }
+
+    #[test]
+    fn lines_that_are_held_back_count_as_lines_that_should_be_walled() {
+        let mut status = Status::default();
+        status.wall.withheld = 2;
+        assert_eq!(walled(&status), "0 of 2 lines (2 held back until somebody resumes)");
+        (status.wall.whole, status.wall.half) = (5, 1);
+        assert_eq!(walled(&status), "5 of 8 lines (1 half, 2 held back until somebody resumes)");
     }
 
     #[test]

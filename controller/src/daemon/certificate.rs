@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use pratique_core::time::Timestamp;
 use pratique_dns::Resolver;
+use pratique_engine::clock::Clock;
 use pratique_portal::Portal;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::stopped;
-use crate::clock::Clock;
 
 /// A changed file is in force within half a minute: the next look comes within half of that.
 const EVERY: Duration = Duration::from_secs(15);

@@ -5,26 +5,31 @@ use std::sync::atomic::Ordering;
 
 use pratique_core::event::{Body, CaseEvent, Event};
 use pratique_core::ids::{CaseId, Seq};
+use pratique_core::plan::Element;
 use pratique_core::reach::{Extent, Family};
 use pratique_core::rescan::RescanTrigger;
 use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
+use pratique_enforce::remote::Remote;
+use pratique_engine::Outside;
+use pratique_store::StoreError;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::elsewhere;
 use super::wall::WallFeed;
-use crate::engine::Outside;
 use crate::metrics::Metrics;
 use crate::rescans::Running;
-use crate::store::StoreError;
 
 /// Hands on what the engine committed.
 pub struct Followers {
     /// Whom dns and portal read.
     pub view: Arc<GardenView>,
-    /// The enforcer's side.
+    /// The side of the wall of this machine.
     pub wall: WallFeed,
+    /// Enforcers elsewhere, after it.
+    pub elsewhere: Vec<Remote>,
     /// Rescans that were asked for.
     pub rescans: mpsc::UnboundedSender<(CaseId, RescanTrigger)>,
     /// Rescans under way.
@@ -33,6 +38,8 @@ pub struct Followers {
     pub metrics: Arc<Metrics>,
     /// Rung when the log has grown, for notices.
     pub grown: Arc<Notify>,
+    /// Rung when personal data of a line were erased, for what is kept of the view.
+    pub purged: Arc<Notify>,
     /// Set when this node must stop writing.
     pub fenced: watch::Sender<bool>,
     /// The first settling names the whole plan.
@@ -49,6 +56,9 @@ impl Outside for Followers {
         }
         if !events.is_empty() {
             self.grown.notify_one();
+        }
+        if events.iter().any(|(_, event)| matches!(event.body, Body::Purged { .. })) {
+            self.purged.notify_one();
         }
         let meters = &self.metrics.engine;
         self.metrics.ready.store_writable.store(true, Ordering::Release);
@@ -67,24 +77,36 @@ impl Outside for Followers {
         for family in Family::ALL {
             meters.half_walled.with_label_values(&[family.as_str()]).set(count(standings.half_walled(family)));
         }
+        meters.wall_kept.set(i64::from(world.cases().wall_kept()));
+        meters.withheld.set(count(standings.withheld()));
         meters.on_paper.set(count(world.cases().on_paper().len() as u64));
         meters.dry_run.set(i64::from(world.cases().is_dry_run()));
         meters.conflicts.set(i64::try_from(world.directory().conflicts()).unwrap_or(i64::MAX));
         meters.sessions.set(i64::try_from(world.directory().live_sessions()).unwrap_or(i64::MAX));
     }
 
-    fn settled(&mut self, settled: Settled, world: &World, _now: Timestamp) {
+    fn settled(&mut self, settled: Settled, world: &World, now: Timestamp) {
+        let (silent, doubtful) = crate::office::status::silent(world, now);
+        self.metrics.engine.silent.set(silent);
+        self.metrics.engine.doubtful.set(doubtful);
         // Residents are in the view before the wall steers them, and stay until the wall has let them go: no packet
         // meets a resolver or portal that does not know it.
         for (element, resident) in &settled.put {
             self.view.put(*element, Arc::clone(resident));
         }
         self.view.set_generation(settled.diff.generation);
+        // Before the plan: a wall that is built finds them there.
+        self.wall.hold(settled.held);
         if self.started {
             self.wall.step(settled.diff, settled.remove, &self.view);
+            elsewhere::step(&self.elsewhere, &settled.lines, world);
         } else {
             self.started = true;
-            self.wall.begin(world.plan());
+            // Of the last view, whoever is not held any more.
+            let planned = &world.plan().elements;
+            let stale = self.view.entries().into_iter().filter(|(element, _)| !planned.contains_key(element)).collect();
+            self.wall.begin(world.plan(), stale, &self.view);
+            elsewhere::begin(&self.elsewhere, world);
         }
         self.running.recheck(world);
     }
@@ -95,5 +117,9 @@ impl Outside for Followers {
         if matches!(error, StoreError::Fenced { .. }) {
             self.fenced.send_replace(true);
         }
+    }
+
+    fn standing(&mut self) -> Result<Vec<Element>, String> {
+        self.wall.walls.observe().map(Option::unwrap_or_default).map_err(|e| e.to_string())
     }
 }

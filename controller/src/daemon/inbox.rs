@@ -10,19 +10,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use pratique_core::ids::TextRef;
+use pratique_engine::clock::Clock;
+use pratique_ingest::drop_dir::{DropDir, DropMeters, Dropped, Fate};
+use pratique_ingest::guard;
+use pratique_ingest::readers::{FileReaders, Usual};
+use pratique_policy::PolicySet;
+use pratique_store::{DeliveryState, Reader};
 use sha2::Digest as _;
 use tokio::sync::{mpsc, watch};
 
 use super::stopped;
-use crate::api::intake::{Label, Part, Readers as _};
 use crate::api::office::Office as _;
-use crate::clock::Clock;
 use crate::office::EngineOffice;
-use crate::policy_files::PolicySet;
-use crate::sources::drop_dir::{DropDir, DropMeters, Dropped, Fate};
-use crate::sources::guard;
-use crate::sources::readers::{FileReaders, Usual};
-use crate::store::{DeliveryState, Reader};
+use pratique_ingest::label::{Label, Part, Readers as _};
 
 /// Reads files with the policies in force.
 pub struct Inbox {

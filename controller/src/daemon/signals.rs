@@ -34,6 +34,11 @@ impl Signals {
         })
     }
 
+    /// Waits until it is asked to stop. What is asked to be read again meanwhile was just read.
+    pub async fn stop(&mut self) {
+        while self.next().await != Asked::Stop {}
+    }
+
     /// Waits for the next one.
     pub async fn next(&mut self) -> Asked {
         tokio::select! {

@@ -1,18 +1,18 @@
 //! From the resolver's threat lists to the engine: what residents asked for, every few seconds; and the lists themselves,
-//! looked at for changes.
+//! looked at for changes, with the resolver's own file.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use pratique_core::time::Span;
 use pratique_dns::Resolver;
+use pratique_engine::clock::Clock;
+use pratique_engine::handle::EngineHandle;
+use pratique_engine::threats::ThreatsSeen;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::stopped;
-use crate::clock::Clock;
-use crate::engine::handle::EngineHandle;
-use crate::engine::threats::ThreatsSeen;
 
 /// Evidence reaches the case within this.
 const EVERY: Duration = Duration::from_secs(5);
@@ -41,7 +41,11 @@ pub async fn watch(resolver: Resolver, engine: EngineHandle, clock: Arc<dyn Cloc
         if looked_at.elapsed() >= FILES_EVERY {
             looked_at = Instant::now();
             let resolver = resolver.clone();
-            let _ended_badly = tokio::task::spawn_blocking(move || resolver.refresh_threats()).await.is_err();
+            let look = move || {
+                resolver.refresh_threats();
+                resolver.tidy_spent();
+            };
+            let _ended_badly = tokio::task::spawn_blocking(look).await.is_err();
         }
     }
 }

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pratique_store::VerifyError;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
-use tracing::warn;
+use tracing::{error, info, warn};
 
+use super::machine::{self, Surroundings};
 use super::stopped;
 use super::wall::{WallCounters, Walls};
+use crate::config::Config;
 use crate::desk::PortalDesk;
 use crate::metrics::Metrics;
 use crate::office::EngineOffice;
 use crate::rescans::Counters as _;
+use crate::stores;
 
 /// The wall's counters are read this often. Attack traffic is evidence; a page that says "still attacking" should not be
 /// older than a few seconds.
@@ -46,6 +50,35 @@ pub(super) async fn watch_readiness(walls: Walls, metrics: Arc<Metrics>, stoppin
     let (walls, metrics) = (&walls, &metrics);
     let once = || async move { metrics.ready.enforcers_in_step.store(walls.in_step(), Ordering::Release) };
     every(READINESS_EVERY, stopping, once).await;
+}
+
+pub(super) async fn look_at_machine(machine: Surroundings, stopping: watch::Receiver<bool>) {
+    let machine = &machine;
+    let once = || async move {
+        let machine = machine.clone();
+        // The kernel may be busy with somebody's rules. A look that panicked is made again.
+        let _looked = tokio::task::spawn_blocking(move || machine.look()).await;
+    };
+    every(machine::LOOKED_AT_EVERY, stopping, once).await;
+}
+
+/// The whole log, once after the start: an entry that was changed or taken out behind the daemon's back is noticed although a
+/// snapshot stands for it. Beside everything else, on one reading connection.
+pub(super) async fn verify_log(config: Config, office: Arc<EngineOffice>, stopping: watch::Receiver<bool>) {
+    let stores = stores::of(&config);
+    let verified = tokio::select! {
+        () = stopped(stopping) => return,
+        verified = stores.verify(None) => verified,
+    };
+    match verified {
+        Ok(found) => info!(entries = found.entries, "the log is as it was written"),
+        Err(VerifyError::Bad(bad)) => {
+            error!(%bad, "the log is not what was written: an entry was changed or taken out");
+            office.metrics.engine.log_damaged.set(1);
+            let _told_once = office.log_problem.set(bad.to_string()).is_ok();
+        }
+        Err(VerifyError::Unreadable(error)) => warn!(%error, "the log could not be checked"),
+    }
 }
 
 pub(super) async fn forget_ticks(desk: Arc<PortalDesk>, stopping: watch::Receiver<bool>) {

@@ -1,23 +1,24 @@
 //! The engine behind the portal's pages: their buttons as commands, the [`ticks`] of their steps, and of what the subscribers
 //! of lines were warned that are not in quarantine.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use pratique_core::command::{Command, Refusal};
 use pratique_core::ids::{CaseId, LineNo};
 use pratique_core::plan::Element;
-use pratique_core::rescan::RescanTrigger;
-use pratique_core::state::{Case, State};
+use pratique_core::state::State;
 use pratique_core::time::Timestamp;
 use pratique_core::view::{GardenView, Round};
-use pratique_core::world::{World, causes, round as round_of};
+use pratique_core::world::{World, causes};
+use pratique_engine::handle::{EngineError, EngineHandle};
 use pratique_portal::{Desk, DeskError, FreeLine, Grace, Seen, StepId, Ticked, Visitor, Warning};
+use pratique_store::ticks::TickLog;
 
+use self::again::Again;
 use self::ticks::Ticks;
-use crate::engine::handle::{EngineError, EngineHandle};
 
+mod again;
 mod ticks;
 
 /// The engine behind the portal.
@@ -28,32 +29,30 @@ pub struct PortalDesk {
     view: Arc<GardenView>,
     /// What was ticked.
     ticks: Arc<Ticks>,
+    /// What was pressed to no avail.
+    again: Arc<Again>,
 }
 
 #[async_trait]
 impl Desk for PortalDesk {
     async fn report_fixed(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
-        self.press(case, round, Command::ReportFixed { case }).await
+        let again = self.again.of(case);
+        let pressed = self.command(Command::ReportFixed { case, round, again }).await;
+        match pressed {
+            Ok(()) => self.again.told(case, again),
+            Err(DeskError::AlreadyDone | DeskError::TooSoon) => self.again.count(case),
+            Err(DeskError::NotNow(_) | DeskError::UsedUp | DeskError::Unavailable) => {}
+        }
+        pressed
     }
 
     async fn self_release(&self, case: CaseId, round: Round) -> Result<(), DeskError> {
-        self.press(case, round, Command::SelfRelease { case }).await
+        self.command(Command::SelfRelease { case, round }).await
     }
 
     async fn check_warned(&self, visitor: Visitor, case: CaseId, round: Round) -> Result<(), DeskError> {
-        // The line may have moved on since the page was shown: only who is on the warned line now has it checked, and the scan
-        // goes to that line's present addresses alone.
-        let asked = self.engine.read(move |world, now| {
-            let line = world.directory().holder(visitor.address, Some(visitor.port))?;
-            let warned = world.cases().open_of(line).filter(|open| open.id == case)?;
-            world.check_state(warned, now)
-        });
-        match asked.await {
-            Ok(Some(state)) if state.round == round && state.checking_since.is_none() => {}
-            Ok(_) => return Err(DeskError::AlreadyDone),
-            Err(_) => return Err(DeskError::Unavailable),
-        }
-        self.command(Command::RequestRescan { case, trigger: RescanTrigger::Subscriber }).await
+        let Visitor { address, port } = visitor;
+        self.command(Command::CheckWarned { case, round, address, port }).await
     }
 
     fn ticked(&self, case: CaseId, since: Timestamp) -> Ticked {
@@ -87,7 +86,9 @@ fn seen(world: &World, visitor: Visitor, now: Timestamp) -> (Seen, Option<Elemen
 
 fn free_line(world: &World, line: LineNo, now: Timestamp) -> FreeLine {
     // Who hears that it has come back reads here what to do, as who is warned for the first time.
-    let warned = |case: &&Case| case.is_told() && matches!(case.state, State::Warned { .. } | State::Proposed { .. });
+    let warned = |case: &&pratique_core::state::Case| {
+        case.is_told() && matches!(case.state, State::Warned { .. } | State::Proposed { .. })
+    };
     let warned = world.cases().open_of(line).filter(warned);
     let record = world.lines.get(line);
     let warned = warned.map(|case| {
@@ -101,28 +102,26 @@ fn free_line(world: &World, line: LineNo, now: Timestamp) -> FreeLine {
 }
 
 impl PortalDesk {
-    /// With the ticks of the last run, which lie in `data_dir`.
-    pub fn open(engine: EngineHandle, view: Arc<GardenView>, data_dir: &Path) -> Self {
-        Self { engine, view, ticks: Arc::new(Ticks::open(data_dir)) }
+    /// With the ticks of the last run.
+    pub fn open(engine: EngineHandle, view: Arc<GardenView>, ticks: Box<dyn TickLog>) -> Self {
+        Self { engine, view, ticks: Arc::new(Ticks::open(ticks)), again: Arc::default() }
     }
 
-    /// Forgets the ticks of closed cases. They take a few bytes each: once an hour is enough.
+    /// Forgets the ticks and presses of closed cases. They take a few bytes each: once an hour is enough.
     pub async fn forget_closed(&self) {
         ticks::forget_closed(&self.ticks, &self.engine).await;
-    }
-
-    /// A button counts in the round its page showed: a double click and a replayed form find the case already further. The
-    /// engine's case is asked, not the view's, which may be a moment behind.
-    async fn press(&self, case: CaseId, round: Round, command: Command) -> Result<(), DeskError> {
-        let now = self.engine.read(move |world, _| world.cases().get(case).and_then(round_of)).await;
-        match now {
-            Ok(Some(now)) if now == round => {}
-            Ok(_) => return Err(DeskError::AlreadyDone),
-            Err(_) => return Err(DeskError::Unavailable),
+        let pressed = self.again.cases();
+        let over = self.engine.read(move |world, _| {
+            let is_over = |case: &CaseId| world.cases().get(*case).is_none_or(|case| !case.is_open());
+            pressed.into_iter().filter(is_over).collect::<Vec<_>>()
+        });
+        // An engine that is busy is asked again in an hour.
+        if let Ok(over) = over.await {
+            self.again.forget(&over);
         }
-        self.command(command).await
     }
 
+    /// The machine judges the press; what it says in the words of the page.
     async fn command(&self, command: Command) -> Result<(), DeskError> {
         match self.engine.command(command).await {
             Ok(_) => Ok(()),
@@ -132,9 +131,13 @@ impl PortalDesk {
                 Refusal::SelfReleaseUsedUp { .. } => DeskError::UsedUp,
                 _ => DeskError::AlreadyDone,
             }),
-            Err(EngineError::Undecided(_) | EngineError::Store(_) | EngineError::Busy | EngineError::Stopped) => {
-                Err(DeskError::Unavailable)
-            }
+            Err(
+                EngineError::Undecided(_)
+                | EngineError::Store(_)
+                | EngineError::Busy
+                | EngineError::Loading(_)
+                | EngineError::Stopped,
+            ) => Err(DeskError::Unavailable),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use ipnet::IpNet;
+use pratique_scan::{Control, ControlSettings, Kind};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::runtime::Handle;
@@ -19,7 +20,6 @@ use super::client::{Page, Request, Stub, connect};
 use super::internet::{REAL_PAGE, answer, serve, tcp, udp};
 use super::net::NetError;
 use super::town::{Home, Host, SCANNER4, SCANNER6};
-use crate::scan::{Control, ControlSettings, Kind};
 
 /// A port on which people in homes can be reached by others, to see that neighbours are not cut off from each other.
 pub const FRIEND_PORT: u16 = 8080;

@@ -85,7 +85,7 @@ pub enum Ending {
 /// When the lab cannot be built; a story that goes wrong is told on the timeline and ends in [`Ending::Missed`].
 pub fn run(options: LabOptions) -> anyhow::Result<Ending> {
     let visit = match &options.report {
-        Some(path) => Some(Visit::read(path, &crate::policy_files::built_in()?.reports)?),
+        Some(path) => Some(Visit::read(path, &pratique_policy::built_in()?.reports)?),
         None => None,
     };
     let windows = match options.keep {

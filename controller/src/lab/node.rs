@@ -28,7 +28,6 @@ use super::net::Namespace;
 use super::reports::Report;
 use super::town::{HOMES4, HOMES6, Host, PORTAL4, PORTAL6, SCANNER4, SCANNER6, Town};
 use crate::config::{Config, EnforcerKind, Portal};
-use crate::policy_files;
 
 /// The portal's own name; the captive resolver gives it to residents.
 pub const PORTAL_NAME: &str = "help.isp.example";
@@ -234,7 +233,7 @@ fn write_config(root: &Path, town: &Town, api: SocketAddr, controls: Controls) -
     config.wall.dns4 = Some(SocketAddrV4::new(PORTAL4, 53));
     config.wall.dns6 = Some(SocketAddrV6::new(PORTAL6, 53, 0, 0));
     config.wall.scanner = vec![SCANNER4.into(), SCANNER6.into()];
-    config.wall.access_interfaces = town.homes.iter().map(|h| h.interface.clone()).collect();
+    config.wall.access_interfaces = Some(town.homes.iter().map(|h| h.interface.clone()).collect());
     let mut dns = pratique_dns::Settings::new(PORTAL_NAME, Some(PORTAL4), Some(PORTAL6));
     dns.listen = vec![(PORTAL4, 53).into(), (PORTAL6, 53).into()];
     dns.upstreams = vec![(Host::RESOLVER.v4(), 53).into()];
@@ -269,8 +268,8 @@ fn pages(url: PortalUrl) -> pratique_portal::Settings {
 
 /// The shipped policies, with the lab's networks and its shorter day.
 fn write_policies(to: &Path, town: &Town, old_reports: bool) -> anyhow::Result<()> {
-    policy_files::write_built_in(to)?;
-    let set = policy_files::built_in()?;
+    pratique_policy::write_built_in(to)?;
+    let set = pratique_policy::built_in()?;
 
     let mut global = set.policy.global;
     if old_reports {

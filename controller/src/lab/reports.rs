@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
+use pratique_policy::ReportTypes;
 
 use super::town::check_visitor;
-use crate::policy_files::ReportTypes;
 
 /// What the camera says it is; stands in the report, and so on the subscriber's page.
 pub const CAMERA: [&str; 3] = ["Acme", "ip-camera", "IPCAM-2000"];
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn an_open_resolver_is_two_observations_and_its_lines_homes_were_online_at_the_first() {
-        let set = crate::policy_files::built_in().unwrap().policy;
+        let set = pratique_policy::built_in().unwrap().policy;
         let playbook = &set.playbooks[&"open-dns-resolver".into()];
         let pass = set.global.sources[&"shadowserver".into()].pass;
         // Two seconds after midnight, too, each file has the row of its own day.
@@ -203,7 +203,7 @@ mod tests {
         let rows = "\u{feff}\"timestamp\",\"src_ip\",\"dst_ip\"\na,82.212.115.188,1.2.3.4\nb,82.212.115.188,1.2.3.4\n\
                     c,2a00:1450::1,::1\nd,2a00:1450::2,::1\ne,nonsense,x\n";
         std::fs::write(&path, rows).unwrap();
-        let types = crate::policy_files::built_in().unwrap().reports;
+        let types = pratique_policy::built_in().unwrap().reports;
         let visit = Visit::read(&path, &types).unwrap();
         let expected: [IpAddr; 2] = ["82.212.115.188".parse().unwrap(), "2a00:1450::1".parse().unwrap()];
         assert_eq!(visit.addresses, expected);

@@ -30,6 +30,8 @@ const SOON: Duration = Duration::from_secs(15);
 const LATER: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
+/// Between two presses of a button, as people make them: who presses more than sixty times a minute is not listened to.
+const BETWEEN_PRESSES: Duration = Duration::from_secs(1);
 /// Long enough for ten attacks of the camera: if none of them arrives, none does.
 const TEN_ATTACKS: Duration = Duration::from_secs(2);
 
@@ -345,6 +347,9 @@ impl Stage {
             let after = s.witness.press(&page, "/fixed")?;
             let taken = after.is_checking() || after.url.contains("n=started");
             page = after;
+            if !taken {
+                std::thread::sleep(BETWEEN_PRESSES);
+            }
             Ok(taken.then_some(()))
         })
     }

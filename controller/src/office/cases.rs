@@ -3,25 +3,28 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use pratique_core::command::Missing;
+use pratique_core::command::{Confirmed, Missing, Refusal};
+use pratique_core::event::Actor;
 use pratique_core::ids::{CaseId, LineNo, SightingNo, SubscriberId};
 use pratique_core::machine::Surroundings as _;
-use pratique_core::playbook::{ApprovalRule, Class, Playbook};
+use pratique_core::playbook::{Class, Playbook};
 use pratique_core::session::{Holding, Session};
 use pratique_core::state::{Case, State};
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::world::World;
+use pratique_store::StoredSighting;
 use rustc_hash::{FxHashMap, FxHashSet};
-use smol_str::SmolStr;
 
+use crate::api::bulk::{Judged, Pick};
 use crate::api::coverage::SilenceRow;
 use crate::api::dossier::{
-    ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, Moment, RescanRow, RowFacts, SightingRow,
-    StoryLine, TroubleDossier, WallRow,
+    ApprovalNeed, CaseDossier, CasePage, CaseRow, Consequence, HoldingRow, RescanRow, RowFacts, SightingRow, StoryLine,
+    TroubleDossier, WallRow,
 };
+use crate::api::elsewhere::LineAt;
 use crate::api::line::{AddressDossier, LineDossier, TenureRow};
 use crate::api::office::{CaseQuery, MAX_PAGE, visible};
-use crate::store::StoredSighting;
 
 /// So many cases are looked at before the loop gets its turn again: less than a few milliseconds.
 const PER_LOOK: usize = 4_096;
@@ -134,10 +137,19 @@ fn row(world: &World, case: &Case, now: Timestamp) -> CaseRow {
         approvals: world.cases().approvals_that_count(case, world).cloned().collect(),
         approvals_needed: world.cases().approvals_needed(case, world),
         protected: world.protected(case.line),
+        blocked: blocked(world, case, now),
         missing: missing(world, case, now),
-        wall: Some(WallRow::of(&reach, case.is_on_paper())),
+        wall: Some(WallRow::of(&reach, case.is_on_paper(), world.standings().is_withheld(case.line))),
     };
     CaseRow::of(case, facts)
+}
+
+/// Why nobody can approve a proposed case now, with whatever has to be confirmed.
+fn blocked(world: &World, case: &Case, now: Timestamp) -> Option<Refusal> {
+    if !matches!(case.state, State::Proposed { .. }) {
+        return None;
+    }
+    world.cases().may_approve(case, None, Confirmed::ALL, 0, world, now).err()
 }
 
 fn missing(world: &World, case: &Case, now: Timestamp) -> Vec<Missing> {
@@ -175,8 +187,9 @@ pub(super) fn draft(world: &World, id: CaseId, now: Timestamp) -> Option<Draft> 
         opened_at: case.opened_at.into(),
         changed_at: case.changed_at.into(),
         troubles: troubles.collect(),
-        approval: proposed.then(|| approval_need(world, case)),
+        approval: approval_need(world, case, &row, now),
         holdings: holdings(world, case.line),
+        enforcers: Vec::new(),
         if_approved: proposed.then(|| consequence(world, case)),
         fix_reported_at: case.fix_reported_at.map(Moment),
         rescan_pending: case.rescan_pending.map(|(trigger, since)| (trigger, since.into())),
@@ -185,6 +198,7 @@ pub(super) fn draft(world: &World, id: CaseId, now: Timestamp) -> Option<Draft> 
         threat_queries: case.threat_queries.map(|(at, queries)| (at.into(), queries)),
         last_release: case.last_release.map(|(at, how)| (at.into(), how)),
         silence: silence(world, case, now),
+        wall_gap: wall_gap(world, case),
         story: Vec::new(),
         row,
     };
@@ -198,13 +212,31 @@ fn silence(world: &World, case: &Case, now: Timestamp) -> Vec<SilenceRow> {
     world.cases().silences(case, world.policy(), now).iter().map(SilenceRow::from).collect()
 }
 
+/// The wall's last gap, if it lies in the quarantine of a case that needs the wall's silence.
+fn wall_gap(world: &World, case: &Case) -> Option<(Moment, Moment)> {
+    let State::Quarantined { since, .. } = case.state else { return None };
+    let needed = world.cases().proof(case, world.policy()).wall_silence > Span::ZERO;
+    let gap = world.cases().wall_gap().filter(|gap| needed && gap.until > since)?;
+    Some((gap.from.max(since).into(), gap.until.into()))
+}
+
 impl Draft {
     pub(super) fn sightings(&self) -> Vec<SightingNo> {
         self.evidence.iter().flatten().copied().collect()
     }
 
-    pub(super) fn finish(self, stored: &[StoredSighting], story: Vec<StoryLine>) -> CaseDossier {
+    pub(super) const fn dossier(&self) -> &CaseDossier {
+        &self.dossier
+    }
+
+    pub(super) fn finish(
+        self,
+        stored: &[StoredSighting],
+        story: Vec<StoryLine>,
+        enforcers: Vec<LineAt>,
+    ) -> CaseDossier {
         let Self { mut dossier, evidence } = self;
+        dossier.enforcers = enforcers;
         for (trouble, numbers) in dossier.troubles.iter_mut().zip(evidence) {
             let rows = numbers.iter().filter_map(|n| stored.iter().find(|s| s.number == *n)).map(SightingRow::of);
             trouble.evidence = rows.collect();
@@ -214,25 +246,22 @@ impl Draft {
     }
 }
 
-fn approval_need(world: &World, case: &Case) -> ApprovalNeed {
-    let rule = match case.state {
-        State::Proposed { rule, .. } => rule,
-        _ => ApprovalRule::One,
-    };
-    let needed = world.cases().approvals_needed(case, world);
-    let approved = u32::try_from(world.cases().approvals_that_count(case, world).count()).unwrap_or(u32::MAX);
-    let blocked = if let Some(because) = world.cases().halted() {
-        Some(format!("enforcement is halted: {because}"))
-    } else {
-        world.no_ground(case.line).map(|why| format!("the contract gives no ground: {why}"))
-    };
-    ApprovalNeed {
-        rule,
-        more: needed.saturating_sub(approved),
-        confirm_protected: world.protected(case.line).is_some(),
+fn approval_need(world: &World, case: &Case, row: &CaseRow, now: Timestamp) -> Option<ApprovalNeed> {
+    let approved = u32::try_from(row.approvals.len()).unwrap_or(u32::MAX);
+    Some(ApprovalNeed {
+        rule: world.cases().rule_now(case, world)?,
+        more: row.approvals_needed.saturating_sub(approved),
+        confirm_protected: row.protected.is_some(),
         confirm_unwalled: world.walls_nothing(case.line).map(|why| why.to_string()),
-        blocked,
-    }
+        confirm_doubtful: world.doubts(case.line, now).map(|why| why.to_string()),
+        blocked: row.blocked.clone(),
+    })
+}
+
+/// What approvals of these, one after the other, would lead to.
+pub(super) fn judge(world: &World, picks: &[Pick], by: &Actor, now: Timestamp) -> Vec<Judged> {
+    let named: Vec<_> = picks.iter().map(|pick| (pick.id, pick.version)).collect();
+    world.cases().may_approve_each(&named, by, Confirmed::default(), world, now)
 }
 
 /// What an approval would do, from the same checks that make the plan.
@@ -240,7 +269,7 @@ fn consequence(world: &World, case: &Case) -> Consequence {
     let reach = world.reach(case.line);
     let not_walled = reach.open().into_iter().map(|(what, why)| (what.into(), why.into())).collect();
     let playbooks: Vec<&Playbook> = case.troubles.iter().filter_map(|t| world.policy().playbook(&t.cause)).collect();
-    let at_most = playbooks.iter().map(|p| p.max_quarantine).max().unwrap_or(Span::from_days(30));
+    let at_most = world.cases().max_quarantine(case, world);
     let mut released_by = Vec::new();
     for playbook in playbooks {
         let rule = &playbook.release;
@@ -266,21 +295,11 @@ fn holdings(world: &World, line: LineNo) -> Vec<HoldingRow> {
     let row = |s: Session| HoldingRow {
         holding: s.holding.to_string(),
         element: s.holding.element(),
-        nas: if s.nas == 0 { SmolStr::default() } else { smol_str::format_smolstr!("#{}", s.nas) },
+        nas: world.nases.name(s.nas).cloned().unwrap_or_default(),
         since: s.from.into(),
         walled: s.holding.element().is_some_and(|e| planned.contains(&e)),
     };
     sessions.map(row).collect()
-}
-
-/// Whether two holdings around one address overlap.
-fn meet(a: Holding, b: Holding) -> bool {
-    let ports = |holding| match holding {
-        Holding::V4Ports(_, first, last) => (first, last),
-        Holding::V4(_) | Holding::V6(_) => (0, u16::MAX),
-    };
-    let (a, b) = (ports(a), ports(b));
-    a.0 <= b.1 && b.0 <= a.1
 }
 
 /// Who holds and held an address.
@@ -289,19 +308,18 @@ pub(super) fn address(world: &World, address: IpAddr, at: Option<Timestamp>, now
         subscriber: world.lines.id(s.line).cloned(),
         line: s.line,
         holding: s.holding.to_string(),
+        nas: world.nases.name(s.nas).cloned().unwrap_or_default(),
         from: s.from.into(),
         to: (!s.is_live()).then(|| s.to.into()),
     };
     let tenures = world.directory().tenants(address);
     let at = at.unwrap_or(now);
-    let live: Vec<&Session> = tenures.iter().filter(|s| s.is_live()).collect();
-    let claimed_twice = live.iter().any(|a| live.iter().any(|b| a.line != b.line && meet(a.holding, b.holding)));
     AddressDossier {
         address: address.to_canonical(),
         at: at.into(),
-        held_by: tenures.iter().filter(|s| s.from <= at && at < s.to).map(row).collect(),
+        held_by: tenures.iter().filter(|s| s.lasts_at(at)).map(row).collect(),
         tenures: tenures.iter().map(row).collect(),
-        claimed_twice,
+        claimed_twice: world.directory().is_contested(address),
     }
 }
 

@@ -1,28 +1,30 @@
-//! Deliveries that wait for a person: the rows of each lie in a file of the data directory, by its number, until somebody
-//! takes it in or refuses it, or nobody has for as long as the policy keeps them. Nothing of them is in the directory or in
-//! a case before that.
+//! Deliveries that wait for a person: the rows of each lie on the store's shelf, by its number, until somebody takes it in or
+//! refuses it, or nobody has for as long as the policy keeps them. Nothing of them is in the directory or in a case before
+//! that.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use pratique_core::coverage::GapReason;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CauseKey, TextRef};
+use pratique_core::ids::{CauseKey, SourceName, TextRef};
 use pratique_core::sighting::Sighting;
+use pratique_core::time::Timestamp;
+use pratique_engine::handle::{
+    EngineError, Intake, IntakeReport, ListPiece, Open, SessionChange, SessionReport, Spoken,
+};
+use pratique_ingest::{FileReason, sessions};
+use pratique_policy::INFORMATION;
+use pratique_store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, RefusedRow};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::{EngineOffice, unreadable};
-use crate::engine::handle::{EngineError, Intake, IntakeReport, SessionChange, SessionReport, Spoken};
-use crate::policy_files::INFORMATION;
-use crate::sources::{FileReason, sessions};
-use crate::store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, RefusedRow};
 
 /// So many deliveries that wait are looked at.
 pub(super) const LOOKED_AT: u32 = 1_000;
 
-/// A file is put down before its delivery is recorded: one this young may belong to no delivery yet.
+/// Rows are put down before their delivery is recorded: those this young may belong to no delivery yet.
 const JUST_PUT: Duration = Duration::from_secs(3_600);
 
 #[derive(Serialize, Deserialize)]
@@ -63,22 +65,17 @@ impl EngineOffice {
     /// Puts a delivery's rows aside under a number of its own; what is left is to be recorded.
     pub(super) async fn hold(&self, mut intake: Intake) -> Result<Intake, EngineError> {
         intake.delivery.number = self.engine.delivery_number().await?;
-        let folder = self.held.clone();
-        blocking(move || {
-            let Intake { delivery, sightings, spoken, refused, unknown_type } = intake;
-            let (content, source, report) = (delivery.content, delivery.source.clone(), delivery.report.clone());
-            let held = Held { content, source, report, sightings, spoken: spoken.clone(), unknown_type };
-            put(&folder, delivery.number, &held)?;
-            Ok(Intake { delivery, sightings: Vec::new(), spoken, refused, unknown_type })
-        })
-        .await
+        let Intake { delivery, sightings, spoken, refused, unknown_type } = intake;
+        let (content, source, report) = (delivery.content, delivery.source.clone(), delivery.report.clone());
+        let held = Held { content, source, report, sightings, spoken: spoken.clone(), unknown_type };
+        self.put_aside(delivery.number, held).await?;
+        Ok(Intake { delivery, sightings: Vec::new(), spoken, refused, unknown_type })
     }
 
     /// The sound rows of a held delivery; none if none with this number waits.
     pub(super) async fn look(&self, number: u64, most: usize) -> Result<Option<Looked>, EngineError> {
         let Some(delivery) = self.waiting(number).await? else { return Ok(None) };
-        let folder = self.held.clone();
-        let mut held = blocking(move || get(&folder, &delivery)).await?;
+        let mut held = self.rows_of(&delivery).await?;
         let sound = held.sightings.len() as u64;
         held.sightings.truncate(most);
         Ok(Some(Looked { sound, sample: held.sightings, unknown_type: held.unknown_type }))
@@ -93,13 +90,12 @@ impl EngineOffice {
         if delivery.report == sessions::REPORT {
             self.is_newest_list(&delivery).await?;
             let report = self.accept_list(delivery).await?;
-            forget(&self.held, number);
+            self.take_away(number).await;
             return Ok(Some(of_list(number, &report)));
         }
-        let folder = self.held.clone();
-        let intake = blocking(move || take(&folder, delivery, how)).await?;
-        let report = self.take_in(intake).await?;
-        forget(&self.held, number);
+        let held = self.rows_of(&delivery).await?;
+        let report = self.take_in(take(held, delivery, how)?).await?;
+        self.take_away(number).await;
         Ok(Some(report))
     }
 
@@ -135,23 +131,25 @@ impl EngineOffice {
         if delivery.report == sessions::REPORT {
             self.engine.delivered(delivery, Vec::new()).await?;
         } else {
-            let folder = self.held.clone();
             let kept = self.reader.refused_rows(number, 0, KEPT_PER_DELIVERY as u32).await.map_err(unreadable)?;
             // Rows that are lost do not keep anybody from refusing the rest.
-            let held = before.clone();
-            let got = blocking(move || Ok(get(&folder, &held).ok())).await?;
+            let got = self.rows_of(&before).await.ok();
             let refused = got.as_ref().map_or_else(Vec::new, |held| sound_rows(held, &kept, &before, why));
-            // What it could have spoken of stays open, for another reason now.
-            let spoken = got.and_then(spoken_of);
+            // What it could have spoken of stays open, for another reason now; where its rows are lost, the log knows of what.
+            let spoken = match got {
+                Some(held) => held.spoken,
+                None => self.left_open(&before).await?,
+            };
+            let spoken = spoken.map(discarded);
             let intake = Intake { delivery, sightings: Vec::new(), spoken, refused, unknown_type: false };
             self.engine.intake(intake).await?;
         }
         self.metrics.engine.file_refused(why.reason());
-        forget(&self.held, number);
+        self.take_away(number).await;
         Ok(true)
     }
 
-    /// Refuses what was held for longer than the policy says, and removes files that no delivery waits for.
+    /// Refuses what was held for longer than the policy says, and removes rows that no delivery waits for.
     ///
     /// # Errors
     /// What cannot be read or stored; the rest is done the next time.
@@ -169,25 +167,92 @@ impl EngineOffice {
         if waiting.len() >= LOOKED_AT as usize {
             return Ok(());
         }
-        for number in left_behind(&self.held) {
+        for number in self.held.older_than(JUST_PUT).await.map_err(unreadable)? {
             if !waiting.iter().any(|d| d.number == number) {
-                forget(&self.held, number);
+                self.take_away(number).await;
             }
         }
         Ok(())
     }
 
+    /// What a delivery has left open, as the log has it.
+    async fn left_open(&self, delivery: &Delivery) -> Result<Option<Spoken>, EngineError> {
+        let (source, number) = (SourceName::from(delivery.source.as_str()), delivery.number);
+        let gap = self.engine.read(move |world, _| world.cases().feeds().gap_of(&source, number).cloned()).await?;
+        Ok(gap.map(|gap| Spoken {
+            covers: None,
+            open: Some(Open { report: gap.report, stretch: gap.stretch, reason: gap.reason }),
+            name: gap.file.name,
+            unread: Vec::new(),
+            incomplete: false,
+        }))
+    }
+
     async fn waiting(&self, number: u64) -> Result<Option<Delivery>, EngineError> {
         for state in [DeliveryState::Held, DeliveryState::Receiving] {
             let found = self.reader.deliveries_in(state, LOOKED_AT).await.map_err(unreadable)?;
-            let found = found.into_iter().find(|d| d.number == number);
+            let Some(found) = found.into_iter().find(|d| d.number == number) else { continue };
             // What was never held has no rows here: it has to be delivered again.
-            if let Some(found) = found.filter(|d| d.state == DeliveryState::Held || path(&self.held, d.number).exists())
-            {
+            if found.state == DeliveryState::Held || self.held.has(number).await {
                 return Ok(Some(found));
             }
         }
         Ok(None)
+    }
+
+    /// Puts a session list aside.
+    pub(super) async fn hold_list(
+        &self,
+        delivery: &Delivery,
+        how: ListPiece,
+        changes: Vec<SessionChange>,
+    ) -> Result<(), EngineError> {
+        let (content, source) = (delivery.content, delivery.source.clone());
+        let ListPiece { snapshot_of, made_at, .. } = how;
+        let list = HeldList { content, source, changes, snapshot_of, made_at: Some(made_at) };
+        self.put_aside(delivery.number, list).await
+    }
+
+    /// A session list that was put aside.
+    pub(super) async fn list_of(&self, delivery: &Delivery) -> Result<(ListPiece, Vec<SessionChange>), EngineError> {
+        let failed = |why: String| EngineError::Store(format!("the held list cannot be read ({why}); send it again"));
+        let held: HeldList = self.found(delivery.number).await.map_err(failed)?;
+        if (held.content, &held.source) != (delivery.content, &delivery.source) {
+            return Err(failed("it is another delivery's".into()));
+        }
+        let made_at = held.made_at.unwrap_or(delivery.received_at);
+        let source = SourceName::new(&held.source);
+        Ok((ListPiece { list: Some(delivery.number), source, made_at, snapshot_of: held.snapshot_of }, held.changes))
+    }
+
+    /// The rows that were put aside for a delivery.
+    async fn rows_of(&self, delivery: &Delivery) -> Result<Held, EngineError> {
+        let failed =
+            |why: String| EngineError::Store(format!("the held rows cannot be read ({why}); deliver the file again"));
+        let held: Held = self.found(delivery.number).await.map_err(failed)?;
+        if (held.content, &held.source, &held.report) != (delivery.content, &delivery.source, &delivery.report) {
+            return Err(failed("they are another delivery's".into()));
+        }
+        Ok(held)
+    }
+
+    async fn put_aside<T: Serialize + Send + 'static>(&self, number: u64, held: T) -> Result<(), EngineError> {
+        let written = blocking(move || serde_json::to_vec(&held).map_err(|e| e.to_string()));
+        let piece = written.await.map_err(EngineError::Store)?;
+        self.held.put(number, piece).await.map_err(unreadable)
+    }
+
+    /// What was put aside under a number, or why not.
+    async fn found<T: DeserializeOwned + Send + 'static>(&self, number: u64) -> Result<T, String> {
+        let piece = self.held.get(number).await.map_err(|e| e.to_string())?;
+        let piece = piece.ok_or_else(|| format!("nothing lies under the number {number} any more"))?;
+        blocking(move || serde_json::from_slice(&piece).map_err(|e| e.to_string())).await
+    }
+
+    async fn take_away(&self, number: u64) {
+        if let Err(error) = self.held.take_away(number).await {
+            tracing::warn!(delivery = number, %error, "the rows of a delivery that waits no more could not be removed");
+        }
     }
 }
 
@@ -197,25 +262,11 @@ struct HeldList {
     content: TextRef,
     source: SmolStr,
     changes: Vec<SessionChange>,
-}
-
-/// Puts a session list aside.
-pub(super) fn put_list(folder: &Path, delivery: &Delivery, changes: Vec<SessionChange>) -> Result<(), EngineError> {
-    put(folder, delivery.number, &HeldList { content: delivery.content, source: delivery.source.clone(), changes })
-}
-
-/// A session list that was put aside.
-pub(super) fn take_list(folder: &Path, delivery: &Delivery) -> Result<Vec<SessionChange>, EngineError> {
-    let path = path(folder, delivery.number);
-    let failed = |why: String| {
-        EngineError::Store(format!("the held list cannot be read ({}: {why}); send it again", path.display()))
-    };
-    let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
-    let held: HeldList = serde_json::from_slice(&bytes).map_err(|e| failed(e.to_string()))?;
-    if (held.content, &held.source) != (delivery.content, &delivery.source) {
-        return Err(failed("it is another delivery's".into()));
-    }
-    Ok(held.changes)
+    #[serde(default)]
+    snapshot_of: Option<SmolStr>,
+    /// When it was made; of one that an older program put aside, when it arrived.
+    #[serde(default)]
+    made_at: Option<Timestamp>,
 }
 
 /// The usual size of earlier deliveries.
@@ -236,18 +287,6 @@ fn of_list(delivery: u64, report: &SessionReport) -> IntakeReport {
         outcomes: outcomes.into_iter().map(|(key, n)| (SmolStr::new_static(key), n)).filter(|(_, n)| *n > 0).collect(),
         opened: Vec::new(),
     }
-}
-
-/// The file is whole or not there.
-fn put(folder: &Path, number: u64, held: &impl Serialize) -> Result<(), EngineError> {
-    let path = path(folder, number);
-    let failed = |e: std::io::Error| EngineError::Store(format!("{}: {e}", path.display()));
-    std::fs::create_dir_all(folder).map_err(failed)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(failed)?;
-    let bytes = serde_json::to_vec(held).map_err(|e| EngineError::Store(e.to_string()))?;
-    file.write_all(&bytes).and_then(|()| file.as_file().sync_all()).map_err(failed)?;
-    file.persist(&path).map_err(|e| failed(e.error))?;
-    Ok(())
 }
 
 /// Who refused what was held.
@@ -302,23 +341,8 @@ fn sound_rows(held: &Held, kept: &[RefusedRow], delivery: &Delivery, why: Refuse
     (after.saturating_add(1)..).zip(&held.sightings).take(room).map(row).collect()
 }
 
-/// The rows that were put aside for a delivery.
-fn get(folder: &Path, delivery: &Delivery) -> Result<Held, EngineError> {
-    let path = path(folder, delivery.number);
-    let failed = |why: String| {
-        EngineError::Store(format!("the held rows cannot be read ({}: {why}); deliver the file again", path.display()))
-    };
-    let bytes = std::fs::read(&path).map_err(|e| failed(e.to_string()))?;
-    let held: Held = serde_json::from_slice(&bytes).map_err(|e| failed(e.to_string()))?;
-    if (held.content, &held.source, &held.report) != (delivery.content, &delivery.source, &delivery.report) {
-        return Err(failed("they are another delivery's".into()));
-    }
-    Ok(held)
-}
-
 /// The delivery with its rows, to be taken in under its old number.
-fn take(folder: &Path, mut delivery: Delivery, how: As) -> Result<Intake, EngineError> {
-    let mut held = get(folder, &delivery)?;
+fn take(mut held: Held, mut delivery: Delivery, how: As) -> Result<Intake, EngineError> {
     match how {
         As::Read if held.unknown_type => {
             let why = format!(
@@ -343,44 +367,15 @@ fn take(folder: &Path, mut delivery: Delivery, how: As) -> Result<Intake, Engine
 }
 
 /// What a held delivery that is now refused leaves open, for another reason.
-fn spoken_of(held: Held) -> Option<Spoken> {
-    let mut spoken = held.spoken?;
+fn discarded(mut spoken: Spoken) -> Spoken {
     if let Some(open) = &mut spoken.open {
         open.reason = GapReason::Discarded;
     }
-    Some(spoken)
+    spoken
 }
 
-fn forget(folder: &Path, number: u64) {
-    let path = path(folder, number);
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            tracing::warn!(path = %path.display(), %error, "the rows of a delivery that waits no more could not be removed");
-        }
-        _ => {}
-    }
-}
-
-/// The numbers of files that have lain for a while.
-fn left_behind(folder: &Path) -> Vec<u64> {
-    let number = |entry: std::io::Result<std::fs::DirEntry>| {
-        let entry = entry.ok()?;
-        let age = SystemTime::now().duration_since(entry.metadata().ok()?.modified().ok()?).ok()?;
-        (age > JUST_PUT).then_some(())?;
-        entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok()
-    };
-    // The folder is made with the first of them.
-    std::fs::read_dir(folder).map(|entries| entries.filter_map(number).collect()).unwrap_or_default()
-}
-
-fn path(folder: &Path, number: u64) -> PathBuf {
-    folder.join(format!("{number}.json"))
-}
-
-/// Disk work of up to hundreds of megabytes, off the runtime's threads.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
+/// Rows of up to hundreds of megabytes, written or read off the runtime's threads.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|e| EngineError::Store(format!("reading or writing held rows broke off: {e}")))?
+    done.map_err(|e| format!("reading or writing held rows broke off: {e}"))?
 }

@@ -5,13 +5,14 @@ use pratique_core::ids::SourceName;
 use pratique_core::lines::RecordField;
 use pratique_core::time::Timestamp;
 use pratique_core::world::World;
+use pratique_engine::handle::{EngineError, ListPiece, SessionChange, SessionReport};
+use pratique_ingest::sessions::subscribers::SubscriberList;
+use pratique_ingest::sessions::{List, RECORDS_MOVED, Reason, RefusedRow};
+use pratique_store::{Delivery, DeliveryState, RefusedRow as KeptRow};
+use smol_str::SmolStr;
 
 use super::EngineOffice;
-use super::held;
 use crate::api::intake::SessionsTaken;
-use crate::engine::handle::{EngineError, SessionChange, SessionReport};
-use crate::sources::sessions::{List, Reason, RefusedRow};
-use crate::store::{Delivery, DeliveryState, RefusedRow as KeptRow};
 
 /// Session changes go to the engine in pieces, so that cases are decided in between.
 const AT_ONCE: usize = 10_000;
@@ -25,7 +26,16 @@ impl EngineOffice {
         let source = SourceName::new(&delivery.source);
         let limits = self.engine.read(move |world, _| world.policy().bad_rows(&source)).await?;
         let because = list.is_doubtful(limits);
-        let List { changes, rows, refused, warnings } = list;
+        if list.warnings.iter().any(|said| said == RECORDS_MOVED) {
+            tracing::warn!(source = %delivery.source, "a session list: {RECORDS_MOVED}");
+        }
+        let List { changes, rows, refused, warnings, snapshot_of, made_at } = list;
+        let how = ListPiece {
+            list: None,
+            source: SourceName::new(&delivery.source),
+            made_at: made_at.unwrap_or(delivery.received_at),
+            snapshot_of,
+        };
         delivery.number = self.engine.delivery_number().await?;
         (delivery.rows, delivery.refused) = (rows, refused.for_record());
         delivery.because = because.clone();
@@ -35,14 +45,17 @@ impl EngineOffice {
             Some(_) if changes.is_empty() => DeliveryState::Refused,
             Some(_) => DeliveryState::Held,
         };
+        delivery = self.runs.put(delivery);
         let mut refused_rows = refused.first;
         if !refused_rows.is_empty() {
             refused_rows = self.engine.read(|world, _| leaves(world, refused_rows)).await?;
         }
         let report = match delivery.state {
-            DeliveryState::Accepted => self.take_changes(delivery.number, changes).await?,
+            DeliveryState::Accepted => {
+                self.take_changes(ListPiece { list: Some(delivery.number), ..how }, changes).await?
+            }
             DeliveryState::Held => {
-                self.hold_list(&delivery, changes).await?;
+                self.hold_list(&delivery, how, changes).await?;
                 SessionReport::default()
             }
             DeliveryState::Receiving | DeliveryState::Refused => SessionReport::default(),
@@ -60,31 +73,76 @@ impl EngineOffice {
         })
     }
 
+    /// Takes a list of subscribers' records in, or records that it was refused. It is not put aside: what it says can be sent again at
+    /// any time.
+    pub(super) async fn take_subscribers(
+        &self,
+        list: SubscriberList,
+        mut delivery: Delivery,
+    ) -> Result<SessionsTaken, EngineError> {
+        let source = SourceName::new(&delivery.source);
+        let limits = self.engine.read(move |world, _| world.policy().bad_rows(&source)).await?;
+        let because = list.is_doubtful(limits);
+        let SubscriberList { mut records, rows, refused, warnings } = list;
+        delivery.number = self.engine.delivery_number().await?;
+        (delivery.rows, delivery.refused) = (rows, refused.for_record());
+        delivery.because.clone_from(&because);
+        delivery.warnings.clone_from(&warnings);
+        delivery.state = if because.is_none() { DeliveryState::Accepted } else { DeliveryState::Refused };
+        let mut report = SessionReport::default();
+        while !records.is_empty() && because.is_none() {
+            let rest = records.split_off(records.len().min(AT_ONCE));
+            report.add(self.engine.records(delivery.number, std::mem::replace(&mut records, rest)).await?);
+        }
+        self.count_records(&report);
+        self.record_list(&delivery, refused.first.iter().map(kept).collect()).await?;
+        let (number, state, refused_rows) = (delivery.number, delivery.state, refused.first);
+        Ok(SessionsTaken {
+            report,
+            delivery: number,
+            state,
+            because,
+            rows,
+            refused: delivery.refused,
+            refused_rows,
+            warnings,
+        })
+    }
+
     /// A held list, as far as it could be read.
     pub(super) async fn accept_list(&self, delivery: Delivery) -> Result<SessionReport, EngineError> {
-        let (folder, waiting) = (self.held.clone(), delivery.clone());
-        let changes = held::blocking(move || held::take_list(&folder, &waiting)).await?;
-        let report = self.take_changes(delivery.number, changes).await?;
+        let (how, changes) = self.list_of(&delivery).await?;
+        let report = self.take_changes(how, changes).await?;
         self.record_list(&Delivery { state: DeliveryState::Accepted, because: None, ..delivery }, Vec::new()).await?;
         Ok(report)
     }
 
-    async fn hold_list(&self, delivery: &Delivery, changes: Vec<SessionChange>) -> Result<(), EngineError> {
-        let (folder, delivery) = (self.held.clone(), delivery.clone());
-        held::blocking(move || held::put_list(&folder, &delivery, changes)).await
-    }
-
-    async fn take_changes(&self, list: u64, mut changes: Vec<SessionChange>) -> Result<SessionReport, EngineError> {
+    async fn take_changes(
+        &self,
+        list: ListPiece,
+        mut changes: Vec<SessionChange>,
+    ) -> Result<SessionReport, EngineError> {
         let mut all = SessionReport::default();
+        let mut nases: Vec<SmolStr> = Vec::new();
         while !changes.is_empty() {
             let rest = changes.split_off(changes.len().min(AT_ONCE));
-            all.add(self.engine.sessions_of(list, std::mem::replace(&mut changes, rest)).await?);
+            nases.extend(
+                changes.chunk_by(|a, b| a.nas == b.nas).filter_map(|alike| alike.first()).map(|c| c.nas.clone()),
+            );
+            nases.sort_unstable();
+            nases.dedup();
+            all.add(self.engine.sessions_of(list.clone(), std::mem::replace(&mut changes, rest)).await?);
         }
+        all.add(self.engine.list_ends(list, nases).await?);
+        self.count_records(&all);
+        Ok(all)
+    }
+
+    fn count_records(&self, report: &SessionReport) {
         let meter = &self.metrics.engine.records_changed;
-        for (field, n) in &all.fields {
+        for (field, n) in &report.fields {
             meter.add(RecordField::key(*field), *n);
         }
-        Ok(all)
     }
 
     pub(super) async fn record_list(&self, delivery: &Delivery, rows: Vec<KeptRow>) -> Result<(), EngineError> {

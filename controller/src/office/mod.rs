@@ -2,32 +2,47 @@
 //! commands), the store's readers and the enforcer.
 //!
 //! * [`cases`]: rows and dossiers
-//! * [`status`]: how everything is; [`coverage`]: what the sources have spoken of
-//! * [`lists`]: session lists; [`held`]: deliveries that wait for a person; [`retraction`]: rows that a publisher takes back
+//! * [`status`]: how everything is; [`coverage`]: what the sources have spoken of; [`elsewhere`]: how far each enforcer is with a line
+//! * [`lists`]: session lists; [`runs`]: those that are one row; [`held`]: deliveries that wait for a person; [`retraction`]: rows that a publisher takes back
 
 mod cases;
 mod coverage;
+mod elsewhere;
 mod held;
 mod lists;
 mod retraction;
-mod status;
+mod runs;
+pub(crate) mod status;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use futures_util::{StreamExt as _, stream};
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
-use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SubscriberId, TextRef};
+use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo, SourceName, SubscriberId, TextRef};
 use pratique_core::plan::{Element, Plan};
+use pratique_core::session_fact::SessionFact;
 use pratique_core::state::{Case, StateName};
 use pratique_core::time::Timestamp;
 use pratique_core::view::Garden;
 use pratique_core::world::World;
+use pratique_enforce::remote::Remote;
+use pratique_engine::handle::{
+    Done, EngineError, EngineHandle, Intake, IntakeReport, SessionChange, SessionReport, Wish,
+};
+use pratique_ingest::sessions::List;
+use pratique_ingest::sessions::subscribers::SubscriberList;
+use pratique_notices::{NotNoted, Noted, Notices};
+use pratique_store::shelf::Shelf;
+use pratique_store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, Reader, StoreError};
 use smol_str::SmolStr;
 
 use self::cases::Search;
+pub use self::runs::Runs;
+use crate::api::bulk::{Judged, Pick};
 use crate::api::delivery::{DeliveryDossier, RefusedLine, SoundRow};
 use crate::api::dossier::{
     CaseDossier, CasePage, DeliveryRow, EnforcerDiff, EnforcerStatus, PlanReport, Purged, ReleasedAll, SightingRow,
@@ -39,13 +54,10 @@ use crate::api::line::{self, AddressDossier, LineDossier, SelfCheckRow};
 use crate::api::office::{CaseQuery, Office};
 use crate::api::retractions::Observation;
 use crate::api::story;
-use crate::engine::handle::{
-    Done, EngineError, EngineHandle, Intake, IntakeReport, SessionChange, SessionReport, Wish,
-};
 use crate::metrics::Metrics;
-use crate::notices::{NotNoted, Noted, Notices};
-use crate::sources::sessions::List;
-use crate::store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, Reader, StoreError};
+
+/// So many releases wait for the engine at once when everybody is released: half of a turn.
+const RELEASED_AT_ONCE: usize = 256;
 
 /// What the office has to know of an enforcer.
 #[async_trait::async_trait]
@@ -54,6 +66,8 @@ pub trait Wall: Send + Sync + 'static {
     fn status(&self) -> EnforcerStatus;
     /// What stands behind it, read from the dataplane now; none if our table is not there.
     async fn observe(&self) -> Result<Option<Vec<Element>>, String>;
+    /// Which of these the wall has not acknowledged yet, from memory; none where it does not say.
+    async fn outstanding(&self, elements: Vec<Element>) -> Option<Vec<Element>>;
 }
 
 /// The office of a running engine.
@@ -62,22 +76,32 @@ pub struct EngineOffice {
     pub engine: EngineHandle,
     /// The store, for reading.
     pub reader: Arc<dyn Reader>,
-    /// The enforcer.
+    /// The wall of this machine.
     pub wall: Arc<dyn Wall>,
+    /// Enforcers elsewhere.
+    pub elsewhere: Vec<Remote>,
     /// The captive resolver, where this node has one.
     pub dns: Option<pratique_dns::Resolver>,
     /// Notices, where this node sends them.
-    pub notices: Option<Arc<Notices>>,
+    pub notices: OnceLock<Arc<Notices>>,
     /// The portal, where this node has one.
     pub portal: Option<Arc<pratique_portal::Portal>>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Where held deliveries wait.
-    pub held: PathBuf,
+    pub held: Arc<dyn Shelf>,
+    /// The folder whose disk may be full.
+    pub data_dir: PathBuf,
     /// Held by who decides on a held delivery: two decisions on one would take its rows from each other.
     pub deciding: tokio::sync::Mutex<()>,
+    /// Session lists that are one row of the delivery list.
+    pub runs: Runs,
     /// When the daemon started.
     pub started_at: Timestamp,
+    /// Why the settings on disk are not those in force.
+    pub settings_problem: Option<String>,
+    /// What the check of the whole log found after the start; none while it found nothing.
+    pub log_problem: OnceLock<String>,
     /// Why the policy on disk is not the one in force.
     pub policy_problem: Arc<ArcSwapOption<String>>,
     /// What configuration and policy say that somebody should look at, though the daemon runs with it.
@@ -111,6 +135,18 @@ impl Office for EngineOffice {
         self.take_list(list, delivery).await
     }
 
+    async fn subscriber_list(&self, list: SubscriberList, delivery: Delivery) -> Result<SessionsTaken, EngineError> {
+        self.take_subscribers(list, delivery).await
+    }
+
+    async fn session_events(&self, source: SourceName, facts: Vec<SessionFact>) -> Result<SessionReport, EngineError> {
+        let meter = &self.metrics.engine.session_events;
+        for fact in &facts {
+            meter.add(fact.kind().key(), 1);
+        }
+        self.engine.facts(source, facts).await
+    }
+
     async fn list_refused(&self, mut delivery: Delivery) -> Result<(), EngineError> {
         delivery.number = self.engine.delivery_number().await?;
         self.record_list(&delivery, Vec::new()).await
@@ -126,7 +162,8 @@ impl Office for EngineOffice {
         let numbers = draft.sightings();
         let sightings = self.reader.sightings(&numbers).await.map_err(unreadable)?;
         let story = self.story(case).await?;
-        Ok(Some(draft.finish(&sightings, story)))
+        let enforcers = elsewhere::of_case(self, draft.dossier()).await;
+        Ok(Some(draft.finish(&sightings, story, enforcers)))
     }
 
     async fn cases(&self, query: CaseQuery) -> Result<CasePage, EngineError> {
@@ -151,6 +188,10 @@ impl Office for EngineOffice {
                 None => return Ok(page),
             }
         }
+    }
+
+    async fn judge(&self, picks: Vec<Pick>, by: Actor) -> Result<Vec<Judged>, EngineError> {
+        self.engine.read(move |world, now| cases::judge(world, &picks, &by, now)).await
     }
 
     async fn story(&self, case: CaseId) -> Result<Vec<StoryLine>, EngineError> {
@@ -186,7 +227,7 @@ impl Office for EngineOffice {
         let compared = tokio::task::spawn_blocking(move || compare(&plan, name, observed));
         let compared =
             compared.await.map_err(|e| EngineError::Store(format!("comparing plan and wall broke off: {e}")))?;
-        Ok(PlanReport { dry_run, would_be_walled, ..compared })
+        Ok(PlanReport { dry_run, would_be_walled, elsewhere: elsewhere::diffs(&self.elsewhere), ..compared })
     }
 
     async fn paper(&self) -> Result<Paper, EngineError> {
@@ -280,7 +321,7 @@ impl Office for EngineOffice {
     }
 
     async fn bounce(&self, raw: Vec<u8>) -> Result<Noted, NotNoted> {
-        match &self.notices {
+        match self.notices.get() {
             Some(notices) => notices.bounced(&raw).await,
             None => Err(NotNoted::Refused("this node sends no notices (section notices of its configuration)".into())),
         }
@@ -296,11 +337,17 @@ impl Office for EngineOffice {
             all.sort_unstable();
             all
         });
+        let text = Some(reason).filter(|reason| !reason.is_empty());
+        let wish = |case| {
+            let reason = text.as_deref().map(TextRef::of);
+            let command = Command::Release { case, version: None, by: by.clone(), reason, emergency: true };
+            self.engine.wish(Wish { command, text: text.clone() })
+        };
+        // Many at once share a transaction: a hundred thousand lines are free in seconds.
+        let mut answers = stream::iter(all.await?).map(wish).buffer_unordered(RELEASED_AT_ONCE);
         let mut done = ReleasedAll::default();
-        for case in all.await? {
-            let text = TextRef::of(&reason);
-            let command = Command::Release { case, version: None, by: by.clone(), reason: Some(text), emergency: true };
-            match self.engine.wish(Wish { command, text: Some(reason.clone()) }).await {
+        while let Some(answer) = answers.next().await {
+            match answer {
                 Ok(_) => done.released += 1,
                 // Released by itself in the meantime: what was wanted.
                 Err(EngineError::Refused(_)) => {}

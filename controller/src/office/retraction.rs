@@ -4,10 +4,10 @@ use std::net::IpAddr;
 
 use pratique_core::ids::{CauseKey, SightingNo};
 use pratique_core::world::World;
+use pratique_store::StoredSighting;
 use rustc_hash::FxHashMap;
 
 use crate::api::retractions::Observation;
-use crate::store::StoredSighting;
 
 /// Of stored evidence that of open cases: all that a retraction can change.
 pub(super) fn of_open_cases(world: &World, mut stored: Vec<StoredSighting>) -> Vec<StoredSighting> {

@@ -1,19 +1,25 @@
 //! The office over a real engine and store: what people decide on deliveries, and which cases they see.
 
+mod approvals;
 mod lists;
 
 use ipnet::IpNet;
+use pratique_core::coverage::{GapReason, Stretch};
 use pratique_core::event::Event;
-use pratique_core::ids::{CauseKey, Seq};
+use pratique_core::ids::{CaseId, CauseKey, Seq, TextRef};
+use pratique_core::plan::Element;
 use pratique_core::session::Holding;
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::Span;
 use pratique_core::world::{Settled, World};
+use pratique_engine::clock::{Clock, SystemClock};
+use pratique_engine::handle::{Open, Spoken};
+use pratique_engine::{Engine, Outside};
+use pratique_sqlite::{Options, SqliteStore};
+use pratique_store::factory::Factory as _;
+use pratique_store::{Memory, Store as _};
 
 use super::*;
-use crate::clock::{Clock, SystemClock};
-use crate::engine::{Engine, Outside};
-use crate::store::{Options, SqliteStore, Store as _};
 
 struct Nobody;
 
@@ -21,6 +27,9 @@ impl Outside for Nobody {
     fn committed(&mut self, _: &[(Seq, Event)], _: &World) {}
     fn settled(&mut self, _: Settled, _: &World, _: Timestamp) {}
     fn failed(&mut self, _: &StoreError) {}
+    fn standing(&mut self) -> Result<Vec<Element>, String> {
+        Ok(Vec::new())
+    }
 }
 
 #[async_trait::async_trait]
@@ -31,6 +40,9 @@ impl Wall for Nobody {
     async fn observe(&self) -> Result<Option<Vec<Element>>, String> {
         Ok(Some(vec!["192.0.2.77".parse().unwrap()]))
     }
+    async fn outstanding(&self, _: Vec<Element>) -> Option<Vec<Element>> {
+        None
+    }
 }
 
 /// An office of its own, with a home on each of 192.0.2.1 to .9; its folder goes with it.
@@ -38,9 +50,10 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
     let folder = tempfile::tempdir().unwrap();
     let metrics = Arc::new(Metrics::new().unwrap());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(metrics.registry()).unwrap());
-    let mut policy = crate::policy_files::built_in().unwrap().policy;
+    let mut policy = pratique_policy::built_in().unwrap().policy;
     policy.global.networks = vec!["192.0.2.0/24".parse().unwrap()];
-    let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+    let memory = Memory::default();
+    let store = memory.open();
     let (reader, now) = (store.reader(), clock.now());
     let (engine, handle) = Engine::load(store, Arc::new(policy), clock, Nobody, |_| Vec::new()).await.unwrap();
     tokio::spawn(engine.run());
@@ -49,12 +62,17 @@ async fn office() -> (EngineOffice, tempfile::TempDir, Timestamp) {
         reader,
         wall: Arc::new(Nobody),
         metrics,
+        elsewhere: Vec::new(),
         dns: None,
-        notices: None,
+        notices: OnceLock::new(),
         portal: None,
-        held: folder.path().join("held"),
+        held: memory.shelf(),
+        data_dir: folder.path().into(),
         deciding: tokio::sync::Mutex::default(),
+        runs: Default::default(),
         started_at: now,
+        settings_problem: None,
+        log_problem: OnceLock::new(),
         policy_problem: Arc::default(),
         warnings: Arc::default(),
     };
@@ -141,7 +159,7 @@ async fn a_held_delivery_that_broke_off_while_it_was_taken_in_is_completed_from_
     let rest = office.accept_held(1, false, ann()).await.unwrap().unwrap();
     assert_eq!((rest.delivery, rest.repeated, rest.taken), (1, 1, 1));
     assert_eq!(office.accept_held(1, false, ann()).await.unwrap(), None);
-    assert_eq!(std::fs::read_dir(&office.held).unwrap().count(), 0);
+    assert_eq!(office.held.older_than(std::time::Duration::ZERO).await.unwrap(), [0_u64; 0]);
     // One that was never held has no rows here.
     office.engine.intake(report(DeliveryState::Receiving, "b", &[3], now)).await.unwrap();
     assert_eq!(office.accept_held(2, false, ann()).await.unwrap(), None);
@@ -184,8 +202,32 @@ async fn a_held_delivery_that_is_refused_keeps_what_it_said() {
     assert_eq!(one.delivery.because.as_deref(), Some("refused by a person"));
 }
 
-fn refused_row(now: Timestamp, line: u64) -> crate::store::RefusedRow {
-    crate::store::RefusedRow {
+#[tokio::test]
+async fn a_held_delivery_whose_rows_are_lost_is_still_a_gap_and_says_that_it_was_refused() {
+    let (office, _folder, now) = office().await;
+    let mut held = report(DeliveryState::Held, "a", &[1, 2], now);
+    let stretch = Stretch { from: now.minus(Span::from_days(1)), until: now };
+    held.spoken = Some(Spoken {
+        covers: Some(stretch),
+        open: Some(Open { report: Some("test".into()), stretch, reason: GapReason::Held }),
+        name: Some(TextRef::of("2026-01-01-test.csv")),
+        unread: Vec::new(),
+        incomplete: false,
+    });
+    office.intake(held).await.unwrap();
+    let gap = || office.engine.read(|world, _| world.cases().feeds().gap_of(&"shadowserver".into(), 1).cloned());
+    let before = gap().await.unwrap().unwrap();
+    assert_eq!(before.reason, GapReason::Held);
+    office.held.take_away(1).await.unwrap();
+    assert!(office.refuse_held(1, Actor::System).await.unwrap());
+    let mut after = gap().await.unwrap().unwrap();
+    assert_eq!(after.reason, GapReason::Discarded);
+    after.reason = before.reason;
+    assert_eq!(after, before, "of the same stretch and file");
+}
+
+fn refused_row(now: Timestamp, line: u64) -> pratique_store::RefusedRow {
+    pratique_store::RefusedRow {
         delivery: 0,
         received_at: now,
         line,
@@ -201,7 +243,8 @@ async fn rows_that_were_put_aside_for_another_delivery_are_not_taken_in() {
     let (office, _folder, now) = office().await;
     office.intake(report(DeliveryState::Held, "a", &[1], now)).await.unwrap();
     office.intake(report(DeliveryState::Held, "b", &[2], now)).await.unwrap();
-    std::fs::rename(office.held.join("1.json"), office.held.join("2.json")).unwrap();
+    let rows = office.held.get(1).await.unwrap().unwrap();
+    office.held.put(2, rows).await.unwrap();
     let said = office.accept_held(2, false, Actor::System).await.unwrap_err().to_string();
     assert!(said.contains("another delivery's") && said.contains("deliver the file again"), "{said}");
     assert_eq!(office.cases(CaseQuery::default()).await.unwrap().total, 0);
@@ -285,7 +328,7 @@ async fn status_names_what_waits_what_was_refused_and_what_two_lines_claim() {
 
     let mut list = report(DeliveryState::Accepted, "list", &[1], now);
     list.delivery.source = "manual".into();
-    list.spoken = Some(crate::engine::handle::Spoken::default());
+    list.spoken = Some(Spoken::default());
     office.intake(list).await.unwrap();
     office.intake(report(DeliveryState::Held, "held", &[2], now)).await.unwrap();
     let mut refused = report(DeliveryState::Refused, "page", &[], now);
@@ -309,7 +352,31 @@ async fn status_names_what_waits_what_was_refused_and_what_two_lines_claim() {
     let claimed = &status.claimed_twice[0];
     let lines: Vec<&str> = claimed.lines.iter().map(SubscriberId::as_str).collect();
     assert_eq!((claimed.address.to_string().as_str(), lines), ("192.0.2.1/32", vec!["line-1", "line-10"]));
-    let elsewhere = status.clone().for_scope(&["198.51.100.0/24".parse().unwrap()]);
+    let named = vec![(CaseId(1), "192.0.2.1 is kept out".to_owned())];
+    let mut whole = status.clone();
+    (whole.kept_out, whole.kept_out_total, whole.wall.half_known) = (named.clone(), 1, named);
+    let elsewhere = whole.for_scope(&["198.51.100.0/24".parse().unwrap()]);
     assert!(elsewhere.claimed_twice.is_empty() && elsewhere.deliveries.is_empty());
+    assert!(elsewhere.kept_out.is_empty() && elsewhere.wall.half_known.is_empty());
+    assert_eq!(elsewhere.kept_out_total, 1, "a number names nobody");
     assert_eq!(status.clone().for_scope(&["192.0.2.0/24".parse().unwrap()]).claimed_twice.len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_shows_in_status_also_while_releases_are_stored() {
+    let (mut office, folder, _) = office().await;
+    let well = SqliteStore::open(&folder.path().join("well.db"), Options::default()).await.unwrap();
+    office.reader = well.reader();
+    assert!(!office.is_full());
+    assert_eq!(office.status().await.store.reserve_bytes, Options::default().reserve_bytes);
+    // More than any disk has: nothing can be put aside for releases.
+    let options = Options { reserve_bytes: 1 << 62, ..Options::default() };
+    let full = SqliteStore::open(&folder.path().join("full.db"), options).await.unwrap();
+    office.reader = full.reader();
+    // As an append that frees a line leaves it, since that had room.
+    office.metrics.ready.store_writable.store(true, std::sync::atomic::Ordering::Release);
+    let store = office.status().await.store;
+    assert_eq!(store.reserve_bytes, 0, "given up");
+    assert!(office.is_full() && store.disk.is_some_and(|why| why.contains("it is full")));
+    assert!(store.intake_stopped.is_some_and(|why| why.contains("the disk is full")));
 }

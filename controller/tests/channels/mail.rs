@@ -1,8 +1,8 @@
 //! E-mail.
 
 use mail_parser::MessageParser;
-use pratique::notices::channel::Trouble;
-use pratique::notices::mail::{Mailer, Settings};
+use pratique_notices::channel::Trouble;
+use pratique_notices::mail::{Mailer, Settings};
 use serde_json::{Value, json};
 
 use super::servers::Server;

@@ -9,9 +9,9 @@ mod webhook;
 
 use std::path::PathBuf;
 
-use pratique::notices::channel::Stamp;
 use pratique_core::ids::{CaseId, Seq};
 use pratique_core::time::Timestamp;
+use pratique_notices::channel::Stamp;
 use pratique_portal::{Letter, LinkKey};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use serde_json::{Value, json};

@@ -1,8 +1,8 @@
 //! The webhook.
 
-use pratique::notices::channel::Trouble;
-use pratique::notices::webhook::{Post, Recipient, Settings, Webhook};
 use pratique_core::ids::CaseId;
+use pratique_notices::channel::Trouble;
+use pratique_notices::webhook::{Post, Recipient, Settings, Webhook};
 use serde_json::{Value, json};
 
 use super::servers::Server;
@@ -82,8 +82,9 @@ async fn what_is_tried_again_has_the_same_key_and_a_client_error_is_for_good() {
         let done = send(&webhook).await;
         assert!(matches!(done, Err(Trouble::Refused { code: c, .. }) if c == code), "{done:?}");
     }
-    let keys: Vec<_> = server.more().iter().map(|got| got["headers"]["idempotency-key"].clone()).collect();
-    assert!(keys.len() == 9 && keys.iter().all(|key| *key == keys[0] && key.is_string()), "{keys:?}");
+    let keys: Vec<_> = (0..9).map(|_| server.got()["headers"]["idempotency-key"].clone()).collect();
+    assert_eq!(server.more(), Vec::<Value>::new());
+    assert!(keys.iter().all(|key| *key == keys[0] && key.is_string()), "{keys:?}");
 }
 
 #[tokio::test]

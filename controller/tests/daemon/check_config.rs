@@ -89,6 +89,13 @@ fn every_problem_is_told_with_its_place_and_its_remedy() {
     ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
     }
+    // The same for the node itself, which never ran.
+    for args in [&["--config", config.to_str().unwrap()][..], &["--policies", &desk.policies()]] {
+        let (code, said) = desk.check(args);
+        let truth = "; a daemon would not start with this for the first time; one that ran before goes on with the settings and \
+                     policies that were last in force, and `pratique status` says so";
+        assert!(code == Some(2) && said.contains(truth), "{said}");
+    }
     let (code, said) = desk.check(&["--config", "/nowhere/pratique.yaml"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("/nowhere/pratique.yaml: cannot be read") && said.contains("pratique init"), "{said}");
@@ -100,7 +107,7 @@ fn gardens_with_a_cause_or_an_address_that_does_not_fit_are_told_with_their_line
     let config = |wall: &str, second: &str| {
         let text = format!(
             "enforcer: nft\n\
-             wall:\n  portal4: 192.0.2.80\n{wall}\
+             wall:\n  portal4: 192.0.2.80\n  access_interfaces: []\n{wall}\
              dns:\n  portal_host: help.isp.example\n  portal4: 192.0.2.80\n  gardens:\n    \
              - causes: [infected-nas]\n      portal4: 192.0.2.81\n    \
              - causes: {second}\n      portal6: 2001:db8::82\n"
@@ -118,7 +125,7 @@ fn gardens_with_a_cause_or_an_address_that_does_not_fit_are_told_with_their_line
         "node/pratique.yaml:2:1: wall.portals lacks 192.0.2.81, the portal that dns.gardens[0] tells residents with \
          infected-nas: they could not reach it; add the address",
         "node/pratique.yaml:2:1: wall.portals lacks 2001:db8::82",
-        "node/pratique.yaml:10:7: dns.gardens[1].causes has `infected-nas`, which stands in gardens[0] already",
+        "node/pratique.yaml:11:7: dns.gardens[1].causes has `infected-nas`, which gardens[0] has already",
         "3 problems",
     ] {
         assert!(said.contains(expected), "{expected} is not in:\n{said}");
@@ -129,7 +136,7 @@ fn gardens_with_a_cause_or_an_address_that_does_not_fit_are_told_with_their_line
     for args in [vec!["--config", &file], vec!["--config", &file, "--policies", &policies]] {
         let (code, said) = desk.check(&args);
         assert_eq!(code, Some(2));
-        let expected = "node/pratique.yaml:11:7: dns.gardens[1].causes has `mira`, which has no playbook in node/policies: \
+        let expected = "node/pratique.yaml:12:7: dns.gardens[1].causes has `mira`, which has no playbook in node/policies: \
                         did you mean `mirai`? correct it, remove it, or write its playbook";
         assert!(said.contains(expected) && said.contains("1 problem;"), "{said}");
     }

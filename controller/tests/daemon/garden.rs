@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::{Node, pratique, said};
 
-/// Answers every name with an alias and one address; ends with the process.
+/// Answers every name with an alias and one address, names that begin with `own` with one of the subscribers'; ends with the
+/// process.
 fn upstream() -> String {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap().to_string();
@@ -23,7 +24,9 @@ fn upstream() -> String {
             if asked.query_type() == RecordType::A {
                 let edge = Name::from_ascii("edge.cdn.example.").unwrap();
                 reply.add_answer(Record::from_rdata(asked.name().clone(), 120, RData::CNAME(CNAME(edge.clone()))));
-                reply.add_answer(Record::from_rdata(edge, 120, RData::A(A::new(203, 0, 113, 9))));
+                let own = asked.name().to_ascii().to_lowercase().starts_with("own");
+                let address = if own { A::new(203, 0, 113, 9) } else { A::new(192, 0, 2, 9) };
+                reply.add_answer(Record::from_rdata(edge, 120, RData::A(address)));
             }
             socket.send_to(&reply.to_vec().unwrap(), from).unwrap();
         }
@@ -59,7 +62,7 @@ fn a_listed_name_is_told_with_its_entry_chain_and_opening() {
     assert_eq!(
         said(&done),
         "update.vendor.example, asked by a resident with mirai:\n  \
-         A     203.0.113.9, opened on 443/tcp for 3m (on the resident's allow-list, as *.vendor.example)\n        \
+         A     192.0.2.9, opened on 443/tcp for 3m (on the resident's allow-list, as *.vendor.example)\n        \
          by way of update.vendor.example → edge.cdn.example\n  \
          AAAA  an empty answer (on the resident's allow-list, as *.vendor.example)\n"
     );
@@ -68,8 +71,24 @@ fn a_listed_name_is_told_with_its_entry_chain_and_opening() {
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     let answer = &told["answers"][0];
     assert_eq!((&answer["gets"], &answer["seconds"]), (&"addresses".into(), &180.into()));
-    assert_eq!(answer["addresses"][0], "203.0.113.9");
+    assert_eq!(answer["addresses"][0], "192.0.2.9");
     assert_eq!(answer["ports"][0], "443/tcp");
+}
+
+#[test]
+fn a_name_that_leads_inwards_is_told_with_the_place_and_the_remedy_and_plain_http_with_its_way() {
+    let (_folder, config) = files();
+    let test =
+        |name: &str| said(&pratique(&["garden", "test", name, "--type", "a", "--cause", "mirai", "--config", &config]));
+    let inward = test("own.vendor.example");
+    let wanted = "an empty answer, as all its addresses point inwards: 203.0.113.9 (networks of policy.yaml)";
+    assert!(inward.contains(wanted) && inward.contains("name it in dns.excepted_networks"), "{inward}");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let excepted = text.trim_end().trim_end_matches('}').to_owned() + ", excepted_networks: [203.0.113.9/32]}\n";
+    std::fs::write(&config, excepted).unwrap();
+    assert!(test("own.vendor.example").contains("203.0.113.9, opened on 443/tcp"));
+    let status = test("ocsp.digicert.com");
+    assert!(status.contains("A     192.0.2.9, plain HTTP by way of the portal (on"), "{status}");
 }
 
 #[test]

@@ -1,13 +1,17 @@
 //! Reports, lists and held files on their way into a running daemon: by hand and by the drop directory.
 
-use pratique_core::time::Span;
+use std::sync::LazyLock;
+
+use pratique_core::time::{Span, Timestamp};
 use serde_json::Value;
 
-use super::{Node, ago, said, until};
+use super::{Node, ago, now, said, until};
 
+/// The same rows whenever it is called: a second may pass between two files of a test.
 fn telnet(rows: usize) -> String {
-    let minutes = |i: usize| ago(Span::from_secs(7_200 + i64::try_from(i).unwrap()));
-    let rows = (0..rows).map(|i| format!("{},198.51.100.{},23,tcp\n", minutes(i), i % 9 + 1));
+    static LAST: LazyLock<Timestamp> = LazyLock::new(|| Timestamp::from_secs(now() - 7_200));
+    let at = |i: usize| LAST.minus(Span::from_secs(i64::try_from(i).unwrap()));
+    let rows = (0..rows).map(|i| format!("{},198.51.100.{},23,tcp\n", at(i), i % 9 + 1));
     std::iter::once("timestamp,ip,port,protocol\n".to_owned()).chain(rows).collect()
 }
 

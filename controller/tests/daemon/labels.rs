@@ -8,32 +8,33 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use super::post::free_port;
+use super::free_port;
 use super::{Node, agent, ago};
 use pratique_core::time::Span;
 
 /// Values of a label, whichever metric has it, separated by spaces. A new value belongs here; a value that comes from outside
 /// never does.
-const DECLARED: [(&str, &str); 21] = [
-    ("state", "warned proposed quarantined watching closed receiving accepted held refused"),
+const DECLARED: [(&str, &str); 25] = [
+    // Of cases, of deliveries, and of opened flows.
+    ("state", "warned proposed quarantined watching closed receiving accepted held refused open in-use"),
     // Of sightings, and of buttons and forms of the portal.
     (
         "outcome",
-        "evidence below-threshold below-severity information too-old unknown changed-hands no-port conflict repeated \
-         no-playbook no_case ticked started released again press-again not-now used-up unavailable limited busy refused \
-         begun no-consent",
+        "evidence below-threshold below-severity information too-old unknown changed-hands no-port conflict doubtful repeated \
+         no-playbook no_case ticked started released again press-again too_often not-now used-up unavailable limited busy refused \
+         begun no-consent passed method malformed too-long not-listed rate unreachable too-large timeout",
     ),
-    // Of rows, of files, of the store, and of upstreams.
+    // Of rows, of files, of the store, of upstreams, and of ended flows.
     (
         "reason",
         "columns quote too-long cut-off no-address protocol text subscriber order record address port time network bogon foreign infrastructure future too-old not-evidence empty no-rows html archive \
          encoding binary damaged header unknown-type unknown-cause rows too-large io person expired fenced full busy \
-         corrupt too-new none timeout refused broken",
+         corrupt too-new none timeout refused broken spent unused withdrawn released",
     ),
     (
         "code",
-        "no-such-case stale wrong-state same-person protected walls-nothing dry-run not-on-paper cannot-begin checked-just-now \
-         not-passed not-automatic capped no-ground halted \
+        "no-such-case stale wrong-state same-person protected doubtful walls-nothing dry-run not-on-paper cannot-begin checked-just-now \
+         other-round not-on-line no-check not-passed not-automatic capped no-ground halted \
          self-release-used-up not-yet rescan-under-way renew-too-long no-such-sighting no-playbook information-only too-old",
     ),
     ("surface", "api console open"),
@@ -46,7 +47,7 @@ const DECLARED: [(&str, &str); 21] = [
         "warning quarantined check-clean check-vulnerable check-inconclusive released-proven released-trust released-staff \
          released-expired released-retracted relapse self-check-clean self-check-vulnerable self-check-inconclusive any \
          forwarded nodata nxdomain portal refused refused-stranger resolved resolved-stripped servfail formerr notimp badvers page free_page \
-         warned_page unknown_page redirect tiny live api",
+         warned_page unknown_page redirect tiny live api stale_page stale_probe stale_program special proof portal-signed cookie",
     ),
     (
         "result",
@@ -55,10 +56,10 @@ const DECLARED: [(&str, &str); 21] = [
     ),
     (
         "cap",
-        "line-rate stranger-rate queue send names threats forward-in-flight line-in-flight in-flight tcp tcp-strangers \
-         tcp-client",
+        "line-rate stranger-rate queue send names threats forward-in-flight forward-client-in-flight line-in-flight in-flight \
+         tcp tcp-strangers tcp-site tcp-client tcp-gave-way",
     ),
-    ("limit", "connections connections_per_client"),
+    ("limit", "connections connections_per_client connections_per_site connections_of_unknown token client all"),
     ("from", "cache upstream stale"),
     ("said", "preview limited busy nobody shared picture figures figures_data recent nothing older"),
     // Of the configuration.
@@ -66,9 +67,17 @@ const DECLARED: [(&str, &str); 21] = [
     ("button", "fixed leave step"),
     ("probe", "telnet tcp-banner http-admin open-dns ssdp ntp-monlist snmp-public adb"),
     ("verdict", "clean vulnerable inconclusive"),
+    (
+        "found",
+        "nat early-nat notrack ct-zone raw-table flowtable no-access-check unknown-interface part-of-another bridge xdp unread",
+    ),
+    ("family", "ipv4 ipv6"),
     ("walled", "whole half nothing no-address"),
     ("missing", "ipv4 ipv6"),
     ("field", "clause opted_out language number_tail email phone"),
+    ("what", "settings policies"),
+    // Of sessions.
+    ("event", "start update stop nas-restart snapshot"),
 ];
 
 /// Times of a histogram are declared by their buckets.

@@ -11,8 +11,9 @@ use pratique_core::time::Span;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
+use super::free_port;
 use super::home::{self, Answers};
-use super::post::{Mails, Post, free_port, parsed};
+use super::post::{Mails, Post, parsed};
 use super::{Node, ago, until};
 
 /// A node whose scanner has a positive control, and the mail server.

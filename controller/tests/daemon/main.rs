@@ -4,6 +4,8 @@
 
 mod check_config;
 mod decisions;
+mod disk;
+mod elsewhere;
 mod enforce;
 mod files;
 mod garden;
@@ -14,17 +16,20 @@ mod labels;
 mod letters;
 mod lifetime;
 mod notices;
+#[path = "../../../tests/src/ports.rs"]
+mod ports;
 mod post;
 mod retraction;
 mod self_check;
 #[path = "../servers/mod.rs"]
 mod servers;
+mod starting;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
+use ports::free_port;
 use pratique_core::time::{Span, Timestamp};
 use serde_json::{Value, json};
 
@@ -76,11 +81,14 @@ impl Node {
         assert!(made.status.success(), "{}", said(&made));
         let text = String::from_utf8(made.stdout).unwrap();
         let anna = text.lines().find_map(|l| l.strip_prefix("    ")).unwrap().trim().to_owned();
-        // Free at this moment; nothing else on this machine picks ports in a hurry.
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         std::fs::create_dir(folder.path().join("drop")).unwrap();
         // A dry run notes what it would do, and subscribers hear nothing of it.
-        let enforcer = if is_inside() { "enforcer: nft\nwall: {portal4: 192.0.2.80}" } else { "enforcer: dry-run" };
+        let enforcer = if is_inside() {
+            "enforcer: nft\nwall: {portal4: 192.0.2.80, access_interfaces: []}"
+        } else {
+            "enforcer: dry-run"
+        };
         let config =
             format!("{enforcer}\ndrop_dir: drop\napi: {{listen: '127.0.0.1:{port}'}}\nscan: {{life_echo: false}}\n");
         std::fs::write(folder.path().join("pratique.yaml"), config).unwrap();
@@ -98,17 +106,22 @@ impl Node {
     }
 
     pub fn run(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pratique"));
-        command.args(["run", "--config"]).arg(self.path("pratique.yaml"));
-        command.stdout(log.try_clone().unwrap()).stderr(log);
-        self.daemon = Some(command.spawn().unwrap());
+        self.launch();
         until("the daemon answers", || {
             let exit = self.daemon.as_mut().unwrap().try_wait().unwrap();
             assert!(exit.is_none(), "the daemon ended: {}", std::fs::read_to_string(self.path("log")).unwrap());
             let url = format!("http://127.0.0.1:{}/readyz", self.port);
             agent().get(url).call().is_ok_and(|a| a.status() == 200)
         });
+    }
+
+    /// Starts it and does not wait.
+    pub fn launch(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pratique"));
+        command.args(["run", "--config"]).arg(self.path("pratique.yaml"));
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        self.daemon = Some(command.spawn().unwrap());
     }
 
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
@@ -226,8 +239,12 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A time before now, as lists write it.
 pub fn ago(span: Span) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp::from_secs(now.as_secs().cast_signed()).minus(span).to_string()
+    Timestamp::from_secs(now()).minus(span).to_string()
+}
+
+/// Seconds since 1970.
+pub fn now() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().cast_signed()
 }
 
 /// The program without a daemon.

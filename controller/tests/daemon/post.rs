@@ -11,7 +11,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::{Value, json};
 
 use super::servers::Server;
-use super::{Node, ago, until};
+use super::{Node, ago, free_port, until};
 
 /// A node that sends notices to a server at this port, which may not be there yet.
 pub struct Post {
@@ -24,11 +24,6 @@ pub struct Post {
 pub struct Mails {
     server: Server,
     got: RefCell<Vec<Value>>,
-}
-
-/// Free at this moment; nothing else on this machine picks ports in a hurry.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 impl Post {
@@ -58,8 +53,8 @@ impl Post {
         node.edit("pratique.yaml", "api:", &sections);
         if super::is_inside() {
             // Behind the wall the line reaches its page and is reached by the checks, as at a provider.
-            let wall = format!("wall: {{portal4: 192.0.2.80, http_port: {portal}, scanner: [192.0.2.81]}}");
-            node.edit("pratique.yaml", "wall: {portal4: 192.0.2.80}", &wall);
+            let further = format!("http_port: {portal}, scanner: [192.0.2.81], access_interfaces");
+            node.edit("pratique.yaml", "access_interfaces", &further);
             node.edit("pratique.yaml", "scan: {life_echo: false", "scan: {source4: 192.0.2.81, life_echo: false");
         }
         prepare(&node);

@@ -1,18 +1,16 @@
 //! The self-check of the program as it runs. What lines see is tested with lines at loopback addresses, which lists may not
 //! have: `tests/self_check`.
 
-use std::net::TcpListener;
-
 use nix::sys::signal::Signal;
 
-use super::{Node, pratique, said};
+use super::{Node, free_port, pratique, said};
 
 #[test]
 fn the_page_is_there_when_it_is_configured_and_knows_strangers_as_that() {
     let mut node = Node::start();
     node.signal(Signal::SIGTERM);
     assert_eq!(node.ended(), Some(0));
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let section = format!(
         "portal:\n  listen: ['127.0.0.1:{port}']\n  pages: {{portal_url: 'http://127.0.0.1:{port}/', provider: {{name: \
          Example Net, phone: 0800 0100, site: example.net/help}}, self_check: {{figures: true}}}}\napi:"

@@ -1,7 +1,6 @@
 //! The API: every path with every role, and what an operator does with it.
 
 use pratique::api::tokens::Role;
-use pratique::store::DeliveryState;
 use serde_json::{Value, json};
 
 use crate::House;
@@ -13,7 +12,7 @@ fn every_path_asks_for_its_role() {
         .map(|(name, role)| house.token(name, role));
     let region = house.token_for("rita", Role::Operator, &["192.0.2.0/24"]);
     // The lowest role that may; whether it concerns the whole network, so that restricted staff may not.
-    let paths: [(&str, &str, usize, bool); 26] = [
+    let paths: [(&str, &str, usize, bool); 28] = [
         ("GET", "/cases", 0, false),
         ("GET", "/cases/1", 0, false),
         ("GET", "/cases/1/story", 0, false),
@@ -32,6 +31,8 @@ fn every_path_asks_for_its_role() {
         ("POST", "/retract", 1, true),
         ("POST", "/reports", 1, true),
         ("POST", "/sessions", 1, true),
+        ("POST", "/sessions/events", 1, true),
+        ("POST", "/subscribers", 1, true),
         ("POST", "/deliveries/7/accept", 1, true),
         ("POST", "/deliveries/7/refuse", 1, true),
         ("POST", "/lines/C-00001/purge", 2, false),
@@ -130,6 +131,14 @@ fn refusals_are_problems_with_a_code_and_the_machine_s_own_words() {
     assert_eq!(wrong.status, 422);
     assert_eq!(wrong.header("content-type"), "application/problem+json");
     assert_eq!(wrong.json()["code"], "wrong-state");
+    // What a problem points at is there, also for who has no token yet.
+    let kind = wrong.json()["type"].as_str().unwrap().to_owned();
+    let (path, section) = kind.split_once('#').unwrap();
+    let reference = house.send("GET", path, &[], "");
+    assert_eq!((reference.status, reference.header("content-type")), (200, "text/markdown; charset=utf-8"));
+    assert!(reference.text.lines().any(|line| line == format!("### {section}")), "{kind}");
+    let nothing = house.get("/api/v1/nothing", &anna).json();
+    assert_eq!(nothing["detail"], "there is nothing at this path; GET /api/v1 lists the paths");
     assert_eq!(wrong.json()["detail"], "case 1 is proposed: it cannot be released");
     for (path, body, status, code) in [
         ("/cases/99/rescan", json!({}), 404, "no-such-case"),
@@ -139,7 +148,7 @@ fn refusals_are_problems_with_a_code_and_the_machine_s_own_words() {
         ("/cases/1/dismiss", json!({"reason": "x"}), 400, "bad-request"),
         ("/cases/1/dismiss", json!({"version": 2, "reason": "x", "until": "2026-01-01T00:00:00Z"}), 400, "bad-request"),
         ("/cases/1/approve", json!({"versoin": 2}), 422, "bad-request"),
-        ("/cases/3/renew", json!({"version": 2, "for": "900d", "reason": "x"}), 422, "renew-too-long"),
+        ("/cases/4/renew", json!({"version": 4, "for": "900d", "reason": "x"}), 422, "renew-too-long"),
         ("/cases/1/burn", json!({}), 404, "not-found"),
         ("/cases/one/rescan", json!({}), 404, "not-found"),
         ("/retract", json!({"sightings": [999], "reason": "x"}), 404, "no-such-sighting"),
@@ -199,11 +208,11 @@ fn a_report_is_taken_with_its_type_from_query_or_header_and_an_empty_or_foreign_
         format!("POST /api/v1/reports HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nAuthorization: {bearer}\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n{}\r\n0\r\n\r\n", "x".repeat(0x20_0000)).as_bytes(),
     );
     assert!(chunked.starts_with("HTTP/1.1 413"), "{chunked}");
-    let states: Vec<_> = house.memory.world().taken.iter().map(|t| t.delivery.state).collect();
-    let refused = [DeliveryState::Refused; 4];
+    let known = house.get("/api/v1/deliveries", &anna).json();
+    let states: Vec<_> = known.as_array().unwrap().iter().take(6).map(|d| d["state"].as_str().unwrap()).collect();
     assert_eq!(
         states,
-        [&[DeliveryState::Accepted; 2][..], &refused].concat(),
+        ["refused", "refused", "refused", "refused", "accepted", "accepted"],
         "refused ones are on record, those that are too large as well"
     );
     let sessions =
@@ -265,7 +274,11 @@ fn probes_need_no_token_and_readiness_says_what_is_lacking() {
     let ready = house.send("GET", "/readyz", &[], "");
     assert_eq!(ready.status, 503);
     assert_eq!(ready.text.lines().count(), 4, "a line for each thing: {}", ready.text);
-    assert!(ready.text.starts_with("not ready:\n- ") && ready.text.contains("- no policy is loaded"), "{}", ready.text);
+    assert!(
+        ready.text.starts_with("not ready:\n- ") && ready.text.contains("- policy: NOT READY, no policy is loaded"),
+        "{}",
+        ready.text
+    );
     let flags = &house.metrics.ready;
     for flag in [&flags.store_writable, &flags.enforcers_in_step, &flags.policy_loaded] {
         flag.store(true, Ordering::Release);

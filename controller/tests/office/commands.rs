@@ -20,7 +20,7 @@ impl Folder {
     fn for_command(command: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let node = folder.path().join("node");
-        if ["check-config", "garden test", "notices test", "verify-log"].contains(&command)
+        if ["check-config", "enforce forget", "garden test", "notices test", "verify-log"].contains(&command)
             || command.starts_with("token")
         {
             let mut init = Command::new(env!("CARGO_BIN_EXE_pratique"));
@@ -29,13 +29,14 @@ impl Folder {
         std::fs::write(folder.path().join("2026-02-16-scan_telnet.csv"), "timestamp,ip\n1,2\n").unwrap();
         std::fs::write(folder.path().join("page.csv"), "<html>").unwrap();
         std::fs::write(folder.path().join("sessions.csv"), "C-1,192.0.2.1\nC-2,192.0.2.2\n").unwrap();
+        std::fs::write(folder.path().join("subscribers.csv"), "subscriber,language\nC-1,nl\n").unwrap();
         if command != "verify-log" {
             return Self { folder };
         }
         // The chain of an empty log is sound, but there has to be one.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            use pratique::store::{Options, SqliteStore, Store as _};
+            use pratique_sqlite::{Options, SqliteStore};
             let store = SqliteStore::open(&node.join("data/pratique.db"), Options::default()).await.unwrap();
             store.close().await.unwrap();
         });
@@ -56,6 +57,7 @@ impl Folder {
             "init" => return (vec![self.path("another")], 0),
             "import" => return (vec![self.path("2026-02-16-scan_telnet.csv"), "--type=scan_telnet".into()], 0),
             "sessions import" => return (vec![self.path("sessions.csv")], 0),
+            "subscribers import" => return (vec![self.path("subscribers.csv")], 0),
             "case list" => (vec!["--limit", "5"], 0),
             "case show" => (vec!["1"], 0),
             "case approve" => (vec!["1"], 0),
@@ -66,11 +68,12 @@ impl Folder {
             "case rescan" => (vec!["5"], 0),
             "garden test" => (vec!["www.example.com", "--config", &config], 2),
             "notices test" => (vec!["--to", "jo@mail.example", "--config", &config], 2),
-            "retract" => (vec!["10", "--reason", "the feed was wrong"], 0),
+            "retract" => (vec!["1", "--reason", "the feed was wrong"], 0),
             "coverage confirm" => {
                 let stretch = ["--from", "2026-02-13", "--until", "2026-02-14", "--reason", "looked into its archive"];
                 (["shadowserver"].into_iter().chain(stretch).collect(), 0)
             }
+            "enforce forget" => (vec!["crm", "--config", &config], 1),
             "enforce begin" | "enforce drop" => (vec!["--count", "0", "--reason", "nothing is on paper here"], 1),
             "coverage list"
             | "enforce list"
@@ -84,7 +87,7 @@ impl Folder {
             "halt" => (vec!["--reason", "the feed looks poisoned"], 0),
             "release" => (vec!["--all", "--dry-run"], 0),
             "line show" => (vec!["C-00001"], 0),
-            "line purge" => (vec!["C-00001"], 0),
+            "line purge" => (vec!["C-90001"], 0),
             "token add" => (vec!["--person", "ben", "--role", "viewer", "--config", &config], 0),
             "token list" => (vec!["--config", &config], 0),
             "token revoke" => (vec!["admin", "--config", &config], 0),

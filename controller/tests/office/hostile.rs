@@ -1,5 +1,9 @@
 //! Attacks on API and console, by their numbers in the list of attacks: 39 to 42, 44, 45, 57, and DNS rebinding.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
 use pratique::api::tokens::Role;
 use pratique_core::state::StateName;
 use serde_json::json;
@@ -7,8 +11,8 @@ use serde_json::json;
 use crate::House;
 use crate::console::Browser;
 
-fn state(house: &House, case: usize) -> StateName {
-    house.memory.world().cases[case - 1].case.state.name()
+fn state(house: &House, case: u64) -> StateName {
+    house.state(case)
 }
 
 #[test]
@@ -154,7 +158,7 @@ fn a57_a_network_typed_too_wide_shows_its_count_and_is_refused() {
     let preview = house.post("/api/v1/cases/approve", &anna, &json!({"cases": some, "dry_run": true})).json();
     assert_eq!(preview["preview"]["count"], 63);
     assert_eq!(preview["preview"]["lines_after"], 64);
-    assert!(preview["preview"]["over"].as_str().unwrap().contains("50 are allowed"));
+    assert!(preview["preview"]["over"].as_str().unwrap().contains("20 are allowed (caps.per_hour)"));
     let refused = house.post("/api/v1/cases/approve", &anna, &json!({"cases": some, "confirm": 63}));
     assert_eq!((refused.status, refused.json()["code"].as_str()), (422, Some("bulk-refused")));
     assert!((1..=120).all(|n| state(&house, n) == StateName::Proposed));
@@ -216,4 +220,98 @@ fn endless_headers_and_oversized_bodies_are_bounded() {
     let headers = [("authorization", format!("Bearer {token}")), ("content-type", "application/json".into())];
     let headers = headers.each_ref().map(|(n, v)| (*n, v.as_str()));
     assert_eq!(house.send("POST", "/api/v1/cases/1/note", &headers, &deep).status, 422);
+}
+
+/// A request whose body begins and does not go on.
+fn begun(house: &House, path: &str, token: Option<&str>) -> TcpStream {
+    let mut stream = TcpStream::connect(house.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let kind = "Content-Type: application/x-www-form-urlencoded";
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\n{kind}\r\n{token}Content-Length: 1000\r\n\r\nsub");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream
+}
+
+/// A file of which the first bytes are being received: it has its place.
+fn received(house: &House, path: &str, token: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(house.address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let asks = "Content-Length: 1000\r\nExpect: 100-continue";
+    let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{asks}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut begun = [0; 25];
+    stream.read_exact(&mut begun).unwrap();
+    assert_eq!(begun, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(b"sub").unwrap();
+    stream
+}
+
+fn answer_to(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    // A reset after the answer is an end, too.
+    let _end = stream.read_to_end(&mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+#[test]
+fn a75_slow_bodies_and_silence_without_a_token_lock_no_staff_out() {
+    let house = House::open(1);
+    let anna = house.token("anna", Role::Operator);
+    // More than one client may have, from the address that staff come from, too.
+    let mut held: Vec<TcpStream> = Vec::new();
+    for n in 0..300 {
+        held.push(match n % 2 {
+            0 => begun(&house, "/login", None),
+            _ => TcpStream::connect(house.address).unwrap(),
+        });
+        if n % 50 == 49 {
+            assert_eq!(house.get("/api/v1/status", &anna).status, 200, "after {n}");
+            assert_eq!(Browser::log_in(&house, &anna).get("/queue").status, 200);
+        }
+    }
+    let released = house.post("/api/v1/cases/4/release", &anna, &json!({"reason": "fixed"}));
+    assert_ne!(released.status, 503, "{}", released.text);
+    assert!(house.metric("pratique_office_gave_way_total") > 0);
+    assert_eq!(house.metric("pratique_office_crowded_total"), 0);
+    // Who sends a file without a token hears so before it is read.
+    assert!(answer_to(begun(&house, "/api/v1/reports", None)).starts_with("HTTP/1.1 401"));
+}
+
+#[test]
+fn a75_a_body_that_does_not_arrive_is_given_up_whatever_it_is_for() {
+    let house = House::impatient();
+    let anna = house.token("anna", Role::Operator);
+    let paths = ["/api/v1/reports", "/api/v1/sessions", "/api/v1/retractions/file?reason=x", "/api/v1/bounces"];
+    let mut slow = vec![begun(&house, "/login", None)];
+    slow.extend(paths.map(|path| begun(&house, path, Some(&anna))));
+    for stream in slow {
+        let answer = answer_to(stream);
+        assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("arrived too slowly"), "{answer}");
+    }
+    assert_eq!(house.metric("pratique_office_slow_bodies_total"), 5);
+}
+
+#[test]
+fn a75_files_that_trickle_in_keep_no_session_list_and_no_retraction_waiting() {
+    let house = House::open(1);
+    let [ben, cleo, anna] = ["ben", "cleo", "anna"].map(|name| house.token(name, Role::Operator));
+    let mut held: Vec<TcpStream> = Vec::new();
+    for path in ["/api/v1/reports?name=a.csv", "/api/v1/sessions"] {
+        held.extend(
+            [&ben, &cleo].into_iter().flat_map(|token| [received(&house, path, token), received(&house, path, token)]),
+        );
+    }
+    let fifth = answer_to(begun(&house, "/api/v1/reports?name=b.csv", Some(&ben)));
+    assert!(fifth.starts_with("HTTP/1.1 429"), "one token has four: {fifth}");
+    let headers = [("authorization", format!("Bearer {anna}")), ("content-type", "text/csv".into())];
+    let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let list = house.send("POST", "/api/v1/sessions", &headers, "line-77,192.0.2.77");
+    assert_eq!(list.status, 200, "{}", list.text);
+    let back = house.send("POST", "/api/v1/retractions/file?name=r.csv&reason=wrong", &headers, "");
+    assert_ne!(back.status, 503, "{}", back.text);
+    assert_eq!(house.metric("pratique_office_uploads_refused_total{limit=\"token\"}"), 1);
+    drop(held);
+    let later = house.send("POST", "/api/v1/reports?name=c.csv", &headers, "x");
+    assert!(![429, 503].contains(&later.status), "others go on: {}", later.text);
 }

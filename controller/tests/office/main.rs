@@ -1,4 +1,4 @@
-//! API, console and command line over real sockets, against a small office in memory.
+//! API, console and command line over real sockets, against the office of a small town: the real engine over a store in memory.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod api;
@@ -6,36 +6,42 @@ mod cli;
 mod commands;
 mod console;
 mod hostile;
-mod memory;
+mod provisioning;
+mod town;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use memory::{Memory, NOW};
 use pratique::api::auth::Auth;
-use pratique::api::intake::{Label, Readers, Unreadable};
 use pratique::api::meters::Meters;
 use pratique::api::tokens::{NewToken, Role, TokenFile, TokenList};
 use pratique::api::{Desk, Settings, router, serve};
-use pratique::engine::handle::{Intake, SessionChange};
 use pratique::metrics::Metrics;
-use pratique::sources::FileReason;
-use pratique::sources::sessions::List;
-use pratique::store::{Delivery, DeliveryState};
+use pratique_core::event::Enforcement;
+use pratique_core::ids::CaseId;
 use pratique_core::session::Holding;
+use pratique_core::state::StateName;
+use pratique_engine::handle::{Intake, SessionChange};
+use pratique_ingest::FileReason;
+use pratique_ingest::label::{Label, Readers, Unreadable};
+use pratique_ingest::sessions::List;
+use pratique_ingest::sessions::subscribers::SubscriberList;
 use pratique_portal::{NoDesk, Portal};
+use pratique_store::{Delivery, DeliveryState};
 use serde_json::Value;
+use town::{Dressed, NOW, Town};
 
 /// A running office.
 pub struct House {
     pub address: SocketAddr,
-    pub memory: Arc<Memory>,
+    office: Arc<Dressed>,
     pub metrics: Arc<Metrics>,
     folder: tempfile::TempDir,
     _stop: tokio::sync::watch::Sender<bool>,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// An answer.
@@ -105,6 +111,11 @@ impl Readers for Plain {
         Intake { delivery, sightings: Vec::new(), spoken: None, refused: Vec::new(), unknown_type: false }
     }
 
+    fn subscribers(&self, label: &Label, body: &mut dyn Read) -> Result<SubscriberList, Unreadable> {
+        let named = |e| Unreadable::new(FileReason::Header, format!("{}: {e}", label.name));
+        pratique_ingest::sessions::subscribers::read(body).map_err(named)
+    }
+
     fn sessions(&self, label: &Label, _: Option<&str>, body: &mut dyn Read) -> Result<List, Unreadable> {
         let mut text = String::new();
         body.read_to_string(&mut text).map_err(|e| Unreadable::new(FileReason::Io, e.to_string()))?;
@@ -129,7 +140,7 @@ impl Readers for Plain {
 /// A portal whose pages can be tried, and whose buttons lead nowhere.
 fn preview() -> pratique_portal::Preview {
     let settings = pratique_portal::Settings::example("http://help.isp.example/".parse().unwrap());
-    let registry = pratique::enforce::metrics::Registry::new();
+    let registry = pratique_enforce::metrics::Registry::new();
     Portal::new(settings, None, Arc::default(), Arc::new(NoDesk), &registry).unwrap().preview()
 }
 
@@ -139,16 +150,33 @@ impl House {
     }
 
     pub fn open_at(proposed: u8, listen: &str, tls: bool) -> Self {
+        Self::open_with(proposed, Enforcement::Real, listen, tls, pratique::api::arrival::PATIENCE)
+    }
+
+    /// With less patience for bodies that do not arrive.
+    pub fn impatient() -> Self {
+        Self::open_with(1, Enforcement::Real, "127.0.0.1:0", false, Duration::from_millis(300))
+    }
+
+    /// Nothing is walled: its quarantine was approved on paper.
+    pub fn dry_run(proposed: u8) -> Self {
+        Self::open_with(proposed, Enforcement::DryRun, "127.0.0.1:0", false, pratique::api::arrival::PATIENCE)
+    }
+
+    fn open_with(proposed: u8, mode: Enforcement, listen: &str, tls: bool, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         TokenList::default().store(&folder.path().join("tokens.yaml")).unwrap();
-        let memory = Arc::new(Memory::with(proposed));
         let metrics = Arc::new(Metrics::new().unwrap());
         let meters = Meters::new(metrics.registry()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let town = runtime.block_on(Town::build(proposed, mode, metrics.clone(), folder.path()));
+        let office = Arc::new(Dressed(town));
         let desk = Desk {
-            office: memory.clone(),
+            office: office.clone(),
             readers: Arc::new(Plain),
             auth: Arc::new(Auth::new(TokenFile::open(&folder.path().join("tokens.yaml")).unwrap(), meters.clone())),
             sessions: Arc::default(),
+            uploads: Arc::default(),
             metrics: metrics.clone(),
             meters: Arc::new(meters.clone()),
             now: Arc::new(|| NOW),
@@ -157,15 +185,33 @@ impl House {
                 hosts: vec!["noc.example".into()],
                 tls,
                 upload_limit: 1 << 20,
+                patience,
                 spool: folder.path().into(),
             }),
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind(listen)).unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         runtime.spawn(serve::serve(listener, router(desk), meters, stopped));
-        Self { address, memory, metrics, folder, _stop: stop, _runtime: runtime }
+        Self { address, office, metrics, folder, _stop: stop, runtime }
+    }
+
+    pub fn state(&self, case: u64) -> StateName {
+        self.runtime.block_on(self.office.0.state(case))
+    }
+
+    pub fn version(&self, case: u64) -> u32 {
+        self.runtime.block_on(self.office.0.version(CaseId(case)))
+    }
+
+    /// A line holds something else from now on, or nothing.
+    pub fn moves(&self, subscriber: &str, from: [u8; 4], to: Option<[u8; 4]>) {
+        self.runtime.block_on(self.office.0.moves(subscriber, from, to));
+    }
+
+    /// A wall takes over where a dry run was.
+    pub fn enforce(&self) {
+        self.runtime.block_on(self.office.0.enforce(Enforcement::Real));
     }
 
     pub fn tokens_path(&self) -> PathBuf {

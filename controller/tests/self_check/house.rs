@@ -7,23 +7,25 @@ use std::time::Duration;
 
 use pratique::checks::figures::Counter;
 use pratique::checks::{Checks, Parts};
-use pratique::clock::Clock;
 use pratique::desk::PortalDesk;
-use pratique::engine::handle::{Contact, EngineHandle, Intake, RecordTold, SessionChange, Told};
-use pratique::engine::{Engine, Outside};
-use pratique::notices::{self, Notices};
 use pratique::rescans::Running;
-use pratique::scan::{Kind, Scanner};
-use pratique::store::{Delivery, DeliveryState, Options, Reader, SqliteStore, Store as _, StoreError};
 use pratique_core::event::Event;
 use pratique_core::ids::{Seq, TextRef};
+use pratique_core::plan::Element;
 use pratique_core::policy::Policy;
 use pratique_core::session::Holding;
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
+use pratique_engine::clock::Clock;
+use pratique_engine::handle::{Contact, EngineHandle, Intake, RecordTold, SessionChange, Told};
+use pratique_engine::{Engine, Outside};
+use pratique_notices::Notices;
 use pratique_portal::{Portal, SelfCheck, Settings};
+use pratique_scan::{Kind, Scanner};
+use pratique_store::factory::Factory as _;
+use pratique_store::{Delivery, DeliveryState, Memory, Reader, Store as _, StoreError};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -69,6 +71,9 @@ impl Outside for Followers {
     fn failed(&mut self, error: &StoreError) {
         panic!("{error}");
     }
+    fn standing(&mut self) -> Result<Vec<Element>, String> {
+        Ok(Vec::new())
+    }
 }
 
 /// Everything that runs.
@@ -82,6 +87,7 @@ pub struct House {
     portal: SocketAddr,
     deliveries: AtomicI64,
     pub folder: tempfile::TempDir,
+    pub memory: Memory,
     _tasks: Vec<JoinHandle<()>>,
 }
 
@@ -94,10 +100,11 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let clock = Arc::new(Hand(AtomicI64::new(i64::try_from(now.as_millis()).unwrap())));
-        let mut policy = pratique::policy_files::built_in().unwrap().policy;
+        let mut policy = pratique_policy::built_in().unwrap().policy;
         policy.global.networks = vec!["127.0.0.0/8".parse().unwrap()];
         let policy = Arc::new(Policy { digest: TextRef([0; 32]), ..policy });
-        let store = SqliteStore::open(&folder.path().join("p.db"), Options::default()).await.unwrap();
+        let memory = Memory::default();
+        let store = memory.open();
         let reader = store.reader();
         let view = Arc::new(GardenView::default());
         let running = Running::default();
@@ -111,7 +118,7 @@ impl House {
         let mut settings = Settings::example(format!("http://{address}/").parse().unwrap());
         let registry = prometheus::Registry::new();
         let control = device(Ipv4Addr::LOCALHOST, 0, Answers::Login).await;
-        let scan = pratique::scan::Settings {
+        let scan = pratique_scan::Settings {
             control: [(Kind::Telnet, vec![control])].into(),
             life_echo: false,
             per_probe: Span::from_secs(1),
@@ -124,7 +131,7 @@ impl House {
         let counting = checker.counter();
         let checker = Arc::new(checker);
         settings.self_check = Some(checks);
-        let desk = PortalDesk::open(handle.clone(), Arc::clone(&view), folder.path());
+        let desk = PortalDesk::open(handle.clone(), Arc::clone(&view), memory.ticks());
         let portal = Portal::new(settings, None, view, Arc::new(desk), &registry).unwrap();
         portal.check_lines(checker);
         let portal_task = tokio::spawn(async move { portal.serve(vec![listener], std::future::pending()).await });
@@ -138,6 +145,7 @@ impl House {
             portal: address,
             deliveries: AtomicI64::new(0),
             folder,
+            memory,
             _tasks: vec![engine_task, portal_task],
         }
     }
@@ -203,8 +211,9 @@ impl House {
         );
         let settings = serde_yaml::from_str(&settings).unwrap();
         let pages = Settings::example(format!("http://{}/", self.portal).parse().unwrap());
-        let files = notices::Files::open(settings, pages, None, self.folder.path()).await.unwrap();
-        let parts = notices::Parts {
+        let outbox = self.memory.outbox().await.unwrap();
+        let files = pratique_notices::Files::open(settings, pages, None, self.folder.path(), outbox).unwrap();
+        let parts = pratique_notices::Parts {
             engine: self.engine.clone(),
             reader: self.reader.clone(),
             log_end: self.engine.read(|world, _| world.generation()).await.unwrap(),

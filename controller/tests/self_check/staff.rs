@@ -2,7 +2,7 @@
 //! of API, console and command line, after real scans and a real mail server.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
@@ -10,7 +10,6 @@ use pratique::api::dossier::EnforcerStatus;
 use pratique::api::line::{SelfCheckRow, SelfCheckState};
 use pratique::api::office::Office as _;
 use pratique::metrics::Metrics;
-use pratique::notices::{Noted, Notices};
 use pratique::office::{EngineOffice, Wall};
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
@@ -19,6 +18,8 @@ use pratique_core::plan::Element;
 use pratique_core::rescan::Verdict;
 use pratique_core::self_check::SelfCheckStep;
 use pratique_core::time::Span;
+use pratique_notices::{Noted, Notices};
+use pratique_store::factory::Factory as _;
 use serde_json::json;
 
 use crate::house::{Answers, House, device};
@@ -36,6 +37,9 @@ impl Wall for NoWall {
     async fn observe(&self) -> Result<Option<Vec<Element>>, String> {
         Ok(None)
     }
+    async fn outstanding(&self, _: Vec<Element>) -> Option<Vec<Element>> {
+        None
+    }
 }
 
 fn office(house: &House, notices: Arc<Notices>) -> EngineOffice {
@@ -43,13 +47,18 @@ fn office(house: &House, notices: Arc<Notices>) -> EngineOffice {
         engine: house.engine.clone(),
         reader: house.reader.clone(),
         wall: Arc::new(NoWall),
+        elsewhere: Vec::new(),
         dns: None,
-        notices: Some(notices),
+        notices: OnceLock::from(notices),
         portal: None,
         metrics: Arc::new(Metrics::new().unwrap()),
-        held: house.folder.path().join("held"),
+        held: house.memory.shelf(),
+        data_dir: house.folder.path().into(),
         deciding: tokio::sync::Mutex::default(),
+        runs: Default::default(),
         started_at: house.now(),
+        settings_problem: None,
+        log_problem: OnceLock::new(),
         policy_problem: Arc::default(),
         warnings: Arc::default(),
     }

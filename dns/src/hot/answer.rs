@@ -67,7 +67,7 @@ impl Words {
             Kind::Address(Family::V4) => portal.a.as_ref().map_or(&[], |r| r),
             Kind::Address(Family::V6) => portal.aaaa.as_ref().map_or(&[], |r| r),
             Kind::Other(_) => &[],
-            Kind::Any | Kind::Meta(_) => return None,
+            Kind::Any | Kind::Proof(_) | Kind::Meta(_) => return None,
         };
         let is_address = !record.is_empty();
         let body = owner.len() + if is_address { record.len() } else { 10 + owner.len() + 21 };

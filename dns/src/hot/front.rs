@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::handler::Resolver;
 use crate::hot::batch::{BATCH, Batch, Bound};
-use crate::hot::shield::Shield;
+use crate::hot::shield::{Shield, Whose};
 use crate::hot::{Hot, Outcome};
 use crate::serve::can_be_answered;
 
@@ -186,7 +186,12 @@ impl Worker {
             if let Some(datagram) = batch.datagram(n).filter(|d| can_be_answered(d.from)) {
                 *gate = self.hot.admit(sight, datagram.from.ip(), rates, now);
                 if gate.is_none() && sight != Sight::Nobody {
-                    self.shield.refused(datagram.from.ip(), now);
+                    let address = datagram.from.ip().to_canonical();
+                    let whose = match sight {
+                        Sight::Line(line, _) => Whose::Line(line),
+                        Sight::Nobody | Sight::Unsure => Whose::Address(address),
+                    };
+                    self.shield.refused(whose, address, || self.resolver.0.view.element_of(address), now);
                 }
             }
         }

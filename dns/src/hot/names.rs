@@ -1,5 +1,5 @@
-//! Whether a name may be on a list: allow-listed for this garden, the portal's own, a canary, on a threat list. One hash for each label from
-//! the top down, each looked up in a small table; nearly always none is there.
+//! Whether a name may be on a list: allow-listed for this garden, the portal's own, a canary, for special use, on a threat list.
+//! One hash for each label from the top down, each looked up in a small table; nearly always none is there.
 //!
 //! "May be" is enough and errs on one side only: a name at or below a listed one is always found, whatever its case. What
 //! is found goes to the handler, which compares names as text.
@@ -15,6 +15,8 @@ use crate::wire::HEADER;
 /// Where the hash of the root begins; any odd number does.
 const ROOT: u64 = 0x9e37_79b9_7f4a_7c15;
 const FACTOR: u64 = 0xff51_afd7_ed55_8ccd;
+/// The label of [`pratique_core::special_use::PROXY_DISCOVERY`], which is special wherever it stands.
+const WPAD: [u8; 4] = *b"wpad";
 /// Set in every byte: folds upper case onto lower, and some other bytes onto each other, which does no harm here.
 const FOLD: u64 = 0x2020_2020_2020_2020;
 
@@ -36,8 +38,9 @@ impl Names {
         let mut hash = ROOT;
         plain.labels_from_the_top().any(|at| {
             let label = name.get(at).and_then(|size| name.get(at + 1..at + 1 + usize::from(*size)));
-            hash = below(hash, label.unwrap_or_default());
-            listed.has(hash) || threats.has(hash)
+            let label = label.unwrap_or_default();
+            hash = below(hash, label);
+            listed.has(hash) || threats.has(hash) || is_proxy_discovery(label)
         })
     }
 }
@@ -74,6 +77,11 @@ impl Listed {
     }
 }
 
+fn is_proxy_discovery(label: &[u8]) -> bool {
+    label.first_chunk().is_some_and(|label| u32::from_le_bytes(*label) | FOLD as u32 == u32::from_le_bytes(WPAD))
+        && label.len() == WPAD.len()
+}
+
 fn path(hash: u64, slots: usize) -> impl Iterator<Item = usize> {
     let start = (hash >> 32) as usize;
     (0..slots).map(move |step| start.wrapping_add(step) & (slots - 1))
@@ -95,4 +103,16 @@ fn below(parent: u64, label: &[u8]) -> u64 {
     last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
     let hash = words.iter().fold(parent ^ label.len() as u64, |h, word| mix(h, u64::from_le_bytes(*word) | FOLD));
     mix(hash, u64::from_le_bytes(last) | FOLD).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_label_of_proxy_discovery_is_found_in_any_case_and_as_a_whole() {
+        assert_eq!(WPAD, pratique_core::special_use::PROXY_DISCOVERY.as_bytes());
+        assert!(["wpad", "WPAD", "wPaD"].iter().all(|label| is_proxy_discovery(label.as_bytes())));
+        assert!(!["wpa", "wpads", "xwpad", "", "wpac"].iter().any(|label| is_proxy_discovery(label.as_bytes())));
+    }
 }

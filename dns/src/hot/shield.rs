@@ -10,11 +10,16 @@
 //!  refused ─▶ 1,000 within 100 ms? ─▶ shielded for 2 s ─▶ tried without ─▶ again? 4 s, 8 s, … 32 s
 //! ```
 //!
+//! What floods is counted by line, for a home with a delegated prefix floods from all of it; what is dropped is the address or
+//! prefix of that line that it came from.
+//!
 //! Nothing that such a client would have been answered is lost: its allowance is used up a hundred times over anyway.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use pratique_core::ids::LineNo;
+use pratique_core::plan::Element;
 use socket2::{SockFilter, SockRef};
 
 use crate::hot::batch::Bound;
@@ -34,11 +39,19 @@ const COUNTED: usize = 256;
 /// cost.
 const SHIELDED: usize = 32;
 
-/// IPv4 address, or network half of an IPv6 address: a household is one client.
+/// What the kernel drops: an IPv4 address, or the network half of an IPv6 prefix with its mask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Client {
     V4(u32),
-    V6(u64),
+    V6(u64, u64),
+}
+
+/// Whose flood is counted as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whose {
+    Line(LineNo),
+    /// Which line it is takes too long to find out.
+    Address(IpAddr),
 }
 
 /// One thread's floods.
@@ -52,7 +65,7 @@ pub(super) struct Shield {
 
 #[derive(Clone, Copy, Debug)]
 struct Count {
-    client: Client,
+    whose: Whose,
     refused: u32,
     since: Tick,
     /// How often it was shielded against lately, and until when.
@@ -71,13 +84,19 @@ impl Shield {
         Self { counted: Box::new([None; COUNTED]), up: Vec::with_capacity(SHIELDED), changed: false }
     }
 
-    /// A question of this resident was refused since its line has used up its rate.
-    pub(super) fn refused(&mut self, address: IpAddr, now: Tick) {
-        let client = Client::of(address);
-        let Some(place) = self.counted.get_mut(client.place()) else { return };
-        let fresh = Count { client, refused: 0, since: now, raised: 0, until: now };
+    /// A question of this resident was refused since its line has used up its rate. `element` says, should it come to that, what
+    /// of the line the address belongs to.
+    pub(super) fn refused(
+        &mut self,
+        whose: Whose,
+        address: IpAddr,
+        element: impl FnOnce() -> Option<Element>,
+        now: Tick,
+    ) {
+        let Some(place) = self.counted.get_mut(whose.place()) else { return };
+        let fresh = Count { whose, refused: 0, since: now, raised: 0, until: now };
         let count = place.get_or_insert(fresh);
-        if count.client != client {
+        if count.whose != whose {
             // The other one keeps the place while it floods.
             if count.until.plus(WITHIN) > now || count.since.plus(WITHIN) > now && count.refused > RAISE / 2 {
                 return;
@@ -88,7 +107,11 @@ impl Shield {
             (count.since, count.refused) = (now, 0);
         }
         count.refused = count.refused.saturating_add(1);
-        if count.refused < RAISE || self.up.len() >= SHIELDED || self.up.iter().any(|up| up.client == client) {
+        if count.refused < RAISE || self.up.len() >= SHIELDED {
+            return;
+        }
+        let client = Client::of(address, element());
+        if self.up.iter().any(|up| up.client == client) {
             return;
         }
         // It goes on as before when it was quiet for no longer than it was shielded against.
@@ -136,17 +159,28 @@ fn none_there(error: std::io::Error) -> std::io::Result<()> {
 }
 
 impl Client {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(a) => Self::V4(a.to_bits()),
-            IpAddr::V6(a) => Self::V6((a.to_bits() >> 64) as u64),
+    /// The whole prefix of the line, where that is known, or else the /64.
+    fn of(address: IpAddr, element: Option<Element>) -> Self {
+        match (address.to_canonical(), element) {
+            (IpAddr::V4(a), _) => Self::V4(a.to_bits()),
+            (IpAddr::V6(a), element) => {
+                let length = match element {
+                    Some(Element::V6(net)) => net.prefix_len().min(64),
+                    Some(Element::V4(_)) | None => 64,
+                };
+                let mask = u64::MAX.checked_shl(64 - u32::from(length)).unwrap_or(0);
+                Self::V6((a.to_bits() >> 64) as u64 & mask, mask)
+            }
         }
     }
+}
 
+impl Whose {
     fn place(self) -> usize {
         let word = match self {
-            Self::V4(a) => u64::from(a),
-            Self::V6(half) => half,
+            Self::Line(line) => u64::from(line.0),
+            Self::Address(IpAddr::V4(a)) => u64::from(a.to_bits()),
+            Self::Address(IpAddr::V6(a)) => (a.to_bits() >> 64) as u64,
         };
         (word.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize % COUNTED
     }
@@ -154,6 +188,7 @@ impl Client {
 
 // Classic BPF (linux/bpf_common.h): load a word, compare, return how many bytes of the datagram are kept.
 const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 /// Offsets from here count from the network header (`SKF_NET_OFF`, linux/filter.h).
@@ -165,8 +200,8 @@ const SOURCE_V6: u32 = NETWORK_HEADER + 8;
 /// The filter for a socket of one family; empty when it would drop nothing.
 fn program(up: &[Up], v4: bool) -> Vec<SockFilter> {
     let clients: Vec<Client> = up.iter().map(|u| u.client).filter(|c| matches!(c, Client::V4(_)) == v4).collect();
-    // At most SHIELDED × 4 + 2 steps: every jump's distance fits into its byte.
-    let drop_at = if v4 { clients.len() + 2 } else { clients.len() * 4 + 1 };
+    // At most SHIELDED × 6 + 2 steps: every jump's distance fits into its byte.
+    let drop_at = if v4 { clients.len() + 2 } else { clients.len() * 6 + 1 };
     let mut steps = Vec::with_capacity(drop_at + 1);
     let to_drop = |at: usize| u8::try_from(drop_at - at - 1).unwrap_or(u8::MAX);
     if clients.is_empty() {
@@ -178,10 +213,12 @@ fn program(up: &[Up], v4: bool) -> Vec<SockFilter> {
     for client in clients {
         match client {
             Client::V4(address) => steps.push(SockFilter::new(JUMP_IF_EQUAL, to_drop(steps.len()), 0, address)),
-            Client::V6(half) => {
+            Client::V6(half, mask) => {
                 steps.push(SockFilter::new(LOAD, 0, 0, SOURCE_V6));
-                steps.push(SockFilter::new(JUMP_IF_EQUAL, 0, 2, (half >> 32) as u32));
+                steps.push(SockFilter::new(AND, 0, 0, (mask >> 32) as u32));
+                steps.push(SockFilter::new(JUMP_IF_EQUAL, 0, 3, (half >> 32) as u32));
                 steps.push(SockFilter::new(LOAD, 0, 0, SOURCE_V6 + 4));
+                steps.push(SockFilter::new(AND, 0, 0, mask as u32));
                 steps.push(SockFilter::new(JUMP_IF_EQUAL, to_drop(steps.len()), 0, half as u32));
             }
         }
@@ -205,7 +242,8 @@ mod tests {
     }
 
     fn flood(shield: &mut Shield, who: &str, refused: u32, at: u64) {
-        (0..refused).for_each(|_| shield.refused(who.parse().unwrap(), tick(at)));
+        let address: IpAddr = who.parse().unwrap();
+        (0..refused).for_each(|_| shield.refused(Whose::Address(address), address, || None, tick(at)));
     }
 
     fn up(shield: &mut Shield, at: u64) -> usize {
@@ -248,6 +286,43 @@ mod tests {
             flood(&mut shield, &format!("2001:db8:0:{n:x}::1"), RAISE, 5);
         }
         assert_eq!(up(&mut shield, 5), SHIELDED);
+    }
+
+    #[test]
+    fn a_line_that_floods_from_all_of_its_prefix_is_one_and_its_whole_prefix_is_dropped() {
+        let mut shield = Shield::new();
+        let element = || Some(Element::V6("2001:db8:0:1100::/56".parse().unwrap()));
+        for n in 0..RAISE {
+            let address: IpAddr = format!("2001:db8:0:11{:02x}::{n:x}", n % 256).parse().unwrap();
+            shield.refused(Whose::Line(LineNo(7)), address, element, tick(0));
+        }
+        assert_eq!(up(&mut shield, 0), 1);
+        assert_eq!(shield.up[0].client, Client::V6(0x2001_0db8_0000_1100, 0xffff_ffff_ffff_ff00));
+        // The same line's other address has a filter of its own.
+        flood_of(&mut shield, 7, "192.0.2.7", 0);
+        assert_eq!(up(&mut shield, 0), 2);
+    }
+
+    fn flood_of(shield: &mut Shield, line: u32, who: &str, at: u64) {
+        let address: IpAddr = who.parse().unwrap();
+        (0..RAISE).for_each(|_| shield.refused(Whose::Line(LineNo(line)), address, || None, tick(at)));
+    }
+
+    #[test]
+    fn the_kernel_compares_as_many_bits_as_the_prefix_has() {
+        let bound = Bound::new(Arc::new(UdpSocket::bind("[::1]:0").unwrap())).unwrap();
+        for (prefix, dropped) in [("::/56", true), ("::/64", true), ("0:0:0:100::/56", false), ("8000::/1", false)] {
+            let mut shield = Shield::new();
+            let net: ipnet::Ipv6Net = prefix.parse().unwrap();
+            let address = IpAddr::V6(net.network());
+            let whose = Whose::Line(LineNo(1));
+            (0..RAISE).for_each(|_| shield.refused(whose, address, || Some(Element::V6(net)), tick(0)));
+            shield.settle(std::slice::from_ref(&bound), tick(0)).unwrap();
+            let from = UdpSocket::bind("[::1]:0").unwrap();
+            from.send_to(b"x", bound.socket.local_addr().unwrap()).unwrap();
+            bound.socket.set_nonblocking(true).unwrap();
+            assert_eq!(bound.socket.recv_from(&mut [0; 8]).is_err(), dropped, "{prefix}");
+        }
     }
 
     /// What of one datagram from each of `senders` arrives at a socket with these clients shielded against.

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use hickory_proto::op::Message;
 use pratique_core::allow::AllowList;
+use pratique_core::detection;
 use pratique_core::plan::Element;
-use pratique_core::playbook::{AllowName, CAPTIVE_PROBE_NAMES, PortSpec};
+use pratique_core::playbook::{AllowName, PortSpec};
 use pratique_core::sighting::Transport;
 use pratique_core::time::Span;
 use pratique_core::view::{GardenView, Resident};
@@ -31,7 +32,15 @@ struct NoWall;
 
 #[async_trait::async_trait]
 impl WallOpener for NoWall {
-    async fn open(&self, _: IpAddr, _: &Arc<Resident>, _: &[IpAddr], _: &[PortSpec], _: Span) -> Result<(), OpenError> {
+    async fn open(
+        &self,
+        _: IpAddr,
+        _: &Arc<Resident>,
+        _: &[IpAddr],
+        _: &[PortSpec],
+        _: Span,
+        _: &str,
+    ) -> Result<(), OpenError> {
         Err(OpenError::Stopped)
     }
 }
@@ -125,11 +134,13 @@ impl Asked {
 /// Names that are on lists, near them, probes, canaries, and names of any bytes.
 fn labels() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let known =
-        ["time", "isp", "vendor", "example", "portal", "evilvendor", "net", "icloud", "com", "mask", "resolver"];
+        ["time", "isp", "vendor", "example", "portal", "evilvendor", "net", "icloud", "com", "mask", "local", "wpad"];
     let word = prop::sample::select(known.to_vec()).prop_map(|w| w.as_bytes().to_vec());
     let listed = ["time.isp.example", "a.vendor.example", "portal.isp.example", "use-application-dns.net"];
-    let whole = listed.into_iter().chain(["_dns.resolver.arpa"]).chain(CAPTIVE_PROBE_NAMES).collect::<Vec<_>>();
-    let of = |name: &str| name.split('.').map(|l| l.as_bytes().to_vec()).collect::<Vec<_>>();
+    let special = captive::special_names().flat_map(|name| [name.to_owned(), format!("1.{name}")]);
+    let whole = listed.into_iter().chain(detection::names().iter().copied()).map(str::to_owned).chain(special);
+    let whole = whole.collect::<Vec<_>>();
+    let of = |name: String| name.split('.').map(|l| l.as_bytes().to_vec()).collect::<Vec<_>>();
     prop_oneof![
         prop::collection::vec(word, 0..5),
         prop::sample::select(whole).prop_map(of),
@@ -237,10 +248,24 @@ fn usual_questions_are_answered_by_the_hot_half_and_special_ones_are_not() {
         assert!(ask(name, 1) && ask(name, 28) && ask(name, 65), "{name}");
         assert!(!ask(name, 255) && !ask(name, 252), "{name}");
     }
-    for name in
-        ["time.isp.example", "CDN.Vendor.example", "portal.isp.example", "mask.icloud.com", "_dns.resolver.arpa"]
-    {
+    for name in [
+        "time.isp.example",
+        "CDN.Vendor.example",
+        "portal.isp.example",
+        "mask.icloud.com",
+        "_dns.resolver.arpa",
+        "LOCALHOST",
+        "printer.local",
+        "Wpad.isp.example",
+        "1.1.168.192.in-addr.arpa",
+        "1.1.16.172.in-addr.arpa",
+        "ipv4only.arpa",
+    ] {
         assert!(!ask(name, 1), "{name}");
+    }
+    // DS and DNSKEY of any zone, and the root's: only the handler knows which are passed on.
+    for name in ["com", "www.bank.example", ""] {
+        assert!(!ask(name, 43) && !ask(name, 48), "{name}");
     }
 }
 

@@ -64,7 +64,7 @@ impl Settings {
                         found.push(format!("gardens[{n}].causes has `{cause}` twice: remove one"));
                     }
                     Some((_, first)) => found.push(format!(
-                        "gardens[{n}].causes has `{cause}`, which stands in gardens[{first}] already: remove it from one \
+                        "gardens[{n}].causes has `{cause}`, which gardens[{first}] has already: remove it from one \
                          of them"
                     )),
                     None => taken.push((cause, n)),
@@ -111,7 +111,7 @@ mod tests {
             ("[{'causes':['a','a'],'portal4':'192.0.2.81'}]", "gardens[0].causes has `a` twice: remove one"),
             (
                 "[{'causes':['a'],'portal4':'192.0.2.81'},{'causes':['b','a'],'portal4':'192.0.2.82'}]",
-                "gardens[1].causes has `a`, which stands in gardens[0] already",
+                "gardens[1].causes has `a`, which gardens[0] has already",
             ),
             ("[{'causes':['a'],'portal4':'0.0.0.0'}]", "gardens[0].portal4 is 0.0.0.0, which cannot be reached"),
             ("[{'causes':['a'],'portal4':'127.0.0.1'}]", "gardens[0].portal4 is 127.0.0.1, which cannot be reached"),

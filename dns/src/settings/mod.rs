@@ -3,12 +3,14 @@
 
 mod gardens;
 mod limits;
+mod networks;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use ipnet::IpNet;
-use pratique_core::playbook::CAPTIVE_PROBE_NAMES;
+use ipnet::{IpNet, Ipv6Net};
+use pratique_core::detection::is_detection_name;
+use pratique_core::special_use::special_use;
 use pratique_core::time::Span;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -104,13 +106,24 @@ pub struct Settings {
     /// whole answers of up to 1232 bytes, not three times the question as everybody else.
     #[serde(default)]
     pub forward_networks: Vec<IpNet>,
-    /// The provider's own networks (subscribers, servers): never opened through a name, beside loopback, private,
-    /// link-local and multicast, which never are.
+    /// Networks that are never opened through a name, beside those that never are: all special space (loopback, private,
+    /// link-local, multicast, tunnels, …), and what the daemon knows as the provider's own, see
+    /// [`Resolver::know_networks`](crate::Resolver::know_networks).
     #[serde(default)]
     pub denied_networks: Vec<IpNet>,
-    /// Exceptions that win over all denials, for example a voice platform in private space.
+    /// Exceptions that win over all denials: your own servers that an allow-listed name points at, such as a help page.
+    /// Networks that are open to every resident anyway need none. Default none.
     #[serde(default)]
     pub excepted_networks: Vec<IpNet>,
+    /// Prefixes of your own NAT64 (RFC 6052), if it is not the well-known 64:ff9b::/96: what lies in them is judged as the IPv4
+    /// address in it. Default none.
+    #[serde(default)]
+    pub nat64_prefixes: Vec<Ipv6Net>,
+    /// How residents reach names with 80/tcp and without 443/tcp, such as those of certificate status. `forward`, the default:
+    /// by way of the portal, which checks every request; the wall opens no port 80 for them. `open`: the wall opens it, to
+    /// whatever host there is behind the address; for nodes that have no portal.
+    #[serde(default)]
+    pub plain_http: PlainHttp,
     /// Files of names that only infected devices ask for. A resident that does shows that its infection lives; the
     /// policy's `threat_queries` says whether that counts. Read again within half a minute of a change. Default none.
     #[serde(default)]
@@ -133,6 +146,17 @@ pub enum Strangers {
     Refuse,
     /// The upstreams' answers, in named networks.
     Forward,
+}
+
+/// How residents reach names that have plain HTTP alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlainHttp {
+    /// By way of the portal.
+    #[default]
+    Forward,
+    /// Through the wall.
+    Open,
 }
 
 impl Settings {
@@ -158,6 +182,8 @@ impl Settings {
             forward_networks: Vec::new(),
             denied_networks: Vec::new(),
             excepted_networks: Vec::new(),
+            nat64_prefixes: Vec::new(),
+            plain_http: PlainHttp::default(),
             threat_lists: Vec::new(),
             tls: None,
             limits: Limits::default(),
@@ -183,8 +209,14 @@ impl Settings {
                 "portal_host is `{host}`: write the portal's full host name in lower case without a trailing dot"
             ));
         }
-        if CAPTIVE_PROBE_NAMES.contains(&host) {
+        if is_detection_name(host) {
             found.push(format!("portal_host is `{host}`, a name devices ask to find the portal: use one of your own"));
+        }
+        if special_use(host).is_some() {
+            found.push(format!(
+                "portal_host is `{host}`, a special-use name, which resolvers at home answer by themselves: use one of your \
+                 own domain"
+            ));
         }
         if self.portal4.is_none() && self.portal6.is_none() {
             found.push("portal4 and portal6 are both missing: set the portal's address in one family at least".into());
@@ -219,6 +251,7 @@ impl Settings {
             }
         }
         found.extend(self.forwarding_problems());
+        found.extend(self.network_problems());
         let mut between = |key: &str, value: Span, low: Span, high: Span| {
             if value < low || value > high {
                 found.push(format!("{key} is {value}: choose {low} to {high}"));

@@ -208,7 +208,7 @@ pub(crate) fn problems(lists: &[ListSettings]) -> Vec<String> {
             found.push(format!("threat_lists: name `{}`: use 1 to 40 letters, digits, `-`, `_` and `.`", list.name));
         }
         if lists.iter().skip(at + 1).any(|other| other.name == list.name) {
-            found.push(format!("threat_lists: the name `{}` stands twice: give each list its own", list.name));
+            found.push(format!("threat_lists: the name `{}` is there twice: give each list its own", list.name));
         }
     }
     if lists.len() > 32 {

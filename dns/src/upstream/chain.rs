@@ -8,6 +8,8 @@ use std::net::IpAddr;
 
 use hickory_proto::rr::{Name, RData, Record, RecordType};
 
+use crate::networks::Inward;
+
 /// Aliases followed; real chains have up to five.
 pub(super) const MAX_CHAIN: usize = 8;
 /// Addresses used of one answer: each one is a hole in the wall.
@@ -58,12 +60,23 @@ impl<'r> Chain<'r> {
     }
 }
 
+/// What the records of the type asked for are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Addresses to be opened: some may not be.
+    Opening,
+    /// To be passed on as they are, and nothing is opened: proofs for who validates.
+    Proving,
+}
+
 /// What of an answer may be used.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Sifted {
     /// Addresses that may be opened, each once.
     pub(super) addresses: Vec<IpAddr>,
-    /// How many point inwards.
+    /// Those that point inwards, each once, with the reason; no more than addresses are used of one answer.
+    pub(super) inward: Vec<(IpAddr, Inward)>,
+    /// How many do.
     pub(super) stripped: usize,
     /// Records of the answer section to pass on.
     pub(super) answers: Vec<Record>,
@@ -74,13 +87,14 @@ pub(super) struct Sifted {
 }
 
 impl Sifted {
-    /// Sifts the sections of an answer for questions of type `kind`.
+    /// Sifts the sections of an answer for questions of type `kind`. Of a proof no record is left out, and its addresses, where it
+    /// has any, are those it names.
     pub(super) fn new(
         chain: &Chain<'_>,
-        kind: RecordType,
+        (kind, purpose): (RecordType, Purpose),
         answers: &[Record],
         authorities: &[Record],
-        may_open: impl Fn(IpAddr) -> bool,
+        judge: impl Fn(IpAddr) -> Result<(), Inward>,
     ) -> Self {
         let mut sifted = Self::default();
         let end = chain.names.last().copied();
@@ -88,10 +102,13 @@ impl Sifted {
         let mut lost = false;
         for record in answers.iter().filter(|r| at_the_end(r)) {
             let Some(address) = address(record).filter(|_| record.record_type() == kind) else { continue };
-            if !may_open(address) {
+            if let (Purpose::Opening, Err(why)) = (purpose, judge(address)) {
                 (sifted.stripped, lost) = (sifted.stripped + 1, true);
+                if sifted.inward.len() < MAX_ADDRESSES && !sifted.inward.contains(&(address, why)) {
+                    sifted.inward.push((address, why));
+                }
             } else if !sifted.addresses.contains(&address) {
-                if sifted.addresses.len() < MAX_ADDRESSES {
+                if sifted.addresses.len() < MAX_ADDRESSES || purpose == Purpose::Proving {
                     sifted.addresses.push(address);
                 } else {
                     lost = true;
@@ -100,6 +117,7 @@ impl Sifted {
         }
         let belongs = |r: &&Record| match (covered(r), r.record_type()) {
             (Some(signed), _) if at_the_end(r) && signed == u16::from(kind) => !lost,
+            (None, own) if own == kind && purpose == Purpose::Proving => at_the_end(r),
             (None, own) if own == kind => at_the_end(r) && address(r).is_some_and(|a| sifted.addresses.contains(&a)),
             // An alias that a DNAME makes is not signed itself (RFC 6672 section 5.3.1).
             (signed, own) if signed.unwrap_or(own.into()) == DNAME => chain.is_above(&r.name),
@@ -165,7 +183,9 @@ mod tests {
     fn sift(asked: &str, answers: &[Record], authorities: &[Record]) -> (Vec<String>, Vec<String>, Sifted) {
         let asked = name(asked);
         let chain = Chain::follow(&asked, RecordType::A, answers).unwrap();
-        let sifted = Sifted::new(&chain, RecordType::A, answers, authorities, |a| a != IpAddr::from([127, 0, 0, 1]));
+        let sifted = Sifted::new(&chain, (RecordType::A, Purpose::Opening), answers, authorities, |a| {
+            if a == IpAddr::from([127, 0, 0, 1]) { Err(Inward::Denied) } else { Ok(()) }
+        });
         let words = |r: &Record| match covered(r) {
             Some(kind) => format!("{} signature of {kind}", r.name),
             None => format!("{} {}", r.name, u16::from(r.record_type())),
@@ -233,6 +253,28 @@ mod tests {
         let many: Vec<_> = (1..=40).map(|n| a("www.example.", &format!("192.0.2.{n}"))).collect();
         let (used, passed, _) = sift("www.example.", &many, &[]);
         assert_eq!((used.len(), passed.len()), (MAX_ADDRESSES, MAX_ADDRESSES));
+    }
+
+    #[test]
+    fn a_proof_passes_whole_without_the_records_of_others() {
+        const DS: u16 = 43;
+        let answers = [
+            raw("vendor.example.", DS, b"\x12\x34\x0d\x02digest"),
+            signature("vendor.example.", DS),
+            raw("bank.example.", DS, b"\x12\x34\x0d\x02digest"),
+            signature("bank.example.", DS),
+            a("vendor.example.", "192.0.2.66"),
+        ];
+        let asked = name("vendor.example.");
+        let chain = Chain::follow(&asked, RecordType::DS, &answers).unwrap();
+        let proof = Sifted::new(&chain, (RecordType::DS, Purpose::Proving), &answers, &[], |_| Ok(()));
+        assert_eq!(proof.answers, answers[..2]);
+        assert!(proof.addresses.is_empty() && !proof.unaltered);
+        // Where the portal is, is no secret, wherever that points.
+        let inwards = [a("vendor.example.", "127.0.0.1"), signature("vendor.example.", 1)];
+        let chain = Chain::follow(&asked, RecordType::A, &inwards).unwrap();
+        let told = Sifted::new(&chain, (RecordType::A, Purpose::Proving), &inwards, &[], |_| Err(Inward::Denied));
+        assert_eq!((told.answers.len(), told.stripped, told.addresses), (2, 0, vec![[127, 0, 0, 1].into()]));
     }
 
     #[test]

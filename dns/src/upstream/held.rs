@@ -7,7 +7,7 @@
 //!                            given at once for RETRY
 //! ```
 //!
-//! Only addresses are served stale (RFC 8767): a name that did not exist may exist now, and its client does no worse with
+//! Only addresses and proofs are served stale (RFC 8767): a name that did not exist may exist now, and its client does no worse with
 //! SERVFAIL. An upstream that says "no such name" ends a stale answer, one that fails does not.
 
 use std::net::IpAddr;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::Failure;
 use super::chain::Chain;
+use crate::networks::Inward;
 use crate::passed::Passed;
 
 /// How long "no such name" and "no such data" are told and remembered at most: short, a new name should work soon.
@@ -39,25 +40,39 @@ pub(crate) enum Found {
     /// No such name, or no addresses of this family.
     Nothing(Arc<Answer>),
     /// All of its addresses point inwards.
-    Stripped,
+    Stripped(Arc<[(IpAddr, Inward)]>),
+    /// What was asked for to be passed on, be it there or proven not to be.
+    Proof(Arc<Answer>),
 }
 
 /// An answer to pass on.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) passed: Passed,
-    /// To be opened first; none for "nothing".
+    /// To be opened first; none for "nothing". Those of a proof are named in it, and never opened.
     pub(crate) addresses: Box<[IpAddr]>,
+    /// Those that were left out as they point inwards.
+    pub(crate) inward: Box<[(IpAddr, Inward)]>,
     taken_at: Instant,
     /// No time to live is told longer than this.
     cap: u32,
 }
 
 impl Answer {
+    /// A proof, taken from an upstream at `now`.
+    pub(crate) fn proof(passed: Passed, addresses: Box<[IpAddr]>, ttl_max: u32, now: Instant) -> Self {
+        Self { passed, addresses, inward: Box::default(), taken_at: now, cap: ttl_max }
+    }
+
     /// Taken from an upstream at `now`.
     pub(super) fn new(passed: Passed, addresses: Box<[IpAddr]>, ttl_max: u32, now: Instant) -> Self {
         let cap = if addresses.is_empty() { ttl_max.min(NEGATIVE_TTL) } else { ttl_max };
-        Self { passed, addresses, taken_at: now, cap }
+        Self { passed, addresses, inward: Box::default(), taken_at: now, cap }
+    }
+
+    /// The same, of which these addresses were left out.
+    pub(super) fn without(self, inward: Vec<(IpAddr, Inward)>) -> Self {
+        Self { inward: inward.into(), ..self }
     }
 
     /// What is told at `now` for a time to live: capped, counted down, never raised, as a signature forbids that (RFC
@@ -78,6 +93,14 @@ impl Answer {
         let chain = Chain::follow(asked.name(), asked.query_type(), &message.answers);
         let text = |name: &&Name| name.to_ascii().trim_end_matches('.').to_ascii_lowercase();
         chain.iter().flat_map(|chain| &chain.names).map(text).collect()
+    }
+
+    /// Whether it has signatures. Takes the answer apart: for explanations.
+    pub(crate) fn is_signed(&self) -> bool {
+        const RRSIG: u16 = 46;
+        let message = Message::from_vec(self.passed.as_bytes()).ok();
+        let records = message.iter().flat_map(|m| m.answers.iter().chain(&m.authorities));
+        records.into_iter().any(|record| u16::from(record.record_type()) == RRSIG)
     }
 
     /// The longest that a client may remember one of its records.
@@ -103,6 +126,8 @@ pub(super) struct Held {
     pub(super) found: Result<Found, Failure>,
     /// Addresses stripped from it.
     pub(super) stripped: u64,
+    /// The edition of the networks that it was judged by.
+    pub(super) edition: u64,
     fresh_until: Instant,
     stale_until: Instant,
     /// The upstreams failed; not asked again before.
@@ -112,13 +137,22 @@ pub(super) struct Held {
 impl Held {
     /// Found at `now`; addresses serve stale for `stale_for`.
     pub(super) fn new(found: Result<Found, Failure>, stripped: u64, now: Instant, stale_for: Duration) -> Self {
+        let edition = 0;
         let (fresh_until, stale_for) = match &found {
-            Ok(Found::Addresses(answer)) => (answer.fresh_until(), stale_for),
+            Ok(Found::Addresses(answer) | Found::Proof(answer)) => (answer.fresh_until(), stale_for),
             Ok(Found::Nothing(answer)) => (answer.fresh_until(), Duration::ZERO),
-            Ok(Found::Stripped) => (now + Duration::from_secs(NEGATIVE_TTL.into()), Duration::ZERO),
+            Ok(Found::Stripped(_)) => (now + Duration::from_secs(NEGATIVE_TTL.into()), Duration::ZERO),
             Err(_) => (now + FAILURE_TTL, Duration::ZERO),
         };
-        Self { found, stripped, fresh_until, stale_until: fresh_until + stale_for, retry_at: None }
+        Self { found, stripped, edition, fresh_until, stale_until: fresh_until + stale_for, retry_at: None }
+    }
+
+    /// The same, judged by this edition of the networks, and given without asking again for at least `hold`, whatever its times
+    /// to live say; what clients are told of them does not change.
+    pub(super) fn judged_by(self, edition: u64, now: Instant, hold: Duration) -> Self {
+        let fresh_until = if self.found.is_ok() { self.fresh_until.max(now + hold) } else { self.fresh_until };
+        let stale_until = self.stale_until.max(fresh_until);
+        Self { edition, fresh_until, stale_until, ..self }
     }
 
     /// May be given without asking.
@@ -209,7 +243,7 @@ mod tests {
         let now = Instant::now();
         let nothing = Held::new(Ok(Found::Nothing(answer(&[60], now))), 0, now, DAY);
         let failure = Held::new(Err(Failure::Timeout), 0, now, DAY);
-        for held in [nothing, Held::new(Ok(Found::Stripped), 1, now, DAY), failure] {
+        for held in [nothing, Held::new(Ok(Found::Stripped(Arc::default())), 1, now, DAY), failure] {
             assert!(held.is_fresh(now) && held.stale(held.fresh_until).is_none());
             assert_eq!(held.forget_at(), held.fresh_until);
         }

@@ -4,6 +4,7 @@
 //! * [`servers`]: one question out, one response in
 //! * [`chain`]: PURE. Which of its addresses and records may be used
 //! * [`held`]: PURE. How long it may be, fresh and stale
+//! * [`ways`]: the zones that aliases led into, of which clients that validate may ask for proofs
 //!
 //! Equal questions that are under way are asked once, by a task of their own: who waits for it may go, and the answer is
 //! there for the next. Questions with and without DNSSEC are remembered apart: each gets what the upstreams give for it,
@@ -16,6 +17,7 @@ mod chain;
 mod held;
 mod servers;
 mod trust;
+mod ways;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -34,12 +36,13 @@ use crate::networks::Reachable;
 use crate::passed::{Extent, Passed};
 use crate::question::Family;
 use crate::settings::Settings;
-use chain::{Chain, MAX_CHAIN, Sifted};
+use chain::{Chain, MAX_CHAIN, Purpose, Sifted};
 use held::Held;
 pub(crate) use held::{Answer, Found};
 use servers::Servers;
 pub(crate) use servers::Wants;
 pub use trust::RootsError;
+use ways::Ways;
 
 /// Larger answers are passed on and not remembered: the cache's memory is bounded by entries times this.
 const MAX_REMEMBERED: usize = 4_096;
@@ -52,8 +55,27 @@ const STALE_AFTER: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Asking {
     pub(crate) name: SmolStr,
-    pub(crate) family: Family,
+    pub(crate) sought: Sought,
     pub(crate) wants: Wants,
+}
+
+/// What is asked for of it, and what for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Sought {
+    /// Addresses to be opened.
+    Addresses(Family),
+    /// Records of this type to be passed on as they are; nothing is opened.
+    Proof(u16),
+}
+
+impl Sought {
+    fn kind(self) -> (RecordType, Purpose) {
+        match self {
+            Self::Addresses(Family::V4) => (RecordType::A, Purpose::Opening),
+            Self::Addresses(Family::V6) => (RecordType::AAAA, Purpose::Opening),
+            Self::Proof(kind) => (kind.into(), Purpose::Proving),
+        }
+    }
 }
 
 /// Why nothing was found.
@@ -74,6 +96,9 @@ pub enum Failure {
     /// Too many questions wait for them.
     #[error("too many questions wait for the upstreams")]
     Busy,
+    /// The line's questions below wildcards are used up.
+    #[error("the line has had too many questions below wildcards asked")]
+    Spent,
 }
 
 impl Failure {
@@ -85,8 +110,19 @@ impl Failure {
             Self::Refused => "refused",
             Self::Broken => "broken",
             Self::Busy => "busy",
+            Self::Spent => "spent",
         }
     }
+}
+
+/// How the name asked stands on the list.
+#[derive(Clone, Copy)]
+pub(crate) enum Listed<'a> {
+    /// As itself: the names of a list are few, and their servers are the list's choice.
+    Exact,
+    /// Below a wildcard, where whoever serves the names reads what is asked. Told before a question leaves, and says whether it
+    /// may; and once it has an answer, that one is given for a while without asking again, whatever its time to live.
+    Below(&'a (dyn Fn() -> bool + Send + Sync)),
 }
 
 /// A found answer and where it came from.
@@ -125,6 +161,8 @@ pub(crate) struct Upstream(Arc<Shared>);
 struct Shared {
     servers: Servers,
     cache: Cache<Asking, Held>,
+    /// Zones that aliases of allowed names led into.
+    ways: Ways,
     under_way: Mutex<HashMap<Asking, watch::Receiver<Option<Held>>>>,
     /// Questions under way: each is a task.
     places: Arc<Semaphore>,
@@ -132,6 +170,8 @@ struct Shared {
     budget: Duration,
     ttl_max: u32,
     stale_for: Duration,
+    /// An answer below a wildcard is given without asking again for at least so long.
+    hold: Duration,
 }
 
 impl Upstream {
@@ -148,19 +188,28 @@ impl Upstream {
         Ok(Self(Arc::new(Shared {
             servers: Servers::new(&settings.upstreams, tls.as_ref(), budget, in_flight),
             cache: Cache::new(count(settings.limits.cache_entries)),
+            ways: Ways::new(count(settings.limits.cache_entries)),
             under_way: Mutex::default(),
             places: Arc::new(Semaphore::new(in_flight)),
-            reachable: Reachable::new(&settings.denied_networks, &settings.excepted_networks),
+            reachable: Reachable::new(&settings.denied_networks, &settings.excepted_networks, &settings.nat64_prefixes),
             budget,
             ttl_max: u32::try_from(settings.ttl_max.as_millis() / 1_000).unwrap_or(0),
             stale_for: settings.stale_for.to_std(),
+            hold: settings.ttl_min.to_std(),
         })))
     }
 
+    /// Which addresses may be used.
+    pub(crate) fn reachable(&self) -> &Reachable {
+        &self.0.reachable
+    }
+
     /// From the cache, or from the upstreams before `deadline`, or what is stale when they fail.
-    pub(crate) async fn find(&self, asking: &Asking, deadline: Instant) -> Lookup {
+    pub(crate) async fn find(&self, asking: &Asking, listed: Listed<'_>, deadline: Instant) -> Lookup {
         let now = Instant::now();
-        let held = self.0.cache.get(asking, now);
+        let edition = self.0.reachable.edition();
+        // What other networks were judged by may lead inwards now.
+        let held = self.0.cache.get(asking, now).filter(|held| held.edition == edition);
         if let Some(held) = held.as_ref().filter(|held| held.is_fresh(now)) {
             return Lookup { found: held.found.clone(), from: Origin::Cache, stripped: 0 };
         }
@@ -170,7 +219,7 @@ impl Upstream {
         let asked = if held.is_some_and(|held| held.waits(now)) {
             Err(Failure::Timeout)
         } else {
-            self.ask(asking, until).await
+            self.ask(asking, listed, until).await
         };
         match (asked, stale) {
             (Ok((Held { found: Ok(found), .. }, stripped)), _) => {
@@ -183,12 +232,28 @@ impl Upstream {
         }
     }
 
+    /// None is configured.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.servers.is_empty()
+    }
+
+    /// Whether an alias of an allowed name has led to this name or below it lately, for a client that validates; lower case, no
+    /// trailing dot.
+    pub(crate) fn leads_to(&self, name: &str, now: Instant) -> bool {
+        self.0.ways.has(name, now)
+    }
+
+    /// The allowed name of which this one is an alias's end, for a client that validates; as in [`Self::leads_to`].
+    pub(crate) fn led_from(&self, name: &SmolStr, now: Instant) -> Option<SmolStr> {
+        self.0.ways.from(name, now)
+    }
+
     /// The outcome, with the addresses stripped for it just now.
-    async fn ask(&self, asking: &Asking, deadline: Instant) -> Result<(Held, u64), Failure> {
+    async fn ask(&self, asking: &Asking, listed: Listed<'_>, deadline: Instant) -> Result<(Held, u64), Failure> {
         if self.0.servers.is_empty() {
             return Err(Failure::NoUpstream);
         }
-        let (mut answer, is_first) = self.join(asking).ok_or(Failure::Busy)?;
+        let (mut answer, is_first) = self.join(asking, listed)?;
         let told = timeout_at(deadline, answer.wait_for(Option::is_some)).await.map_err(|_| Failure::Timeout)?;
         let held = told.ok().and_then(|held| held.clone()).ok_or(Failure::Broken)?;
         let stripped = if is_first { held.stripped } else { 0 };
@@ -217,26 +282,31 @@ impl Upstream {
         Ok(passed)
     }
 
-    /// Where the answer to this question will be; true for who asked first. None when too many are under way.
-    fn join(&self, asking: &Asking) -> Option<(watch::Receiver<Option<Held>>, bool)> {
+    /// Where the answer to this question will be; true for who asked first.
+    fn join(&self, asking: &Asking, listed: Listed<'_>) -> Result<(watch::Receiver<Option<Held>>, bool), Failure> {
         let mut under_way = self.0.under_way();
         if let Some(answer) = under_way.get(asking) {
-            return Some((answer.clone(), false));
+            return Ok((answer.clone(), false));
         }
-        let place = Arc::clone(&self.0.places).try_acquire_owned().ok()?;
+        let place = Arc::clone(&self.0.places).try_acquire_owned().map_err(|_| Failure::Busy)?;
+        let hold = match listed {
+            Listed::Exact => Duration::ZERO,
+            Listed::Below(may_ask) if may_ask() => self.0.hold,
+            Listed::Below(_) => return Err(Failure::Spent),
+        };
         let (tell, answer) = watch::channel(None);
         under_way.insert(asking.clone(), answer.clone());
         let ends = UnderWay { shared: Arc::clone(&self.0), asking: asking.clone() };
         tokio::spawn(async move {
             let UnderWay { shared, asking } = &ends;
-            let held = shared.ask(asking).await;
+            let held = shared.ask(asking, hold).await;
             shared.remember(asking, &held);
             tell.send_replace(Some(held));
             // Last: who comes now finds it in the cache.
             drop(ends);
             drop(place);
         });
-        Some((answer, true))
+        Ok((answer, true))
     }
 }
 
@@ -258,27 +328,33 @@ impl Shared {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask(&self, asking: &Asking) -> Held {
+    async fn ask(&self, asking: &Asking, hold: Duration) -> Held {
         let deadline = Instant::now() + self.budget;
+        // Before it is judged: networks that change meanwhile make it one of yesterday's.
+        let edition = self.reachable.edition();
         let asked = self.follow(asking, deadline).await;
         let (found, stripped) = match asked {
             Ok((found, stripped)) => (Ok(found), stripped),
             Err(failure) => (Err(failure), 0),
         };
-        Held::new(found, stripped, Instant::now(), self.stale_for)
+        let now = Instant::now();
+        Held::new(found, stripped, now, self.stale_for).judged_by(edition, now, hold)
     }
 
     fn remember(&self, asking: &Asking, held: &Held) {
         let now = Instant::now();
         if held.found.is_err()
-            && let Some(known) = self.cache.get(asking, now).filter(|known| known.stale(now).is_some())
+            && let Some(known) =
+                self.cache.get(asking, now).filter(|k| k.edition == held.edition && k.stale(now).is_some())
         {
             self.cache.put(asking.clone(), known.forget_at(), known.after_failure(now));
             return;
         }
         let size = match &held.found {
-            Ok(Found::Addresses(answer) | Found::Nothing(answer)) => answer.passed.as_bytes().len(),
-            Ok(Found::Stripped) | Err(_) => 0,
+            Ok(Found::Addresses(answer) | Found::Nothing(answer) | Found::Proof(answer)) => {
+                answer.passed.as_bytes().len()
+            }
+            Ok(Found::Stripped(_)) | Err(_) => 0,
         };
         if size <= MAX_REMEMBERED {
             self.cache.put(asking.clone(), held.forget_at(), held.clone());
@@ -287,10 +363,7 @@ impl Shared {
 
     /// One question, and more where the upstream left the end of a chain to us.
     async fn follow(&self, asking: &Asking, deadline: Instant) -> Result<(Found, u64), Failure> {
-        let kind = match asking.family {
-            Family::V4 => RecordType::A,
-            Family::V6 => RecordType::AAAA,
-        };
+        let (kind, purpose) = asking.sought.kind();
         let mut asked = Name::from_ascii(&asking.name).map_err(|_| Failure::Broken)?;
         asked.set_fqdn(true);
         let ask =
@@ -320,13 +393,18 @@ impl Shared {
             message.answers.extend(next.answers);
             message.authorities = next.authorities;
         };
-        let sifted = Sifted::new(&chain, kind, &message.answers, &message.authorities, |a| self.reachable.allows(a));
+        let sifted =
+            Sifted::new(&chain, (kind, purpose), &message.answers, &message.authorities, |a| self.reachable.judge(a));
+        if asking.wants.dnssec && purpose == Purpose::Opening {
+            self.ways.lead_to(&asking.name, chain.names.iter().skip(1).copied(), Instant::now());
+        }
         let stripped = u64::try_from(sifted.stripped).unwrap_or(u64::MAX);
         if sifted.addresses.is_empty() && sifted.stripped > 0 {
-            return Ok((Found::Stripped, stripped));
+            return Ok((Found::Stripped(sifted.inward.into()), stripped));
         }
         let code = message.metadata.response_code;
         let addresses: Box<[IpAddr]> = sifted.addresses.as_slice().into();
+        let inward = sifted.inward.clone();
         let passed = match whole {
             Some(mut whole) if sifted.unaltered && parts == 1 => {
                 whole.authentic = message.metadata.authentic_data && self.servers.are_authenticated();
@@ -334,7 +412,12 @@ impl Shared {
             }
             _ => rebuilt(&asked, kind, code, sifted).ok_or(Failure::Broken)?,
         };
-        let answer = Arc::new(Answer::new(passed, addresses, self.ttl_max, Instant::now()));
+        if purpose == Purpose::Proving {
+            let proof = Answer::proof(passed, addresses, self.ttl_max, Instant::now());
+            return Ok((Found::Proof(Arc::new(proof)), 0));
+        }
+        let answer = Answer::new(passed, addresses, self.ttl_max, Instant::now()).without(inward);
+        let answer = Arc::new(answer);
         Ok((if answer.addresses.is_empty() { Found::Nothing(answer) } else { Found::Addresses(answer) }, stripped))
     }
 }

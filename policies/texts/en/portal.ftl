@@ -242,6 +242,8 @@ works-steps = The websites you need for the steps
 works-sites = You can also open these websites:
 
 https-hint = Do other websites show a warning or nothing at all? That is normal. Most are locked so well that we cannot put this page in their place. You can always come back here: type { $portal } into your browser yourself.
+# Android with a name server of its own choosing opens nothing in quarantine, not even this page. Also stands in notices.
+private-dns = Does a phone open nothing at all, not even { $portal }? Look for “Private DNS” in its network settings and choose “Automatic”. If you use a VPN, switch it off. You can set both back when your internet works again.
 
 ## Genuine?
 
@@ -285,6 +287,8 @@ free-title = Your line is not on hold – { $provider }
 free-headline = Your line is not on hold
 free-text = You can use the internet as usual.
 free-retry = Try again
+# In place of another website, after the pause: a router at home remembers the way for an hour or longer.
+free-restart = Does this page come up in place of other websites? Then your router still remembers the way here. Restart it: pull out its plug, wait ten seconds and put it back in. Then restart the device you are using, too.
 unknown-title = We cannot tell which line this is – { $provider }
 unknown-headline = We cannot tell which line this is
 unknown-text = We do not know whose internet line you are using. So this page cannot say whether your line is on hold.
@@ -299,11 +303,13 @@ released-watch-heading = What you should watch now
 released-passwords = Did you change the password of the device? With the old one it can be taken over again within minutes.
 released-closed = Leave closed what you closed: port forwardings, UPnP, remote access.
 released-again = We keep watching for a while. If a problem comes back, we may have to pause your internet again. Then we tell you here.
-released-browser = Does a website still lead you here? Close your browser, wait a minute and open it again.
-free-released = Did you just fix a problem? Thank you! If a website still leads you here, close your browser, wait a minute and open it again.
+released-browser = Does a website still lead you here? Close your browser, wait a minute and open it again. If that does not help, restart your router.
+free-released = Did you just fix a problem? Thank you! If a website still leads you here, close your browser, wait a minute and open it again. If that does not help, restart your router.
 free-watch = Keep your devices up to date, and give each one its own password.
 free-call = Do you still have a problem? Call { $provider } at { $phone }.
 
 plain-held = This line is on hold. Open http://{ $portal }/ in a browser.
 plain-free = This line is not on hold.
+# To programs, in place of another website; they may be on any line.
+plain-stale = The website you asked for is not here. Was this line on hold, and is not any more? Then restart the router: it still remembers the way here.
 plain-unknown = We cannot tell which line this is. Call { $provider } at { $phone }.

@@ -223,6 +223,7 @@ works-steps = De websites die u voor de stappen nodig heeft
 works-sites = Ook deze websites kunt u openen:
 
 https-hint = Geven andere websites een waarschuwing of helemaal niets? Dat is normaal. De meeste zijn zo goed op slot dat wij deze pagina daar niet kunnen laten zien. U kunt altijd hier terugkomen: typ zelf { $portal } in uw browser.
+private-dns = Opent een telefoon helemaal niets, ook { $portal } niet? Zoek in de netwerkinstellingen naar ‘Privé-DNS’ en kies ‘Automatisch’. Gebruikt u een VPN, zet die dan uit. U kunt beide terugzetten als uw internet weer werkt.
 
 genuine-heading = Hoe u weet dat deze pagina echt is
 genuine-contract = Uw klantnummer eindigt op { $tail }. Kijk op een rekening van ons: dat moet hetzelfde zijn. Alleen u en wij weten dit.
@@ -258,6 +259,7 @@ free-title = Uw internet is niet stilgezet – { $provider }
 free-headline = Uw internet is niet stilgezet
 free-text = U kunt internet gewoon gebruiken.
 free-retry = Probeer het opnieuw
+free-restart = Komt deze pagina in plaats van andere websites? Dan kent uw router nog de weg hierheen. Start hem opnieuw: trek de stekker eruit, wacht tien tellen en steek hem er weer in. Start daarna ook het apparaat dat u gebruikt opnieuw.
 unknown-title = We weten niet welke aansluiting dit is – { $provider }
 unknown-headline = We weten niet welke aansluiting dit is
 unknown-text = We weten niet van wie de internetaansluiting is die u nu gebruikt. Daarom kan deze pagina niet zeggen of uw internet is stilgezet.
@@ -272,11 +274,12 @@ released-watch-heading = Waar u nu op moet letten
 released-passwords = Heeft u het wachtwoord van het apparaat veranderd? Met het oude wachtwoord kan het binnen een paar minuten weer worden overgenomen.
 released-closed = Houd dicht wat u dicht heeft gezet: doorgestuurde poorten, UPnP, toegang op afstand.
 released-again = Wij blijven een tijd opletten. Komt er weer een probleem, dan moeten wij uw internet misschien opnieuw stilzetten. U leest dat dan hier.
-released-browser = Komt u met een website nog steeds hier uit? Sluit uw browser, wacht een minuut en open hem opnieuw.
-free-released = Heeft u net een probleem opgelost? Dank u wel! Komt u met een website nog steeds hier uit? Sluit dan uw browser, wacht een minuut en open hem opnieuw.
+released-browser = Komt u met een website nog steeds hier uit? Sluit uw browser, wacht een minuut en open hem opnieuw. Helpt dat niet, start dan uw router opnieuw.
+free-released = Heeft u net een probleem opgelost? Dank u wel! Komt u met een website nog steeds hier uit? Sluit dan uw browser, wacht een minuut en open hem opnieuw. Helpt dat niet, start dan uw router opnieuw.
 free-watch = Houd uw apparaten bij met updates en geef elk apparaat een eigen wachtwoord.
 free-call = Heeft u nog een probleem? Bel { $provider } op { $phone }.
 
 plain-held = Deze aansluiting is stilgezet. Open http://{ $portal }/ in een browser.
 plain-free = Deze aansluiting is niet stilgezet.
+plain-stale = De website die u zoekt is niet hier. Was deze aansluiting stilgezet, en nu niet meer? Start dan de router opnieuw: hij kent nog de weg hierheen.
 plain-unknown = We weten niet welke aansluiting dit is. Bel { $provider } op { $phone }.

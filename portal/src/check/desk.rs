@@ -11,11 +11,11 @@ use pratique_core::time::Timestamp;
 use tokio::sync::Semaphore;
 
 use super::form::{Consent, Said};
-use super::pace::{Pace, Wait};
 use super::settings::SelfCheck;
 use super::{Agreed, CheckError, Checker, Known, Offer, PATH, Visitor};
 use crate::answer::{self, Answer};
 use crate::front::{Front, header, now};
+use crate::pace::{Pace, Wait};
 use crate::page::{CheckView, Pages, Wish};
 use crate::settings::PortalUrl;
 use crate::visit::{self, Visit};
@@ -32,11 +32,11 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    pub(crate) fn new(settings: &SelfCheck, checker: Arc<dyn Checker>) -> Self {
+    pub(crate) fn new(settings: &SelfCheck, home_prefix: u8, checker: Arc<dyn Checker>) -> Self {
         Self {
             checker,
             figures: settings.figures,
-            pace: Pace::new(settings.looks_per_minute),
+            pace: Pace::new(settings.looks_per_minute, home_prefix),
             looks: Semaphore::new(settings.looks_at_once.min(Semaphore::MAX_PERMITS)),
         }
     }
@@ -65,7 +65,7 @@ impl Front {
             return self.pages.self_check(&CheckView::Nobody, &wish);
         }
         let now = now();
-        match desk.pace.look(peer.ip(), now) {
+        match desk.pace.take(self.party(peer.ip()), now) {
             Ok(()) => {}
             Err(Wait::Often(until)) => {
                 self.metrics.check("limited");
@@ -122,7 +122,7 @@ impl Front {
             self.limited(view, until, now, &wish)
         };
         // Forms cost more than looks, so they count as one, too.
-        match desk.pace.look(peer.ip(), now) {
+        match desk.pace.take(self.party(peer.ip()), now) {
             Ok(()) => {}
             Err(Wait::Often(until)) => return limited(&CheckView::Limited(until), until),
             Err(Wait::Crowd) => {

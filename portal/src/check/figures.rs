@@ -2,7 +2,7 @@
 //! made out. The controller counts; here stands what may be published, and as what.
 
 use pratique_core::ids::CauseKey;
-use pratique_core::time::Timestamp;
+use pratique_core::time::Moment;
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
 
@@ -26,16 +26,6 @@ pub struct Figures {
     pub cases: Cases,
     /// Checks that subscribers asked for.
     pub self_checks: SelfChecks,
-}
-
-/// A time, in RFC 3339.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Moment(pub Timestamp);
-
-impl Serialize for Moment {
-    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(&self.0)
-    }
 }
 
 /// Lines by kind of trouble.
@@ -165,7 +155,7 @@ mod tests {
 
     #[test]
     fn data_are_written_as_documented() {
-        let at = Moment(Timestamp::from_secs(1_771_200_000));
+        let at = Moment(pratique_core::time::Timestamp::from_secs(1_771_200_000));
         let figures = Figures {
             generated_at: at,
             kinds: Kinds { days: 30, lines: vec![Kind { cause: "mirai".into(), lines: Count::of(12) }] },

@@ -1,7 +1,7 @@
 //! The self-check: what was seen of the visitor's own line, in quarantine or not. In the order a request takes:
 //!
 //! ```text
-//! peer of the socket ─▶ [pace] ─▶ [`Checker`]: whose line, what was seen ─▶ [page](crate::page) in words
+//! peer of the socket ─▶ [pace](crate::pace) ─▶ [`Checker`]: whose line, what was seen ─▶ [page](crate::page) in words
 //! consent, sealed    ─▶ [form] ─▶ [`Checker`]: a scan of that line       ─▶ the same page, when it is over
 //! ```
 //!
@@ -27,7 +27,6 @@ use figures::Figures;
 pub(crate) mod desk;
 pub mod figures;
 pub(crate) mod form;
-mod pace;
 pub mod settings;
 pub(crate) mod share;
 

@@ -14,7 +14,8 @@ use crate::settings::SettingsError;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SelfCheck {
-    /// Pages for one client (an IPv4 address or IPv6 /64) per minute. Behind CGNAT many homes are one client, hence not less.
+    /// Pages for one line per minute; where nobody is known to be held at an address, for that IPv4 address or IPv6 prefix
+    /// (`limits.home_prefix`). Behind CGNAT many homes share one, hence not less.
     pub looks_per_minute: u32,
     /// Look-ups under way at once on this node; the rest waits for `limits.desk_timeout` and is then told to come again. Each
     /// takes a millisecond.

@@ -82,7 +82,7 @@ fn the_self_check_is_there_for_everybody_on_the_portals_own_host_and_only_where_
 fn a_free_line_hears_that_it_is_online() {
     assert!(matches!(route(asked(&Method::GET, false, "/generate_204", false, false)), Route::Online(_)));
     assert_eq!(route(asked(&Method::GET, false, "/x", true, false)), Route::FreeElsewhere);
-    assert_eq!(route(asked(&Method::GET, false, "/x", false, false)), Route::Nothing(StatusCode::MISDIRECTED_REQUEST));
+    assert_eq!(route(asked(&Method::GET, false, "/x", false, false)), Route::Stale);
 }
 
 #[test]

@@ -252,7 +252,14 @@ pub(super) fn is_waiting(card: &CaseCard) -> bool {
     let done = card.last_check.as_ref().map_or(told, |check| check.verdict == Verdict::Clean);
     let quiet = match card.missing {
         Some(Missing::Rescan | Missing::StillVulnerable | Missing::Inconclusive) => false,
-        Some(Missing::Silence | Missing::FeedStalled | Missing::FeedGap | Missing::NoFeed | Missing::WallSilence)
+        Some(
+            Missing::Silence
+            | Missing::FeedStalled
+            | Missing::FeedGap
+            | Missing::NoFeed
+            | Missing::WallSilence
+            | Missing::WallGap,
+        )
         | None => true,
     };
     done && quiet && card.alive_at.is_none()

@@ -98,6 +98,8 @@ struct Mail<'a> {
     steps: bool,
     watch: Option<String>,
     portal: Option<String>,
+    /// What to do where not even the portal opens.
+    private_dns: Option<String>,
     until: Option<String>,
     link: &'a str,
     link_says: String,
@@ -178,6 +180,7 @@ impl Letters {
                 true => v.say(keys::NOTICE_STEPS_ELSEWHERE),
                 false => v.say(keys::NOTICE_PAGE),
             }),
+            private_dns: says.portal.then(|| v.say(keys::PRIVATE_DNS)),
             until: until.and_then(|day| match facts.about {
                 About::Case(NoticeKind::Warning) => Some(v.say1(keys::NOTICE_WARNED_UNTIL, "day", day)),
                 About::Case(NoticeKind::Quarantined) => Some(v.say1(keys::NOTICE_HELD_UNTIL, "day", day)),
@@ -294,6 +297,7 @@ impl Mail<'_> {
         }
         list(None, self.watch.iter().cloned().collect());
         list(None, self.portal.iter().cloned().collect());
+        list(None, self.private_dns.iter().cloned().collect());
         let call = [Some(self.call.clone()), self.hours.clone()];
         list(Some(upper(v.say(keys::CALL_HEADING))), call.into_iter().flatten().collect());
         // The ways beside the link begin with "or".

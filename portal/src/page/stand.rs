@@ -32,7 +32,8 @@ impl Pages {
     pub(super) fn stand(&self, v: Voice<'_>, card: &CaseCard, now: Timestamp) -> Stand {
         let missing = Some(self.missing(v, card));
         // Who has still something to do reads further below what follows it; and what opens at once needs no time.
-        let waits = is_waiting(card) || (card.alive_at.is_some() && card.missing == Some(Missing::WallSilence));
+        let waits = is_waiting(card)
+            || (card.alive_at.is_some() && matches!(card.missing, Some(Missing::WallSilence | Missing::WallGap)));
         // Of what nobody reports no time will ever be known: the page says whom to call instead.
         let has_time = !matches!(card.missing, None | Some(Missing::NoFeed));
         let freed = (waits && has_time).then(|| self.freed(v, card, now));
@@ -108,7 +109,8 @@ impl Pages {
             Some(Missing::FeedStalled) => keys::MISSING_FEED_STALLED,
             Some(Missing::FeedGap) => keys::MISSING_FEED_GAP,
             Some(Missing::NoFeed) => keys::MISSING_NO_FEED,
-            Some(Missing::WallSilence) => {
+            // To who lives there it is the same: a while without attacks is waited for.
+            Some(Missing::WallSilence | Missing::WallGap) => {
                 if let Some(at) = card.alive_at.and_then(|at| self.time(v, at)) {
                     return v.say1(keys::MISSING_ALIVE, "time", at);
                 }

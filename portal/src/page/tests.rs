@@ -91,7 +91,7 @@ fn html_of(pages: &Pages, card: &CaseCard) -> String {
 }
 
 fn html_with(pages: &Pages, card: &CaseCard, garden: &Garden) -> String {
-    let open = Open { garden, networks: &[], names: true };
+    let open = Open { garden, networks: &[], names: true, http: true, shut: &[] };
     pages.case_html(card, open, &Ticked::new(), Buttons::default(), &Wish::default(), NOW)
 }
 
@@ -279,7 +279,7 @@ fn only_promises_that_hold_for_this_line_are_made_and_opened_sites_are_links() {
     assert!(!steps.contains("bank.example"));
     assert!(page.contains("<a href=\"https://bank.example/\">") && page.contains("<a href=\"http://old.example/\">"));
     // Where nobody opens names, none is promised and no link leads nowhere.
-    let open = Open { garden: &garden, networks: &[], names: false };
+    let open = Open { garden: &garden, networks: &[], names: false, http: true, shut: &[] };
     let shut = pages.case_html(&card(), open, &Ticked::new(), Buttons::default(), &Wish::default(), NOW);
     assert!(!shut.contains("vendor.example") && !shut.contains("websites you need for the steps"), "{shut}");
     assert!(shut.contains("Emergency calls to 112"), "networks need no names");
@@ -304,7 +304,7 @@ fn after_a_press_the_button_says_when_the_next_one_is_possible() {
     let press = |card: &CaseCard| {
         let form = Form { case: 7, round: card.round(), token: "t".into() };
         let garden = Garden::default();
-        let open = Open { garden: &garden, networks: &[], names: true };
+        let open = Open { garden: &garden, networks: &[], names: true, http: true, shut: &[] };
         let page = pages().case_html(
             card,
             open,

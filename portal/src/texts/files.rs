@@ -49,7 +49,7 @@ impl Source {
         let twice = |name: &str, mark: &str| TextsError {
             file: file.to_owned(),
             line: line(name),
-            problem: format!("`{mark}{name}` stands twice; remove one"),
+            problem: format!("`{mark}{name}` is there twice; remove one"),
         };
         let (mut messages, mut terms) = (Vec::new(), BTreeSet::new());
         let mut seen = BTreeSet::new();

@@ -252,6 +252,8 @@ keys! {
 
     /// Why other sites show an error instead of this page (HSTS, RFC 6797).
     HTTPS_HINT = "https-hint";
+    /// A phone that asks a name server of its own choosing.
+    PRIVATE_DNS = "private-dns";
 
     /// Heading of how to know that the page is genuine.
     GENUINE_HEADING = "genuine-heading";
@@ -351,6 +353,8 @@ keys! {
     FREE_WATCH = "free-watch";
     /// Link to try again.
     FREE_RETRY = "free-retry";
+    /// A router that still leads here.
+    FREE_RESTART = "free-restart";
     /// Whom to call.
     FREE_CALL = "free-call";
 
@@ -520,6 +524,8 @@ keys! {
     PLAIN_HELD = "plain-held";
     /// The same, when nothing is wrong.
     PLAIN_FREE = "plain-free";
+    /// In place of another site, for programs.
+    PLAIN_STALE = "plain-stale";
     /// The same, when nobody can tell.
     PLAIN_UNKNOWN = "plain-unknown";
 

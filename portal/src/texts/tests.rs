@@ -32,7 +32,10 @@ pub(super) fn written(tag: &str) -> BTreeMap<String, String> {
             match line.split_once(" =") {
                 Some((new, rest)) if !line.starts_with([' ', '}']) => {
                     name = new.to_owned();
-                    assert!(all.insert(name.clone(), rest.trim().to_owned()).is_none(), "{file}: {name} stands twice");
+                    assert!(
+                        all.insert(name.clone(), rest.trim().to_owned()).is_none(),
+                        "{file}: {name} is there twice"
+                    );
                 }
                 _ if line.is_empty() => {}
                 _ => all.get_mut(&name).unwrap().push_str(&format!("\n{line}")),
@@ -343,7 +346,7 @@ fn the_example_for_providers_does_what_it_says() {
 fn a_wrong_file_is_refused_with_line_and_remedy() {
     let at = |text: &str| refusal("en.ftl", text);
     assert!(at("headline = A\nheadlin = B\n").starts_with("en.ftl:2: `headlin` is no text of the portal"));
-    assert!(at("headline = A\nheadline = B\n").starts_with("en.ftl:2: `headline` stands twice"));
+    assert!(at("headline = A\nheadline = B\n").starts_with("en.ftl:2: `headline` is there twice"));
     assert!(at("headline = { $case }\n").contains("en.ftl:1: `headline`: "));
     assert!(at("headline = { $case }\n").contains("it may use $provider, $phone"));
     assert!(at("headline = { -no-such-term }\n").starts_with("en.ftl:1: `headline`: "));
@@ -358,7 +361,7 @@ fn a_wrong_file_is_refused_with_line_and_remedy() {
     assert!(at("device-toaster-name = X\n").contains("no such kind of device"));
     assert!(at("cause-mirai-step-12-camera = X\n").contains("without a gap"));
     assert!(at("step-cable-camera = X\n").contains("would never show: no step of a cause is { -step-cable }"));
-    assert!(at("-x = A\n-x = B\n").starts_with("en.ftl:2: `-x` stands twice"));
+    assert!(at("-x = A\n-x = B\n").starts_with("en.ftl:2: `-x` is there twice"));
     assert!(refusal("english.old.ftl", "headline = A\n").contains("is no language"));
     assert!(refusal("nl.ftl", "headline = { $case }\n").starts_with("nl.ftl:1: `headline`: "));
 }

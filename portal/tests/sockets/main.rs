@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod attacks;
+mod forward;
 mod notes;
 mod notice_links;
+mod one_line;
 mod preview;
 mod probes;
 mod resident;

@@ -2,13 +2,16 @@
 
 use serde::Serialize;
 
+pub mod boot;
 pub mod dns;
 pub mod enforce;
 pub mod intake;
 pub mod memory;
+pub mod openings;
 pub mod peer;
 pub mod portal;
 pub mod restart;
+pub mod restoring;
 pub mod rig;
 pub mod steering;
 pub mod store;

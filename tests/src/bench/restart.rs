@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use pratique::enforce::Enforcer as _;
-use pratique::enforce::config::WallConfig;
-use pratique::enforce::driver::{self, Driver};
-use pratique::enforce::metrics::{Metrics, Registry};
-use pratique::enforce::nft::NftEnforcer;
 use pratique::lab::net::Namespace;
+use pratique_enforce::Enforcer as _;
+use pratique_enforce::config::WallConfig;
+use pratique_enforce::driver::{self, Around, Driver};
+use pratique_enforce::metrics::{Metrics, Registry};
+use pratique_enforce::nft::NftEnforcer;
 
 use super::rig::{MANY, Rig, address, delivery};
 use super::{Row, median};
@@ -74,7 +74,7 @@ fn wall(gateway: &Namespace) -> Result<NftEnforcer> {
 
 async fn restart(db: &Path, gateway: &Namespace) -> Result<(Rig, Driver, f64)> {
     let began = Instant::now();
-    let driver = driver::spawn(Box::new(wall(gateway)?), Metrics::new(&Registry::new())?)?;
+    let driver = driver::spawn(Box::new(wall(gateway)?), Metrics::new(&Registry::new())?, Around::plain())?;
     let rig = Rig::start(db, Some(driver.clone())).await?;
     driver.settled(rig.started_at).await?;
     let took = began.elapsed().as_secs_f64();

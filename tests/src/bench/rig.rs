@@ -6,22 +6,24 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, ensure};
 use futures_util::future::join_all;
-use pratique::clock::{Clock, SystemClock};
-use pratique::enforce::driver::Driver;
-use pratique::enforce::metrics::Registry;
-use pratique::engine::handle::{EngineHandle, Intake, SessionChange};
-use pratique::engine::{Engine, Outside};
-use pratique::policy_files::built_in;
-use pratique::store::{Delivery, DeliveryState, Options, SqliteStore, StoreError};
-use pratique_core::command::Command;
+use pratique_core::command::{Command, Confirmed};
 use pratique_core::event::{Actor, Event};
 use pratique_core::ids::{CaseId, Seq, TextRef};
+use pratique_core::plan::Element;
 use pratique_core::policy::{Caps, Policy};
 use pratique_core::session::Holding;
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
 use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
+use pratique_enforce::driver::Driver;
+use pratique_enforce::metrics::Registry;
+use pratique_engine::clock::{Clock, SystemClock};
+use pratique_engine::handle::{EngineHandle, Intake, SessionChange};
+use pratique_engine::{Engine, Outside};
+use pratique_policy::built_in;
+use pratique_sqlite::{Options, SqliteStore};
+use pratique_store::{Delivery, DeliveryState, StoreError};
 
 /// Open cases, residents and sightings: the size the promises of issue 2 speak of.
 pub const MANY: u32 = 100_000;
@@ -67,6 +69,9 @@ impl Outside for Follow {
     fn failed(&mut self, error: &StoreError) {
         // Whoever waits for an answer is told as well, and ends the measurement.
         eprintln!("the store failed: {error}");
+    }
+    fn standing(&mut self) -> Result<Vec<Element>, String> {
+        Ok(Vec::new())
     }
 }
 
@@ -142,13 +147,7 @@ pub const OPENED: u32 = 2;
 
 /// A person's approval.
 pub fn approval(case: CaseId, version: u32) -> Command {
-    Command::Approve {
-        case,
-        version,
-        by: Actor::Person("ann".into()),
-        protected_confirmed: false,
-        unwalled_confirmed: false,
-    }
+    Command::Approve { case, version, by: Actor::Person("ann".into()), confirmed: Confirmed::default() }
 }
 
 /// The built-in policy for our networks, without caps.

@@ -15,15 +15,15 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use pratique::enforce::config::WallConfig;
-use pratique::enforce::driver;
-use pratique::enforce::metrics::{Metrics, Registry};
-use pratique::enforce::nft::NftEnforcer;
-use pratique::engine::handle::Wish;
 use pratique::lab::net::{Namespace, sysctl};
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
 use pratique_core::ids::TextRef;
+use pratique_enforce::config::WallConfig;
+use pratique_enforce::driver::{self, Around};
+use pratique_enforce::metrics::{Metrics, Registry};
+use pratique_enforce::nft::NftEnforcer;
+use pratique_engine::handle::Wish;
 
 use super::rig::{MANY, OPENED, Rig, address, approval, delivery};
 use super::{Row, median};
@@ -52,7 +52,7 @@ pub fn run() -> Result<Vec<Row>> {
     let (gateway, home) = ground()?;
     let config = WallConfig { dns4: Some(SocketAddrV4::new(CAPTIVE, 53)), ..WallConfig::default() };
     let enforcer = gateway.run(|| NftEnforcer::new(&config))??;
-    let wall = driver::spawn(Box::new(enforcer), Metrics::new(&Registry::new())?)?;
+    let wall = driver::spawn(Box::new(enforcer), Metrics::new(&Registry::new())?, Around::plain())?;
     let dir = tempfile::tempdir()?;
 
     let rig = runtime.block_on(Rig::start(&dir.path().join("p.db"), Some(wall.clone())))?;

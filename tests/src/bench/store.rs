@@ -7,13 +7,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use pratique::store::{Batch, LineRecord, Options, SqliteStore, Store as _, StoredSighting, verify};
 use pratique_core::event::{Body, CaseEvent, Event, EvidenceRef, ProposedBecause};
 use pratique_core::ids::{CaseId, CauseKey, Feed, LineNo, Seq, SightingNo, SourceName, SubscriberId};
 use pratique_core::playbook::ApprovalRule;
 use pratique_core::session::{Holding, Session};
 use pratique_core::sighting::{Severity, Sighting, Transport};
 use pratique_core::time::{Span, Timestamp};
+use pratique_sqlite::{Options, SqliteStore, verify};
+use pratique_store::{Batch, LineRecord, Store as _, StoredSighting};
 
 use super::{Row, median};
 
@@ -130,7 +131,7 @@ async fn store(db: &Path) -> Result<[f64; 6]> {
     store.close().await?;
     let load = loaded(db, CASES as usize * 2).await?;
     let store = SqliteStore::open(db, Options::default()).await?;
-    store.snapshot(Seq(seq.0 - SINGLES), move || Ok(state)).await?;
+    store.snapshot(Seq(seq.0 - SINGLES), Box::new(move || Ok(state))).await?;
     store.close().await?;
     let from_snapshot = loaded(db, 0).await?;
     let started = Instant::now();

@@ -6,7 +6,9 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use pratique::lab::net::{Rights, enter};
-use pratique_tests::bench::{Part, dns, enforce, intake, memory, portal, restart, steering, store};
+use pratique_tests::bench::{
+    Part, boot, dns, enforce, intake, memory, openings, portal, restart, restoring, steering, store,
+};
 use serde_json::Value;
 
 /// Measures pratique, beside its peers where it has any.
@@ -23,12 +25,20 @@ struct Wanted {
 }
 
 /// The parts of `loop`, in the order of its table.
-const LOOP: [Part; 7] = [
+const LOOP: [Part; 11] = [
     ("steering", "approve → first steered packet, release → first free packet, 100,000 residents", steering::run),
     ("enforce", "100,000 lines from nothing beside `nft -f`; one more line at 1,000,000 beside at 10", enforce::run),
+    (
+        "openings",
+        "an opening, a release and looking after openings, 100,000 residents with flows in use",
+        openings::run,
+    ),
+    ("restoring", "after the wall's table was taken away, 1,000 and 1,000,000 lines", restoring::run),
     ("intake", "100,000 sightings → attributed → proposed and stored, on one core", intake::run),
+    ("reports", "a report of 100,000 rows, read, attributed and stored, on one core", intake::reports),
     ("lists", "a session list of 300,000 rows, read, applied and stored, on one core", intake::lists),
     ("restart", "100,000 quarantined cases until the wall is as planned", restart::run),
+    ("boot", "the real daemon after a kill until a resident's page and answers, 1,200,000 sessions", boot::run),
     ("memory", "bytes per session and per open case", memory::run),
     ("store", "the store beside bare SQLite", || Ok(store::run())),
 ];

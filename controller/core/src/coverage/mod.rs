@@ -13,6 +13,7 @@
 //! in after all (the same name, the same content, or the held delivery itself), or a person confirms the stretch. A late
 //! addition that is taken in covers nothing.
 
+mod sources;
 mod stretch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -21,6 +22,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+pub use self::sources::{FeedCoverage, SourceCoverage};
 pub use self::stretch::Stretch;
 use self::stretch::Stretches;
 use crate::ids::{Feed, SourceName, TextRef};
@@ -117,26 +119,6 @@ pub struct Hole {
     pub stretch: Stretch,
     /// Why a file that came is missing, and its delivery; none where no file came at all.
     pub why: Option<(GapReason, u64)>,
-}
-
-/// One source as people see it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SourceCoverage<'a> {
-    /// Which.
-    pub source: &'a SourceName,
-    /// When something of it was last taken in; none if never: it is not used yet.
-    pub last_at: Option<Timestamp>,
-    /// By report type: the last stretch without a gap.
-    pub feeds: Vec<(&'a SmolStr, Option<Stretch>)>,
-    /// Files that were not taken in.
-    pub gaps: &'a [Gap],
-}
-
-impl SourceCoverage<'_> {
-    /// Up to where any of its report types has spoken.
-    pub fn until(&self) -> Option<Timestamp> {
-        self.feeds.iter().filter_map(|(_, last)| last.map(|s| s.until)).max()
-    }
 }
 
 /// Deliveries this close together become complete together; bounds what a source that delivers every minute takes.
@@ -326,6 +308,11 @@ impl Coverages {
         self.0.get(source).is_some_and(|heard| heard.last_at.is_some())
     }
 
+    /// What a delivery has left open: the latest part, where a person has confirmed others.
+    pub fn gap_of(&self, source: &SourceName, delivery: u64) -> Option<&Gap> {
+        self.0.get(source)?.gaps.iter().rev().find(|g| g.delivery == delivery)
+    }
+
     /// Whether a feed has spoken of all of a stretch itself.
     pub(crate) fn has_spoken_of(&self, feed: &Feed, stretch: Stretch) -> bool {
         let own = self.0.get(&feed.source).and_then(|heard| heard.feeds.get(&feed.report));
@@ -353,8 +340,7 @@ impl Coverages {
         gaps.iter().for_each(|g| covered.remove(g.stretch));
         let last = covered.last().map(|s| Stretch { from: s.from.max(since), until: s.until.min(now) });
         let known_until = last.map_or(since, |s| s.until);
-        let every = source.expect_every;
-        let late = !never && every > Span::ZERO && now > known_until.plus(every).plus(source.complete_after);
+        let late = !never && source.is_overdue(known_until, now);
         let mut holes: Vec<Hole> = gaps
             .iter()
             .map(|g| Hole { stretch: g.stretch.up_to(now), why: Some((g.reason, g.delivery)) })
@@ -363,24 +349,6 @@ impl Coverages {
         holes.extend(no_file(&covered, &gaps, since).map(|stretch| Hole { stretch, why: None }));
         holes.sort_by_key(|h| (h.stretch.from, h.stretch.until));
         Quiet { stretch: last, gaps: holes, late, never }
-    }
-
-    /// Each source that was heard of, as people see it.
-    pub fn sources<'a>(
-        &'a self,
-        rules: impl Fn(&SourceName) -> Source,
-        now: Timestamp,
-    ) -> impl Iterator<Item = SourceCoverage<'a>> {
-        self.0.iter().map(move |(source, heard)| {
-            let rule = rules(source);
-            let last = |report: &SmolStr| {
-                let mut covered = heard.spoken(report, &rule, now);
-                heard.gaps.iter().filter(|g| g.concerns(report)).for_each(|g| covered.remove(g.stretch));
-                covered.last().map(|s| s.up_to(now))
-            };
-            let feeds = heard.feeds.keys().map(|report| (report, last(report))).collect();
-            SourceCoverage { source, last_at: heard.last_at, feeds, gaps: &heard.gaps }
-        })
     }
 }
 

@@ -167,6 +167,47 @@ fn a_source_that_delivers_every_minute_becomes_complete_too_and_stays_small() {
     assert!(all.0.values().all(|heard| heard.incomplete.len() <= 14));
 }
 
+fn stalled(all: &Coverages, rules: &Source, now: Timestamp) -> Vec<(SmolStr, bool)> {
+    let source = all.sources(|_| rules.clone(), now).next().unwrap();
+    source.feeds.iter().map(|feed| (feed.report.clone(), feed.stalled)).collect()
+}
+
+#[test]
+fn a_report_type_that_stopped_is_stalled_while_another_of_its_source_goes_on() {
+    let mut all = Coverages::default();
+    (0..9).for_each(|n| all.hear(&feed("telnet"), day(n), hours(24 * (n + 1) + 6), SETTLE));
+    (0..3).for_each(|n| all.hear(&feed("iot"), day(n), hours(24 * (n + 1) + 6), SETTLE));
+    let now = hours(24 * 9 + 6);
+    let both = |iot| vec![("iot".into(), iot), ("telnet".into(), false)];
+    assert_eq!(stalled(&all, &rules(NoFile::Unknown), now), both(true));
+    assert_eq!(stalled(&all, &rules(NoFile::NothingSeen), now), both(false), "no file says that nothing was seen");
+    let stopped = |now| all.sources(|_| rules(NoFile::Unknown), now).next().unwrap().has_stopped();
+    assert_eq!((stopped(now), stopped(hours(24 * 12))), (false, true), "the source as a whole");
+}
+
+#[test]
+fn a_feed_has_stalled_only_when_its_next_delivery_had_the_time_to_come_and_to_be_complete() {
+    let mut all = Coverages::default();
+    all.hear(&feed("a"), day(0), hours(30), SETTLE);
+    let daily =
+        Source { expect_every: Span::from_hours(24), complete_after: Span::from_hours(12), ..Source::default() };
+    let at_hour = |h| stalled(&all, &daily, hours(h))[0].1;
+    assert_eq!([24 + 24, 24 + 36, 24 + 37].map(at_hour), [false, false, true]);
+    let list = Source { expect_every: Span::ZERO, ..daily.clone() };
+    assert!(!stalled(&all, &list, hours(9_000))[0].1, "it promises nothing");
+}
+
+#[test]
+fn a_file_that_could_not_be_taken_in_is_missing_and_stalls_nothing_by_itself() {
+    let mut all = Coverages::default();
+    let source = SourceName::new("shadowserver");
+    all.hear(&feed("a"), day(0), hours(30), SETTLE);
+    // An error page without a date, in the place of any file until now.
+    all.leave_open(&source, Gap::new(None, Stretch::before(hours(31)), GapReason::Refused, 1, mark(1)));
+    let now = |h| stalled(&all, &rules(NoFile::Unknown), hours(h))[0].1;
+    assert_eq!((now(31), now(200)), (false, true), "and nothing more came for days");
+}
+
 /// What becomes of one day's file of the type that a line is reported in.
 #[derive(Clone, Copy, Debug)]
 enum Fate {
@@ -294,6 +335,39 @@ proptest! {
             let quiet = all.quiet(&feed("iot"), &rules, last_seen, hours(now));
             let length = quiet.stretch.map_or(Span::ZERO, Stretch::length);
             prop_assert!(length <= Span::from_hours(24), "at hour {}: {:?}", now, quiet);
+        }
+    }
+
+    /// What status says of a report type is what the release of a line would hear: where a line waits for a feed that stopped,
+    /// status names it, and where status names one, every line that waits for it is late.
+    #[test]
+    fn a_stalled_feed_is_stalled_for_status_and_for_every_line(
+        fates in proptest::collection::vec((fate(), 0i64..24, any::<bool>()), 1..12),
+        since in 0i64..300, now in 0i64..400, declared in any::<bool>(),
+    ) {
+        let rules = rules(if declared { NoFile::NothingSeen } else { NoFile::Unknown });
+        let source = SourceName::new("shadowserver");
+        let mut all = Coverages::default();
+        for (came, what) in weeks(&fates) {
+            match what {
+                Happens::Take { day: n, .. } => {
+                    all.hear(&feed("iot"), day(n), hours(came), rules.complete_after);
+                    all.fill(&source, u64::try_from(n).unwrap());
+                }
+                Happens::Gap { day: n, reason, report } => all.leave_open(&source, Gap { reason, ..refused(report, n) }),
+                Happens::Addition { .. } => {}
+            }
+        }
+        let now = hours(now);
+        for source in all.sources(|_| rules.clone(), now) {
+            for known in &source.feeds {
+                let quiet = all.quiet(&feed(known.report), &rules, hours(since).min(now), now);
+                let spoken_until = quiet.stretch.map_or(hours(since).min(now), |s| s.until);
+                let newest_is_missing = quiet.gaps.iter().any(|g| g.why.is_some() && g.stretch.until > spoken_until);
+                prop_assert!(known.stalled || !quiet.late || newest_is_missing, "{:?} {:?}", known, quiet);
+                let ever = all.quiet(&feed(known.report), &rules, Timestamp::MIN, now);
+                prop_assert!(known.last.is_none() || known.stalled == ever.late, "{:?} {:?}", known, ever);
+            }
         }
     }
 

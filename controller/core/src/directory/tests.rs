@@ -115,6 +115,19 @@ fn a_prefix_inside_anothers_prefix_is_a_conflict_seen_from_both_sides() {
 }
 
 #[test]
+fn an_address_is_contested_also_where_the_rival_holds_only_another_part_of_the_prefix() {
+    let mut d = directory(&[session(1, "2001:db8:aa00::/56", 0, None), session(2, "2001:db8:aa00:7::/64", 0, None)]);
+    // The first is in the prefix of one line alone, and that prefix is enforced for nobody.
+    for address in ["2001:db8:aa00:1::1", "2001:db8:aa00:7::1"] {
+        assert!(d.is_contested(address.parse().unwrap()), "{address}");
+    }
+    d.record(&session(2, "2001:db8:aa00:7::/64", 0, Some(50)));
+    assert!(!d.is_contested("2001:db8:aa00:7::1".parse().unwrap()), "an ended session claims nothing");
+    let shared = directory(&[session(1, "192.0.2.1:0-99", 0, None), session(2, "192.0.2.1:100-199", 0, None)]);
+    assert!(!shared.is_contested("192.0.2.1".parse().unwrap()), "the ports are apart");
+}
+
+#[test]
 fn recording_twice_changes_nothing_and_forgetting_leaves_the_living() {
     let mut d = directory(&[session(1, "192.0.2.1", 0, Some(100)), session(1, "2001:db8::/64", 0, None)]);
     assert_eq!(d.record(&session(1, "192.0.2.1", 0, Some(100))).effect, Effect::Unchanged);
@@ -199,6 +212,17 @@ proptest! {
             let shared = last.iter().any(|o| matches!(o.holding, Holding::V4Ports(a, ..) if IpAddr::V4(a) == address));
             prop_assert!(shared && port.is_none() || window.iter().any(|h| h[..] != [*line]), "{window:?}");
         }
+    }
+
+    #[test]
+    fn an_address_is_contested_exactly_where_a_line_that_holds_it_has_a_rival(
+        sessions in proptest::collection::vec(any_session(), 0..10), which in 0usize..4,
+    ) {
+        let address: IpAddr = ["192.0.2.1", "192.0.2.2", "2001:db8::1", "2001:db8:0:1::1"][which].parse().unwrap();
+        let d = directory(&sessions);
+        let covers = |h: &Holding| h.covers(address, None) || matches!(h, Holding::V4Ports(a, ..) if IpAddr::V4(*a) == address);
+        let contested = (1..4).flat_map(|l| d.held(LineNo(l)).collect::<Vec<_>>()).any(|(h, rival)| rival && covers(&h));
+        prop_assert_eq!(d.is_contested(address), contested);
     }
 
     #[test]
@@ -328,7 +352,7 @@ fn what_an_older_program_kept_twice_is_put_together_when_it_is_loaded() {
     assert_eq!(d.restore(&twins[0].into()).put, []);
     let healed = d.restore(&twins[1].into());
     let whole = session(1, "192.0.2.1", 100, Some(3_700));
-    assert_eq!(healed.put, [KnownSession { session: whole, last_start: at(101), superseded: false }]);
+    assert_eq!(healed.put, [KnownSession { last_start: at(101), heard: at(101), ..whole.into() }]);
     assert_eq!(healed.gone.iter().map(|s| s.from).collect::<Vec<_>>(), [at(101)]);
     assert_eq!(d.sessions_of(LineNo(1)), [whole]);
 }

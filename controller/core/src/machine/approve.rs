@@ -1,14 +1,23 @@
-//! Who has to agree before a line is enforced, and how many lines may be: approvals, protected lines, caps.
+//! Who has to agree before a line is enforced: approvals and protected lines. How many lines may be: `caps`.
 
 use super::decide::in_state;
 use super::due::event;
 use super::{Cases, Surroundings};
-use crate::command::Refusal;
+use crate::command::{Confirmed, Refusal};
 use crate::event::{Actor, CaseEvent, Event, ProposedBecause, Release};
-use crate::ids::{LineNo, SightingNo};
+use crate::ids::{CaseId, LineNo, SightingNo};
 use crate::playbook::ApprovalRule;
 use crate::state::{Case, State, StateName};
 use crate::time::{Span, Timestamp};
+
+/// What one more approval leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NextApproval {
+    /// It counts, and the case waits for another person.
+    Waits,
+    /// The line is quarantined.
+    Quarantines,
+}
 
 impl Cases {
     /// The strictest approval any of a case's playbooks asks for now.
@@ -16,11 +25,16 @@ impl Cases {
         self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.approval).max()
     }
 
-    /// How many people have to approve a proposed case, by the rule it was proposed under and by what protects the line
-    /// and holds for everybody now; 0 for a case that is not proposed.
+    /// The rule that a proposed case waits under: the one it was proposed with, or a stricter one that protects the line or
+    /// holds for everybody now. None for a case that is not proposed.
+    pub fn rule_now(&self, case: &Case, around: &impl Surroundings) -> Option<ApprovalRule> {
+        let State::Proposed { rule, .. } = case.state else { return None };
+        Some(self.rule_for(case.line, rule, around))
+    }
+
+    /// How many people have to approve a proposed case; 0 for a case that is not proposed.
     pub fn approvals_needed(&self, case: &Case, around: &impl Surroundings) -> u32 {
-        let State::Proposed { rule, .. } = case.state else { return 0 };
-        if self.rule_for(case.line, rule, around) == ApprovalRule::Two { 2 } else { 1 }
+        self.rule_now(case, around).map_or(0, |rule| if rule == ApprovalRule::Two { 2 } else { 1 })
     }
 
     /// What it takes for this line: never less than the global rule; never automatic for a protected line.
@@ -29,22 +43,29 @@ impl Cases {
         if around.protected(line).is_some() { ApprovalRule::Two } else { rule }
     }
 
-    pub(super) fn approve(
+    /// What one more approval of a case would lead to now, by this person, or by anybody who has not approved it yet. `ahead`
+    /// other lines are enforced before it. [`Cases::decide`] asks the same of each approval.
+    ///
+    /// # Errors
+    /// Why it would be refused.
+    pub fn may_approve(
         &self,
         case: &Case,
-        by: &Actor,
-        (protected_confirmed, unwalled_confirmed): (bool, bool),
+        by: Option<&Actor>,
+        confirmed: Confirmed,
+        ahead: u64,
         around: &impl Surroundings,
         now: Timestamp,
-    ) -> Result<Vec<Event>, Refusal> {
+    ) -> Result<NextApproval, Refusal> {
         in_state(case, &[StateName::Proposed], "approved")?;
-        let Actor::Person(name) = by else {
-            return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
-        };
-        let protection = around.protected(case.line);
         let counting: Vec<&Actor> = self.approvals_that_count(case, around).collect();
-        if counting.contains(&by) {
-            return Err(Refusal::SamePerson(name.clone()));
+        if let Some(by) = by {
+            let Actor::Person(name) = by else {
+                return Err(Refusal::NotAutomatic("approvals by rule are made when a case is proposed"));
+            };
+            if counting.contains(&by) {
+                return Err(Refusal::SamePerson(name.clone()));
+            }
         }
         if let Some(because) = &self.halted {
             return Err(Refusal::Halted(because.clone()));
@@ -52,21 +73,61 @@ impl Cases {
         if let Some(why) = around.no_ground(case.line) {
             return Err(Refusal::NoGround(why));
         }
-        let protected = protection.is_some();
-        if let Some(reason) = protection.filter(|_| !protected_confirmed) {
+        if let Some(reason) = around.protected(case.line).filter(|_| !confirmed.protected) {
             return Err(Refusal::Protected(reason));
         }
-        if let Some(why) = around.walls_nothing(case.line).filter(|_| !unwalled_confirmed) {
+        if let Some(why) = around.doubts(case.line, now).filter(|_| !confirmed.doubtful) {
+            return Err(Refusal::Doubtful(why));
+        }
+        if let Some(why) = around.walls_nothing(case.line).filter(|_| !confirmed.unwalled) {
             return Err(Refusal::WallsNothing(why));
         }
         // A line that became protected after the proposal takes two people all the same, and so does one under a global
         // rule that became stricter.
         if counting.len() as u64 + 1 < u64::from(self.approvals_needed(case, around)) {
-            return Ok(vec![event(case, now, CaseEvent::Approved { by: by.clone(), protected })]);
+            return Ok(NextApproval::Waits);
         }
-        self.room(false, 0, around, now)?;
-        let before: Vec<Actor> = counting.into_iter().cloned().collect();
-        Ok(self.enforce(case, &before, by.clone(), protected, around, now))
+        self.room(false, ahead, around, now)?;
+        Ok(NextApproval::Quarantines)
+    }
+
+    /// What approvals of these by one person would lead to, one after the other: each takes room under the caps from those
+    /// behind it. A case comes with the version that the person looked at.
+    pub fn may_approve_each(
+        &self,
+        picks: &[(CaseId, u32)],
+        by: &Actor,
+        confirmed: Confirmed,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Result<NextApproval, Refusal>> {
+        let mut ahead = 0;
+        let mut one = |(case, version): &(CaseId, u32)| -> Result<NextApproval, Refusal> {
+            let case = self.at_version(*case, Some(*version))?;
+            let next = self.may_approve(case, Some(by), confirmed, ahead, around, now)?;
+            ahead += u64::from(next == NextApproval::Quarantines);
+            Ok(next)
+        };
+        picks.iter().map(&mut one).collect()
+    }
+
+    pub(super) fn approve(
+        &self,
+        case: &Case,
+        by: &Actor,
+        confirmed: Confirmed,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Result<Vec<Event>, Refusal> {
+        let next = self.may_approve(case, Some(by), confirmed, 0, around, now)?;
+        let protected = around.protected(case.line).is_some();
+        Ok(match next {
+            NextApproval::Waits => vec![event(case, now, CaseEvent::Approved { by: by.clone(), protected })],
+            NextApproval::Quarantines => {
+                let before: Vec<Actor> = self.approvals_that_count(case, around).cloned().collect();
+                self.enforce(case, &before, by.clone(), protected, around, now)
+            }
+        })
     }
 
     /// Approvals of a case that count now: for a protected line only those given in that knowledge.
@@ -125,37 +186,6 @@ impl Cases {
         ]
     }
 
-    /// Whether one more line may be enforced, `ahead` others being on their way in the same decision.
-    pub(super) fn room(
-        &self,
-        automatic: bool,
-        ahead: u64,
-        around: &impl Surroundings,
-        now: Timestamp,
-    ) -> Result<(), Refusal> {
-        let caps = &around.policy().global.caps;
-        let enforced = self.lines_held().saturating_add(ahead);
-        let share = around.known_lines().saturating_mul(u64::from(caps.share_permille)) / 1000;
-        let share = if caps.share_permille == 0 { 0 } else { share.max(1) };
-        let recent = self.begun_since_hour(now);
-        let begun = (recent.len() as u64).saturating_add(ahead);
-        let limits = [
-            ("lines", enforced, caps.lines),
-            ("share_permille", enforced, share),
-            ("per_hour", begun, u64::from(caps.per_hour)),
-        ];
-        let by_rule = automatic.then(|| {
-            let begun_by_rule = (recent.filter(|(_, auto)| *auto).count() as u64).saturating_add(ahead);
-            ("automatic_per_hour", begun_by_rule, u64::from(caps.automatic_per_hour))
-        });
-        for (cap, now, limit) in limits.into_iter().chain(by_rule) {
-            if now >= limit {
-                return Err(Refusal::Capped { cap, now, limit });
-            }
-        }
-        Ok(())
-    }
-
     /// Cases a rule approves that waited for room under the caps, oldest first, as many as fit behind the `ahead` that
     /// the same decision has enforced. The policy may have become stricter since they were proposed; then they wait for a
     /// person.
@@ -170,8 +200,10 @@ impl Cases {
         let mut events = Vec::new();
         for case in waiting {
             let rule = self.rule_for(case.line, self.strictest(case, around).unwrap_or_default(), around);
-            // A rule walls where there is something to wall; the rest waits until there is, or for a person.
-            let cannot = around.no_ground(case.line).is_some() || around.walls_nothing(case.line).is_some();
+            // A rule walls where there is something to wall, and surely that line's; the rest waits until there is, or for a person.
+            let cannot = around.no_ground(case.line).is_some()
+                || around.walls_nothing(case.line).is_some()
+                || around.doubts(case.line, now).is_some();
             if rule != ApprovalRule::Auto || cannot {
                 continue;
             }
@@ -185,7 +217,8 @@ impl Cases {
         events
     }
 
-    pub(super) fn max_quarantine(&self, case: &Case, around: &impl Surroundings) -> Span {
+    /// How long a quarantine of a case lasts at most, by its playbooks.
+    pub fn max_quarantine(&self, case: &Case, around: &impl Surroundings) -> Span {
         let spans = self.troubles(case, around.policy()).into_iter().map(|(_, p)| p.max_quarantine);
         spans.max().unwrap_or(Span::from_days(30))
     }

@@ -24,9 +24,9 @@ impl Cases {
     pub fn decide(&self, command: &Command, around: &impl Surroundings, now: Timestamp) -> Result<Vec<Event>, Refusal> {
         match command {
             Command::Observe { line, cause, evidence } => self.observe(*line, cause, evidence, around, now),
-            Command::Approve { case, version, by, protected_confirmed, unwalled_confirmed } => {
+            Command::Approve { case, version, by, confirmed } => {
                 let case = self.at_version(*case, Some(*version))?;
-                self.approve(case, by, (*protected_confirmed, *unwalled_confirmed), around, now)
+                self.approve(case, by, *confirmed, around, now)
             }
             Command::FreeProtected { case } => self.free_protected(self.at_version(*case, None)?, around, now),
             Command::Dismiss { case, version, by, reason } => {
@@ -42,26 +42,14 @@ impl Cases {
                 let how = if *emergency { Release::Emergency } else { Release::Staff };
                 Ok(vec![self.released(case, how, by.clone(), *reason, around, now)])
             }
-            Command::ReportFixed { case } => {
-                let case = self.at_version(*case, None)?;
-                in_state(case, &[StateName::Quarantined], "reported as fixed")?;
-                no_rescan_under_way(case, now)?;
-                let reported = event(case, now, CaseEvent::FixReported);
-                if self.proof(case, around.policy()).checks {
-                    self.not_checked_just_now(case, around.policy(), now)?;
-                    let trigger = RescanTrigger::Subscriber;
-                    return Ok(vec![reported, event(case, now, CaseEvent::RescanRequested { trigger })]);
-                }
-                // Nothing follows but silence: said again before anything else was seen, it says nothing.
-                let seen = case.last_seen().max(case.last_sign_of_life());
-                let known = case.fix_reported_at.is_some_and(|at| seen.is_none_or(|seen| seen <= at));
-                Ok(if known { Vec::new() } else { vec![reported] })
+            Command::ReportFixed { case, round, again } => {
+                self.report_fixed(self.at_version(*case, None)?, *round, *again, around, now)
             }
-            Command::SelfRelease { case } => {
-                let case = self.at_version(*case, None)?;
-                in_state(case, &[StateName::Quarantined], "released")?;
-                self.may_leave_on_trust(case, around, now)?;
-                Ok(vec![self.released(case, Release::SelfRelease, Actor::Subscriber, None, around, now)])
+            Command::SelfRelease { case, round } => {
+                self.self_release(self.at_version(*case, None)?, *round, around, now)
+            }
+            Command::CheckWarned { case, round, address, port } => {
+                self.check_warned(self.at_version(*case, None)?, *round, (*address, *port), around, now)
             }
             Command::RequestRescan { case, trigger } => {
                 let case = self.at_version(*case, None)?;
@@ -102,6 +90,17 @@ impl Cases {
                 }
                 let Stretch { from, until } = self.wall_watched(until);
                 Ok(vec![Event { at: now, body: Body::WallWatched { from, until } }])
+            }
+            Command::WallCrowded { until } => {
+                let until = (*until).min(now);
+                let open = self.open_wall_gap();
+                let noted = open.is_some_and(|gap| gap.until.plus(WALL_NOTED_EVERY) > until);
+                if self.count(StateName::Quarantined) == 0 || noted {
+                    return Ok(Vec::new());
+                }
+                let watched = around.wall_watched().map_or(until, |watched| watched.until);
+                let from = open.map_or(watched, |gap| gap.from).min(until);
+                Ok(vec![Event { at: now, body: Body::WallGap { from, until } }])
             }
             Command::Retract { sightings, by, reason } => self.retract(sightings, by, *reason, around, now),
             Command::Renew { case, version, by, until, reason } => {
@@ -145,7 +144,13 @@ impl Cases {
             Command::Halt { by, because } => Ok(if self.halted.is_some() {
                 Vec::new()
             } else {
-                vec![Event { at: now, body: Body::Halted { by: by.clone(), because: because.clone() } }]
+                vec![Event { at: now, body: Body::Halted { by: by.clone(), because: because.clone(), wall: false } }]
+            }),
+            Command::KeepWall { because } => Ok(if self.wall_kept {
+                Vec::new()
+            } else {
+                let halted = Body::Halted { by: Actor::System, because: because.clone(), wall: true };
+                vec![Event { at: now, body: halted }]
             }),
             Command::Resume { by } => Ok(if self.halted.is_none() {
                 Vec::new()
@@ -423,12 +428,12 @@ impl Cases {
     }
 
     /// Somebody who presses again and again learns nothing new, and small devices fall over.
-    fn not_checked_just_now(&self, case: &Case, policy: &Policy, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn not_checked_just_now(&self, case: &Case, policy: &Policy, now: Timestamp) -> Result<(), Refusal> {
         let again = self.check_again(case, policy, now);
         again.map_or(Ok(()), |at| Err(Refusal::CheckedJustNow { case: case.id, at }))
     }
 
-    fn at_version(&self, id: CaseId, version: Option<u32>) -> Result<&Case, Refusal> {
+    pub(super) fn at_version(&self, id: CaseId, version: Option<u32>) -> Result<&Case, Refusal> {
         let case = self.get(id).ok_or(Refusal::NoSuchCase(id))?;
         match version {
             Some(seen) if seen != case.version => Err(Refusal::Stale { case: id, seen, now: case.version }),
@@ -446,7 +451,7 @@ pub(super) fn in_state(case: &Case, states: &[StateName], verb: &'static str) ->
     if states.contains(&state) { Ok(()) } else { Err(Refusal::WrongState { case: case.id, state, verb }) }
 }
 
-fn no_rescan_under_way(case: &Case, now: Timestamp) -> Result<(), Refusal> {
+pub(super) fn no_rescan_under_way(case: &Case, now: Timestamp) -> Result<(), Refusal> {
     match case.rescan_pending {
         Some((_, since)) if since.plus(RESCAN_PATIENCE) > now => Err(Refusal::RescanUnderWay(case.id)),
         _ => Ok(()),

@@ -3,22 +3,27 @@
 //! and after a restart.
 
 mod approve;
+mod caps;
 mod decide;
 mod due;
 mod image;
 mod paper;
+mod pressed;
 mod proof;
 mod release_time;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
+pub use self::approve::NextApproval;
+pub use self::caps::CapsUse;
 pub use self::image::Image;
-pub use self::proof::Silence;
+pub use self::proof::{Silence, Waited};
 use crate::coverage::{Coverages, Gap, Stretch};
 use crate::event::{Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceRef, ProposedBecause, Release};
 use crate::ids::{CaseId, CauseKey, LineNo, SightingNo, TextRef};
@@ -42,6 +47,8 @@ pub struct Cases {
     feeds: Coverages,
     /// When the wall's counters were read, as far as the log knows: up to [`WALL_NOTED_EVERY`] ago.
     wall_watched: Option<Stretch>,
+    /// When the wall last had no room to record blocked traffic. It has none now if it was not watched since.
+    wall_gap: Option<Stretch>,
     /// Quarantines of the last hour: when, and whether a rule approved.
     begun: VecDeque<(Timestamp, bool)>,
     /// When each line left on trust.
@@ -52,6 +59,8 @@ pub struct Cases {
     /// Cases by state; a state without cases has no entry.
     counts: BTreeMap<StateName, u64>,
     halted: Option<SmolStr>,
+    /// Halted so that the wall itself gets nothing added either.
+    wall_kept: bool,
     policy: Option<TextRef>,
     /// How the daemon enforces, as far as the log says.
     enforcement: Option<Enforcement>,
@@ -72,6 +81,11 @@ pub trait Surroundings {
     /// Why the wall would hold nothing of a line that is online, were it quarantined; none if it would hold something, or if
     /// the line holds no address now: then it is walled when it comes back.
     fn walls_nothing(&self, line: LineNo) -> Option<SmolStr>;
+    /// Why somebody else may hold by now what the wall would hold of a line: nothing was heard of its session for too long. None
+    /// if nothing speaks against it.
+    fn doubts(&self, line: LineNo, now: Timestamp) -> Option<SmolStr>;
+    /// The one line that holds an address now, with the port that decides behind CGNAT.
+    fn holder(&self, address: IpAddr, port: u16) -> Option<LineNo>;
     /// When the wall's counters were last read without a gap; wall silence counts only there.
     fn wall_watched(&self) -> Option<Stretch>;
 }
@@ -85,6 +99,17 @@ pub const WALL_REMEMBERS: Span = Span::from_hours(1);
 
 /// How often the log notes that the wall is watched. Well below [`WALL_REMEMBERS`], so that a quick restart is no gap.
 const WALL_NOTED_EVERY: Span = Span::from_mins(15);
+
+/// So many checks that say the same come at the pace of the policy; after them the pause doubles, from a minute to an hour. Who
+/// does another step and presses waits for the policy's pause alone as soon as a check shows that it helped, and a program that
+/// presses for ever fills no log.
+const SAME_CHECKS: u16 = 4;
+
+/// The pause after so many checks in a row that said what the one before said.
+fn pause_after(same: u16) -> Span {
+    let Some(beyond) = same.checked_sub(SAME_CHECKS) else { return Span::ZERO };
+    Span::from_mins(1 << beyond.min(6)).min(HOUR)
+}
 
 /// The period of `caps.per_hour`.
 const HOUR: Span = Span::from_hours(1);
@@ -139,6 +164,12 @@ impl Cases {
         if self.is_dry_run() { all } else { all.saturating_sub(self.paper.len() as u64) }
     }
 
+    /// Nothing may be added to the wall until somebody resumes, whatever quarantines there are: the log was put back from a
+    /// backup, and what it says of them may be over.
+    pub const fn wall_kept(&self) -> bool {
+        self.wall_kept
+    }
+
     /// Why enforcement of anything new is halted, if it is.
     pub fn halted(&self) -> Option<&str> {
         self.halted.as_deref()
@@ -157,6 +188,16 @@ impl Cases {
             }
             _ => Stretch { from: until, until },
         }
+    }
+
+    /// When the wall last had no room to record blocked traffic.
+    pub fn wall_gap(&self) -> Option<Stretch> {
+        self.wall_gap
+    }
+
+    /// The same, if it has none still.
+    pub fn open_wall_gap(&self) -> Option<Stretch> {
+        self.wall_gap.filter(|_| self.wall_watched.is_none())
     }
 
     /// The policy that was last loaded.
@@ -190,7 +231,8 @@ impl Cases {
     /// in any case.
     pub fn check_again(&self, case: &Case, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
         let asked = case.last_rescan.as_ref().filter(|rescan| rescan.trigger == RescanTrigger::Subscriber)?;
-        Some(asked.finished_at.plus(policy.global.check_pause)).filter(|at| *at > now)
+        let pause = policy.global.check_pause.max(pause_after(case.same_checks));
+        Some(asked.finished_at.plus(pause)).filter(|at| *at > now)
     }
 
     /// Quarantines that began within the last hour.
@@ -223,10 +265,20 @@ impl Cases {
                 self.feeds.confirm(source, report.as_ref(), Stretch { from: *from, until: *until });
             }
             Body::WallWatched { from, until } => self.wall_watched = Some(Stretch { from: *from, until: *until }),
+            Body::WallGap { from, until } => {
+                self.wall_gap = Some(Stretch { from: *from, until: *until });
+                self.wall_watched = None;
+            }
             Body::PolicyLoaded { digest } => self.policy = Some(*digest),
             Body::SelfCheck { .. } | Body::RecordsChanged { .. } => {}
-            Body::Halted { because, .. } => self.halted = Some(because.clone()),
-            Body::Resumed { .. } => self.halted = None,
+            Body::Halted { because, wall, .. } => {
+                self.halted = Some(because.clone());
+                self.wall_kept |= *wall;
+            }
+            Body::Resumed { .. } => {
+                self.halted = None;
+                self.wall_kept = false;
+            }
             Body::Enforcement { mode } => {
                 self.enforcement = Some(*mode);
                 if *mode == Enforcement::DryRun {
@@ -277,6 +329,7 @@ impl Cases {
                 }
                 case.approvals.clear();
                 case.fix_reported_at = None;
+                case.same_checks = 0;
                 case.state = State::Proposed { since: at, rule: *rule };
             }
             CaseEvent::EvidenceAdded { cause, evidence } => {
@@ -289,6 +342,7 @@ impl Cases {
             CaseEvent::Approved { by, protected } => {
                 // Who approves again, now knowing that the line is protected, still counts once.
                 case.approvals.retain(|a| a.by != *by);
+                case.approvals.reserve_exact(1);
                 case.approvals.push(Approval { by: by.clone(), protected: *protected });
             }
             CaseEvent::Quarantined { by, until, .. } => {
@@ -311,10 +365,14 @@ impl Cases {
                     trouble.unread_until = trouble.unread_until.max(Some(*until));
                 }
             }
-            CaseEvent::FixReported => case.fix_reported_at = Some(at),
+            CaseEvent::FixReported { .. } => case.fix_reported_at = Some(at),
             CaseEvent::RescanRequested { trigger } => case.rescan_pending = Some((*trigger, at)),
             CaseEvent::Rescanned { rescan } => {
                 case.rescan_pending = None;
+                let same = case.last_rescan.as_ref().is_some_and(|last| last.results == rescan.results);
+                if rescan.trigger == RescanTrigger::Subscriber {
+                    case.same_checks = if same { case.same_checks.saturating_add(1) } else { 0 };
+                }
                 case.last_rescan = Some(Box::new(rescan.clone()));
             }
             CaseEvent::WallTraffic { packets, last_seen } => {
@@ -373,12 +431,11 @@ impl Cases {
         policy: &Policy,
     ) {
         let pass = |e: &EvidenceRef| policy.source(&e.feed.source).pass;
-        let mut troubles = Vec::new();
-        if let Some((first, rest)) = evidence.split_first() {
+        let troubles = evidence.split_first().map_or_else(Vec::new, |(first, rest)| {
             let mut trouble = Trouble::new(cause.clone(), first, pass(first));
             rest.iter().for_each(|e| trouble.add(e, pass(e)));
-            troubles.push(trouble);
-        }
+            vec![trouble]
+        });
         let case = Case {
             id,
             line,
@@ -391,6 +448,7 @@ impl Cases {
             fix_reported_at: None,
             rescan_pending: None,
             last_rescan: None,
+            same_checks: 0,
             wall_traffic: None,
             threat_queries: None,
             relapses: 0,

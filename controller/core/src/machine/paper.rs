@@ -47,7 +47,8 @@ impl Cases {
                 let over = self.is_over_but_for_the_wall(case, around.policy(), now);
                 over.then(|| SmolStr::new_static("checks and reports say that it is over"))
             };
-            if let Some(why) = opted_out.or_else(unaware).or_else(over) {
+            let doubts = || around.doubts(case.line, now);
+            if let Some(why) = opted_out.or_else(unaware).or_else(over).or_else(doubts) {
                 return Err(Refusal::CannotBegin { case: case.id, why });
             }
         }
@@ -90,7 +91,10 @@ impl Cases {
 
     /// Whether a rule may approve the quarantine of a line now, `ahead` others being on their way in the same decision.
     pub(super) fn rule_may(&self, line: LineNo, ahead: u64, around: &impl Surroundings, now: Timestamp) -> bool {
-        self.halted().is_none() && around.walls_nothing(line).is_none() && self.room(true, ahead, around, now).is_ok()
+        self.halted().is_none()
+            && around.walls_nothing(line).is_none()
+            && around.doubts(line, now).is_none()
+            && self.room(true, ahead, around, now).is_ok()
     }
 
     /// Each of these once.

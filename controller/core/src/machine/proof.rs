@@ -1,10 +1,12 @@
 //! What proves a fix. `inconclusive` proves nothing; a closed port is no proof for an infection; a feed that stopped is
 //! not silence.
 
+use std::collections::BTreeMap;
+
 use super::{Cases, Surroundings};
 use crate::command::{Missing, Refusal};
 use crate::coverage::{Quiet, Stretch};
-use crate::ids::{CauseKey, Feed};
+use crate::ids::{CaseId, CauseKey, Feed};
 use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::rescan::{Rescan, Verdict};
@@ -19,7 +21,7 @@ impl Cases {
         let parts = self.troubles(case, around.policy());
         let rescan = parts.iter().find_map(|(t, p)| rescan_missing(case, t, p));
         rescan
-            .or_else(|| wall_missing(case, &parts, around, now))
+            .or_else(|| self.wall_missing(case, &parts, around, now))
             .or_else(|| parts.iter().find_map(|(t, p)| self.silence_missing(t, p, around.policy(), now)))
     }
 
@@ -42,7 +44,7 @@ impl Cases {
         if let Some(missing) = parts.iter().find_map(|(t, p)| rescan_missing(case, t, p)) {
             return Err(Refusal::NotYet(missing));
         }
-        if let Some(missing) = wall_missing(case, &parts, around, now) {
+        if let Some(missing) = self.wall_missing(case, &parts, around, now) {
             return Err(Refusal::NotYet(missing));
         }
         let rule = &around.policy().global.self_release;
@@ -69,7 +71,7 @@ impl Cases {
     /// Everything but the rescan holds, and the last one is missing or old: the schedule asks for one.
     pub(super) fn wants_scheduled_rescan(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> bool {
         let parts = self.troubles(case, around.policy());
-        let silent = wall_missing(case, &parts, around, now).is_none()
+        let silent = self.wall_missing(case, &parts, around, now).is_none()
             && parts.iter().all(|(t, p)| self.silence_missing(t, p, around.policy(), now).is_none());
         let asked = parts.iter().any(|(t, p)| rescan_missing(case, t, p).is_some());
         let last = case.last_rescan.as_ref().map(|r| r.finished_at);
@@ -81,9 +83,10 @@ impl Cases {
     pub fn look_at_wall(&self, case: &Case, around: &impl Surroundings, now: Timestamp) -> Option<Timestamp> {
         let watched = around.wall_watched();
         let over = self.wall_silent_at(case, watched.map(|w| w.from), around.policy())?;
-        // What the counters say of the last seconds is read in the next ones.
+        // What the counters say of the last seconds is read in the next ones; a wall without room takes longer.
         let read = watched.is_some_and(|w| w.until >= over);
-        (!read).then(|| over.max(now.plus(WALL_READ_WITHIN)))
+        let pause = if self.open_wall_gap().is_some() { Span::from_mins(1) } else { WALL_READ_WITHIN };
+        (!read).then(|| over.max(now.plus(pause)))
     }
 
     /// When the wall has been silent for long enough, if it was watched from here on and shows nothing more; none if no
@@ -187,6 +190,27 @@ impl Cases {
         })
     }
 
+    /// Feeds that quarantined lines wait for and that are late, missing, or never spoke. Silence that only has to grow is no
+    /// such wait.
+    pub fn waited_for(&self, policy: &Policy, now: Timestamp) -> BTreeMap<Feed, Waited> {
+        let mut found: BTreeMap<Feed, Waited> = BTreeMap::new();
+        for case in self.iter().filter(|case| case.is_quarantined()) {
+            for silence in self.silences(case, policy, now) {
+                let Some(missing) = silence.missing().filter(|m| *m != Missing::Silence) else { continue };
+                let until = silence.quiet.stretch.map(|s| s.until);
+                let waited = found.entry(silence.feed).or_insert(Waited { cases: 0, last: None, until, missing });
+                // A line that waits for it with two causes is one line.
+                if waited.last.replace(case.id) != Some(case.id) {
+                    waited.cases += 1;
+                }
+                if until < waited.until {
+                    (waited.until, waited.missing) = (until, missing);
+                }
+            }
+        }
+        found
+    }
+
     /// What is missing until a warned line is known to have been quiet for as long as its playbooks ask.
     pub(super) fn warning_missing(&self, case: &Case, policy: &Policy, now: Timestamp) -> Option<Missing> {
         let parts = self.troubles(case, policy);
@@ -206,6 +230,30 @@ impl Cases {
         case.troubles.iter().flat_map(|t| &t.feeds).all(heard)
     }
 
+    fn wall_missing(
+        &self,
+        case: &Case,
+        parts: &[(&Trouble, &Playbook)],
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Option<Missing> {
+        let State::Quarantined { since, .. } = case.state else { return None };
+        let needed = wall_silence(parts)?;
+        // Past a quarantine on paper no wall stands, and past a wall that holds nothing of the line nothing is seen.
+        if case.on_paper || around.walls_nothing(case.line).is_some() {
+            return Some(Missing::WallSilence);
+        }
+        if self.open_wall_gap().is_some() {
+            return Some(Missing::WallGap);
+        }
+        // What the wall's counters have not shown, yet or ever, is not silence.
+        let silent = around.wall_watched().is_some_and(|watched| {
+            let quiet_since = wall_since(case, since).max(watched.from);
+            watched.until.min(now).since(quiet_since) >= needed
+        });
+        (!silent).then_some(Missing::WallSilence)
+    }
+
     fn silence_missing(
         &self,
         trouble: &Trouble,
@@ -215,6 +263,19 @@ impl Cases {
     ) -> Option<Missing> {
         self.silences_of(trouble, playbook, policy, now).find_map(|silence| silence.missing())
     }
+}
+
+/// How many quarantined lines wait for a feed. Of what they miss, that of the line for which it has spoken the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waited {
+    /// Lines.
+    pub cases: u64,
+    /// The feed has spoken up to here.
+    pub until: Option<Timestamp>,
+    /// What is missing of it.
+    pub missing: Missing,
+    /// The last line that was counted.
+    last: Option<CaseId>,
 }
 
 /// How far the silence of one feed about one cause has come.
@@ -294,26 +355,6 @@ fn rescan_missing(case: &Case, trouble: &Trouble, playbook: &Playbook) -> Option
         Verdict::Vulnerable => Some(Missing::StillVulnerable),
         Verdict::Inconclusive => Some(Missing::Inconclusive),
     }
-}
-
-fn wall_missing(
-    case: &Case,
-    parts: &[(&Trouble, &Playbook)],
-    around: &impl Surroundings,
-    now: Timestamp,
-) -> Option<Missing> {
-    let State::Quarantined { since, .. } = case.state else { return None };
-    let needed = wall_silence(parts)?;
-    // Past a quarantine on paper no wall stands, and past a wall that holds nothing of the line nothing is seen.
-    if case.on_paper || around.walls_nothing(case.line).is_some() {
-        return Some(Missing::WallSilence);
-    }
-    // What the wall's counters have not shown, yet or ever, is not silence.
-    let silent = around.wall_watched().is_some_and(|watched| {
-        let quiet_since = wall_since(case, since).max(watched.from);
-        watched.until.min(now).since(quiet_since) >= needed
-    });
-    (!silent).then_some(Missing::WallSilence)
 }
 
 /// The longest silence that one of the causes asks the wall for; none if none does.

@@ -78,7 +78,9 @@ impl Cases {
         if needed <= Span::ZERO {
             return None;
         }
-        let Some(watched) = around.wall_watched() else { return Some(When::Unknown) };
+        let Some(watched) = around.wall_watched().filter(|_| self.open_wall_gap().is_none()) else {
+            return Some(When::Unknown);
+        };
         let over = wall_since(case, since).max(watched.from).plus(needed);
         (watched.until.min(now) < over).then_some(When::At(over))
     }

@@ -8,6 +8,7 @@
 
 mod gardens;
 mod index;
+mod kept;
 
 use std::hash::{Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,12 +17,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use ipnet::Ipv6Net;
 use rustc_hash::FxHashMap;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::allow::AllowList;
 use crate::command::Missing;
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
+use crate::places::Party;
 use crate::plan::Element;
 use crate::rescan::{Rescan, Verdict};
 use crate::time::{Span, Timestamp};
@@ -29,6 +31,7 @@ use crate::time::{Span, Timestamp};
 pub use gardens::{Garden, GardenNo, Site};
 use index::Index;
 pub use index::{Reader, Sight};
+pub use kept::KeptResident;
 
 /// One quarantined subscriber, as its garden sees it.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub struct Resident {
 }
 
 /// The case as its subscriber may see it. No evidence beyond one's own line, no names of staff.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseCard {
     /// Number to give on the phone.
     pub case: CaseId,
@@ -107,7 +110,7 @@ impl Round {
 }
 
 /// What proves the fix of all causes of a case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proof {
     /// A check from outside can tell something; otherwise silence alone does.
     pub checks: bool,
@@ -118,7 +121,7 @@ pub struct Proof {
 }
 
 /// When a line is freed if nothing more is seen of it and each check finds it clean: the one answer that all pages give.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Freed {
     /// Not before this; none where nobody can say. Never later than the end of the quarantine.
     pub earliest: Option<Timestamp>,
@@ -127,7 +130,7 @@ pub struct Freed {
 }
 
 /// How often a line may leave on trust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
     /// Times it did within the span.
     pub used: u32,
@@ -160,7 +163,7 @@ pub struct CheckState {
 }
 
 /// One cause on the page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CauseCard {
     /// Selects the texts.
     pub cause: CauseKey,
@@ -175,7 +178,7 @@ pub struct CauseCard {
 }
 
 /// The last check on the page.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckCard {
     /// When it ended.
     pub at: Timestamp,
@@ -206,6 +209,8 @@ pub struct GardenView {
     lengths: [AtomicUsize; 129],
     index: Index,
     generation: AtomicU64,
+    /// Grows with each change of who is inside, or of what a page says.
+    changes: AtomicU64,
 }
 
 impl Default for GardenView {
@@ -216,6 +221,7 @@ impl Default for GardenView {
             lengths: std::array::from_fn(|_| AtomicUsize::new(0)),
             index: Index::default(),
             generation: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
         }
     }
 }
@@ -223,20 +229,35 @@ impl Default for GardenView {
 impl GardenView {
     /// Who is behind this address; none if no resident is. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn resident(&self, address: IpAddr) -> Option<Arc<Resident>> {
+        self.find(address).map(|(_, resident)| resident)
+    }
+
+    /// The address or prefix of a resident that this address belongs to.
+    pub fn element_of(&self, address: IpAddr) -> Option<Element> {
+        self.find(address).map(|(element, _)| element)
+    }
+
+    fn find(&self, address: IpAddr) -> Option<(Element, Arc<Resident>)> {
         match address.to_canonical() {
-            IpAddr::V4(a) => read(&self.v4[shard4(a)]).get(&a).cloned(),
+            IpAddr::V4(a) => Some((Element::V4(a), read(&self.v4[shard4(a)]).get(&a).cloned()?)),
             IpAddr::V6(a) => (0..=128u8).rev().find_map(|len| {
                 if self.lengths[usize::from(len)].load(Ordering::Acquire) == 0 {
                     return None;
                 }
                 let net = Ipv6Net::new(a, len).ok()?.trunc();
-                read(&self.v6[shard6(net)]).get(&net).cloned()
+                Some((Element::V6(net), read(&self.v6[shard6(net)]).get(&net).cloned()?))
             }),
         }
     }
 
+    /// Whom limits count behind this address: the line of its resident, or else what is taken for one home.
+    pub fn party(&self, address: IpAddr, home_prefix: u8) -> Party {
+        Party::of(address, self.resident(address).map(|resident| resident.line), home_prefix)
+    }
+
     /// Puts or replaces a resident at an address or prefix.
     pub fn put(&self, element: Element, resident: Arc<Resident>) {
+        self.changes.fetch_add(1, Ordering::Release);
         // The index is changed under the same lock, so that both agree on the order of changes.
         match element {
             Element::V4(a) => {
@@ -275,6 +296,7 @@ impl GardenView {
     }
 
     fn remove_where(&self, element: Element, is_it: impl Fn(&Arc<Resident>) -> bool) {
+        self.changes.fetch_add(1, Ordering::Release);
         // The removal and the look share one lock: the engine may put a newer resident at any moment.
         match element {
             Element::V4(a) => {
@@ -301,6 +323,11 @@ impl GardenView {
     /// The garden of a number; none when nobody is in it any more.
     pub fn garden(&self, number: GardenNo) -> Option<Arc<Garden>> {
         self.index.gardens.garden(number)
+    }
+
+    /// A number that is another one after each change, for who keeps a copy.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// The log position this view has followed to.
@@ -413,6 +440,7 @@ mod tests {
         view.put(Element::V6("2001:db8:aa00::/56".parse().unwrap()), resident);
         for inside in ["192.0.2.1", "::ffff:192.0.2.1", "2001:db8:1:2:3:4:5:6", "2001:db8:aa00:ff::1"] {
             assert!(view.resident(inside.parse().unwrap()).is_some(), "{inside}");
+            assert!(view.element_of(inside.parse().unwrap()).is_some(), "{inside}");
         }
         for outside in ["192.0.2.2", "2001:db8:1:3::1", "2001:db8:aa00:100::1", "::1"] {
             assert!(view.resident(outside.parse().unwrap()).is_none(), "{outside}");

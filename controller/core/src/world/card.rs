@@ -8,7 +8,7 @@ use crate::machine::Surroundings as _;
 use crate::reach::Families;
 use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
 use crate::time::{Span, Timestamp};
-use crate::view::{CaseCard, CauseCard, CheckCard, CheckState, Garden, Resident, Round};
+use crate::view::{CaseCard, CauseCard, CheckCard, CheckState, Garden, Resident};
 
 impl World {
     /// The resident behind a line; none if it is not in quarantine.
@@ -65,7 +65,7 @@ impl World {
             return None;
         }
         Some(CheckState {
-            round: round(case)?,
+            round: case.round()?,
             // One that was lost is not asked for again here, as it is in quarantine: the subscriber presses once more.
             checking_since: case.rescan_pending.map(|(_, since)| since).filter(|s| s.plus(RESCAN_PATIENCE) > now),
             last_check: case.last_rescan.as_deref().map(CheckCard::of).filter(|check| check.at >= since),
@@ -84,18 +84,6 @@ impl World {
         self.gardens.insert(key, Arc::clone(&garden));
         garden
     }
-}
-
-/// Which round of fixing and checking a case is in; none if its subscriber cannot ask for a check.
-pub fn round(case: &Case) -> Option<Round> {
-    let since = match case.state {
-        State::Quarantined { since, .. } => since,
-        State::Warned { since, .. } | State::Proposed { since, .. } if case.is_told() => since,
-        _ => return None,
-    };
-    // What was checked before belongs to an earlier quarantine, as on the page.
-    let checked_at = case.last_rescan.as_ref().map(|rescan| rescan.finished_at).filter(|at| *at >= since);
-    Some(Round::of(since, case.fix_reported_at, checked_at))
 }
 
 /// When the wall last saw the trouble alive, if that was surely after the fix: what it counts is read every few seconds.

@@ -68,6 +68,7 @@ impl Outcome {
             Self::Ambiguous(Ambiguity::ChangedHands) => "changed-hands",
             Self::Ambiguous(Ambiguity::NoPort) => "no-port",
             Self::Ambiguous(Ambiguity::Conflict) => "conflict",
+            Self::Ambiguous(Ambiguity::Doubtful) => "doubtful",
             Self::Repeated => "repeated",
             Self::NoPlaybook => "no-playbook",
         }
@@ -125,7 +126,8 @@ impl World {
         line: Option<LineNo>,
         outcome: &str,
     ) {
-        let unsettled = matches!(outcome, "unknown" | "changed-hands" | "no-port" | "conflict" | "no-playbook");
+        let unsettled =
+            matches!(outcome, "unknown" | "changed-hands" | "no-port" | "conflict" | "doubtful" | "no-playbook");
         let print = sighting.fingerprint();
         if self.intake.known.insert(print, (number, !unsettled)).is_none() {
             self.intake.order.push_back((received, print));

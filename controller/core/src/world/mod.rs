@@ -6,29 +6,32 @@
 
 mod card;
 mod intake;
+mod sessions;
 mod settle;
 mod standing;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
-pub use self::card::{causes, round};
+pub use self::card::causes;
 pub use self::intake::{Outcome, Sighted};
-pub use self::settle::Settled;
+pub use self::sessions::{NasNumber, STOPS_KEPT};
+pub use self::settle::{Held, Settled};
 pub use self::standing::{Standing, Standings};
 use crate::command::{Command, Refusal};
 use crate::coverage::Stretch;
-use crate::directory::{Directory, Effect, Recorded};
+use crate::directory::{Directory, Doubt};
 use crate::event::{Body, CaseEvent, Event};
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
 use crate::machine::{Cases, Surroundings};
+use crate::nas::Nases;
 use crate::plan::{Element, Plan};
 use crate::policy::Policy;
 use crate::reach::{Extent, Families, WallReach};
-use crate::session::{KnownSession, Session};
 use crate::time::Timestamp;
 use crate::view::Garden;
 
@@ -38,6 +41,8 @@ pub struct World {
     policy: Arc<Policy>,
     /// Who the lines are.
     pub lines: Lines,
+    /// What the gateways are called.
+    pub nases: Nases,
     directory: Directory,
     cases: Cases,
     plan: Plan,
@@ -52,6 +57,8 @@ pub struct World {
     gardens: FxHashMap<(Vec<CauseKey>, Families), Arc<Garden>>,
     intake: intake::Memory,
     wall_seen_until: Option<Timestamp>,
+    /// While nothing may be added to the wall: what stood behind it then, and was not freed since.
+    kept: Option<FxHashSet<Element>>,
 }
 
 impl World {
@@ -63,6 +70,7 @@ impl World {
         Self {
             policy,
             lines: Lines::default(),
+            nases: Nases::default(),
             directory,
             cases,
             plan: Plan::default(),
@@ -73,7 +81,33 @@ impl World {
             gardens: FxHashMap::default(),
             intake: intake::Memory::default(),
             wall_seen_until: None,
+            kept: None,
         }
+    }
+
+    /// How many of these belong to no quarantine here: somebody was quarantined of whom this log does not know, or an address moved
+    /// that it does not know of.
+    pub fn unexplained(&self, standing: &[Element]) -> usize {
+        let plan = self.plan_from_scratch();
+        standing.iter().filter(|element| !plan.elements.contains_key(*element)).count()
+    }
+
+    /// Nothing is added to the wall from here on until somebody resumes: the plan holds of what it should hold only what
+    /// stands behind the wall now. To be called at start where [`Cases::wall_kept`] says so.
+    pub fn keep_to(&mut self, standing: impl IntoIterator<Item = Element>) {
+        self.kept = Some(standing.into_iter().collect());
+        self.unsettle_quarantined();
+    }
+
+    /// The same while it runs, where the plan is what stands.
+    pub fn keep_to_plan(&mut self) {
+        if self.kept.is_none() {
+            self.keep_to(self.plan.elements.keys().copied().collect::<Vec<_>>());
+        }
+    }
+
+    fn unsettle_quarantined(&mut self) {
+        self.unsettled.extend(self.cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line));
     }
 
     /// This world, loaded anew after a failure, with the plan that the outside already follows: the next settling then
@@ -83,6 +117,7 @@ impl World {
         self.plan = std::mem::take(&mut before.plan);
         self.planned = std::mem::take(&mut before.planned);
         self.wall_seen_until = before.wall_seen_until;
+        self.kept = before.kept.take();
         self.unsettled.extend(self.planned.keys().copied());
         self
     }
@@ -106,7 +141,12 @@ impl World {
             self.unsettled.insert(*line);
         }
         if let Body::Enforcement { .. } = &event.body {
-            self.unsettled.extend(self.cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line));
+            self.unsettle_quarantined();
+        }
+        if let Body::Resumed { .. } = &event.body
+            && self.kept.take().is_some()
+        {
+            self.unsettle_quarantined();
         }
         if let Some(case) = self.cases.apply(event, &policy) {
             // A note changes neither page nor plan, and neither does a notice.
@@ -135,40 +175,12 @@ impl World {
         }
     }
 
-    /// Takes a session in. A session that is said to end in the future is live until it is said to have ended.
-    pub fn record_session(&mut self, session: &Session, now: Timestamp) -> Recorded {
-        let session = Session { to: if session.to > now { Timestamp::MAX } else { session.to }, ..*session };
-        let recorded = self.directory.record(&session);
-        self.recorded(&recorded, session.line);
-        recorded
-    }
-
-    /// Takes in a session as the store has it, at start; what it answers has to be stored.
-    pub fn restore_session(&mut self, known: &KnownSession) -> Recorded {
-        let recorded = self.directory.restore(known);
-        self.recorded(&recorded, known.session.line);
-        recorded
-    }
-
-    fn recorded(&mut self, recorded: &Recorded, line: LineNo) {
-        recorded.touched.iter().for_each(|line| self.unsettle(*line));
-        // It may hold an address of a protected network now.
-        let quarantined = || self.cases.open_of(line).is_some_and(crate::state::Case::is_quarantined);
-        if recorded.effect == Effect::Started && quarantined() {
-            self.unguarded.insert(line);
-        }
-    }
-
-    /// Forgets an ended session that the store has erased.
-    pub fn forget_session(&mut self, session: &Session) {
-        self.directory.forget(session);
-    }
-
     /// A new policy in one piece. Cases are judged by it from now on; pages, gardens and plan follow at the next
     /// settling.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
         self.directory.set_start_jitter(self.policy.global.session_lists.start_jitter);
+        self.set_stale_after();
         self.gardens.clear();
         for case in self.cases.iter().filter(|c| c.is_quarantined()) {
             self.unsettled.insert(case.line);
@@ -277,6 +289,21 @@ impl Surroundings for World {
     fn walls_nothing(&self, line: LineNo) -> Option<SmolStr> {
         let reach = self.reach(line);
         (reach.extent() == Extent::Nothing).then(|| reach.said().join("; ").into())
+    }
+
+    fn doubts(&self, line: LineNo, now: Timestamp) -> Option<SmolStr> {
+        let walled = self.reach(line).walled;
+        let meant = self.directory.live(line).filter(|h| h.element().is_some_and(|e| walled.contains(&e)));
+        let (holding, doubt) = meant.filter_map(|h| Some((h, self.directory.doubt(line, h, now)?))).next()?;
+        let Doubt { heard, nas } = doubt;
+        Some(match self.nases.name(nas).filter(|name| !name.is_empty()) {
+            Some(name) => format_smolstr!("nothing was heard of {holding} since {heard}, nor of its gateway {name}"),
+            None => format_smolstr!("nothing was heard of {holding} since {heard}"),
+        })
+    }
+
+    fn holder(&self, address: IpAddr, port: u16) -> Option<LineNo> {
+        self.directory.holder(address, Some(port))
     }
 
     fn wall_watched(&self) -> Option<Stretch> {

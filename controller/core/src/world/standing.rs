@@ -17,6 +17,9 @@ pub struct Standing {
     pub kept_out: u32,
     /// The quarantine is on paper only: the wall holds nothing.
     pub on_paper: bool,
+    /// Something of the line should be behind the wall and is not, since nothing is added until somebody resumes. The rest of
+    /// what is said here does not hold then.
+    pub withheld: bool,
 }
 
 /// Of all quarantined lines.
@@ -40,6 +43,8 @@ pub struct Counts {
     half: [u64; 2],
     /// Things kept out of the wall, of lines that are not on paper.
     kept_out: u64,
+    /// Lines that wait for somebody to resume.
+    withheld: u64,
 }
 
 impl Standing {
@@ -50,6 +55,7 @@ impl Standing {
             gaps: Families { v4: gap(Family::Ipv4), v6: gap(Family::Ipv6) },
             kept_out: u32::try_from(reach.kept_out.len()).unwrap_or(u32::MAX),
             on_paper,
+            withheld: false,
         }
     }
 }
@@ -83,6 +89,16 @@ impl Standings {
         self.counts.half[usize::from(missing == Family::Ipv6)]
     }
 
+    /// Quarantined lines that should be behind the wall, with all they hold or a part of it, and are not until somebody resumes.
+    pub fn withheld(&self) -> u64 {
+        self.counts.withheld
+    }
+
+    /// Whether this line is one of them.
+    pub fn is_withheld(&self, line: LineNo) -> bool {
+        self.lacking.get(&line).or_else(|| self.whole.get(&line)).is_some_and(|standing| standing.withheld)
+    }
+
     /// Things that walled lines hold and the wall does not.
     pub fn kept_out(&self) -> u64 {
         self.counts.kept_out
@@ -90,12 +106,16 @@ impl Standings {
 
     /// Lines behind the wall, or meant to be, of which it does not hold all; in no order.
     pub fn lacking(&self) -> impl Iterator<Item = (LineNo, Standing)> {
-        self.lacking.iter().filter(|(_, s)| !s.on_paper).map(|(line, standing)| (*line, *standing))
+        self.lacking.iter().filter(|(_, s)| !s.on_paper && !s.withheld).map(|(line, standing)| (*line, *standing))
     }
 }
 
 impl Counts {
     fn count(&mut self, standing: Standing, step: impl Fn(u64, u64) -> u64) {
+        if standing.withheld {
+            self.withheld = step(self.withheld, 1);
+            return;
+        }
         let counted = if standing.on_paper { &mut self.paper } else { &mut self.held };
         let number = &mut counted[place(standing.extent)];
         *number = step(*number, 1);

@@ -1,5 +1,6 @@
 //! The whole core: sessions and sightings in, plan and view out.
 
+mod lines;
 mod paper;
 mod wall;
 
@@ -9,11 +10,14 @@ use std::net::IpAddr;
 use proptest::prelude::*;
 
 use super::*;
+use crate::command::Confirmed;
 use crate::event::CaseEvent;
 use crate::ids::{SightingNo, SubscriberId};
 use crate::lines::{RecordTold, Told};
 use crate::machine::Cases;
+use crate::plan::LinePlan;
 use crate::session::Holding;
+use crate::session::Session;
 use crate::sighting::{Severity, Sighting};
 use crate::state::StateName;
 use crate::testing::{TCP, at, hours, person, policy};
@@ -24,6 +28,8 @@ struct Bench {
     world: World,
     view: Arc<GardenView>,
     wall: Vec<Element>,
+    /// As an enforcer has them that works line by line.
+    lines: BTreeMap<LineNo, LinePlan>,
     seq: u64,
     sightings: u64,
     log: Vec<Event>,
@@ -48,7 +54,8 @@ fn sighting(address: &str, cause: &str, seen: Timestamp) -> Sighting {
 impl Bench {
     fn new() -> Self {
         let world = World::new(Arc::new(policy()), Cases::default());
-        Self { world, view: Arc::default(), wall: Vec::new(), seq: 0, sightings: 0, log: Vec::new() }
+        let (wall, lines, log) = (Vec::new(), BTreeMap::new(), Vec::new());
+        Self { world, view: Arc::default(), wall, lines, seq: 0, sightings: 0, log }
     }
 
     fn session(&mut self, who: &str, holding: &str, from: i64, to: Option<i64>, now: Timestamp) {
@@ -85,13 +92,7 @@ impl Bench {
     fn approve(&mut self, case: u64, now: Timestamp) -> bool {
         let Some(version) = self.world.cases().get(CaseId(case)).map(|c| c.version) else { return false };
         self.command(
-            &Command::Approve {
-                case: CaseId(case),
-                version,
-                by: person("ann"),
-                protected_confirmed: false,
-                unwalled_confirmed: false,
-            },
+            &Command::Approve { case: CaseId(case), version, by: person("ann"), confirmed: Confirmed::default() },
             now,
         )
     }
@@ -122,6 +123,16 @@ impl Bench {
             self.wall.push(*element);
         }
         settled.remove.iter().for_each(|e| self.view.remove(*e));
+        for line in settled.lines {
+            match self.world.line_plan(line) {
+                Some(plan) => self.lines.insert(line, plan),
+                None => self.lines.remove(&line),
+            };
+        }
+    }
+
+    fn all_lines(&self) -> BTreeMap<LineNo, LinePlan> {
+        self.world.line_plans().map(|plan| (plan.line, plan)).collect()
     }
 
     fn walled(&self, address: &str) -> bool {
@@ -184,8 +195,7 @@ fn own_infrastructure_never_enters_the_plan() {
         case: CaseId(1),
         version,
         by: person("ann"),
-        protected_confirmed: false,
-        unwalled_confirmed: true,
+        confirmed: Confirmed { unwalled: true, ..Confirmed::default() },
     };
     assert!(b.command(&knowing, hours(2)));
     assert!(b.wall.is_empty());
@@ -417,6 +427,7 @@ proptest! {
             planned.sort_unstable();
             prop_assert_eq!(wall, planned.clone(), "the followed wall is the plan");
             prop_assert_eq!(b.view.len(), planned.len());
+            prop_assert_eq!(&b.lines, &b.all_lines(), "lines that differ are named");
             for (element, owner) in &scratch.elements {
                 prop_assert!(b.world.cases().get(owner.case).is_some_and(|c| c.is_enforced() && c.line == owner.line));
                 prop_assert!(b.world.reach(owner.line).walled.contains(element));

@@ -8,14 +8,15 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwapOption;
 use pratique_core::ids::{Seq, SightingNo};
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
-use pratique_portal::figures::{Figures, Moment};
+use pratique_engine::clock::Clock;
+use pratique_engine::handle::{EngineError, EngineHandle};
+use pratique_portal::figures::Figures;
+use pratique_store::{Reader, StoreError};
 use tracing::{debug, warn};
 
 use self::tally::{Lines, Reach, Story};
-use crate::clock::Clock;
-use crate::engine::handle::{EngineError, EngineHandle};
-use crate::store::{Reader, StoreError};
 
 /// Nobody needs them newer than this …
 const EVERY: Duration = Duration::from_secs(300);

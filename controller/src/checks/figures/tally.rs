@@ -6,12 +6,12 @@ use pratique_core::event::{Body, CaseEvent, Event, Release};
 use pratique_core::ids::{CaseId, CauseKey, LineNo, SightingNo};
 use pratique_core::rescan::Verdict;
 use pratique_core::self_check::SelfCheckStep;
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
-use pratique_portal::figures::{Cases, Count, FEWEST, Kind, Kinds, Moment, SelfChecks, Week};
+use pratique_policy::INFORMATION;
+use pratique_portal::figures::{Cases, Count, FEWEST, Kind, Kinds, SelfChecks, Week};
+use pratique_store::LineSeen;
 use rustc_hash::{FxHashMap, FxHashSet};
-
-use crate::policy_files::INFORMATION;
-use crate::store::LineSeen;
 
 const DAY: Span = Span::from_days(1);
 

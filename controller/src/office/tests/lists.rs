@@ -1,9 +1,11 @@
 //! Session lists as deliveries: taken, held, refused, and what is said of the rows that were refused.
 
+use pratique_engine::handle::RecordField;
+use pratique_ingest::sessions;
+use pratique_policy::zone::Zone;
+
 use super::*;
 use crate::api::line::TenureRow;
-use crate::engine::handle::RecordField;
-use crate::sources::sessions::{self, Zone};
 
 fn delivery(content: &str, now: Timestamp) -> Delivery {
     Delivery {
@@ -73,7 +75,7 @@ async fn a_list_with_many_wrong_rows_is_held_and_what_is_right_in_it_can_be_take
         (held.delivery, DeliveryState::Accepted),
     ];
     assert_eq!(states(&office).await, expected);
-    assert_eq!(std::fs::read_dir(&office.held).unwrap().count(), 0);
+    assert_eq!(office.held.older_than(std::time::Duration::ZERO).await.unwrap(), [0_u64; 0]);
 }
 
 #[tokio::test]
@@ -103,6 +105,7 @@ async fn who_holds_and_held_an_address_can_be_asked() {
     let at = now.minus(Span::from_hours(2));
     let mut second = holds(2, now, None);
     (second.holding, second.from) = (Holding::V4([192, 0, 2, 1].into()), at.plus(Span::from_mins(1)));
+    second.nas = "bng2".into();
     office.sessions(vec![holds(1, now, Some(at)), second]).await.unwrap();
     let address = "192.0.2.1".parse().unwrap();
     let found = office.address(address, None).await.unwrap();
@@ -113,6 +116,11 @@ async fn who_holds_and_held_an_address_can_be_asked() {
         (names(&found.held_by), names(&found.tenures)),
         (vec!["line-2".into()], vec!["line-2".into(), "line-1".into()])
     );
+    let gateways: Vec<_> = found.tenures.iter().map(|row| row.nas.as_str()).collect();
+    assert_eq!(gateways, ["bng2", "bng1"]);
+    let line = office.line(&SubscriberId::new("line-2")).await.unwrap().unwrap();
+    let held: Vec<_> = line.holdings.iter().map(|row| (row.holding.as_str(), row.nas.as_str())).collect();
+    assert_eq!(held, [("192.0.2.2", "bng1"), ("192.0.2.1", "bng2")]);
     let then = office.address(address, Some(at.minus(Span::from_secs(1)))).await.unwrap();
     assert_eq!(names(&then.held_by), ["line-1"]);
     assert_eq!(names(&office.address(address, Some(at)).await.unwrap().held_by), [] as [&str; 0]);

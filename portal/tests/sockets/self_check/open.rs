@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use pratique_core::time::Moment;
 use pratique_core::time::{Span, Timestamp};
-use pratique_portal::figures::{Cases, Count, Figures, Kind, Kinds, Moment, SelfChecks, Week};
+use pratique_portal::figures::{Cases, Count, Figures, Kind, Kinds, SelfChecks, Week};
 use pratique_portal::{Known, LineCard};
 
 use super::{SEEN, checking, checking_with, line, seen};

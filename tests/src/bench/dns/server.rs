@@ -94,11 +94,12 @@ impl Served {
         // Who asks before it is a resident, or after, is always told so.
         settings.limits.stranger_answers_per_second = 1_000_000;
         settings.limits.wildcard_names_per_hour = 10_000;
+        settings.limits.wildcard_questions_per_hour = 100_000;
         settings.limits.in_flight_per_line = settings.limits.in_flight;
         let view = Arc::new(GardenView::default());
         let people = Residents::default();
         (0..wanted.residents).for_each(|n| people.put(&view, n));
-        let registry = pratique::enforce::metrics::Registry::new();
+        let registry = pratique_enforce::metrics::Registry::new();
         let (stop, stopped) = oneshot::channel();
         let (listen, residents) = (wanted.listen, Arc::clone(&view));
         let task = runtime.block_on(async {
@@ -157,6 +158,7 @@ impl WallOpener for OpenWall {
         _: &[IpAddr],
         _: &[PortSpec],
         _: Span,
+        _: &str,
     ) -> std::result::Result<(), OpenError> {
         Ok(())
     }

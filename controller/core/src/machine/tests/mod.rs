@@ -1,6 +1,8 @@
 //! The case machine: its whole transition table, its stories, and its invariants.
 
+mod approvals;
 mod checks;
+mod presses;
 mod properties;
 mod release_time;
 mod silence;
@@ -9,9 +11,10 @@ mod table;
 mod warnings;
 
 use super::*;
-use crate::command::{Command, Refusal};
+use crate::command::{Command, Confirmed, Refusal};
 use crate::event::EvidenceRef;
 use crate::testing::{Around, at, evidence, feed, hours, person, rescan};
+use crate::view::Round;
 
 /// Cases with a world around them; every event goes through a round of JSON, as in the log.
 pub(super) struct Bench {
@@ -58,7 +61,12 @@ impl Bench {
         let case = self.case();
         let (case, version) = (case.id, case.version);
         self.send(
-            Command::Approve { case, version, by: person(by), protected_confirmed: true, unwalled_confirmed: false },
+            Command::Approve {
+                case,
+                version,
+                by: person(by),
+                confirmed: Confirmed { protected: true, ..Confirmed::default() },
+            },
             now,
         )
     }
@@ -66,6 +74,11 @@ impl Bench {
     /// The newest case.
     pub(super) fn case(&self) -> &Case {
         self.cases.iter().max_by_key(|c| c.id).unwrap()
+    }
+
+    /// The round that the page of a case shows; one that no page shows where there is none.
+    pub(super) fn round(&self, case: CaseId) -> Round {
+        self.cases.get(case).and_then(Case::round).unwrap_or(Round(0))
     }
 
     pub(super) fn state(&self) -> StateName {

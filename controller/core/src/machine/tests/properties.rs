@@ -61,19 +61,15 @@ fn command(step: Step, bench: &Bench, number: u64, now: Timestamp) -> Command {
             cause: cause.into(),
             evidence: refs(number, now.minus(Span::from_hours(ago)), 1),
         },
-        Step::Approve(c, who) => Command::Approve {
-            case: CaseId(c),
-            version: version(c),
-            by: person(who),
-            protected_confirmed: false,
-            unwalled_confirmed: false,
-        },
+        Step::Approve(c, who) => {
+            Command::Approve { case: CaseId(c), version: version(c), by: person(who), confirmed: Confirmed::default() }
+        }
         Step::Dismiss(c) => Command::Dismiss { case: CaseId(c), version: version(c), by: person("ann"), reason: None },
         Step::Release(c) => {
             Command::Release { case: CaseId(c), version: None, by: person("ann"), reason: None, emergency: false }
         }
-        Step::Fixed(c) => Command::ReportFixed { case: CaseId(c) },
-        Step::Trust(c) => Command::SelfRelease { case: CaseId(c) },
+        Step::Fixed(c) => Command::ReportFixed { case: CaseId(c), round: bench.round(CaseId(c)), again: 0 },
+        Step::Trust(c) => Command::SelfRelease { case: CaseId(c), round: bench.round(CaseId(c)) },
         Step::Rescan(c, v) => {
             let verdict = [Verdict::Clean, Verdict::Vulnerable, Verdict::Inconclusive][usize::from(v)];
             Command::RecordRescan { case: CaseId(c), rescan: rescan(verdict, now) }
@@ -109,10 +105,27 @@ fn story(steps: Vec<(Step, i64)>) -> (Bench, Timestamp) {
         }
         let unaware = bench.cases.iter().find(|c| bench.cases.enforced_unaware(c, &bench.around));
         assert_eq!(unaware, None, "a protected line is enforced only by two people who know");
+        assert_foretold(&bench, now);
         // The wall's counters are read all the time.
         bench.around.wall_watched = Some(Stretch { from: Timestamp::MIN, until: now });
     }
     (bench, now)
+}
+
+/// What [`Cases::may_approve`] says is what the approval then does.
+fn assert_foretold(bench: &Bench, now: Timestamp) {
+    let said = |bits: u8| Confirmed { protected: bits & 1 != 0, unwalled: bits & 2 != 0, doubtful: bits & 4 != 0 };
+    for (confirmed, case) in (0..8).map(said).flat_map(|c| bench.cases.iter().map(move |case| (c, case))) {
+        let by = person("ann");
+        let foretold = bench.cases.may_approve(case, Some(&by), confirmed, 0, &bench.around, now);
+        let approve = Command::Approve { case: case.id, version: case.version, by, confirmed };
+        let begins = |e: &Event| matches!(&e.body, Body::Case { what: CaseEvent::Quarantined { .. }, .. });
+        let done = bench.cases.decide(&approve, &bench.around, now).map(|events| match events.iter().any(begins) {
+            true => NextApproval::Quarantines,
+            false => NextApproval::Waits,
+        });
+        assert_eq!(foretold, done, "{case:?}");
+    }
 }
 
 fn case_events(log: &[Event]) -> impl Iterator<Item = (usize, CaseId, &CaseEvent)> {

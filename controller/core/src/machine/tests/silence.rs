@@ -13,7 +13,7 @@ fn missing(bench: &Bench, now: Timestamp) -> Option<Missing> {
 fn nearly_free() -> Bench {
     let mut bench = Bench::quarantined();
     let case = bench.case().id;
-    bench.send(Command::ReportFixed { case }, hours(3)).unwrap();
+    bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, hours(3)).unwrap();
     let rescan = rescan(Verdict::Clean, hours(3).plus(Span::from_secs(1)));
     bench.send(Command::RecordRescan { case, rescan }, hours(4)).unwrap();
     bench.delivered(hours(36), hours(37));
@@ -93,7 +93,7 @@ fn a_silence_that_was_long_enough_does_not_let_a_line_out_once_its_feed_has_stop
     bench.delivered(hours(36), hours(37));
     bench.delivered(hours(60), hours(61));
     let case = bench.case().id;
-    bench.send(Command::ReportFixed { case }, hours(200)).unwrap();
+    bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, hours(200)).unwrap();
     let rescan = rescan(Verdict::Clean, hours(200).plus(Span::from_secs(1)));
     bench.send(Command::RecordRescan { case, rescan }, hours(201)).unwrap();
     assert_eq!(missing(&bench, hours(201)), Some(Missing::FeedStalled));
@@ -139,7 +139,7 @@ fn a_person_may_confirm_a_stretch_that_has_passed() {
 fn a_case_that_no_feed_reported_says_so() {
     let mut bench = Bench::quarantined();
     let case = bench.case().id;
-    bench.send(Command::ReportFixed { case }, hours(3)).unwrap();
+    bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, hours(3)).unwrap();
     let rescan = rescan(Verdict::Clean, hours(3).plus(Span::from_secs(1)));
     bench.send(Command::RecordRescan { case, rescan }, hours(4)).unwrap();
     let list = Command::FeedDelivered { feed: feed(), covers: None, delivery: 1, file: file(1), has_rows: true };
@@ -170,4 +170,19 @@ fn what_is_over_by_checks_and_reports_is_not_walled_out_of_a_dry_run() {
     bench.send(Command::Observe { line: LineNo(1), cause: "mirai".into(), evidence }, hours(66)).unwrap();
     begin(&mut bench, hours(67)).unwrap();
     assert!(bench.case().is_enforced(), "seen again");
+}
+
+#[test]
+fn a_line_that_waits_for_a_feed_with_two_causes_is_counted_once() {
+    let mut bench = nearly_free();
+    let (line, cause) = (bench.case().line, "door".into());
+    bench.send(Command::Observe { line, cause, evidence: vec![evidence(9, hours(1))] }, hours(48)).unwrap();
+    let door = CauseKey::new("door");
+    bench.around.policy.playbooks.get_mut(&door).unwrap().release.silence = Span::from_hours(48);
+    let waited = |bench: &Bench, now| bench.cases.waited_for(&bench.around.policy, now);
+    assert!(waited(&bench, hours(48)).is_empty(), "the feed speaks; the silence has to grow");
+    let found = waited(&bench, hours(300));
+    let one = found.get(&feed()).unwrap();
+    assert_eq!((found.len(), one.cases, one.missing), (1, 1, Missing::FeedStalled));
+    assert_eq!(one.until, Some(hours(47)));
 }

@@ -7,7 +7,7 @@ use crate::ids::Feed;
 
 fn report_and_rescan(bench: &mut Bench, verdict: Verdict, now: Timestamp) {
     let case = bench.case().id;
-    bench.send(Command::ReportFixed { case }, now).unwrap();
+    bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, now).unwrap();
     let rescan = rescan(verdict, now.plus(Span::from_secs(1)));
     bench.send(Command::RecordRescan { case, rescan }, now.plus(Span::from_secs(9))).unwrap();
 }
@@ -85,6 +85,31 @@ fn readings_of_the_wall_are_noted_now_and_then_and_a_long_pause_starts_its_silen
 }
 
 #[test]
+fn while_the_wall_has_no_room_for_attacks_its_silence_proves_nothing_and_begins_anew_after_it() {
+    let mut bench = Bench::new();
+    let crowded = |bench: &mut Bench, at: Timestamp| bench.send(Command::WallCrowded { until: at }, at).unwrap().len();
+    let watched = |bench: &mut Bench, at: Timestamp| bench.send(Command::WallWatched { until: at }, at).unwrap().len();
+    assert_eq!(crowded(&mut bench, hours(0)), 0, "nobody is in quarantine");
+    bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
+    bench.approve("ann", hours(1)).unwrap();
+    report_and_rescan(&mut bench, Verdict::Clean, hours(3));
+    // Silent from hour 1 to 59, and then full.
+    bench.around.wall_watched = Some(Stretch { from: hours(1), until: hours(59) });
+    assert_ne!(missing(&bench, hours(59)), Some(Missing::WallSilence));
+    assert_eq!(crowded(&mut bench, hours(60)), 1);
+    assert_eq!(bench.cases.open_wall_gap(), Some(Stretch { from: hours(59), until: hours(60) }));
+    assert_eq!(missing(&bench, hours(60)), Some(Missing::WallGap), "also what was silent for long enough before");
+    assert_eq!(bench.cases.freed(bench.case(), &bench.around, hours(60)).earliest, None, "nobody can say when");
+    assert_eq!(crowded(&mut bench, hours(60).plus(Span::from_mins(14))), 0, "noted now and then");
+    assert_eq!(crowded(&mut bench, hours(60).plus(Span::from_mins(16))), 1);
+    assert_eq!(bench.cases.open_wall_gap().unwrap().from, hours(59));
+    let again = hours(60).plus(Span::from_mins(18));
+    assert_eq!(watched(&mut bench, again), 1, "at once, however short the gap was");
+    assert_eq!((bench.cases.open_wall_gap(), bench.cases.wall_watched(again).from), (None, again));
+    assert!(bench.cases.wall_gap().is_some(), "it is shown on");
+}
+
+#[test]
 fn where_no_file_means_nothing_seen_a_days_first_file_does_not_release_before_the_others_had_time_to_come() {
     let mut bench = Bench::quarantined();
     let rules = crate::policy::Source { no_file: crate::policy::NoFile::NothingSeen, ..Default::default() };
@@ -109,7 +134,7 @@ fn blocked_attacks_start_the_silence_anew_and_ask_for_a_new_rescan() {
     let case = bench.case().id;
     bench.send(Command::WallTraffic { case, packets: 40, last_seen: hours(4) }, hours(4)).unwrap();
     assert_eq!(missing(&bench, hours(5)), Some(Missing::Rescan));
-    assert!(bench.send(Command::SelfRelease { case }, hours(6)).is_err());
+    assert!(bench.send(Command::SelfRelease { case, round: bench.round(case) }, hours(6)).is_err());
     report_and_rescan(&mut bench, Verdict::Clean, hours(4).plus(Span::from_mins(30)));
     assert_eq!(missing(&bench, hours(4).plus(Span::from_mins(40))), Some(Missing::WallSilence));
 }
@@ -137,7 +162,7 @@ fn a_name_on_a_threat_list_is_a_sign_of_life_unless_the_policy_says_otherwise() 
     assert_eq!(bench.case().version, version, "no page becomes stale by it");
     assert_eq!(bench.case().threat_queries, Some((hours(4), 2)));
     assert_eq!(missing(&bench, hours(5)), Some(Missing::Rescan), "the clean check is older than the sign of life");
-    assert!(bench.send(Command::SelfRelease { case }, hours(5)).is_err());
+    assert!(bench.send(Command::SelfRelease { case, round: bench.round(case) }, hours(5)).is_err());
     bench.around.policy.global.threat_queries = crate::policy::ThreatQueries::Ignore;
     assert_eq!(bench.send(query, hours(6)), Ok(Vec::new()));
 }
@@ -150,7 +175,10 @@ fn an_inconclusive_rescan_never_releases() {
     assert_eq!(bench.state(), StateName::Quarantined);
     assert_eq!(missing(&bench, hours(102)), Some(Missing::Inconclusive));
     let case = bench.case().id;
-    assert_eq!(bench.send(Command::SelfRelease { case }, hours(102)), Err(Refusal::NotYet(Missing::Inconclusive)));
+    assert_eq!(
+        bench.send(Command::SelfRelease { case, round: bench.round(case) }, hours(102)),
+        Err(Refusal::NotYet(Missing::Inconclusive))
+    );
 }
 
 #[test]
@@ -171,7 +199,7 @@ fn a_line_leaves_on_trust_twice_in_thirty_days_and_no_more() {
         let now = hours(3 + round * 24);
         report_and_rescan(&mut bench, Verdict::Clean, now);
         let case = bench.case().id;
-        bench.send(Command::SelfRelease { case }, now.plus(Span::from_mins(1))).unwrap();
+        bench.send(Command::SelfRelease { case, round: bench.round(case) }, now.plus(Span::from_mins(1))).unwrap();
         assert_eq!(bench.state(), StateName::Watching);
         bench.observe(1, "mirai", now.plus(Span::from_hours(2)), now.plus(Span::from_hours(3))).unwrap();
         assert_eq!(bench.state(), StateName::Proposed, "a relapse");
@@ -180,7 +208,7 @@ fn a_line_leaves_on_trust_twice_in_thirty_days_and_no_more() {
     assert_eq!(bench.case().relapses, 2);
     report_and_rescan(&mut bench, Verdict::Clean, hours(60));
     let case = bench.case().id;
-    let third = bench.send(Command::SelfRelease { case }, hours(61));
+    let third = bench.send(Command::SelfRelease { case, round: bench.round(case) }, hours(61));
     assert!(matches!(third, Err(Refusal::SelfReleaseUsedUp { used: 2, limit: 2, .. })), "{third:?}");
     assert!(
         bench.cases.may_leave_on_trust(bench.case(), &bench.around, hours(24 * 32)).is_ok(),
@@ -223,8 +251,7 @@ fn a_protected_line_is_never_automatic_and_takes_two_people_who_know() {
     bench.observe(1, "door", hours(0), hours(1)).unwrap();
     assert_eq!(bench.state(), StateName::Proposed);
     let (case, version) = (bench.case().id, bench.case().version);
-    let unaware =
-        Command::Approve { case, version, by: person("ann"), protected_confirmed: false, unwalled_confirmed: false };
+    let unaware = Command::Approve { case, version, by: person("ann"), confirmed: Confirmed::default() };
     assert_eq!(bench.send(unaware, hours(1)), Err(Refusal::Protected("hospital".into())));
     bench.approve("ann", hours(1)).unwrap();
     bench.send(Command::Tick, hours(2)).unwrap();
@@ -329,8 +356,7 @@ fn a_stale_click_is_refused_but_a_release_needs_no_version() {
     bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
     let (case, version) = (bench.case().id, bench.case().version);
     bench.observe(1, "mirai", hours(1), hours(1)).unwrap();
-    let stale =
-        Command::Approve { case, version, by: person("ann"), protected_confirmed: false, unwalled_confirmed: false };
+    let stale = Command::Approve { case, version, by: person("ann"), confirmed: Confirmed::default() };
     assert!(matches!(bench.send(stale, hours(2)), Err(Refusal::Stale { .. })));
     bench.approve("ann", hours(2)).unwrap();
     bench.release(hours(3));
@@ -374,8 +400,11 @@ fn the_schedule_asks_for_the_rescan_that_is_all_that_is_missing() {
 fn a_second_click_on_fixed_starts_no_second_check() {
     let mut bench = Bench::quarantined();
     let case = bench.case().id;
-    bench.send(Command::ReportFixed { case }, hours(2)).unwrap();
-    assert_eq!(bench.send(Command::ReportFixed { case }, second(2 * 3600 + 1)), Err(Refusal::RescanUnderWay(case)));
+    bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, hours(2)).unwrap();
+    assert_eq!(
+        bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, second(2 * 3600 + 1)),
+        Err(Refusal::RescanUnderWay(case))
+    );
 }
 
 #[test]
@@ -425,7 +454,9 @@ fn a_fix_that_no_check_can_see_is_noted_once_until_something_is_seen_again() {
     bench.observe(1, "mirai", hours(0), hours(1)).unwrap();
     bench.approve("ann", hours(1)).unwrap();
     let case = bench.case().id;
-    let noted = |bench: &mut Bench, at: Timestamp| bench.send(Command::ReportFixed { case }, at).unwrap().len();
+    let noted = |bench: &mut Bench, at: Timestamp| {
+        bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, at).unwrap().len()
+    };
     assert_eq!([hours(2), hours(3), hours(4)].map(|at| noted(&mut bench, at)), [1, 0, 0]);
     bench.observe(1, "mirai", hours(5), hours(6)).unwrap();
     assert_eq!([hours(7), hours(8)].map(|at| noted(&mut bench, at)), [1, 0]);
@@ -438,7 +469,7 @@ fn a_check_that_does_not_end_is_asked_for_again_in_minutes() {
     let mut bench = Bench::quarantined();
     let case = bench.case().id;
     let told = hours(1).plus(Span::from_mins(10));
-    bench.send(Command::ReportFixed { case }, told).unwrap();
+    bench.send(Command::ReportFixed { case, round: bench.round(case), again: 0 }, told).unwrap();
     let at = told.plus(crate::state::RESCAN_PATIENCE);
     assert_eq!(bench.cases.next_deadline(), Some(at));
     let asked = bench.send(Command::Tick, at).unwrap();

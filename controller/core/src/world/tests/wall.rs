@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::command::Missing;
+use crate::reach::Extent;
 
 /// Ticks as the engine does: whenever a case is to be looked at. How often that was.
 fn look(bench: &mut Bench, until: Timestamp) -> usize {
@@ -108,7 +109,7 @@ fn the_page_of_a_line_on_hold_again_knows_nothing_of_the_check_before() {
     let now = card(&bench);
     assert_eq!((now.last_check.clone(), now.alive_at), (None, None));
     let case = bench.world.cases().get(CaseId(1)).unwrap();
-    assert_eq!(Some(now.round()), round(case), "or no button would work");
+    assert_eq!(Some(now.round()), case.round(), "or no button would work");
 }
 
 #[test]
@@ -121,10 +122,75 @@ fn the_page_speaks_of_attacks_only_when_they_came_after_the_fix() {
     };
     let fixed = hours(2);
     assert_eq!(attack(&mut bench, hours(1)), None);
-    bench.command(&Command::ReportFixed { case: CaseId(1) }, fixed);
+    let round = bench.world.cases().get(CaseId(1)).and_then(crate::state::Case::round).unwrap();
+    bench.command(&Command::ReportFixed { case: CaseId(1), round, again: 0 }, fixed);
     assert_eq!(attack(&mut bench, fixed.plus(Span::from_secs(4))), None, "read late");
     let later = fixed.plus(Span::from_secs(40));
     assert_eq!(attack(&mut bench, later), Some(later));
     bench.checked_clean(hours(3));
     assert_eq!(alive(&bench), None, "checked since");
+}
+
+/// C-1 to C-3 in quarantine, of whom only the first two stand when the wall is kept.
+fn kept() -> Bench {
+    let mut bench = Bench::new();
+    for line in 1..=3 {
+        let (who, address) = (format!("C-{line}"), format!("192.0.2.{line}"));
+        bench.session(&who, &address, 0, None, hours(1));
+        bench.sight(&address, "mirai", hours(1), hours(1));
+        bench.approve(line, hours(1));
+    }
+    bench.command(&Command::KeepWall { because: "an old backup".into() }, hours(2));
+    let standing = ["192.0.2.1", "192.0.2.2", "192.0.2.77"].map(|a| a.parse().unwrap());
+    bench.world.keep_to(standing);
+    bench.settle(hours(2));
+    bench
+}
+
+#[test]
+fn while_the_wall_is_kept_nothing_is_added_and_what_should_be_free_is_free() {
+    let mut bench = kept();
+    let stands = |bench: &Bench| [1, 2, 3, 77].map(|n| bench.walled(&format!("192.0.2.{n}")));
+    assert_eq!(
+        stands(&bench),
+        [true, true, false, false],
+        "what no case asks for is free, what did not stand is not added"
+    );
+    assert_eq!((bench.world.standings().withheld(), bench.world.standings().held(Extent::Half)), (1, 2));
+    let lines: Vec<_> = bench.world.cases().iter().map(|case| case.line).collect();
+    assert_eq!(lines.iter().filter(|line| bench.world.standings().is_withheld(**line)).count(), 1);
+    assert!(bench.view.at("192.0.2.3".parse().unwrap()).is_none(), "nobody is shown a page who is not walled");
+
+    // A new address is not added; the old one is free, and stays free when it comes back.
+    bench.session("C-1", "192.0.2.1", 0, Some(2), hours(3));
+    bench.session("C-1", "192.0.2.11", 2, None, hours(3));
+    bench.session("C-1", "192.0.2.11", 2, Some(3), hours(4));
+    bench.session("C-1", "192.0.2.1", 3, None, hours(4));
+    assert_eq!(stands(&bench), [false, true, false, false]);
+    let release =
+        Command::Release { case: CaseId(2), version: None, by: person("ann"), reason: None, emergency: false };
+    bench.command(&release, hours(4));
+    assert_eq!(stands(&bench), [false, false, false, false]);
+    assert_eq!(bench.world.standings().withheld(), 2);
+
+    bench.command(&Command::Resume { by: person("eve") }, hours(5));
+    assert_eq!(stands(&bench), [true, false, true, false]);
+    assert_eq!(bench.world.standings().withheld(), 0);
+}
+
+#[test]
+fn a_log_that_says_that_the_wall_is_kept_says_so_after_another_start_and_under_another_halt() {
+    let bench = kept();
+    let mut cases = Cases::default();
+    bench.log.iter().for_each(|event| _ = cases.apply(event, bench.world.policy()));
+    assert!(cases.wall_kept());
+    let halt = Command::Halt { by: person("eve"), because: "drill".into() };
+    assert_eq!(bench.world.decide(&halt, hours(3)), Ok(Vec::new()), "halted already");
+    let mut halted = Bench::new();
+    halted.command(&halt, hours(1));
+    assert!(
+        halted.command(&Command::KeepWall { because: "an old backup".into() }, hours(2)),
+        "a halt alone is not enough"
+    );
+    assert!(halted.world.cases().wall_kept());
 }

@@ -1,0 +1,6 @@
+//! What residents reach beside their portal, and what they do not.
+
+mod dns;
+mod holes;
+mod portals;
+mod rebind;
