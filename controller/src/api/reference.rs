@@ -23,7 +23,7 @@ async fn text() -> Response {
 }
 
 /// Every problem: its code, the statuses it comes with, and what it is about in any case.
-pub const KINDS: [(&str, &[u16], &str); 53] = [
+pub const KINDS: [(&str, &[u16], &str); 54] = [
     ("bad-request", &[400, 413, 415, 422], "The request itself is wrong"),
     ("unauthorized", &[401], "A valid token is needed"),
     ("forbidden", &[403], "The token may not do this"),
