@@ -29,7 +29,7 @@ pub(super) const READ_LINE: &str = "line, subscriber, \
 pub(super) const READ_SESSION: &str = "line, holding, from_at, to_at, \
     CASE WHEN last_start IS NULL AND NOT superseded THEN nas ELSE json_array(nas, last_start, superseded) END";
 /// Of a session that was told as it is: the other columns have their defaults.
-pub(super) const PLAIN_SESSION: &str = "to_at, nas, line, holding, from_at";
+pub(super) const PLAIN_SESSION: &str = "line, holding, from_at, to_at, nas";
 /// What these often have in common: most last, and a list goes through one gateway after another.
 pub(super) const SESSION_SHARED: &str = "to_at, nas";
 /// And what each has of its own.
@@ -84,7 +84,7 @@ pub(super) fn bind_line(v: &mut Values, r: &LineRecord) -> Result<(), StoreError
     v.add(r.number_tail.as_deref())
 }
 
-/// Whether [`PLAIN_LINE`] holds all of it, as it does for most lines.
+/// Whether [`LINE_SHARED`] and [`LINE_OWN`] hold all of it, as they do for most lines.
 pub(super) fn is_plain_line(r: &LineRecord) -> bool {
     r.clause.is_none() && r.language.is_none() && r.number_tail.is_none()
 }
@@ -104,8 +104,8 @@ pub(super) fn is_plain_session(known: &KnownSession) -> bool {
 }
 
 pub(super) fn bind_plain_session(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
-    bind_session_shared(v, known)?;
-    bind_session_own(v, known)
+    bind_session_own(v, known)?;
+    bind_session_shared(v, known)
 }
 
 pub(super) fn bind_session_shared(v: &mut Values, known: &KnownSession) -> Result<(), StoreError> {
