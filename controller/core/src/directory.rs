@@ -197,8 +197,8 @@ impl Directory {
             gone: taken.gone.iter().map(|t| known(t).session).collect(),
         };
         if live_before == live_after {
-            // Nothing that could be enforced differs; a NAS may.
-            if taken.effect == Effect::Changed {
+            // Nothing that a wall could hold differs; a NAS or a session id may.
+            if matches!(taken.effect, Effect::Changed | Effect::Started) {
                 recorded.touched.push(line);
             }
             return recorded;

@@ -38,6 +38,15 @@ pub(super) struct Accounts {
     of_line: FxHashMap<LineNo, Vec<AccountKey>>,
 }
 
+/// What noting a bearer changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Borne {
+    Known,
+    New,
+    /// It was known to have begun at this later start.
+    Before(Timestamp),
+}
+
 #[derive(Clone, Debug, Default)]
 struct Account {
     bearers: Vec<(LineNo, Holding, Timestamp)>,
@@ -61,20 +70,20 @@ impl Accounts {
     }
 
     /// Of a session that is part of one that began earlier now, or later, nothing changes here: a bearer is found by a start.
-    fn bear(&mut self, key: &AccountKey, tenure: &Tenure, holding: Holding, start: Timestamp) -> bool {
+    fn bear(&mut self, key: &AccountKey, tenure: &Tenure, holding: Holding, start: Timestamp) -> Borne {
         let account = self.by_id.entry(key.clone()).or_default();
         let line = tenure.line;
         let own = |b: &&mut (LineNo, Holding, Timestamp)| b.0 == line && b.1 == holding && tenure.began_at(b.2);
         match account.bearers.iter_mut().find(own) {
-            Some((.., known)) if *known <= start => return false,
-            Some((.., known)) => *known = start,
+            Some((.., known)) if *known <= start => return Borne::Known,
+            Some((.., known)) => return Borne::Before(std::mem::replace(known, start)),
             None => account.bearers.push((line, holding, start)),
         }
         let own = self.of_line.entry(line).or_default();
         if !own.contains(key) {
             own.push(key.clone());
         }
-        true
+        Borne::New
     }
 
     fn is_shared(&self, key: &AccountKey) -> bool {
@@ -117,11 +126,14 @@ impl Directory {
     pub fn bear(&mut self, bearer: &Bearer, ended: &mut Ended) -> bool {
         let Bearer { account, line, holding, start } = bearer;
         let Some(tenure) = self.tenure_at(*line, *holding, *start) else { return false };
-        if !self.accounts.bear(account, &tenure, *holding, *start) {
-            return false;
-        }
+        let taking = match self.accounts.bear(account, &tenure, *holding, *start) {
+            Borne::Known => return false,
+            Borne::New => Taking::Alone,
+            // What the later start ended may last now: it may have begun after the earlier one.
+            Borne::Before(later) => Taking::Anew(later),
+        };
         if self.accounts.is_shared(account) {
-            self.take_bearers(account, ended);
+            self.take_bearers(account, taking, ended);
         }
         true
     }
@@ -132,7 +144,7 @@ impl Directory {
         let stops = &mut self.accounts.by_id.entry(account.clone()).or_default().stops;
         let Err(place) = stops.binary_search(&at) else { return false };
         stops.insert(place, at);
-        self.take_bearers(account, ended);
+        self.take_bearers(account, Taking::Alone, ended);
         true
     }
 
@@ -190,11 +202,11 @@ impl Directory {
         bearers.iter().filter(live).map(|(line, holding, _)| (*line, *holding)).collect()
     }
 
-    fn take_bearers(&mut self, account: &AccountKey, ended: &mut Ended) {
+    fn take_bearers(&mut self, account: &AccountKey, taking: Taking, ended: &mut Ended) {
         let bearers = self.accounts.by_id.get(account).map(|account| account.bearers.clone()).unwrap_or_default();
         for (line, holding, start) in bearers {
             if let Some(tenure) = self.tenure_at(line, holding, start) {
-                let recorded = self.take_in(holding, tenure, Taking::Alone);
+                let recorded = self.take_in(holding, tenure, taking);
                 ended.add(recorded);
             }
         }

@@ -149,6 +149,12 @@ impl Directory {
         for line in lines.into_iter().collect::<BTreeSet<_>>() {
             let may_end = |t: &Tenure| t.heard < at && (t.to > at || t.ending == Ending::Stale);
             let has_any = self.each_of(line, nas, may_end, &mut ended);
+            // One that was heard of after it lasted on, and after a restart that has to be known: the store may know less.
+            self.each_tenure(line, |holding, t| {
+                if t.nas == nas && t.may_be_stored_before(at) {
+                    ended.put.push(t.known(holding));
+                }
+            });
             if has_any {
                 left.push(line);
             }

@@ -90,6 +90,8 @@ pub(super) enum Taking {
     /// As one of all that a gateway has. That it lasted then follows for the store from the gateway's list as a whole, and need
     /// not be written for each.
     Listed,
+    /// For itself, and if it ended at this moment because of another session, that is judged anew.
+    Anew(Timestamp),
 }
 
 /// What a fact did to the tenures of its holding.
@@ -166,7 +168,7 @@ impl Tenure {
     }
 
     /// Rules 1 and 2: both are the same session.
-    fn merged(self, told: Self) -> Self {
+    fn merged(self, told: Self, taking: Taking) -> Self {
         let (from, last) = (self.from.min(told.from), self.last_start().max(told.last_start()));
         let heard = self.heard.max(told.heard);
         let both = [self, told];
@@ -175,7 +177,8 @@ impl Tenure {
             both.iter().filter(move |t| t.ending == ending && !t.is_live() && t.to > after).map(|t| t.to)
         };
         let merged = Self { from, to: Timestamp::MAX, heard, spread: spread(from, last), ending: Ending::Told, ..self };
-        let (over, cut) = (kept(Ending::Superseded, last).min(), kept(Ending::CutOff, heard).min());
+        let over = kept(Ending::Superseded, last).filter(|to| taking != Taking::Anew(*to)).min();
+        let cut = kept(Ending::CutOff, heard).min();
         let merged = match (kept(Ending::Told, last).max(), kept(Ending::Stale, heard).min()) {
             (Some(to), _) => Self { to, ..merged },
             (None, Some(to)) => Self { to, ending: Ending::Stale, ..merged },
@@ -215,10 +218,15 @@ impl Tenure {
         self.told_end().is_none() && self.to > self.heard.plus(stale_after)
     }
 
+    /// Whether it is known to have lasted on after this moment, and the store may know only that it lasted before.
+    pub(super) fn may_be_stored_before(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.heard && step(at) == step(self.heard)
+    }
+
     /// Whether the store would write the same.
     fn is_stored_as(&self, other: &Self, taking: Taking) -> bool {
-        let step = |t: &Self| t.heard.as_millis().div_euclid(HEARD_STEP.as_millis());
-        Self { heard: other.heard, ..*self } == *other && (taking == Taking::Listed || step(self) == step(other))
+        let same_step = step(self.heard) == step(other.heard);
+        Self { heard: other.heard, ..*self } == *other && (taking == Taking::Listed || same_step)
     }
 }
 
@@ -238,11 +246,11 @@ pub(super) fn take(
     let mut merged = told;
     if let Some(at) = tenures.iter().position(|t| t.is_of(&told) && t.same_start(&told, jitter)) {
         let first = tenures.swap_remove(at);
-        merged = first.merged(told);
+        merged = first.merged(told, taking);
         absorbed.push(first);
         while let Some(at) = tenures.iter().position(|t| t.is_of(&merged) && t.same_start(&merged, jitter)) {
             let next = tenures.swap_remove(at);
-            merged = next.merged(merged);
+            merged = next.merged(merged, taking);
             absorbed.push(next);
         }
     }
@@ -286,6 +294,11 @@ pub(super) fn clash(tenures: &[Tenure]) -> bool {
     let live = || tenures.iter().filter(|t| t.is_live());
     let meets = |a: &Tenure, b: &Tenure| a.line != b.line && a.ports.0 <= b.ports.1 && b.ports.0 <= a.ports.1;
     live().enumerate().any(|(i, a)| live().skip(i + 1).any(|b| meets(a, b)))
+}
+
+/// That a session lasted is written once in each of these.
+fn step(heard: Timestamp) -> i64 {
+    heard.as_millis().div_euclid(HEARD_STEP.as_millis())
 }
 
 /// A chain of jittering starts is seconds long; one of 49 days would end here.
