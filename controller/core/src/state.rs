@@ -263,6 +263,17 @@ impl Case {
     pub fn severity(&self) -> Severity {
         self.troubles.iter().map(|t| t.severity).max().unwrap_or_default()
     }
+
+    /// Who reported it, each once.
+    pub fn sources(&self) -> Vec<SourceName> {
+        let mut sources: Vec<SourceName> = Vec::new();
+        for feed in self.troubles.iter().flat_map(|trouble| &trouble.feeds) {
+            if !sources.contains(&feed.source) {
+                sources.push(feed.source.clone());
+            }
+        }
+        sources
+    }
 }
 
 impl Trouble {

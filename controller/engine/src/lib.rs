@@ -97,6 +97,8 @@ pub struct Engine<S: Store, O: Outside> {
     chore: Option<housekeeping::Chore>,
     /// More lines are to be looked at for sessions that their gateways do not speak of any more.
     sweeping: bool,
+    /// An image for a snapshot is being taken, of this entry of the log.
+    imaging: Option<Seq>,
 }
 
 /// At most so many inputs share one transaction: bounds the time a person waits behind a storm.
@@ -107,6 +109,9 @@ const SNAPSHOT_EVERY: u64 = 100_000;
 
 /// After one that could not be written, the next is tried after so many.
 const SNAPSHOT_AGAIN: u64 = 10_000;
+
+/// So many cases go into an image per turn: a millisecond or two.
+const IMAGED_PER_TURN: usize = 10_000;
 
 /// After a failed append the store is left alone this long, except by releases.
 const REST_AFTER_FAILURE: Span = Span::from_secs(5);
@@ -188,6 +193,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             writing: None,
             chore: None,
             sweeping: false,
+            imaging: None,
         };
         let mut turn = Turn::default();
         if !healed.gone.is_empty() || !healed.put.is_empty() {
@@ -266,7 +272,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
     /// that is being carried out, known sightings that were read. Channel closed counts as stop.
     async fn next_input(&mut self) -> Option<Input> {
         let intake = !self.intakes.is_empty() && self.recall.is_whole();
-        if intake || ((self.chore.is_some() || self.sweeping) && self.may_keep_house()) {
+        let chores = self.chore.is_some() || self.sweeping || self.imaging.is_some() || self.world.has_more_to_do();
+        if intake || (chores && self.may_keep_house()) {
             return self.inputs.received.try_recv().ok();
         }
         let now = self.now();
@@ -426,6 +433,7 @@ impl<S: Store, O: Outside> Engine<S, O> {
             return None;
         }
         self.sweeping = turn.sweep(&mut self.world);
+        turn.prove(&mut self.world, now);
         let due = self.world.cases().due_by(now);
         if !due.is_empty() || now >= self.tick_at {
             self.tick_at = now.plus(TICK_EVERY);
@@ -530,6 +538,10 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 self.last = boot.last;
                 self.ahead = false;
                 self.wall = wall::Counters::default();
+                // It was of the world that is gone; the next one is not far.
+                if self.imaging.take().is_some() {
+                    self.since_snapshot = self.since_snapshot.max(SNAPSHOT_EVERY - SNAPSHOT_AGAIN);
+                }
                 if let Some((until, _)) = &mut self.unwell_until {
                     *until = (*until).min(now.plus(REST_AFTER_FAILURE));
                 }
@@ -554,14 +566,24 @@ impl<S: Store, O: Outside> Engine<S, O> {
         EngineError::Store(self.unwell_until.as_ref().map_or_else(String::new, |(_, why)| why.clone()))
     }
 
-    /// Has a snapshot written beside the loop when enough has happened, and hears how the last one went.
+    /// Has a snapshot written beside the loop when enough has happened, and hears how the last one went. The image is taken in
+    /// pieces between turns.
     async fn snapshot(&mut self) {
         if let Some(writing) = self.writing.take_if(|w| w.is_finished()) {
             self.written(writing).await;
         }
         // Ahead, it would bring back at the next start what never was stored.
-        if self.writing.is_none() && self.since_snapshot >= SNAPSHOT_EVERY && !self.ahead {
-            self.writing = Some(self.write_snapshot());
+        let free = self.writing.is_none() && self.imaging.is_none() && !self.ahead;
+        if free && self.since_snapshot >= SNAPSHOT_EVERY {
+            self.since_snapshot = 0;
+            self.world.begin_image();
+            self.imaging = Some(self.last);
+        }
+        if let Some(seq) = self.imaging
+            && let Some(image) = self.world.image_piece(IMAGED_PER_TURN)
+        {
+            self.imaging = None;
+            self.writing = Some(self.write_snapshot(seq, image));
         }
     }
 
@@ -570,8 +592,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if let Some(writing) = self.writing.take() {
             self.written(writing).await;
         }
-        if self.since_snapshot > 0 && !self.ahead {
-            let writing = self.write_snapshot();
+        if (self.since_snapshot > 0 || self.imaging.is_some()) && !self.ahead {
+            let writing = self.write_snapshot(self.last, Image::from(self.world.cases()));
             self.written(writing).await;
         }
     }
@@ -587,10 +609,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         }
     }
 
-    fn write_snapshot(&mut self) -> JoinHandle<Result<(), StoreError>> {
-        self.since_snapshot = 0;
-        let image = Image::from(self.world.cases());
-        tokio::spawn(self.store.snapshot(self.last, Box::new(move || snapshot::encode(&image))))
+    fn write_snapshot(&self, seq: Seq, image: Image) -> JoinHandle<Result<(), StoreError>> {
+        tokio::spawn(self.store.snapshot(seq, Box::new(move || snapshot::encode(&image))))
     }
 
     async fn written(&mut self, writing: JoinHandle<Result<(), StoreError>>) {

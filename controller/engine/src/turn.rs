@@ -139,6 +139,12 @@ impl Turn {
         any
     }
 
+    /// Releases that what sources told has proven, of some of the cases that rest on them.
+    pub(super) fn prove(&mut self, world: &mut World, now: Timestamp) {
+        let events = world.prove(now);
+        self.take(world, events);
+    }
+
     pub(super) fn load_policy(&mut self, world: &mut World, now: Timestamp) {
         let digest = world.policy().digest;
         self.quietly(world, &Command::LoadPolicy { digest }, now);

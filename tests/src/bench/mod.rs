@@ -15,6 +15,7 @@ pub mod restoring;
 pub mod rig;
 pub mod steering;
 pub mod store;
+pub mod turns;
 
 /// Name, what it measures, and how.
 pub type Part = (&'static str, &'static str, fn() -> anyhow::Result<Vec<Row>>);

@@ -81,8 +81,15 @@ impl Rig {
     /// # Errors
     /// When store, policy or clock fail.
     pub async fn start(db: &Path, driver: Option<Driver>) -> Result<Self> {
+        Self::start_at(db, driver, Arc::new(SystemClock::new(&Registry::new())?)).await
+    }
+
+    /// The same by another clock.
+    ///
+    /// # Errors
+    /// When store or policy fail.
+    pub async fn start_at(db: &Path, driver: Option<Driver>, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = SqliteStore::open(db, Options::default()).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(&Registry::new())?);
         let follow = Follow { driver, view: Arc::default(), started: false };
         let (engine, handle) = Engine::load(store, policy()?, clock, follow, |_| Vec::new()).await?;
         let started_at = engine.world().generation();

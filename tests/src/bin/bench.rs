@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use pratique::lab::net::{Rights, enter};
 use pratique_tests::bench::{
-    Part, boot, dns, enforce, intake, memory, openings, portal, restart, restoring, steering, store,
+    Part, boot, dns, enforce, intake, memory, openings, portal, restart, restoring, steering, store, turns,
 };
 use serde_json::Value;
 
@@ -25,7 +25,7 @@ struct Wanted {
 }
 
 /// The parts of `loop`, in the order of its table.
-const LOOP: [Part; 11] = [
+const LOOP: [Part; 12] = [
     ("steering", "approve → first steered packet, release → first free packet, 100,000 residents", steering::run),
     ("enforce", "100,000 lines from nothing beside `nft -f`; one more line at 1,000,000 beside at 10", enforce::run),
     (
@@ -39,6 +39,7 @@ const LOOP: [Part; 11] = [
     ("lists", "a session list of 300,000 rows, read, applied and stored, on one core", intake::lists),
     ("restart", "100,000 quarantined cases until the wall is as planned", restart::run),
     ("boot", "the real daemon after a kill until a resident's page and answers, 1,200,000 sessions", boot::run),
+    ("turns", "the longest turn of the loop, 1,000,000 residents, 10,000,000 lines known", turns::run),
     ("memory", "bytes per session and per open case", memory::run),
     ("store", "the store beside bare SQLite", || Ok(store::run())),
 ];

@@ -190,15 +190,12 @@ impl Cases {
     /// the same decision has enforced. The policy may have become stricter since they were proposed; then they wait for a
     /// person.
     pub(super) fn automatic_waiting(&self, mut ahead: u64, around: &impl Surroundings, now: Timestamp) -> Vec<Event> {
-        let none = self.halted.is_some() || self.count(StateName::Proposed) == 0;
+        let none = self.halted.is_some() || self.index.waiting().is_empty();
         if none || self.room(true, ahead, around, now).is_err() {
             return Vec::new();
         }
-        let waits = |c: &&Case| matches!(c.state, State::Proposed { rule: ApprovalRule::Auto, .. });
-        let mut waiting: Vec<&Case> = self.iter().filter(waits).collect();
-        waiting.sort_unstable_by_key(|c| c.id);
         let mut events = Vec::new();
-        for case in waiting {
+        for case in self.index.waiting().iter().filter_map(|id| self.get(*id)) {
             let rule = self.rule_for(case.line, self.strictest(case, around).unwrap_or_default(), around);
             // A rule walls where there is something to wall, and surely that line's; the rest waits until there is, or for a person.
             let cannot = around.no_ground(case.line).is_some()

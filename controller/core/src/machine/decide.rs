@@ -127,14 +127,14 @@ impl Cases {
             }
             Command::FeedDelivered { feed, covers, delivery, file, has_rows } => {
                 let file = has_rows.then_some(file);
-                Ok(self.feed_delivered(feed, *covers, (*delivery, file), around, now))
+                Ok(self.feed_delivered(feed, *covers, (*delivery, file), now))
             }
             Command::FeedGap { source, gap } => Ok(self.feed_gap(source, gap, now)),
             Command::RowUnread { line, feed, until, delivery } => {
                 Ok(self.row_unread(*line, feed, *until, *delivery, now))
             }
             Command::ConfirmSilence { source, report, stretch, by, because } => {
-                self.confirm_silence(source, report.as_ref(), *stretch, (by, because), around, now)
+                self.confirm_silence(source, report.as_ref(), *stretch, (by, because), now)
             }
             Command::LoadPolicy { digest } => Ok(if self.policy == Some(*digest) {
                 Vec::new()
@@ -314,7 +314,6 @@ impl Cases {
         feed: &Feed,
         covers: Option<Stretch>,
         (delivery, file): (u64, Option<&FileMark>),
-        around: &impl Surroundings,
         now: Timestamp,
     ) -> Vec<Event> {
         let at_once = |body| Event { at: now, body };
@@ -329,8 +328,6 @@ impl Cases {
             let Stretch { from, until } = if new { covers } else { only_came };
             events.push(at_once(Body::FeedDelivered { feed: feed.clone(), covers_from: from, covers_until: until }));
         }
-        let released = self.proven_by(&feed.source, &events, around, now);
-        events.extend(released);
         events
     }
 
@@ -361,7 +358,6 @@ impl Cases {
         report: Option<&SmolStr>,
         stretch: Stretch,
         (by, because): (&Actor, &SmolStr),
-        around: &impl Surroundings,
         now: Timestamp,
     ) -> Result<Vec<Event>, Refusal> {
         let Stretch { from, until } = stretch;
@@ -370,30 +366,7 @@ impl Cases {
         }
         let (source, report, by, because) = (source.clone(), report.cloned(), by.clone(), because.clone());
         let confirmed = Body::SilenceConfirmed { source: source.clone(), report, from, until, by, because };
-        let mut events = vec![Event { at: now, body: confirmed }];
-        let released = self.proven_by(&source, &events, around, now);
-        events.extend(released);
-        Ok(events)
-    }
-
-    /// Releases of cases that rest on a source and are proven once these events of it have happened.
-    fn proven_by(
-        &self,
-        source: &SourceName,
-        events: &[Event],
-        around: &impl Surroundings,
-        now: Timestamp,
-    ) -> Vec<Event> {
-        if events.is_empty() {
-            return Vec::new();
-        }
-        let mut after = Cases { feeds: self.feeds.clone(), ..Cases::default() };
-        for event in events {
-            after.apply(event, around.policy());
-        }
-        let cases = self.proven_by_source(source).into_iter().filter_map(|id| self.get(id));
-        let proven = cases.filter(|case| after.missing(case, around, now).is_none());
-        proven.map(|case| self.released(case, Release::Proven, Actor::System, None, around, now)).collect()
+        Ok(vec![Event { at: now, body: confirmed }])
     }
 
     fn with_release_if_proven(

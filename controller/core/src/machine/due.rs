@@ -6,7 +6,7 @@ use crate::event::{Actor, Body, CaseEvent, Closed, Event, ProposedBecause, Relea
 use crate::ids::CaseId;
 use crate::policy::Policy;
 use crate::rescan::RescanTrigger;
-use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
+use crate::state::{Case, RESCAN_PATIENCE, State};
 use crate::time::{Span, Timestamp};
 
 /// At most so many cases move in one tick, so that the loop stays quick for people; the rest is due at the next.
@@ -26,13 +26,6 @@ impl Cases {
             }
         }
         events
-    }
-
-    /// Cases in quarantine that a delivery of a source may have proven.
-    pub(super) fn proven_by_source(&self, source: &crate::ids::SourceName) -> Vec<CaseId> {
-        let named = |t: &Trouble| t.feeds.iter().any(|f| f.source == *source);
-        let rests = |c: &&Case| c.is_quarantined() && c.troubles.iter().any(named);
-        self.iter().filter(rests).map(|c| c.id).collect()
     }
 
     /// What is due for one case, `ahead` others having been enforced in the same decision: caps hold within it too.

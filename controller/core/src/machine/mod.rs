@@ -7,6 +7,7 @@ mod caps;
 mod decide;
 mod due;
 mod image;
+mod index;
 mod paper;
 mod pressed;
 mod proof;
@@ -22,7 +23,8 @@ use smol_str::SmolStr;
 
 pub use self::approve::NextApproval;
 pub use self::caps::CapsUse;
-pub use self::image::Image;
+pub use self::image::{Image, Imaging};
+use self::index::{Filed, Index};
 pub use self::proof::{Silence, Waited};
 use crate::coverage::{Coverages, Gap, Stretch};
 use crate::event::{Actor, Body, CaseEvent, Closed, Enforcement, Event, EvidenceRef, ProposedBecause, Release};
@@ -56,16 +58,15 @@ pub struct Cases {
     /// When to look at a case again.
     deadlines: BTreeSet<(Timestamp, CaseId)>,
     due: FxHashMap<CaseId, Timestamp>,
-    /// Cases by state; a state without cases has no entry.
-    counts: BTreeMap<StateName, u64>,
+    index: Index,
     halted: Option<SmolStr>,
     /// Halted so that the wall itself gets nothing added either.
     wall_kept: bool,
     policy: Option<TextRef>,
     /// How the daemon enforces, as far as the log says.
     enforcement: Option<Enforcement>,
-    /// Quarantines on paper.
-    paper: BTreeSet<CaseId>,
+    /// An image that is being taken.
+    imaging: Option<Box<Imaging>>,
 }
 
 /// What the machine has to know of the world beyond its own state.
@@ -136,9 +137,14 @@ impl Cases {
         self.cases.range((Bound::Unbounded, end)).rev().map(|(_, case)| case.as_ref())
     }
 
+    /// Cases in a state, the oldest first, behind this one if there is one.
+    pub fn in_state(&self, state: StateName, after: Option<CaseId>) -> impl Iterator<Item = &Case> {
+        self.index.in_state_after(state, after).filter_map(|id| self.get(id))
+    }
+
     /// How many cases are in a state (ended ones: those in memory).
     pub fn count(&self, state: StateName) -> u64 {
-        self.counts.get(&state).copied().unwrap_or(0)
+        self.index.count(state)
     }
 
     /// How the daemon enforces, as far as the log says; a log of before this was noted says nothing.
@@ -154,14 +160,14 @@ impl Cases {
     /// Quarantines on paper, the oldest case first: their lines are free. In a dry run all of them; behind a wall those that
     /// were approved in a dry run and wait for a person.
     pub fn on_paper(&self) -> impl ExactSizeIterator<Item = CaseId> {
-        self.paper.iter().copied()
+        self.index.paper().iter().copied()
     }
 
     /// Lines that count against the caps. In a dry run those on paper do, so that the caps are seen to work; behind a wall
     /// they take no room from lines that are walled.
     pub fn lines_held(&self) -> u64 {
         let all = self.count(StateName::Quarantined);
-        if self.is_dry_run() { all } else { all.saturating_sub(self.paper.len() as u64) }
+        if self.is_dry_run() { all } else { all.saturating_sub(self.index.paper().len() as u64) }
     }
 
     /// Nothing may be added to the wall until somebody resumes, whatever quarantines there are: the log was put back from a
@@ -283,10 +289,11 @@ impl Cases {
                 self.enforcement = Some(*mode);
                 if *mode == Enforcement::DryRun {
                     // Also those that a wall held until now: it stands no more, and comes back for nobody unasked.
-                    for (id, case) in self.cases.iter_mut().filter(|(_, case)| case.is_enforced()) {
+                    self.image_whole();
+                    for case in self.cases.values_mut().filter(|case| case.is_enforced()) {
                         Arc::make_mut(case).on_paper = true;
-                        self.paper.insert(*id);
                     }
+                    self.index = Index::of(self.cases.values().map(Arc::as_ref));
                 }
             }
             Body::Purged { line, .. } => {
@@ -303,9 +310,9 @@ impl Cases {
             self.open(id, *line, (cause, evidence), at, policy);
         }
         let dry_run = self.is_dry_run();
+        self.image_before_change(id);
         let Self { cases, open, ended, begun, left_on_trust, .. } = self;
         let Some(case) = cases.get_mut(&id).map(Arc::make_mut) else { return };
-        let before = case.state.name();
         // Blocked attacks go on for as long as the device is infected and change nothing that a person decides on: counted
         // in, every page and every form would be stale before its button is pressed. The same holds for notices.
         let goes_on = matches!(
@@ -315,6 +322,7 @@ impl Cases {
                 | CaseEvent::RowUnread { .. }
                 | CaseEvent::Notice { .. }
         );
+        let before = (!goes_on).then(|| Filed::of(case));
         if !goes_on {
             case.version = case.version.saturating_add(1);
         }
@@ -406,13 +414,9 @@ impl Cases {
                 ended.push_back(id);
             }
         }
-        let (after, on_paper) = (case.state.name(), case.is_on_paper());
-        if on_paper {
-            self.paper.insert(id);
-        } else {
-            self.paper.remove(&id);
+        if let Some(before) = before {
+            self.index.refile(id, &before, &Filed::of(case));
         }
-        self.recount(before, after);
         let next = self.get(id).and_then(|case| {
             // What the counters have shown is no event: also a silence that is over by the clock may not have been read yet.
             let wall = self.wall_silent_at(case, None, policy).map(|over| over.max(at.plus(proof::WALL_READ_WITHIN)));
@@ -456,25 +460,14 @@ impl Cases {
             on_paper: false,
         };
         self.last_id = self.last_id.max(id.0);
-        *self.counts.entry(case.state.name()).or_default() += 1;
+        self.index.add(id, &Filed::of(&case));
         self.open.insert(line, id);
         self.cases.insert(id, Arc::new(case));
     }
 
-    fn recount(&mut self, before: StateName, after: StateName) {
-        if before != after {
-            self.one_less(before);
-            *self.counts.entry(after).or_default() += 1;
-        }
-    }
-
-    fn one_less(&mut self, state: StateName) {
-        let left = self.count(state).saturating_sub(1);
-        if left > 0 {
-            self.counts.insert(state, left);
-        } else {
-            self.counts.remove(&state);
-        }
+    fn take_away(&mut self, id: CaseId) -> Option<Arc<Case>> {
+        self.image_before_change(id);
+        self.cases.remove(&id)
     }
 
     fn set_deadline(&mut self, id: CaseId, at: Option<Timestamp>) {
@@ -490,9 +483,9 @@ impl Cases {
     fn drop_oldest_ended(&mut self) {
         while self.ended.len() > ENDED_KEPT {
             if let Some(id) = self.ended.pop_front()
-                && self.cases.remove(&id).is_some()
+                && let Some(case) = self.take_away(id)
             {
-                self.one_less(StateName::Closed);
+                self.index.remove(id, &Filed::of(&case));
             }
         }
     }

@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 use super::{Cases, Surroundings};
 use crate::command::{Missing, Refusal};
 use crate::coverage::{Quiet, Stretch};
-use crate::ids::{CaseId, CauseKey, Feed};
+use crate::event::{Actor, Event, Release};
+use crate::ids::{CaseId, CauseKey, Feed, SourceName};
 use crate::playbook::Playbook;
 use crate::policy::Policy;
 use crate::rescan::{Rescan, Verdict};
-use crate::state::{Case, RESCAN_PATIENCE, State, Trouble};
+use crate::state::{Case, RESCAN_PATIENCE, State, StateName, Trouble};
 use crate::time::{Span, Timestamp};
 use crate::view::{Proof, Trust};
 
@@ -23,6 +24,33 @@ impl Cases {
         rescan
             .or_else(|| self.wall_missing(case, &parts, around, now))
             .or_else(|| parts.iter().find_map(|(t, p)| self.silence_missing(t, p, around.policy(), now)))
+    }
+
+    /// Releases of those of these cases whose fix is proven now.
+    pub fn proven(
+        &self,
+        cases: impl IntoIterator<Item = CaseId>,
+        around: &impl Surroundings,
+        now: Timestamp,
+    ) -> Vec<Event> {
+        let held = cases.into_iter().filter_map(|id| self.get(id)).filter(|case| case.is_quarantined());
+        let proven = held.filter(|case| self.missing(case, around, now).is_none());
+        proven.map(|case| self.released(case, Release::Proven, Actor::System, None, around, now)).collect()
+    }
+
+    /// Quarantined cases that a source reported, with numbers above `after` and up to `end`, the oldest first.
+    pub fn resting_on(
+        &self,
+        source: &SourceName,
+        after: Option<CaseId>,
+        end: Option<CaseId>,
+    ) -> impl Iterator<Item = CaseId> {
+        self.index.resting_on(source, after, end)
+    }
+
+    /// The sources that reported quarantined cases.
+    pub fn rested_on(&self) -> impl Iterator<Item = &SourceName> {
+        self.index.sources()
     }
 
     /// Whether checks and reports prove the fix, whatever the wall would say: a quarantine on paper has none.
@@ -194,7 +222,7 @@ impl Cases {
     /// such wait.
     pub fn waited_for(&self, policy: &Policy, now: Timestamp) -> BTreeMap<Feed, Waited> {
         let mut found: BTreeMap<Feed, Waited> = BTreeMap::new();
-        for case in self.iter().filter(|case| case.is_quarantined()) {
+        for case in self.in_state(StateName::Quarantined, None) {
             for silence in self.silences(case, policy, now) {
                 let Some(missing) = silence.missing().filter(|m| *m != Missing::Silence) else { continue };
                 let until = silence.quiet.stretch.map(|s| s.until);

@@ -6,6 +6,7 @@
 
 mod card;
 mod intake;
+mod rounds;
 mod sessions;
 mod settle;
 mod standing;
@@ -27,11 +28,12 @@ use crate::directory::{Directory, Doubt};
 use crate::event::{Body, CaseEvent, Event};
 use crate::ids::{CaseId, CauseKey, LineNo, Seq};
 use crate::lines::Lines;
-use crate::machine::{Cases, Surroundings};
+use crate::machine::{Cases, Image, Surroundings};
 use crate::nas::Nases;
 use crate::plan::{Element, Plan};
 use crate::policy::Policy;
 use crate::reach::{Extent, Families, WallReach};
+use crate::state::StateName;
 use crate::time::Timestamp;
 use crate::view::Garden;
 
@@ -54,6 +56,8 @@ pub struct World {
     unsettled: FxHashSet<LineNo>,
     /// Lines that may have become protected while they are enforced.
     unguarded: FxHashSet<LineNo>,
+    /// What is done in pieces.
+    rounds: rounds::Rounds,
     gardens: FxHashMap<(Vec<CauseKey>, Families), Arc<Garden>>,
     intake: intake::Memory,
     wall_seen_until: Option<Timestamp>,
@@ -64,7 +68,10 @@ pub struct World {
 impl World {
     /// An empty world under a policy, with cases as a snapshot had them.
     pub fn new(policy: Arc<Policy>, cases: Cases) -> Self {
-        let unsettled: FxHashSet<LineNo> = cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line).collect();
+        let unsettled: FxHashSet<LineNo> = cases.in_state(StateName::Quarantined, None).map(|c| c.line).collect();
+        // What was to be looked at when this ended is not known.
+        let mut rounds = rounds::Rounds::default();
+        cases.rested_on().for_each(|source| rounds.heard(source));
         let mut directory = Directory::default();
         directory.set_start_jitter(policy.global.session_lists.start_jitter);
         Self {
@@ -78,6 +85,7 @@ impl World {
             standing: Standings::default(),
             unguarded: unsettled.clone(),
             unsettled,
+            rounds,
             gardens: FxHashMap::default(),
             intake: intake::Memory::default(),
             wall_seen_until: None,
@@ -107,7 +115,7 @@ impl World {
     }
 
     fn unsettle_quarantined(&mut self) {
-        self.unsettled.extend(self.cases.iter().filter(|c| c.is_quarantined()).map(|c| c.line));
+        self.unsettled.extend(self.cases.in_state(StateName::Quarantined, None).map(|c| c.line));
     }
 
     /// This world, loaded anew after a failure, with the plan that the outside already follows: the next settling then
@@ -148,6 +156,7 @@ impl World {
         {
             self.unsettle_quarantined();
         }
+        self.rounds.follow(event);
         if let Some(case) = self.cases.apply(event, &policy) {
             // A note changes neither page nor plan, and neither does a notice.
             let silent =
@@ -175,22 +184,21 @@ impl World {
         }
     }
 
-    /// A new policy in one piece. Cases are judged by it from now on; pages, gardens and plan follow at the next
-    /// settling.
+    /// A new policy in one piece. Cases are judged by it from now on. Pages, gardens and plan follow at the next settlings, some
+    /// lines at each.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
         self.directory.set_start_jitter(self.policy.global.session_lists.start_jitter);
         self.set_stale_after();
         self.gardens.clear();
-        for case in self.cases.iter().filter(|c| c.is_quarantined()) {
-            self.unsettled.insert(case.line);
-            self.unguarded.insert(case.line);
-        }
+        self.rounds.new_policy();
+        self.revisit();
     }
 
     /// Cases whose line is enforced and has become protected since: by a policy, by a new address, or while the daemon was
     /// down. Each is named once; [`Command::FreeProtected`] is for them.
     pub fn take_enforced_unaware(&mut self) -> Vec<CaseId> {
+        self.revisit();
         let lines = std::mem::take(&mut self.unguarded);
         let cases = lines.into_iter().filter_map(|line| self.cases.open_of(line));
         let mut unaware: Vec<CaseId> =
@@ -224,6 +232,14 @@ impl World {
     /// The cases.
     pub fn cases(&self) -> &Cases {
         &self.cases
+    }
+    /// Begins an image of the cases as they are now, for a snapshot.
+    pub fn begin_image(&mut self) {
+        self.cases.begin_image();
+    }
+    /// Goes on with it; returns it when it is whole.
+    pub fn image_piece(&mut self, at_most: usize) -> Option<Image> {
+        self.cases.image_piece(at_most)
     }
     /// The directory.
     pub fn directory(&self) -> &Directory {

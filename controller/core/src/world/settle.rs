@@ -7,7 +7,7 @@ use crate::ids::{LineNo, Seq};
 use crate::plan::{Diff, Element, LinePlan, LineSession, Owner, Plan};
 use crate::policy::UnknownSources;
 use crate::session::Session;
-use crate::state::Case;
+use crate::state::{Case, StateName};
 use crate::view::Resident;
 
 /// What has to change outside after a batch.
@@ -97,7 +97,10 @@ impl World {
 
     /// What is wanted of all lines that are not to be free, the oldest case first.
     pub fn line_plans(&self) -> impl Iterator<Item = LinePlan> {
-        self.cases.iter().filter(|case| case.is_enforced()).map(|case| self.planned_of(case))
+        self.cases
+            .in_state(StateName::Quarantined, None)
+            .filter(|case| case.is_enforced())
+            .map(|case| self.planned_of(case))
     }
 
     fn planned_of(&self, case: &Case) -> LinePlan {

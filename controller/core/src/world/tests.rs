@@ -103,16 +103,26 @@ impl Bench {
     }
 
     fn apply(&mut self, events: Vec<Event>, now: Timestamp) {
-        for event in &events {
-            self.seq += 1;
-            self.world.apply(event);
+        let mut next = events;
+        loop {
+            for event in &next {
+                self.seq += 1;
+                self.world.apply(event);
+            }
+            self.log.extend(next);
+            next = self.world.prove(now);
+            self.world.revisit();
+            if next.is_empty() && !self.world.has_more_to_do() {
+                break;
+            }
         }
-        self.log.extend(events);
         self.settle(now);
     }
 
     /// Follows the plan as an enforcer does.
     fn settle(&mut self, now: Timestamp) {
+        // A new policy comes in pieces, one each turn.
+        (0..32).for_each(|_| self.world.revisit());
         let settled = self.world.settle(Seq(self.seq), now);
         for (element, resident) in &settled.put {
             self.view.put(*element, Arc::clone(resident));

@@ -37,6 +37,22 @@ impl Bench {
             self.cases.apply(&stored, &self.around.policy);
             self.log.push(stored);
         }
+        let mut events = events;
+        for event in events.clone() {
+            // As the world does in the turns that follow.
+            let source = match event.body {
+                Body::FeedDelivered { feed, .. } => feed.source,
+                Body::FeedGapFilled { source, .. } | Body::SilenceConfirmed { source, .. } => source,
+                _ => continue,
+            };
+            let resting: Vec<CaseId> = self.cases.resting_on(&source, None, None).collect();
+            let released = self.cases.proven(resting, &self.around, now);
+            for event in &released {
+                self.cases.apply(event, &self.around.policy);
+                self.log.push(event.clone());
+            }
+            events.extend(released);
+        }
         if command == Command::Tick {
             for id in due {
                 let wall = self.cases.get(id).and_then(|case| self.cases.look_at_wall(case, &self.around, now));

@@ -215,6 +215,32 @@ proptest! {
     }
 
     #[test]
+    fn an_image_that_is_taken_in_pieces_is_of_the_moment_at_which_it_was_begun(
+        before in proptest::collection::vec(step(), 1..40), after in proptest::collection::vec(step(), 0..40), size in 1usize..4,
+    ) {
+        let (mut bench, now) = story(before);
+        let whole = Image::from(&bench.cases);
+        bench.cases.begin_image();
+        let mut image = None;
+        for (step, _) in after {
+            let next = command(step, &bench, 9_000, now);
+            drop(bench.send(next, now));
+            image = image.or_else(|| bench.cases.image_piece(size));
+        }
+        let image = image.unwrap_or_else(|| bench.cases.image_piece(usize::MAX).unwrap());
+        let (taken, whole) = (Cases::from(image), Cases::from(whole));
+        prop_assert_eq!(taken.iter().collect::<Vec<_>>(), whole.iter().collect::<Vec<_>>());
+        // Looking at a case without changing it moves the next look on.
+        let due = |cases: &Cases| cases.iter().map(|c| (c.id, cases.due.get(&c.id).copied())).collect::<Vec<_>>();
+        for (taken, whole) in due(&taken).into_iter().zip(due(&whole)) {
+            prop_assert!(taken >= whole, "{taken:?} {whole:?}");
+        }
+        let rest = |cases: Cases| Cases { due: FxHashMap::default(), deadlines: BTreeSet::new(), ..cases };
+        prop_assert_eq!(rest(taken), rest(whole));
+        prop_assert_eq!(bench.cases.image_piece(1), None, "it was given once");
+    }
+
+    #[test]
     fn every_quarantine_ends_at_its_playbooks_maximum(steps in proptest::collection::vec(step(), 1..60)) {
         let (mut bench, now) = story(steps);
         bench.send(Command::Resume { by: person("ann") }, now).unwrap();
