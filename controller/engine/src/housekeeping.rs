@@ -10,7 +10,7 @@ use super::{Engine, Outside};
 /// Retention and forgetting run this often.
 const EVERY: Span = Span::from_hours(1);
 
-/// So many observations are forgotten per turn: less than a millisecond.
+/// So many observations, and stops of session ids, are forgotten per turn: less than a millisecond.
 const FORGOTTEN_PER_TURN: usize = 2_000;
 
 /// Retention that is being carried out.
@@ -37,7 +37,6 @@ impl<S: Store, O: Outside> Engine<S, O> {
         if now >= self.housekeeping_at && self.chore.is_none() {
             self.housekeeping_at = now.plus(EVERY);
             self.erase().await;
-            self.world.forget_stops(now);
             self.chore = Some(self.chore(now));
         }
         let Some(mut chore) = self.chore.take() else { return };
@@ -59,8 +58,9 @@ impl<S: Store, O: Outside> Engine<S, O> {
                 }
             }
         }
-        let more = self.world.forget_sightings(FORGOTTEN_PER_TURN, now);
-        if more || !chore.erased {
+        let sightings = self.world.forget_sightings(FORGOTTEN_PER_TURN, now);
+        let stops = self.world.forget_stops(FORGOTTEN_PER_TURN, now);
+        if sightings || stops || !chore.erased {
             self.chore = Some(chore);
         }
     }

@@ -6,14 +6,16 @@
 //!
 //! Only what has an id costs memory here.
 
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
 use super::Directory;
 use super::Ended;
 use super::tenure::{Taking, Tenure};
 use crate::ids::{LineNo, SessionId};
 use crate::session::{Holding, Session};
 use crate::time::Timestamp;
-
-use rustc_hash::FxHashMap;
 
 /// A gateway, and what it calls a session.
 pub type AccountKey = (u16, SessionId);
@@ -36,6 +38,8 @@ pub struct Bearer {
 pub(super) struct Accounts {
     by_id: FxHashMap<AccountKey, Account>,
     of_line: FxHashMap<LineNo, Vec<AccountKey>>,
+    /// Stops that are remembered, as they came.
+    stopped: VecDeque<(Timestamp, AccountKey)>,
 }
 
 /// What noting a bearer changed.
@@ -144,6 +148,7 @@ impl Directory {
         let stops = &mut self.accounts.by_id.entry(account.clone()).or_default().stops;
         let Err(place) = stops.binary_search(&at) else { return false };
         stops.insert(place, at);
+        self.accounts.stopped.push_back((at, account.clone()));
         self.take_bearers(account, Taking::Alone, ended);
         true
     }
@@ -159,18 +164,26 @@ impl Directory {
 
     /// Puts a stop as stored, before the sessions themselves.
     pub fn restore_stop(&mut self, account: AccountKey, at: Timestamp) {
-        let stops = &mut self.accounts.by_id.entry(account).or_default().stops;
+        let stops = &mut self.accounts.by_id.entry(account.clone()).or_default().stops;
         if let Err(place) = stops.binary_search(&at) {
             stops.insert(place, at);
+            self.accounts.stopped.push_back((at, account));
         }
     }
 
-    /// Forgets stops before this moment: no start from before it is waited for any more.
-    pub fn forget_stops(&mut self, before: Timestamp) {
-        self.accounts.by_id.retain(|_, account| {
-            account.stops.retain(|at| *at >= before);
-            !(account.stops.is_empty() && account.bearers.is_empty())
-        });
+    /// Forgets so many stops before this moment: no start from before it is waited for any more. True if there are more. One that
+    /// came late waits for those that came before it.
+    pub fn forget_stops(&mut self, before: Timestamp, at_most: usize) -> bool {
+        let is_old = |(at, _): &mut (Timestamp, AccountKey)| *at < before;
+        for _ in 0..at_most {
+            let Some((at, key)) = self.accounts.stopped.pop_front_if(is_old) else { return false };
+            let Some(account) = self.accounts.by_id.get_mut(&key) else { continue };
+            account.stops.retain(|stop| *stop != at);
+            if account.stops.is_empty() && account.bearers.is_empty() {
+                self.accounts.by_id.remove(&key);
+            }
+        }
+        self.accounts.stopped.front().is_some_and(|(at, _)| *at < before)
     }
 
     /// What a line has that bears ids.

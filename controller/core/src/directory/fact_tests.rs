@@ -192,6 +192,19 @@ fn any_fact() -> impl Strategy<Value = Fact> {
     ]
 }
 
+#[test]
+fn stops_that_nothing_is_waited_for_any_more_are_forgotten_some_at_a_time() {
+    let mut d = empty(false);
+    let mut ended = Ended::default();
+    for n in 0..5 {
+        assert!(d.stop(&id(n), at(i64::from(n) * 10), &mut ended));
+    }
+    assert!(d.forget_stops(at(30), 2), "a third is old");
+    assert!(!d.forget_stops(at(30), 2));
+    let news: Vec<bool> = (0..5).map(|n| d.stop(&id(n), at(i64::from(n) * 10), &mut ended)).collect();
+    assert_eq!(news, [true, true, true, false, false], "the other two are remembered still");
+}
+
 proptest! {
     #[test]
     fn any_order_repetition_and_loss_of_facts_gives_what_the_set_of_them_says(

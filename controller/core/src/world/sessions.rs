@@ -151,9 +151,9 @@ impl World {
         self.directory.forget(session);
     }
 
-    /// Forgets stops of session ids that no late start is waited for any more.
-    pub fn forget_stops(&mut self, now: Timestamp) {
-        self.directory.forget_stops(now.minus(STOPS_KEPT));
+    /// Forgets so many stops of session ids that no late start is waited for any more; true if there are more.
+    pub fn forget_stops(&mut self, at_most: usize, now: Timestamp) -> bool {
+        self.directory.forget_stops(now.minus(STOPS_KEPT), at_most)
     }
 
     fn touch(&mut self, lines: &[LineNo]) {
