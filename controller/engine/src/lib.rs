@@ -274,6 +274,8 @@ impl<S: Store, O: Outside> Engine<S, O> {
         let intake = !self.intakes.is_empty() && self.recall.is_whole();
         let chores = self.chore.is_some() || self.sweeping || self.imaging.is_some() || self.world.has_more_to_do();
         if intake || (chores && self.may_keep_house()) {
+            // Whoever was answered goes on first: a turn that stores nothing waits for nothing.
+            tokio::task::yield_now().await;
             return self.inputs.received.try_recv().ok();
         }
         let now = self.now();

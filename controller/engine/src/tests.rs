@@ -2,6 +2,7 @@
 
 mod deliveries;
 mod facts;
+mod pieces;
 mod silence;
 mod starting;
 
