@@ -23,6 +23,7 @@ pub use self::accounts::{AccountKey, Bearer};
 use self::gateways::Gateway;
 pub use self::gateways::{Doubt, GatewayState};
 use self::tenure::{ALL_PORTS, Bounds, Taking, Tenure};
+use crate::by_line::ByLine;
 use crate::ids::LineNo;
 use crate::session::{Ambiguity, Attribution, Holding, KnownSession, Session};
 use crate::time::{Span, Timestamp};
@@ -35,7 +36,7 @@ pub struct Directory {
     /// Entries per IPv6 prefix length in use.
     lengths: BTreeMap<u8, u32>,
     /// What each line holds or held, each holding once.
-    lines: FxHashMap<LineNo, Vec<Holding>>,
+    lines: ByLine<Vec<Holding>>,
     sessions: usize,
     /// Of them, live. Kept up with each change, since gauges ask after each turn.
     live: usize,
@@ -173,7 +174,7 @@ impl Directory {
         self.may_become_stale(taken.nas, heard);
         let mut is_first = false;
         if matches!(taken.effect, Effect::Started | Effect::Past) {
-            let holdings = self.lines.entry(line).or_default();
+            let holdings = self.lines.get_or_insert_with(line, Vec::new);
             is_first = holdings.is_empty();
             if !holdings.contains(&holding) {
                 push_tightly(holdings, holding);
@@ -291,7 +292,7 @@ impl Directory {
 
     /// What a line holds now.
     pub fn live(&self, line: LineNo) -> impl Iterator<Item = Holding> {
-        let holdings = self.lines.get(&line).map_or(&[][..], Vec::as_slice).iter().copied();
+        let holdings = self.lines.get(line).map_or(&[][..], Vec::as_slice).iter().copied();
         holdings.filter(move |h| {
             self.tenures(*h).iter().any(|t| t.line == line && t.ports == ports(*h) && t.to == Timestamp::MAX)
         })
@@ -369,7 +370,7 @@ impl Directory {
     }
 
     fn each_tenure(&self, line: LineNo, mut each: impl FnMut(Holding, &Tenure)) {
-        for holding in self.lines.get(&line).map_or(&[][..], Vec::as_slice) {
+        for holding in self.lines.get(line).map_or(&[][..], Vec::as_slice) {
             let of = ports(*holding);
             self.tenures(*holding).iter().filter(|t| t.line == line && t.ports == of).for_each(|t| each(*holding, t));
         }
@@ -393,10 +394,10 @@ impl Directory {
         if self.tenures(holding).iter().any(|t| t.line == line && t.ports == of) {
             return;
         }
-        if let Some(holdings) = self.lines.get_mut(&line) {
+        if let Some(holdings) = self.lines.get_mut(line) {
             holdings.retain(|h| *h != holding);
             if holdings.is_empty() {
-                self.lines.remove(&line);
+                self.lines.remove(line);
             }
         }
     }
@@ -404,7 +405,7 @@ impl Directory {
     /// Forgets one line wholly.
     pub fn forget_line(&mut self, line: LineNo) {
         self.accounts.forget_line(line);
-        for holding in self.lines.remove(&line).unwrap_or_default() {
+        for holding in self.lines.remove(line).unwrap_or_default() {
             self.drop_tenures(holding, |t| t.line == line);
         }
     }

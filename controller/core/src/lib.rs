@@ -22,6 +22,7 @@
 //! No sockets, no files, no clock, no randomness: `now` is a parameter everywhere.
 
 pub mod allow;
+mod by_line;
 pub mod case_number;
 pub mod chain;
 pub mod command;

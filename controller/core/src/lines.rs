@@ -4,12 +4,13 @@ use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::by_line::ByLine;
 use crate::ids::{LineNo, SubscriberId};
 
 /// All known lines.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
-    by_number: FxHashMap<LineNo, Line>,
+    by_number: ByLine<Line>,
     by_id: FxHashMap<SubscriberId, LineNo>,
     last: u32,
 }
@@ -168,7 +169,7 @@ impl Lines {
     /// The number of a subscriber, a new one if it is not known, and what of its record is new with what is told.
     pub fn note(&mut self, subscriber: &SubscriberId, told: Option<&RecordTold>) -> (LineNo, RecordChange) {
         if let Some(number) = self.by_id.get(subscriber).copied() {
-            let line = told.and_then(|told| Some((told, self.by_number.get_mut(&number)?)));
+            let line = told.and_then(|told| Some((told, self.by_number.get_mut(number)?)));
             let fields = line.map(|(told, line)| told.onto(line)).unwrap_or_default();
             return (number, RecordChange { is_new: false, fields });
         }
@@ -197,12 +198,12 @@ impl Lines {
 
     /// A line by number.
     pub fn get(&self, number: LineNo) -> Option<&Line> {
-        self.by_number.get(&number)
+        self.by_number.get(number)
     }
 
     /// The provider's id of a line.
     pub fn id(&self, number: LineNo) -> Option<&SubscriberId> {
-        self.by_number.get(&number).and_then(|l| l.subscriber.as_ref())
+        self.by_number.get(number).and_then(|l| l.subscriber.as_ref())
     }
 
     /// The line of a subscriber.
@@ -212,7 +213,7 @@ impl Lines {
 
     /// Forgets who a line is.
     pub fn purge(&mut self, number: LineNo) {
-        if let Some(line) = self.by_number.get_mut(&number) {
+        if let Some(line) = self.by_number.get_mut(number) {
             if let Some(id) = line.subscriber.take() {
                 self.by_id.remove(&id);
             }
@@ -224,7 +225,7 @@ impl Lines {
     /// Forgets a line wholly: its record has left the store.
     pub fn forget(&mut self, number: LineNo) {
         self.purge(number);
-        self.by_number.remove(&number);
+        self.by_number.remove(number);
     }
 
     /// How many lines are known.

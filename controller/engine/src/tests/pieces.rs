@@ -17,8 +17,7 @@ async fn many_in_quarantine() -> (Bench, Arc<Policy>) {
     };
     let policy = Arc::new(policy);
     let b = Bench::under(Memory::default(), Arc::clone(&policy)).await;
-    let addresses: Vec<String> =
-        (0..MANY).flat_map(|a| (0..TIMES).map(move |b| format!("10.0.{a}.{b}"))).collect();
+    let addresses: Vec<String> = (0..MANY).flat_map(|a| (0..TIMES).map(move |b| format!("10.0.{a}.{b}"))).collect();
     let change = |address: &String| SessionChange {
         subscriber: address.as_str().into(),
         holding: Holding::V4(address.parse().unwrap()),
