@@ -504,4 +504,14 @@ mod tests {
         assert!(config.dns.is_some() && config.portal.is_some() && config.notices.is_some());
         assert_eq!(config.problems(), Vec::<String>::new());
     }
+
+    #[test]
+    fn the_settings_that_the_lab_writes_are_sound() {
+        let api = SocketAddr::from(([127, 0, 0, 1], 8053));
+        let written = pratique_lab::node::settings(vec!["home0".into()], api, [].into()).unwrap();
+        let config = parse(&written).unwrap();
+        assert_eq!(config.problems(), Vec::<String>::new());
+        assert_eq!((config.enforcer, config.drop_look_ms, config.api.listen), (EnforcerKind::Nft, 200, api));
+        assert!(config.dns.is_some() && config.portal.is_some() && !config.wall.scanner.is_empty());
+    }
 }

@@ -5,7 +5,7 @@
 //! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
 //! * [`desk`]: the engine behind the portal's pages; [`checks`]: the self-check: what was seen of a visitor's own line
 //! * [`metrics`]: what the NOC graphs; [`daemon`]: everything started and stopped together
-//! * [`cli`]: what a person types; [`lab`]: a whole Internet in namespaces to see it work
+//! * [`cli`]: what a person types
 //!
 //! Rooms with crates of their own, none of which knows this one:
 //!
@@ -19,6 +19,7 @@
 //! * `pratique-notices`: mails and webhooks to subscribers, beside the portal's page
 //! * `pratique-dns`, `pratique-portal`: see a view of the residents and send commands, nothing else
 //! * `pratique-tls`: certificates that follow their files
+//! * `pratique-lab`: a whole Internet in namespaces to see it work
 
 // `println!` panics where its reader is gone; `cli::print` bears that.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
@@ -30,7 +31,6 @@ pub mod config;
 pub mod console;
 pub mod daemon;
 pub mod desk;
-pub mod lab;
 pub mod metrics;
 pub mod office;
 pub mod rescans;

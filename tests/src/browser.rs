@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use data_encoding::BASE64;
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use pratique::lab::net::{Rights, enter};
+use pratique_lab::net::{Rights, enter};
 
 /// Set in the process that was started again.
 const INSIDE: &str = "PRATIQUE_TEST_INSIDE";
 
 /// Runs the body in a process of its own inside an own user and network namespace. There
-/// [`pratique::lab::net::Namespace::new`] works without root, and nothing outside can be touched.
+/// [`pratique_lab::net::Namespace::new`] works without root, and nothing outside can be touched.
 ///
 /// The test program runs itself again for this one test, so the body has to be a closure written in the test.
 ///

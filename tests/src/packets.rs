@@ -12,7 +12,7 @@ use nix::ifaddrs::getifaddrs;
 use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::socket::{AddressFamily, LinkAddr, MsgFlags, SockFlag, SockType, sendto, socket};
 use nix::unistd::Pid;
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// IP protocol numbers used by tests.

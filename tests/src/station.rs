@@ -16,12 +16,12 @@ use nix::unistd::Pid;
 use pratique::api::tokens::{NewToken, Role, TokenList};
 use pratique::cli::token;
 use pratique::config::{Config, EnforcerKind};
-use pratique::lab::client::Request;
-use pratique::lab::net::Namespace;
 use pratique_core::plan::Element;
 use pratique_core::playbook::AllowName;
 use pratique_core::policy::Caps;
 use pratique_enforce::nft;
+use pratique_lab::client::Request;
+use pratique_lab::net::Namespace;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

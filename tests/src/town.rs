@@ -5,7 +5,6 @@
 
 use std::net::IpAddr;
 
-use pratique::lab::net::{Namespace, sysctl};
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::time::Span;
@@ -13,6 +12,7 @@ use pratique_core::wall::ScanPass;
 use pratique_enforce::config::WallConfig;
 use pratique_enforce::nft::NftEnforcer;
 use pratique_enforce::{Enforcer as _, LocalWall as _, Opening};
+use pratique_lab::net::{Namespace, sysctl};
 
 use crate::packets::{acquaint, keep_order, protocol};
 

@@ -170,7 +170,7 @@ enum Command {
     Run(Run),
     /// Build a whole Internet in network namespaces and watch a quarantine from report to release. Needs no root and no
     /// network.
-    Lab(crate::lab::LabOptions),
+    Lab(pratique_lab::LabOptions),
     /// Check configuration and policies, and show what they would do to a report. Changes nothing.
     CheckConfig(check_config::CheckConfig),
     /// Write a commented configuration, a copy of the policies and the first supervisor's token.
@@ -302,11 +302,11 @@ fn asks_for_json(mut args: impl Iterator<Item = OsString>) -> bool {
 }
 
 /// The lab tells its story itself, how it ended too.
-fn lab(options: crate::lab::LabOptions) -> Result<(), Failure> {
-    match crate::lab::run(options)? {
-        crate::lab::Ending::Observed => Ok(()),
-        crate::lab::Ending::Missed => Err(Failure::Told(REFUSED)),
-        crate::lab::Ending::Interrupted => Err(Failure::Told(INTERRUPTED)),
+fn lab(options: pratique_lab::LabOptions) -> Result<(), Failure> {
+    match pratique_lab::run(options)? {
+        pratique_lab::Ending::Observed => Ok(()),
+        pratique_lab::Ending::Missed => Err(Failure::Told(REFUSED)),
+        pratique_lab::Ending::Interrupted => Err(Failure::Told(INTERRUPTED)),
     }
 }
 

@@ -6,8 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use nix::sys::signal::Signal;
-use pratique::lab::net::Namespace;
 use pratique_core::time::Span;
+use pratique_lab::net::Namespace;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

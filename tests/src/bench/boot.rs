@@ -11,9 +11,9 @@ use anyhow::{Context as _, Result, ensure};
 use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RData, RecordType};
 use pratique::config::Portal;
-use pratique::lab::net::Namespace;
 use pratique_core::command::Command as EngineCommand;
 use pratique_core::event::Enforcement;
+use pratique_lab::net::Namespace;
 use socket2::{Domain, Socket, Type};
 
 use super::rig::{Rig, address, delivery};

@@ -7,13 +7,13 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
-use pratique::lab::net::Namespace;
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_enforce::Enforcer as _;
 use pratique_enforce::config::WallConfig;
 use pratique_enforce::nft::NftEnforcer;
 use pratique_enforce::ruleset::{Wall, text};
+use pratique_lab::net::Namespace;
 
 use super::{Row, median};
 

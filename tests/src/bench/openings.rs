@@ -3,13 +3,13 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use pratique::lab::net::Namespace;
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::time::Span;
 use pratique_enforce::config::WallConfig;
 use pratique_enforce::nft::NftEnforcer;
 use pratique_enforce::{Enforcer as _, LocalWall as _, Opening};
+use pratique_lab::net::Namespace;
 
 use super::{Row, median};
 

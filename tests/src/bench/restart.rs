@@ -5,12 +5,12 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use pratique::lab::net::Namespace;
 use pratique_enforce::Enforcer as _;
 use pratique_enforce::config::WallConfig;
 use pratique_enforce::driver::{self, Around, Driver};
 use pratique_enforce::metrics::{Metrics, Registry};
 use pratique_enforce::nft::NftEnforcer;
+use pratique_lab::net::Namespace;
 
 use super::rig::{MANY, Rig, address, delivery};
 use super::{Row, median};

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use pratique::lab::net::Namespace;
 use pratique_core::ids::Seq;
 use pratique_core::plan::Element;
 use pratique_enforce::Enforcer as _;
@@ -11,6 +10,7 @@ use pratique_enforce::config::WallConfig;
 use pratique_enforce::driver::{Around, spawn};
 use pratique_enforce::metrics::{Metrics, Registry};
 use pratique_enforce::nft::NftEnforcer;
+use pratique_lab::net::Namespace;
 
 use super::{Row, median};
 

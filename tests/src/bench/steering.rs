@@ -15,7 +15,6 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use pratique::lab::net::{Namespace, sysctl};
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
 use pratique_core::ids::TextRef;
@@ -24,6 +23,7 @@ use pratique_enforce::driver::{self, Around};
 use pratique_enforce::metrics::{Metrics, Registry};
 use pratique_enforce::nft::NftEnforcer;
 use pratique_engine::handle::Wish;
+use pratique_lab::net::{Namespace, sysctl};
 
 use super::rig::{MANY, OPENED, Rig, address, approval, delivery};
 use super::{Row, median};

@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
-use pratique::lab::net::{Rights, enter};
+use pratique_lab::net::{Rights, enter};
 use pratique_tests::bench::{
     Part, boot, dns, enforce, intake, memory, openings, portal, restart, restoring, steering, store, turns,
 };

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         eprintln!("usage: inside PROGRAM ARGS…");
         return ExitCode::FAILURE;
     };
-    if let Err(e) = pratique::lab::net::enter(pratique::lab::net::Rights::OwnUserNamespace) {
+    if let Err(e) = pratique_lab::net::enter(pratique_lab::net::Rights::OwnUserNamespace) {
         eprintln!("inside: {e}");
         return ExitCode::FAILURE;
     }

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{Station, until};
 use serde_json::json;

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{Station, until};
 use serde_json::json;

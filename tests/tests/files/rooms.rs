@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Each room, and the rooms that it knows. Nothing runs back up.
-const ROOMS: [(&str, &[&str]); 15] = [
+const ROOMS: [(&str, &[&str]); 16] = [
     ("core", &[]),
     ("policy", &["core"]),
     ("store", &["core"]),
@@ -22,8 +22,16 @@ const ROOMS: [(&str, &[&str]); 15] = [
     ("engine", &["core", "store"]),
     ("ingest", &["core", "engine", "policy", "store"]),
     ("notices", &["core", "engine", "hook", "ingest", "portal", "store"]),
+    // Stands outside of the daemon: it knows files, API, pages and packets, as a provider and its subscribers do.
+    ("lab", &["core", "dns", "policy", "portal", "scan"]),
     // The daemon and the command line: everything is put together here.
-    ("", &["core", "dns", "enforce", "engine", "ingest", "notices", "policy", "portal", "scan", "sqlite", "store"]),
+    (
+        "",
+        &[
+            "core", "dns", "enforce", "engine", "ingest", "lab", "notices", "policy", "portal", "scan", "sqlite",
+            "store",
+        ],
+    ),
 ];
 
 /// What only the tests of a room know besides.

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
-use pratique::lab::net::{Namespace, Rights, enter, sysctl};
+use pratique_lab::net::{Namespace, Rights, enter, sysctl};
 use pratique_tests::namespaces::without_root;
 
 #[test]

@@ -6,10 +6,10 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use pratique::lab::client::{Stub, connect};
-use pratique::lab::devices::{Camera, OpenResolver, Person, open_page};
-use pratique::lab::internet::{Internet, REAL_PAGE};
-use pratique::lab::town::{Host, Town};
+use pratique_lab::client::{Stub, connect};
+use pratique_lab::devices::{Camera, OpenResolver, Person, open_page};
+use pratique_lab::internet::{Internet, REAL_PAGE};
+use pratique_lab::town::{Host, Town};
 use pratique_tests::namespaces::without_root;
 
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ fn a_thousand_homes_fit_and_the_last_one_is_reached() {
         let reached = town.internet.run(|| {
             connect(
                 Host::ATTACKER.v4().into(),
-                (visitor.visiting[0], pratique::lab::devices::FRIEND_PORT).into(),
+                (visitor.visiting[0], pratique_lab::devices::FRIEND_PORT).into(),
                 PATIENCE,
             )
         });

@@ -4,7 +4,6 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use pratique::lab::net::Namespace;
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::time::Span;
@@ -14,6 +13,7 @@ use pratique_enforce::driver::{Around, Driver, Status, spawn};
 use pratique_enforce::metrics::{Metrics, Registry};
 use pratique_enforce::nft::{NftEnforcer, observed, release_all};
 use pratique_enforce::{Enforcer as _, Opening};
+use pratique_lab::net::Namespace;
 use pratique_tests::namespaces::without_root;
 
 fn e(text: &str) -> Element {

@@ -4,10 +4,10 @@ use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use pratique::lab::net::Namespace;
 use pratique_core::time::Span;
 use pratique_core::wall::Reading;
 use pratique_enforce::{Enforcer as _, LocalWall as _};
+use pratique_lab::net::Namespace;
 use pratique_tests::namespaces::without_root;
 use pratique_tests::packets::{Capture, Frames, Sender, icmp, ip, protocol, tcp, udp, udp_checked};
 use pratique_tests::town::{Plan, Town, plans};

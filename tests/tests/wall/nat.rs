@@ -4,7 +4,6 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use pratique::lab::net::{Namespace, sysctl};
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::time::Span;
@@ -17,6 +16,7 @@ use pratique_enforce::netlink::socket::Socket;
 use pratique_enforce::netlink::wire::{Writer, flag};
 use pratique_enforce::nft::NftEnforcer;
 use pratique_enforce::{Enforcer as _, LocalWall as _, Opening};
+use pratique_lab::net::{Namespace, sysctl};
 use pratique_tests::namespaces::without_root;
 
 const HOME: &str = "100.64.0.1";

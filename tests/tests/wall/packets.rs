@@ -5,9 +5,9 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::time::{Duration, Instant};
 
-use pratique::lab::net::Namespace;
 use pratique_core::time::Span;
 use pratique_enforce::{LocalWall as _, Opening};
+use pratique_lab::net::Namespace;
 use pratique_tests::namespaces::without_root;
 use pratique_tests::packets::{Capture, Sender, icmp, ip, ip_fragment, protocol, tcp, udp, udp_checked};
 use pratique_tests::town::{Plan, Town, plans};

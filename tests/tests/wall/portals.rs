@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Duration;
 
-use pratique::lab::net::{Namespace, sysctl};
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_enforce::Enforcer as _;
 use pratique_enforce::config::WallConfig;
 use pratique_enforce::nft::NftEnforcer;
+use pratique_lab::net::{Namespace, sysctl};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::packets::{Capture, Sender, acquaint, icmp, ip, keep_order, protocol, tcp, udp};
 

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use pratique::lab::net::Namespace;
 use pratique_core::ids::Seq;
 use pratique_core::plan::{Diff, Element};
 use pratique_core::time::Span;
@@ -12,6 +11,7 @@ use pratique_enforce::config::WallConfig;
 use pratique_enforce::nft::NftEnforcer;
 use pratique_enforce::ruleset::{Wall, text};
 use pratique_enforce::{Enforcer as _, Holdings, LocalWall as _, Opening};
+use pratique_lab::net::Namespace;
 use pratique_tests::namespaces::without_root;
 
 /// Everything the configuration can ask for.

@@ -9,12 +9,12 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
 use std::time::Duration;
 
-use pratique::lab::net::{Namespace, sysctl};
 use pratique_core::plan::Element;
 use pratique_core::time::Span;
 use pratique_enforce::config::WallConfig;
 use pratique_enforce::nft::NftEnforcer;
 use pratique_enforce::{Enforcer as _, Holdings, LocalWall as _, Opening};
+use pratique_lab::net::{Namespace, sysctl};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::packets::{
     Capture, Sender, acquaint, icmp, ip, ip_fragment, keep_order, protocol, tcp, udp, udp_checked,

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use tempfile::TempDir;
 
 mod drain;

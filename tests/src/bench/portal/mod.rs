@@ -9,7 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use tempfile::TempDir;
 
 pub mod load;

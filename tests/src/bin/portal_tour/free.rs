@@ -1,8 +1,8 @@
 //! Somebody on a line that is not in quarantine: warned of an open resolver, has the line checked, and reads the open figures.
 
 use anyhow::{Result, ensure};
-use pratique::lab::story::Warned;
 use pratique_core::ids::CaseId;
+use pratique_lab::story::Warned;
 
 use super::{PORTAL, Visit};
 

@@ -17,10 +17,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use pratique::lab::net::{Namespace, Rights, enter};
-use pratique::lab::story::Stage;
-use pratique::lab::timeline::Timeline;
-use pratique::lab::town::{Home, Host, Town};
+use pratique_lab::net::{Namespace, Rights, enter};
+use pratique_lab::story::Stage;
+use pratique_lab::timeline::Timeline;
+use pratique_lab::town::{Home, Host, Town};
 use pratique_tests::browser::{Browser, Reader};
 
 use visit::Visit;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use pratique::lab::internet::REAL_PAGE;
-use pratique::lab::story::Infected;
 use pratique_core::ids::CaseId;
+use pratique_lab::internet::REAL_PAGE;
+use pratique_lab::story::Infected;
 use pratique_tests::browser::{ENTER, TAB};
 
 use super::{PORTAL, Visit};

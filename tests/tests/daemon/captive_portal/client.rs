@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use pratique_portal::PairFiles;
 use pratique_tests::station::until;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use hickory_proto::rr::RecordType;
 use pratique::config::Portal;
-use pratique::lab::client::Stub;
-use pratique::lab::net::{Namespace, sysctl};
+use pratique_lab::client::Stub;
+use pratique_lab::net::{Namespace, sysctl};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{self, Station, until};
 

@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use pratique::config::Portal;
-use pratique::lab::client::connect;
-use pratique::lab::internet;
-use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
+use pratique_lab::client::connect;
+use pratique_lab::internet;
+use pratique_lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{self, Station, until};
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
-use pratique::lab::net::Namespace;
+use pratique_lab::net::Namespace;
 use pratique_tests::station::until;
 
 use super::examples::example;

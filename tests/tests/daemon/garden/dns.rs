@@ -6,12 +6,12 @@ use std::net::{IpAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
-use pratique::lab::client::{Stub, connect};
-use pratique::lab::internet::{ECHO_PORT, Internet};
-use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_core::playbook::{AllowName, PortSpec};
 use pratique_core::sighting::Transport;
 use pratique_core::time::Span;
+use pratique_lab::client::{Stub, connect};
+use pratique_lab::internet::{ECHO_PORT, Internet};
+use pratique_lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{Station, until};
 

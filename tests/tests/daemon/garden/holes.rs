@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use hickory_proto::rr::RecordType;
 use pratique::config::Portal;
-use pratique::lab::client::{Page, Request, Stub, connect};
-use pratique::lab::internet::{ECHO_PORT, Internet, REAL_PAGE};
-use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_core::playbook::{AllowName, PortSpec};
 use pratique_core::sighting::Transport;
+use pratique_lab::client::{Page, Request, Stub, connect};
+use pratique_lab::internet::{ECHO_PORT, Internet, REAL_PAGE};
+use pratique_lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{self, Station, until};
 

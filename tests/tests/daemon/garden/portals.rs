@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6};
 
 use hickory_proto::rr::RecordType;
 use pratique::config::Portal;
-use pratique::lab::client::{Page, Request, Stub};
-use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_dns::settings::GardenPortal;
+use pratique_lab::client::{Page, Request, Stub};
+use pratique_lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{self, Station, until};
 

@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use hickory_proto::rr::RecordType;
-use pratique::lab::client::Stub;
-use pratique::lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_dns::settings::GardenPortal;
+use pratique_lab::client::Stub;
+use pratique_lab::town::{HOMES4, HOMES6, Home, Host, PORTAL4, PORTAL6, Town};
 use pratique_tests::namespaces::without_root;
 use pratique_tests::station::{Station, until};
 

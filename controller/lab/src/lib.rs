@@ -7,6 +7,12 @@
 //! * [`client`], [`witness`]: what is seen from inside the homes
 //! * [`story`], [`timeline`]: the steps, awaited and told
 //! * [`relay`]: a window for the host's browser
+//!
+//! It stands outside of the daemon, as a provider and its subscribers do: it writes `pratique.yaml`, policies and tokens, starts
+//! this same program as the daemon, and knows it by its API, its pages and its packets alone.
+
+// `println!` panics where its reader is gone.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader, Read};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +18,7 @@ use nix::unistd::Pid;
 use pratique_core::policy::Caps;
 use pratique_core::time::Span;
 use pratique_portal::PortalUrl;
+use serde::Serialize;
 use serde_json::Value;
 use sha2::Digest as _;
 use tempfile::TempDir;
@@ -27,7 +28,6 @@ use super::devices::Controls;
 use super::net::Namespace;
 use super::reports::Report;
 use super::town::{HOMES4, HOMES6, Host, PORTAL4, PORTAL6, SCANNER4, SCANNER6, Town};
-use crate::config::{Config, EnforcerKind, Portal};
 
 /// The portal's own name; the captive resolver gives it to residents.
 pub const PORTAL_NAME: &str = "help.isp.example";
@@ -216,42 +216,93 @@ impl Staff {
     }
 }
 
-/// The node's own settings. The one place that knows their shape.
+/// Writes the node's own settings, and makes the folders that they name.
 fn write_config(root: &Path, town: &Town, api: SocketAddr, controls: Controls) -> anyhow::Result<PathBuf> {
-    let mut config = Config {
-        data_dir: "data".into(),
-        policies: "policies".into(),
-        tokens: "tokens.yaml".into(),
-        drop_dir: Some("drop".into()),
-        // Reports are renamed into it, whole; nobody has to wait for a slow writer.
-        drop_look_ms: 200,
-        enforcer: EnforcerKind::Nft,
-        ..Config::default()
-    };
-    config.wall.portal4 = Some(PORTAL4);
-    config.wall.portal6 = Some(PORTAL6);
-    config.wall.dns4 = Some(SocketAddrV4::new(PORTAL4, 53));
-    config.wall.dns6 = Some(SocketAddrV6::new(PORTAL6, 53, 0, 0));
-    config.wall.scanner = vec![SCANNER4.into(), SCANNER6.into()];
-    config.wall.access_interfaces = Some(town.homes.iter().map(|h| h.interface.clone()).collect());
-    let mut dns = pratique_dns::Settings::new(PORTAL_NAME, Some(PORTAL4), Some(PORTAL6));
-    dns.listen = vec![(PORTAL4, 53).into(), (PORTAL6, 53).into()];
-    dns.upstreams = vec![(Host::RESOLVER.v4(), 53).into()];
-    config.dns = Some(dns);
-    let url = format!("http://{PORTAL_NAME}/").parse().map_err(|e| anyhow::anyhow!("{e}"))?;
-    let listen = vec![(PORTAL4, 80).into(), (PORTAL6, 80).into()];
-    config.portal = Some(Portal { listen, listen_tls: Vec::new(), tls: None, pages: pages(url) });
-    config.scan.source4 = Some(SCANNER4);
-    config.scan.source6 = Some(SCANNER6);
-    // The test line: what a check must find open, or it believes nothing it finds shut.
-    config.scan.control = controls;
-    config.api.listen = api;
+    let interfaces = town.homes.iter().map(|h| h.interface.clone()).collect();
+    let settings = settings(interfaces, api, controls)?;
     let path = root.join("pratique.yaml");
     for folder in ["data", "drop"] {
         std::fs::create_dir(root.join(folder))?;
     }
-    std::fs::write(&path, serde_yaml::to_string(&config)?)?;
+    std::fs::write(&path, settings)?;
     Ok(path)
+}
+
+/// `pratique.yaml` as a provider would write it: only what differs from the defaults. The lab knows the file, not the types
+/// that the daemon reads it into.
+///
+/// # Errors
+/// When a part of it cannot be written as YAML.
+pub fn settings(access_interfaces: Vec<String>, api: SocketAddr, controls: Controls) -> anyhow::Result<String> {
+    let mut dns = pratique_dns::Settings::new(PORTAL_NAME, Some(PORTAL4), Some(PORTAL6));
+    dns.listen = vec![(PORTAL4, 53).into(), (PORTAL6, 53).into()];
+    dns.upstreams = vec![(Host::RESOLVER.v4(), 53).into()];
+    let url = format!("http://{PORTAL_NAME}/").parse().map_err(|e| anyhow::anyhow!("{e}"))?;
+    let settings = NodeSettings {
+        data_dir: "data",
+        policies: "policies",
+        tokens: "tokens.yaml",
+        drop_dir: "drop",
+        // Reports are renamed into it, whole; nobody has to wait for a slow writer.
+        drop_look_ms: 200,
+        enforcer: "nft",
+        wall: Wall {
+            portal4: PORTAL4,
+            portal6: PORTAL6,
+            dns4: SocketAddrV4::new(PORTAL4, 53),
+            dns6: SocketAddrV6::new(PORTAL6, 53, 0, 0),
+            scanner: [SCANNER4.into(), SCANNER6.into()],
+            access_interfaces,
+        },
+        dns,
+        portal: Portal { listen: [(PORTAL4, 80).into(), (PORTAL6, 80).into()], pages: pages(url) },
+        scan: pratique_scan::Settings {
+            source4: Some(SCANNER4),
+            source6: Some(SCANNER6),
+            // The test line: what a check must find open, or it believes nothing it finds shut.
+            control: controls,
+            ..Default::default()
+        },
+        api: Api { listen: api },
+    };
+    Ok(serde_yaml::to_string(&settings)?)
+}
+
+/// The file. Sections of rooms below are theirs; the rest is what the lab needs of it.
+#[derive(Serialize)]
+struct NodeSettings {
+    data_dir: &'static str,
+    policies: &'static str,
+    tokens: &'static str,
+    drop_dir: &'static str,
+    drop_look_ms: u32,
+    enforcer: &'static str,
+    wall: Wall,
+    dns: pratique_dns::Settings,
+    portal: Portal,
+    scan: pratique_scan::Settings,
+    api: Api,
+}
+
+#[derive(Serialize)]
+struct Wall {
+    portal4: Ipv4Addr,
+    portal6: Ipv6Addr,
+    dns4: SocketAddrV4,
+    dns6: SocketAddrV6,
+    scanner: [IpAddr; 2],
+    access_interfaces: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Portal {
+    listen: [SocketAddr; 2],
+    pages: pratique_portal::Settings,
+}
+
+#[derive(Serialize)]
+struct Api {
+    listen: SocketAddr,
 }
 
 /// The provider of the lab, as its pages name it.
@@ -297,15 +348,13 @@ fn write_policies(to: &Path, town: &Town, old_reports: bool) -> anyhow::Result<(
     Ok(())
 }
 
-/// One token for the whole NOC of the lab; the file holds its hash.
+/// One token for the whole NOC of the lab, as `pratique token` makes them: 256 random bits. The file holds its hash.
 fn write_token(root: &Path) -> anyhow::Result<String> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let token = format!("{}{}", crate::api::tokens::PREFIX, crate::api::tokens::random_hex()?);
-    let digest = sha2::Sha256::digest(token.as_bytes());
-    let hash = digest.iter().fold(String::new(), |mut text, b| {
-        write!(text, "{b:02x}").ok();
-        text
-    });
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).map_err(|e| anyhow::anyhow!("the system gives no random bytes: {e}"))?;
+    let token = format!("prtq_{}", hex(&secret));
+    let hash = hex(&sha2::Sha256::digest(token.as_bytes()));
     let created = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
     let text =
         format!("tokens:\n- person: anna@noc.example\n  role: supervisor\n  sha256: {hash}\n  created: {created}\n");
@@ -313,6 +362,14 @@ fn write_token(root: &Path) -> anyhow::Result<String> {
         std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(root.join("tokens.yaml"))?;
     std::io::Write::write_all(&mut file, text.as_bytes())?;
     Ok(token)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, b| {
+        // Writing to a String cannot fail.
+        write!(text, "{b:02x}").ok();
+        text
+    })
 }
 
 /// Who holds what, from this time on: as the provider's own system would export it.
