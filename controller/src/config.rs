@@ -5,30 +5,23 @@
 
 mod gardens;
 mod inward;
-mod place;
 mod portal;
 mod promises;
 mod rebind;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use pratique_core::event::Enforcement;
 use pratique_enforce::config::WallConfig;
-use pratique_policy::nearest;
-use serde::de::DeserializeOwned;
+use pratique_policy::file::{ConfigError, parse_yaml, read_text};
 use serde::{Deserialize, Serialize};
 
-use self::place::place_of;
 pub use self::portal::Portal;
 pub use self::rebind::is_dropped_at_home;
 
 /// The example with every field. Parsing it gives [`Config::default`]; a test keeps the two equal.
 pub const EXAMPLE: &str = include_str!("config.example.yaml");
-
-/// A configuration file is never this large; refusing early keeps a mistyped path (`/dev/zero`, a report) harmless.
-const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// One node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,33 +148,6 @@ impl Default for Api {
     }
 }
 
-/// Why a file was not taken: `path:line:column: what, and what to do`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    path: PathBuf,
-    at: Option<(usize, usize)>,
-    what: String,
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if let Some((line, column)) = self.at {
-            write!(f, ":{line}:{column}")?;
-        }
-        write!(f, ": {}", self.what)
-    }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl ConfigError {
-    /// About a whole file.
-    pub fn new(path: &Path, what: impl Into<String>) -> Self {
-        Self { path: path.into(), at: None, what: what.into() }
-    }
-}
-
 impl Config {
     /// Reads a file; its relative paths then start at its folder.
     ///
@@ -239,7 +205,7 @@ impl Config {
         config.enforcers.iter_mut().for_each(|enforcer| enforcer.at(&base));
         let found = config.problems();
         if !found.is_empty() {
-            let placed = |what: String| ConfigError { path: path.into(), at: place_of(text, &what), what };
+            let placed = |what| ConfigError::placed(path, text, what);
             return Err(found.into_iter().map(placed).collect());
         }
         Ok(config)
@@ -353,8 +319,7 @@ impl Config {
         let path = self.file.clone().unwrap_or_else(|| "configuration".into());
         // The place is a help: where the file has gone meanwhile, the words are enough.
         let text = self.file.as_deref().and_then(|file| read_text(file).ok()).unwrap_or_default();
-        let placed = |what: String| ConfigError { path: path.clone(), at: place_of(&text, &what), what };
-        found.into_iter().map(placed).collect()
+        found.into_iter().map(|what| ConfigError::placed(&path, &text, what)).collect()
     }
 
     /// Ports of encrypted DNS on this node's resolver that this node's wall keeps shut.
@@ -372,47 +337,6 @@ impl Config {
             shut.port(),
             shut.ip()
         ))
-    }
-}
-
-/// Reads a small text file.
-///
-/// # Errors
-/// When it cannot be read, is larger than a configuration file ever is, or is not UTF-8.
-pub fn read_text(path: &Path) -> Result<String, ConfigError> {
-    use std::io::Read as _;
-    let fail = |what: String| ConfigError { path: path.into(), at: None, what };
-    let file = std::fs::File::open(path).map_err(|e| fail(format!("cannot be read: {e}")))?;
-    let mut text = String::new();
-    let read = file.take(MAX_FILE_BYTES + 1).read_to_string(&mut text);
-    let bytes = read.map_err(|e| fail(format!("cannot be read as text: {e}")))?;
-    if bytes as u64 > MAX_FILE_BYTES {
-        return Err(fail(format!("is larger than {MAX_FILE_BYTES} bytes: this is no configuration file")));
-    }
-    Ok(text)
-}
-
-/// Reads YAML strictly; errors name line and column, and for a misspelt key the one that was probably meant.
-///
-/// # Errors
-/// Anything the type does not say.
-pub fn parse_yaml<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
-    serde_yaml::from_str(text).map_err(|e| {
-        let at = e.location().map(|l| (l.line(), l.column()));
-        let said = e.to_string();
-        let said = at.and_then(|(l, c)| said.strip_suffix(&format!(" at line {l} column {c}"))).unwrap_or(&said);
-        ConfigError { path: path.into(), at, what: with_suggestion(said) }
-    })
-}
-
-fn with_suggestion(said: &str) -> String {
-    let Some((_, rest)) = said.split_once("unknown field `") else { return said.to_owned() };
-    let mut quoted = rest.split('`');
-    let Some(wrong) = quoted.next() else { return said.to_owned() };
-    let known = quoted.skip(1).step_by(2);
-    match nearest(wrong, known) {
-        Some(meant) => format!("{said}; did you mean `{meant}`?"),
-        None => format!("{said}; remove it or correct it"),
     }
 }
 

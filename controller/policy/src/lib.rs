@@ -2,11 +2,15 @@
 //! read here, strictly: an unknown key, a wrong value or a missing file refuses the whole set, each problem with file,
 //! line, column, what was meant and what to do. All files are read before giving up, so that one run shows all problems.
 //!
+//! [`file`] reads the node's own files, such as `pratique.yaml`, in the same way.
+//!
 //! Called at start, on reload and by `pratique check-config`; the engine gets the result as one piece.
 
 mod built_in;
 mod explain;
+pub mod file;
 mod misspelt;
+mod place;
 mod report_types;
 pub mod zone;
 

@@ -13,12 +13,11 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use pratique_core::time::Moment;
 use pratique_core::time::Timestamp;
+use pratique_policy::file::{ConfigError, parse_yaml, read_text};
 use serde::{Deserialize, Deserializer, Serialize};
 use sha2::Digest as _;
 use smol_str::SmolStr;
 use subtle::ConstantTimeEq as _;
-
-use crate::config::{ConfigError, parse_yaml, read_text};
 
 /// Tokens begin with this, so that scanners for leaked secrets find them.
 pub const PREFIX: &str = "prtq_";

@@ -132,7 +132,7 @@ impl Node {
     }
 }
 
-fn refused(error: &crate::config::ConfigError) -> Failure {
+fn refused(error: &pratique_policy::file::ConfigError) -> Failure {
     Failure::Usage(format!("{error}\n`pratique init DIR` writes a new one."))
 }
 

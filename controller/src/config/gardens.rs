@@ -3,9 +3,10 @@
 
 use pratique_core::ids::CauseKey;
 use pratique_core::policy::{Policy, UnknownSources};
+use pratique_policy::file::ConfigError;
 use pratique_policy::nearest;
 
-use super::{Config, ConfigError, EnforcerKind};
+use super::{Config, EnforcerKind};
 
 impl Config {
     /// What this configuration says that does not fit these policies, each with its place and its remedy. Nothing is in
@@ -88,7 +89,9 @@ impl Config {
 mod tests {
     use std::path::Path;
 
-    use crate::config::{Config, EnforcerKind, parse_yaml};
+    use pratique_policy::file::parse_yaml;
+
+    use crate::config::{Config, EnforcerKind};
 
     fn parse(text: &str) -> Config {
         parse_yaml(Path::new("pratique.yaml"), text).unwrap()

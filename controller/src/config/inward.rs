@@ -110,7 +110,9 @@ mod tests {
 
     use pratique_dns::networks::Reachable;
 
-    use crate::config::{Config, parse_yaml};
+    use pratique_policy::file::parse_yaml;
+
+    use crate::config::Config;
 
     fn config(more: &str) -> Config {
         let text = format!(

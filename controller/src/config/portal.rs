@@ -74,7 +74,9 @@ impl Portal {
 mod tests {
     use std::path::Path;
 
-    use crate::config::{Config, parse_yaml};
+    use pratique_policy::file::parse_yaml;
+
+    use crate::config::Config;
 
     #[test]
     fn a_portal_over_tls_needs_addresses_a_certificate_and_a_name_to_announce() {

@@ -100,7 +100,9 @@ fn sentence(text: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use crate::config::{Config, parse_yaml};
+    use pratique_policy::file::{ConfigError, parse_yaml};
+
+    use crate::config::Config;
 
     const PAGES: &str = "portal_url: 'http://help.isp.example/', provider: {name: N, phone: '1', site: isp.example/q}";
 
@@ -116,7 +118,7 @@ mod tests {
     fn said(config: &Config, change: impl FnOnce(&mut pratique_core::policy::Policy)) -> (Vec<String>, Vec<String>) {
         let mut policy = pratique_policy::built_in().unwrap().policy;
         change(&mut policy);
-        let words = |found: Vec<crate::config::ConfigError>| found.iter().map(ToString::to_string).collect();
+        let words = |found: Vec<ConfigError>| found.iter().map(ToString::to_string).collect();
         (words(config.misfits(&policy)), words(config.doubts(&policy)))
     }
 

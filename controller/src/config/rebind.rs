@@ -61,8 +61,9 @@ impl Config {
 mod tests {
     use std::path::Path;
 
+    use pratique_policy::file::parse_yaml;
+
     use super::*;
-    use crate::config::parse_yaml;
 
     #[test]
     fn every_network_parses() {

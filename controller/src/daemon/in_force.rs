@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail, ensure};
 use pratique_policy::PolicySet;
+use pratique_policy::file::{ConfigError, read_text};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::{debug, error, warn};
 
-use crate::config::{self, Config};
+use crate::config::Config;
 
 const FOLDER: &str = "in-force";
 const MANIFEST: &str = "manifest.json";
@@ -59,7 +60,7 @@ pub(super) struct Chosen {
 ///
 /// # Errors
 /// Why the file is refused, where none were kept.
-pub fn settings(path: &Path) -> Result<(Config, Option<String>), config::ConfigError> {
+pub fn settings(path: &Path) -> Result<(Config, Option<String>), ConfigError> {
     match Config::load(path) {
         Ok(config) => Ok((config, None)),
         Err(error) => match kept_settings(path) {
@@ -152,7 +153,7 @@ fn try_keep(config: &Config, policies: &PolicySet) -> anyhow::Result<()> {
     // What was just read again may be newer than what is in force.
     let kept = pratique_policy::load_set(&new.join(POLICIES)).context("the policies on disk have changed meanwhile")?;
     ensure!(kept.policy.digest == policies.policy.digest, "the policies on disk have changed meanwhile");
-    let text = config::read_text(&new.join(SETTINGS))?;
+    let text = read_text(&new.join(SETTINGS))?;
     let read = Config::of_text(file, &text)
         .map_err(|found| anyhow::anyhow!("{}", found.first().map(ToString::to_string).unwrap_or_default()))?;
     // `run --dry-run` says something else than the file, for this run alone.
@@ -185,7 +186,7 @@ fn kept_settings(path: &Path) -> Option<Config> {
 
 fn kept_settings_in(data_dir: &Path, path: &Path) -> anyhow::Result<Config> {
     let folder = whole(data_dir, Some(path))?;
-    let text = config::read_text(&folder.join(SETTINGS))?;
+    let text = read_text(&folder.join(SETTINGS))?;
     match Config::of_text(path, &text) {
         Ok(config) => Ok(config),
         Err(found) => bail!("{}", found.first().map(ToString::to_string).unwrap_or_default()),
@@ -204,7 +205,7 @@ fn whole(data_dir: &Path, of: Option<&Path>) -> anyhow::Result<PathBuf> {
     // A crash between two renames leaves the one before.
     let named = [FOLDER, "in-force.old"].map(|name| data_dir.join(name));
     let folder = named.into_iter().find(|folder| folder.is_dir()).context("none were kept")?;
-    let manifest: Manifest = serde_json::from_str(&config::read_text(&folder.join(MANIFEST))?)?;
+    let manifest: Manifest = serde_json::from_str(&read_text(&folder.join(MANIFEST))?)?;
     ensure!(manifest.version == VERSION, "they are of another version of this program");
     ensure!(of.is_none_or(|of| absolute(of) == manifest.of), "they are of {}", manifest.of.display());
     for (name, digest) in &manifest.files {

@@ -11,7 +11,7 @@ struct Line<'t> {
 }
 
 /// Line and column of the key, both from 1; of what it stands in, where the key is not there.
-pub(super) fn place_of(text: &str, problem: &str) -> Option<(usize, usize)> {
+pub(crate) fn place_of(text: &str, problem: &str) -> Option<(usize, usize)> {
     let lines = text.lines().enumerate().map(|(i, line)| {
         let bare = line.trim_start();
         Line { number: i + 1, column: line.len() - bare.len(), text: bare }
