@@ -4,7 +4,7 @@
 //! * [`rescans`]: from the wish for a check to its recorded outcome
 //! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
 //! * [`desk`]: the engine behind the portal's pages; [`checks`]: the self-check: what was seen of a visitor's own line
-//! * [`metrics`]: what the NOC graphs; [`daemon`]: everything started and stopped together
+//! * [`daemon`]: everything started and stopped together; `log`: what it says on standard error
 //! * [`cli`]: what a person types
 //!
 //! Rooms with crates of their own, none of which knows this one:
@@ -17,6 +17,7 @@
 //! * `pratique-scan`: harmless probes that check a fix
 //! * `pratique-enforce`: the dataplane becomes what the plan says; nftables over netlink
 //! * `pratique-notices`: mails and webhooks to subscribers, beside the portal's page
+//! * `pratique-metrics`: what the NOC graphs
 //! * `pratique-dns`, `pratique-portal`: see a view of the residents and send commands, nothing else
 //! * `pratique-tls`: certificates that follow their files
 //! * `pratique-lab`: a whole Internet in namespaces to see it work
@@ -31,7 +32,7 @@ pub mod config;
 pub mod console;
 pub mod daemon;
 pub mod desk;
-pub mod metrics;
+mod log;
 pub mod office;
 pub mod rescans;
 mod stores;

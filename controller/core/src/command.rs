@@ -435,6 +435,72 @@ pub enum Refusal {
     TooOld(Span),
 }
 
+impl Refusal {
+    /// Every code that [`Refusal::code`] gives.
+    pub const CODES: [&str; 27] = [
+        "no-such-case",
+        "stale",
+        "wrong-state",
+        "same-person",
+        "protected",
+        "doubtful",
+        "walls-nothing",
+        "dry-run",
+        "not-on-paper",
+        "cannot-begin",
+        "not-automatic",
+        "capped",
+        "no-ground",
+        "halted",
+        "self-release-used-up",
+        "not-yet",
+        "rescan-under-way",
+        "checked-just-now",
+        "other-round",
+        "not-on-line",
+        "no-check",
+        "renew-too-long",
+        "not-passed",
+        "no-such-sighting",
+        "no-playbook",
+        "information-only",
+        "too-old",
+    ];
+
+    /// Its stable code, for programs and metrics. A new one belongs into [`Refusal::CODES`], too.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NoSuchCase(_) => "no-such-case",
+            Self::Stale { .. } => "stale",
+            Self::WrongState { .. } => "wrong-state",
+            Self::SamePerson(_) => "same-person",
+            Self::Protected(_) => "protected",
+            Self::Doubtful(_) => "doubtful",
+            Self::WallsNothing(_) => "walls-nothing",
+            Self::DryRun => "dry-run",
+            Self::NotOnPaper(_) => "not-on-paper",
+            Self::CannotBegin { .. } => "cannot-begin",
+            Self::NotAutomatic(_) => "not-automatic",
+            Self::Capped { .. } => "capped",
+            Self::NoGround(_) => "no-ground",
+            Self::Halted(_) => "halted",
+            Self::SelfReleaseUsedUp { .. } => "self-release-used-up",
+            Self::NotYet(_) => "not-yet",
+            Self::RescanUnderWay(_) => "rescan-under-way",
+            Self::CheckedJustNow { .. } => "checked-just-now",
+            Self::OtherRound(_) => "other-round",
+            Self::NotOnLine(_) => "not-on-line",
+            Self::NoCheck(_) => "no-check",
+            Self::RenewTooLong(_) => "renew-too-long",
+            Self::NotPassed { .. } => "not-passed",
+            Self::NoSuchSighting => "no-such-sighting",
+            Self::NoPlaybook(_) => "no-playbook",
+            Self::InformationOnly(_) => "information-only",
+            Self::TooOld(_) => "too-old",
+        }
+    }
+}
+
 /// What still stands between a line and its release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -18,9 +18,9 @@ use std::time::Duration;
 
 use axum::Router;
 use pratique_ingest::label::Readers;
+use pratique_metrics::Metrics;
 
 use crate::console::sessions::Sessions;
-use crate::metrics::Metrics;
 
 pub mod arrival;
 pub mod auth;

@@ -104,70 +104,6 @@ impl Problem {
     }
 }
 
-/// Every code that [`code`] gives.
-pub const REFUSAL_CODES: [&str; 27] = [
-    "no-such-case",
-    "stale",
-    "wrong-state",
-    "same-person",
-    "protected",
-    "doubtful",
-    "walls-nothing",
-    "dry-run",
-    "not-on-paper",
-    "cannot-begin",
-    "not-automatic",
-    "capped",
-    "no-ground",
-    "halted",
-    "self-release-used-up",
-    "not-yet",
-    "rescan-under-way",
-    "checked-just-now",
-    "other-round",
-    "not-on-line",
-    "no-check",
-    "renew-too-long",
-    "not-passed",
-    "no-such-sighting",
-    "no-playbook",
-    "information-only",
-    "too-old",
-];
-
-/// The stable code of a refusal, for problems and metrics. A new one belongs into [`REFUSAL_CODES`], too.
-pub const fn code(refusal: &Refusal) -> &'static str {
-    match refusal {
-        Refusal::NoSuchCase(_) => "no-such-case",
-        Refusal::Stale { .. } => "stale",
-        Refusal::WrongState { .. } => "wrong-state",
-        Refusal::SamePerson(_) => "same-person",
-        Refusal::Protected(_) => "protected",
-        Refusal::Doubtful(_) => "doubtful",
-        Refusal::WallsNothing(_) => "walls-nothing",
-        Refusal::DryRun => "dry-run",
-        Refusal::NotOnPaper(_) => "not-on-paper",
-        Refusal::CannotBegin { .. } => "cannot-begin",
-        Refusal::NotAutomatic(_) => "not-automatic",
-        Refusal::Capped { .. } => "capped",
-        Refusal::NoGround(_) => "no-ground",
-        Refusal::Halted(_) => "halted",
-        Refusal::SelfReleaseUsedUp { .. } => "self-release-used-up",
-        Refusal::NotYet(_) => "not-yet",
-        Refusal::RescanUnderWay(_) => "rescan-under-way",
-        Refusal::CheckedJustNow { .. } => "checked-just-now",
-        Refusal::OtherRound(_) => "other-round",
-        Refusal::NotOnLine(_) => "not-on-line",
-        Refusal::NoCheck(_) => "no-check",
-        Refusal::RenewTooLong(_) => "renew-too-long",
-        Refusal::NotPassed { .. } => "not-passed",
-        Refusal::NoSuchSighting => "no-such-sighting",
-        Refusal::NoPlaybook(_) => "no-playbook",
-        Refusal::InformationOnly(_) => "information-only",
-        Refusal::TooOld(_) => "too-old",
-    }
-}
-
 /// What to do about a problem with this code, where the code alone says it.
 pub fn remedy(code: &str) -> Option<&'static str> {
     Some(match code {
@@ -228,7 +164,7 @@ impl From<Refusal> for Problem {
             | Refusal::InformationOnly(_)
             | Refusal::TooOld(_) => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        let problem = Self::new(status, code(&refusal), refusal.to_string());
+        let problem = Self::new(status, refusal.code(), refusal.to_string());
         match refusal {
             Refusal::Stale { now, .. } => problem.with("version", json!(now)),
             _ => problem,

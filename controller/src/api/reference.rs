@@ -108,7 +108,7 @@ mod tests {
     use pratique_core::time::{Span, Timestamp};
 
     use super::*;
-    use crate::api::problem::{Problem, REFUSAL_CODES};
+    use crate::api::problem::Problem;
 
     /// The sources below a folder of `src`.
     fn sources(folder: &str) -> Vec<(PathBuf, String)> {
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn every_problem_that_is_made_anywhere_points_at_its_section() {
         let mut made: Vec<(String, PathBuf)> =
-            REFUSAL_CODES.map(|code| (code.to_owned(), PathBuf::from("REFUSAL_CODES"))).into();
+            Refusal::CODES.map(|code| (code.to_owned(), PathBuf::from("Refusal::CODES"))).into();
         for (path, text) in ["api", "console"].into_iter().flat_map(sources) {
             let text = text.split("#[cfg(test)]").next().unwrap();
             let with_status = text.split("::new(").skip(1).filter_map(|rest| {
@@ -185,7 +185,7 @@ mod tests {
             let plain = ["::refused(", "::unavailable("].into_iter().flat_map(|what| literals_after(text, what));
             made.extend(with_status.chain(plain).map(|code| (code.to_owned(), path.clone())));
         }
-        assert!(made.len() > REFUSAL_CODES.len() + 15, "the sources are read: {made:?}");
+        assert!(made.len() > Refusal::CODES.len() + 15, "the sources are read: {made:?}");
         for (code, path) in &made {
             assert!(title(code).is_some(), "{code} of {} is not in KINDS", path.display());
         }
@@ -206,7 +206,7 @@ mod tests {
     #[test]
     fn a_refusal_of_the_machine_has_the_status_that_the_reference_names() {
         let refusals = refusals();
-        assert_eq!(refusals.len(), REFUSAL_CODES.len());
+        assert_eq!(refusals.len(), Refusal::CODES.len());
         for refusal in refusals {
             let problem = Problem::from(refusal);
             let (_, statuses, _) = KINDS.iter().find(|(code, ..)| *code == problem.code).unwrap();

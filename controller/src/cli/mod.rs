@@ -159,7 +159,7 @@ impl Run {
         if self.json {
             config.log.format = LogFormat::Json;
         }
-        crate::metrics::start_log(config.log.format)?;
+        crate::log::start(config.log.format)?;
         Ok(crate::daemon::run(config, problem)?)
     }
 }

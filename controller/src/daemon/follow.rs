@@ -14,12 +14,12 @@ use pratique_core::view::GardenView;
 use pratique_core::world::{Settled, World};
 use pratique_enforce::remote::Remote;
 use pratique_engine::Outside;
+use pratique_metrics::Metrics;
 use pratique_store::StoreError;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::elsewhere;
 use super::wall::WallFeed;
-use crate::metrics::Metrics;
 use crate::rescans::Running;
 
 /// Hands on what the engine committed.

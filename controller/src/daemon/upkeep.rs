@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use pratique_metrics::Metrics;
 use pratique_store::VerifyError;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -14,7 +15,6 @@ use super::stopped;
 use super::wall::{WallCounters, Walls};
 use crate::config::Config;
 use crate::desk::PortalDesk;
-use crate::metrics::Metrics;
 use crate::office::EngineOffice;
 use crate::rescans::Counters as _;
 use crate::stores;

@@ -35,6 +35,7 @@ use pratique_engine::handle::{
 };
 use pratique_ingest::sessions::List;
 use pratique_ingest::sessions::subscribers::SubscriberList;
+use pratique_metrics::Metrics;
 use pratique_notices::{NotNoted, Noted, Notices};
 use pratique_store::shelf::Shelf;
 use pratique_store::{Delivery, DeliveryState, KEPT_PER_DELIVERY, Reader, StoreError};
@@ -54,7 +55,6 @@ use crate::api::line::{self, AddressDossier, LineDossier, SelfCheckRow};
 use crate::api::office::{CaseQuery, Office};
 use crate::api::retractions::Observation;
 use crate::api::story;
-use crate::metrics::Metrics;
 
 /// So many releases wait for the engine at once when everybody is released: half of a turn.
 const RELEASED_AT_ONCE: usize = 256;
@@ -113,7 +113,7 @@ impl Office for EngineOffice {
     async fn wish(&self, wish: Wish) -> Result<Done, EngineError> {
         let done = self.engine.wish(wish).await;
         if let Err(EngineError::Refused(refusal)) = &done {
-            self.metrics.engine.refusals.add(crate::api::problem::code(refusal), 1);
+            self.metrics.engine.refusals.add(refusal.code(), 1);
         }
         done
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Each room, and the rooms that it knows. Nothing runs back up.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("core", &[]),
     ("policy", &["core"]),
     ("store", &["core"]),
@@ -22,14 +22,16 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("engine", &["core", "store"]),
     ("ingest", &["core", "engine", "policy", "store"]),
     ("notices", &["core", "engine", "hook", "ingest", "portal", "store"]),
+    // Below all who count: the labels have their values from what is counted.
+    ("metrics", &["core", "ingest", "store"]),
     // Stands outside of the daemon: it knows files, API, pages and packets, as a provider and its subscribers do.
     ("lab", &["core", "dns", "policy", "portal", "scan"]),
     // The daemon and the command line: everything is put together here.
     (
         "",
         &[
-            "core", "dns", "enforce", "engine", "ingest", "lab", "notices", "policy", "portal", "scan", "sqlite",
-            "store",
+            "core", "dns", "enforce", "engine", "ingest", "lab", "metrics", "notices", "policy", "portal", "scan",
+            "sqlite", "store",
         ],
     ),
 ];
