@@ -2,7 +2,7 @@
 //!
 //! * [`config`]: this node's own settings; [`stores`]: which store it has
 //! * [`rescans`]: from the wish for a check to its recorded outcome
-//! * [`office`]: what the engine answers to staff; [`api`], [`console`]: staff, by program and by browser
+//! * [`api`], [`console`]: staff, by program and by browser
 //! * [`desk`]: the engine behind the portal's pages; [`checks`]: the self-check: what was seen of a visitor's own line
 //! * [`daemon`]: everything started and stopped together; `log`: what it says on standard error
 //! * [`cli`]: what a person types
@@ -18,6 +18,7 @@
 //! * `pratique-enforce`: the dataplane becomes what the plan says; nftables over netlink
 //! * `pratique-notices`: mails and webhooks to subscribers, beside the portal's page
 //! * `pratique-metrics`: what the NOC graphs
+//! * `pratique-staff`: what the NOC may see and do, for API, console and command line
 //! * `pratique-dns`, `pratique-portal`: see a view of the residents and send commands, nothing else
 //! * `pratique-tls`: certificates that follow their files
 //! * `pratique-lab`: a whole Internet in namespaces to see it work
@@ -33,6 +34,5 @@ pub mod console;
 pub mod daemon;
 pub mod desk;
 mod log;
-pub mod office;
 pub mod rescans;
 mod stores;

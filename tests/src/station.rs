@@ -13,7 +13,6 @@ use std::time::{Duration, Instant};
 use ipnet::IpNet;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use pratique::api::tokens::{NewToken, Role, TokenList};
 use pratique::cli::token;
 use pratique::config::{Config, EnforcerKind};
 use pratique_core::plan::Element;
@@ -22,6 +21,8 @@ use pratique_core::policy::Caps;
 use pratique_enforce::nft;
 use pratique_lab::client::Request;
 use pratique_lab::net::Namespace;
+use pratique_staff::roles::Role;
+use pratique_staff::tokens::{NewToken, TokenList};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

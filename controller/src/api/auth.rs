@@ -13,16 +13,15 @@ use axum::http::header;
 use axum::http::request::Parts;
 use governor::clock::Clock as _;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use ipnet::IpNet;
-use pratique_core::event::Actor;
 use pratique_core::places::HOME_PREFIX;
 use pratique_core::time::Timestamp;
+use pratique_staff::roles::Staff;
+use pratique_staff::tokens::TokenFile;
 
 use super::Desk;
 use super::meters::Meters;
 use super::problem::Problem;
 use super::seats::Standing;
-use super::tokens::{Person, Role, TokenFile, TokenHash};
 
 /// A client may present so many wrong tokens at once: a person pasting the wrong one a few times is not an attack.
 const WRONG_AT_ONCE: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -32,52 +31,6 @@ const WRONG_EVERY: Duration = Duration::from_secs(6);
 const SLOWED_BY: Duration = Duration::from_secs(1);
 /// So many clients are remembered; beyond that, strangers share one allowance.
 const CLIENTS: usize = 10_000;
-
-/// A member of staff, proven.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Staff {
-    /// Who.
-    pub person: Person,
-    /// In which role.
-    pub role: Role,
-    /// Sees only lines in these networks; empty sees all.
-    pub scope: Vec<IpNet>,
-    /// By which token.
-    pub token: TokenHash,
-}
-
-impl Staff {
-    /// As the log names them.
-    pub fn actor(&self) -> Actor {
-        Actor::Person(self.person.name().clone())
-    }
-
-    /// This role or a higher one.
-    ///
-    /// # Errors
-    /// 403 otherwise.
-    pub fn needs(&self, role: Role) -> Result<(), Problem> {
-        if self.role >= role {
-            return Ok(());
-        }
-        Err(Problem::forbidden(format!("this needs the role {role}; {} is {}", self.person, self.role)))
-    }
-
-    /// For what concerns the whole network: this role, and not restricted to a part.
-    ///
-    /// # Errors
-    /// 403 otherwise.
-    pub fn needs_everything(&self, role: Role) -> Result<(), Problem> {
-        self.needs(role)?;
-        if self.scope.is_empty() {
-            return Ok(());
-        }
-        Err(Problem::forbidden(format!(
-            "this concerns the whole network; {} is restricted to a part of it",
-            self.person
-        )))
-    }
-}
 
 /// The peer of a connection. Taken from the socket; headers that claim another address are ignored.
 #[derive(Clone, Copy, Debug)]

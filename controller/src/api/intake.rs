@@ -10,24 +10,29 @@ use pratique_core::ids::{CaseId, SourceName};
 use pratique_core::policy::SessionLists;
 use pratique_core::text::printable;
 use pratique_core::time::Timestamp;
-use pratique_engine::handle::{IntakeReport, SessionReport};
+use pratique_engine::handle::IntakeReport;
 use pratique_ingest::FileReason;
 use pratique_ingest::label::{Label, Part, Unreadable};
-use pratique_ingest::sessions::{REPORT, RefusedRow};
+use pratique_ingest::sessions::REPORT;
 use pratique_notices::bounce::MAX_BYTES;
 use pratique_notices::{NotNoted, Noted};
+use pratique_staff::commands::deliveries::{accept_held, refuse_held};
+use pratique_staff::models::deliveries::DeliveryRow;
+use pratique_staff::models::intake::{SessionsTaken, Taken, TakenMember};
+use pratique_staff::models::sightings::SightingRow;
+use pratique_staff::office::MAX_PAGE;
+use pratique_staff::plain;
+use pratique_staff::roles::{Role, Staff};
 use pratique_store::{Delivery, DeliveryState};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::Desk;
-use super::auth::{Peer, Staff};
+use super::auth::Peer;
 use super::cases::Asked;
-use super::dossier::{DeliveryRow, SightingRow};
 use super::problem::Problem;
 use super::spool::{NEXT_BYTES_WITHIN, NotSpooled, spool};
-use super::tokens::Role;
 use super::uploads::{Kind, Upload as Place};
 
 /// The paths.
@@ -59,54 +64,6 @@ pub struct Upload {
     pub snapshot_of: Option<SmolStr>,
     /// Of session lists: when the list was made, else when it arrived.
     pub made_at: Option<String>,
-}
-
-/// Answer of `POST /sessions`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionsTaken {
-    /// What became of its sessions and records.
-    #[serde(flatten)]
-    pub report: SessionReport,
-    /// The number of its delivery.
-    pub delivery: u64,
-    /// Accepted, or held for a person: then nothing of it was taken yet.
-    pub state: DeliveryState,
-    /// Why it is held.
-    pub because: Option<String>,
-    /// Rows read.
-    pub rows: u64,
-    /// Rows refused, with the counts of the reasons.
-    pub refused: Vec<(SmolStr, u64)>,
-    /// The first of them.
-    pub refused_rows: Vec<RefusedRow>,
-    /// What is odd about the list, in words with what to do.
-    pub warnings: Vec<String>,
-}
-
-/// Answer of `POST /reports`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
-    /// The delivery as recorded; none if it has left the newest ones already.
-    pub delivery: Option<DeliveryRow>,
-    /// What became of its sightings; of an archive, of all its files together.
-    pub report: IntakeReport,
-    /// The files of an archive or a mail, each a delivery of its own; empty for a report that came in nothing.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<TakenMember>,
-}
-
-/// One file of an archive or a mail.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TakenMember {
-    /// Its name.
-    pub name: String,
-    /// The delivery as recorded.
-    pub delivery: Option<DeliveryRow>,
-    /// What became of its sightings.
-    pub report: IntakeReport,
-    /// Why it was refused whole.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
 }
 
 async fn reports(
@@ -206,7 +163,7 @@ async fn sessions(
         Err(why) => {
             // On record, too: a mapping that goes stale has a reason.
             desk.metrics.engine.file_refused(why.reason);
-            let because = Some(super::plain::short(&why.said, 300));
+            let because = Some(plain::short(&why.said, 300));
             let delivery = Delivery { because, ..delivery_of(&label, DeliveryState::Refused) };
             desk.office.list_refused(delivery).await?;
             return Err(unreadable(why));
@@ -264,7 +221,7 @@ pub(super) fn delivery_of(label: &Label, state: DeliveryState) -> Delivery {
         number: 0,
         source: SmolStr::new(source),
         report: SmolStr::new_static(REPORT),
-        name: super::plain::short(&label.name, 200),
+        name: plain::short(&label.name, 200),
         content: label.content,
         received_at: label.received_at,
         state,
@@ -324,8 +281,8 @@ struct Limit {
 impl Limit {
     fn checked(self) -> Result<u32, Problem> {
         match self.limit.unwrap_or(100) {
-            n @ 1..=super::office::MAX_PAGE => Ok(n),
-            _ => Err(Problem::bad_request(format!("limit must lie between 1 and {}", super::office::MAX_PAGE))),
+            n @ 1..=MAX_PAGE => Ok(n),
+            _ => Err(Problem::bad_request(format!("limit must lie between 1 and {}", MAX_PAGE))),
         }
     }
 }
@@ -353,36 +310,11 @@ async fn accept(
     Path(number): Path<u64>,
     Asked(how): Asked<Accept>,
 ) -> Result<Json<IntakeReport>, Problem> {
-    accept_held(&desk, &staff, number, how.as_information).await.map(Json)
-}
-
-/// Takes in the sound rows of a held delivery, or all it says as information only.
-///
-/// # Errors
-/// 404 when none with this number is held; 422 when nobody has said what its type means.
-pub async fn accept_held(
-    desk: &Desk,
-    staff: &Staff,
-    number: u64,
-    as_information: bool,
-) -> Result<IntakeReport, Problem> {
-    staff.needs_everything(Role::Operator)?;
-    let taken = desk.office.accept_held(number, as_information, staff.actor()).await?;
-    taken.ok_or_else(|| Problem::not_found(format!("no delivery {number} is held")))
+    Ok(Json(accept_held(&*desk.office, &staff, number, how.as_information).await?))
 }
 
 async fn refuse(State(desk): State<Desk>, staff: Staff, Path(number): Path<u64>) -> Result<Json<()>, Problem> {
-    refuse_held(&desk, &staff, number).await.map(Json)
-}
-
-/// Refuses a held delivery.
-///
-/// # Errors
-/// 404 when none with this number is held.
-pub async fn refuse_held(desk: &Desk, staff: &Staff, number: u64) -> Result<(), Problem> {
-    staff.needs_everything(Role::Operator)?;
-    let refused = desk.office.refuse_held(number, staff.actor()).await?;
-    refused.then_some(()).ok_or_else(|| Problem::not_found(format!("no delivery {number} is held")))
+    Ok(Json(refuse_held(&*desk.office, &staff, number).await?))
 }
 
 async fn unattributed(

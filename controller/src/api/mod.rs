@@ -3,14 +3,11 @@
 //!
 //! * [`serve`]: the listener, with limits on headers and time; [`seats`]: on connections; [`arrival`]: on slow bodies
 //! * [`guard`]: Host check against DNS rebinding, headers every answer carries
-//! * [`tokens`], [`auth`]: who asks, in which role, and how guessing is slowed
+//! * [`auth`]: who asks, and how guessing is slowed
 //! * [`uploads`], [`spool`]: places for uploads, and their way to a file
-//! * [`cases`], [`intake`], [`delivery`], [`retractions`], [`operations`]: the handlers; [`bulk`]: many approvals at once, with a
-//!   preview
-//! * [`coverage`]: what the sources have spoken of, and the word of a person about it
+//! * [`cases`], [`intake`], [`delivery`], [`retractions`], [`operations`]: the handlers
+//! * [`coverage`], [`enforce`]: what the sources have spoken of; quarantines on paper
 //! * [`problem`]: every refusal, as `application/problem+json`; [`reference`]: what the API says of itself
-//! * [`office`], [`dossier`], [`line`], [`story`]: what the engine offers to staff, and the shapes of its answers
-//! * [`plain`]: hostile text made harmless to look at; [`when`]: times as people read them
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,25 +16,20 @@ use std::time::Duration;
 use axum::Router;
 use pratique_ingest::label::Readers;
 use pratique_metrics::Metrics;
+use pratique_staff::office::Office;
 
 use crate::console::sessions::Sessions;
 
 pub mod arrival;
 pub mod auth;
-pub mod bulk;
 pub mod cases;
 pub mod coverage;
 pub mod delivery;
-pub mod dossier;
-pub mod elsewhere;
 pub mod enforce;
 pub mod guard;
 pub mod intake;
-pub mod line;
 pub mod meters;
-pub mod office;
 pub mod operations;
-pub mod plain;
 pub mod problem;
 pub mod reference;
 pub mod retractions;
@@ -45,17 +37,14 @@ pub mod seats;
 pub mod serve;
 pub mod session_events;
 mod spool;
-pub mod story;
 pub mod subscribers;
-pub mod tokens;
 pub mod uploads;
-pub mod when;
 
 /// Everything a handler may use. Cheap to clone.
 #[derive(Clone)]
 pub struct Desk {
     /// The engine's side.
-    pub office: Arc<dyn office::Office>,
+    pub office: Arc<dyn Office>,
     /// Report and session readers.
     pub readers: Arc<dyn Readers>,
     /// Who may ask.

@@ -8,24 +8,21 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use ipnet::IpNet;
-use pratique_core::command::Command;
 use pratique_core::ids::SubscriberId;
-use pratique_core::state::StateName;
 use pratique_core::time::Timestamp;
-use pratique_engine::handle::{Done, Wish};
+use pratique_engine::handle::Done;
+use pratique_staff::commands::lines::{self, address_of, line_of};
+use pratique_staff::commands::whole::{self, AllReleased, ReleaseAll, set_halt};
+use pratique_staff::models::lines::{AddressDossier, LineDossier, Purged};
+use pratique_staff::models::plan::PlanReport;
+use pratique_staff::models::status::Status;
+use pratique_staff::plain;
+use pratique_staff::roles::{Role, Staff};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
-use smol_str::SmolStr;
 
 use super::Desk;
-use super::auth::Staff;
-use super::cases::{Asked, Body, checked_text};
-use super::dossier::{PlanReport, Purged, ReleasedAll, Status};
-use super::line::{AddressDossier, LineDossier};
-use super::office::{CaseQuery, visible};
+use super::cases::{Asked, Body};
 use super::problem::Problem;
-use super::tokens::Role;
 
 /// The paths for staff.
 pub fn routes() -> Router<Desk> {
@@ -83,7 +80,7 @@ async fn line(
     staff: Staff,
     Path(subscriber): Path<String>,
 ) -> Result<Json<LineDossier>, Problem> {
-    Ok(Json(line_of(&desk, &staff, &SubscriberId::new(subscriber)).await?))
+    Ok(Json(line_of(&*desk.office, &staff, &SubscriberId::new(subscriber)).await?))
 }
 
 /// Query of `GET /addresses/ADDRESS`.
@@ -100,32 +97,11 @@ async fn address(
     Path(address): Path<String>,
     Asked(when): Asked<When>,
 ) -> Result<Json<AddressDossier>, Problem> {
-    let wrong = || Problem::bad_request(format!("`{}` is no address", super::plain::short(&address, 60)));
+    let wrong = || Problem::bad_request(format!("`{}` is no address", plain::short(&address, 60)));
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
     let at =
         when.at.as_deref().map(Timestamp::parse).transpose().map_err(|e| Problem::bad_request(format!("at: {e}")))?;
-    if !visible(&staff.scope, [IpNet::from(address.to_canonical())], []) {
-        return Err(Problem::not_found("this address is not in your networks"));
-    }
-    Ok(Json(desk.office.address(address, at).await?))
-}
-
-/// What is known of a subscriber, if this person may see it.
-///
-/// # Errors
-/// 404 if nothing is known or it may not be seen.
-pub async fn line_of(desk: &Desk, staff: &Staff, subscriber: &SubscriberId) -> Result<LineDossier, Problem> {
-    let unknown = || Problem::not_found("no such subscriber is known");
-    let line = desk.office.line(subscriber).await?.ok_or_else(unknown)?;
-    // A line without holdings belongs to no network, so only unrestricted staff see it.
-    let nets = line.holdings.iter().filter_map(|h| h.element.map(|e| e.net()).or_else(|| shared(&h.holding)));
-    if visible(&staff.scope, nets, []) { Ok(line) } else { Err(unknown()) }
-}
-
-/// The address of a shared holding, written `192.0.2.1:1024-2047`.
-fn shared(holding: &str) -> Option<IpNet> {
-    let (address, _) = holding.rsplit_once(':')?;
-    address.parse::<std::net::Ipv4Addr>().ok().map(|a| IpNet::from(IpAddr::V4(a)))
+    Ok(Json(address_of(&*desk.office, &staff, address, at).await?))
 }
 
 async fn purge(
@@ -133,9 +109,7 @@ async fn purge(
     staff: Staff,
     Path(subscriber): Path<String>,
 ) -> Result<Json<Purged>, Problem> {
-    staff.needs(Role::Supervisor)?;
-    let purged = desk.office.purge(&SubscriberId::new(subscriber), staff.actor()).await?;
-    purged.map(Json).ok_or_else(|| Problem::not_found("no such subscriber is known"))
+    Ok(Json(lines::purge(&*desk.office, &staff, &SubscriberId::new(subscriber)).await?))
 }
 
 /// Body of `POST /halt`.
@@ -147,60 +121,11 @@ pub struct Halting {
 }
 
 async fn halt(State(desk): State<Desk>, staff: Staff, Body(wanted): Body<Halting>) -> Result<Json<Done>, Problem> {
-    set_halt(&desk, &staff, Some(&wanted.reason)).await.map(Json)
+    Ok(Json(set_halt(&*desk.office, &staff, Some(&wanted.reason)).await?))
 }
 
 async fn resume(State(desk): State<Desk>, staff: Staff) -> Result<Json<Done>, Problem> {
-    set_halt(&desk, &staff, None).await.map(Json)
-}
-
-/// Stops new enforcement for a reason, or lets it go on.
-///
-/// # Errors
-/// 403 unless a supervisor asks.
-pub async fn set_halt(desk: &Desk, staff: &Staff, because: Option<&str>) -> Result<Done, Problem> {
-    staff.needs(Role::Supervisor)?;
-    let command = match because {
-        Some(because) => Command::Halt { by: staff.actor(), because: checked_because(because)? },
-        None => Command::Resume { by: staff.actor() },
-    };
-    Ok(desk.office.wish(Wish { command, text: None }).await?)
-}
-
-/// The reason of a halt. The log keeps it for good, so it has to be short and must not name subscribers.
-///
-/// # Errors
-/// When there is none, or it is too long.
-pub fn checked_because(because: &str) -> Result<SmolStr, Problem> {
-    let because = checked_text(because, "reason")?;
-    if because.chars().count() > 200 {
-        return Err(Problem::refused("text-too-long", "reason has more than 200 characters: shorten it"));
-    }
-    Ok(SmolStr::new(because))
-}
-
-/// Body of `POST /release-all`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReleaseAll {
-    /// Only say how many it would be.
-    pub dry_run: bool,
-    /// The number of quarantined lines that the dry run showed; needed to do it.
-    pub confirm: Option<u64>,
-    /// Why.
-    pub reason: String,
-}
-
-/// Answer of `POST /release-all`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AllReleased {
-    /// Lines quarantined when it was asked.
-    pub quarantined: u64,
-    /// Nothing was done.
-    pub dry_run: bool,
-    /// What was done.
-    #[serde(flatten)]
-    pub done: ReleasedAll,
+    Ok(Json(set_halt(&*desk.office, &staff, None).await?))
 }
 
 async fn release_all(
@@ -208,20 +133,5 @@ async fn release_all(
     staff: Staff,
     Body(wanted): Body<ReleaseAll>,
 ) -> Result<Json<AllReleased>, Problem> {
-    staff.needs(Role::Supervisor)?;
-    let query = CaseQuery { states: vec![StateName::Quarantined], limit: 1, ..CaseQuery::default() };
-    let quarantined = desk.office.cases(query).await?.total;
-    if wanted.dry_run {
-        return Ok(Json(AllReleased { quarantined, dry_run: true, ..AllReleased::default() }));
-    }
-    if wanted.confirm != Some(quarantined) {
-        return Err(Problem::refused(
-            "unconfirmed",
-            format!("{quarantined} lines would be released: repeat that number as `confirm`"),
-        )
-        .with("quarantined", json!(quarantined)));
-    }
-    let reason = checked_text(&wanted.reason, "reason")?;
-    let done = desk.office.release_all(staff.actor(), reason).await?;
-    Ok(Json(AllReleased { quarantined, dry_run: false, done }))
+    Ok(Json(whole::release_all(&*desk.office, &staff, wanted).await?))
 }

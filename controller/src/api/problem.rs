@@ -6,9 +6,13 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use pratique_core::command::Refusal;
 use pratique_engine::handle::EngineError;
+use pratique_staff::error::{ErrorKind, StaffError};
 use serde_json::{Value, json};
 
 use super::reference;
+
+/// What cannot be done now is worth another try after so many seconds.
+const RETRY_SECONDS: u32 = 1;
 
 /// A refusal.
 #[derive(Clone, Debug)]
@@ -40,16 +44,6 @@ impl Problem {
         )
     }
 
-    /// 403: the role may not do this.
-    pub fn forbidden(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
-    }
-
-    /// 404: no such case, or none that this person may see. The same words for both.
-    pub fn no_such_case(case: pratique_core::ids::CaseId) -> Self {
-        Refusal::NoSuchCase(case).into()
-    }
-
     /// 404: something else.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", detail)
@@ -72,20 +66,13 @@ impl Problem {
 
     /// 503: not now.
     pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
+        Self { retry_after: Some(RETRY_SECONDS), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail) }
     }
 
     /// 500: our fault. The cause goes to the log, not to the caller.
     pub fn internal(cause: &dyn std::fmt::Display) -> Self {
         tracing::error!("the office failed: {cause}");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "pratique failed to answer; the log says why")
-    }
-
-    /// With one more member.
-    #[must_use]
-    pub fn with(mut self, name: &'static str, value: Value) -> Self {
-        self.extra = Some((name, value));
-        self
     }
 
     /// As the API sends it.
@@ -104,84 +91,30 @@ impl Problem {
     }
 }
 
-/// What to do about a problem with this code, where the code alone says it.
-pub fn remedy(code: &str) -> Option<&'static str> {
-    Some(match code {
-        "unauthorized" => "set PRATIQUE_TOKEN or PRATIQUE_TOKEN_FILE to a valid token; `pratique token add` makes one",
-        "forbidden" => "ask somebody whose token has the role or the networks for it",
-        "slow-down" | "busy" | "timeout" | "stopped" => "wait a moment and try again",
-        "store" => "look at `pratique status`: the disk may be full; releases go on",
-        "internal" => "look into the daemon's log",
-        "wrong-host" => "name the daemon by its address, or add the name to api.hosts of its configuration",
-        "no-such-case" | "no-such-sighting" | "not-found" => {
-            "look for it with `pratique case list` or `pratique line show`"
-        }
-        "stale" => "the case has changed: look at it again, then name its new version",
-        "wrong-state" => "look at the case again with `pratique case show`: it may be done already",
-        "same-person" => "have another person approve",
-        "protected" => "add --protected if the protected line is really meant",
-        "not-automatic" => "have a person approve",
-        "capped" => "wait until lines are released, or raise caps in policy.yaml",
-        "no-ground" => "the contract gives no ground to wall the line: call the subscriber",
-        "halted" => "find out why it was halted, then `pratique resume`",
-        "renew-too-long" => "name a shorter time, or raise the playbook's maximum",
-        "rescan-under-way" => "wait for the check that is under way; `pratique case show` has its result",
-        "too-slow" => "send it again over a better connection",
-        "too-large" => "split the file, or raise api.upload_limit_mib",
-        "unconfirmed" => "repeat the number as `confirm`",
-        _ => return None,
-    })
+impl From<StaffError> for Problem {
+    fn from(error: StaffError) -> Self {
+        let status = match error.kind {
+            ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let retry_after = (error.kind == ErrorKind::Unavailable).then_some(RETRY_SECONDS);
+        Self { status, code: error.code, detail: error.detail, retry_after, extra: error.extra }
+    }
 }
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let status = match &refusal {
-            Refusal::NoSuchCase(_) | Refusal::NoSuchSighting => StatusCode::NOT_FOUND,
-            Refusal::Stale { .. } => StatusCode::CONFLICT,
-            // Not who asks but who asked before: forbidden for this person, fine for another.
-            Refusal::SamePerson(_) => StatusCode::FORBIDDEN,
-            Refusal::WrongState { .. }
-            | Refusal::Protected(_)
-            | Refusal::Doubtful(_)
-            | Refusal::WallsNothing(_)
-            | Refusal::DryRun
-            | Refusal::NotOnPaper(_)
-            | Refusal::CannotBegin { .. }
-            | Refusal::NotAutomatic(_)
-            | Refusal::Capped { .. }
-            | Refusal::NoGround(_)
-            | Refusal::Halted(_)
-            | Refusal::SelfReleaseUsedUp { .. }
-            | Refusal::NotYet(_)
-            | Refusal::RescanUnderWay(_)
-            | Refusal::CheckedJustNow { .. }
-            | Refusal::OtherRound(_)
-            | Refusal::NotOnLine(_)
-            | Refusal::NoCheck(_)
-            | Refusal::RenewTooLong(_)
-            | Refusal::NotPassed { .. }
-            | Refusal::NoPlaybook(_)
-            | Refusal::InformationOnly(_)
-            | Refusal::TooOld(_) => StatusCode::UNPROCESSABLE_ENTITY,
-        };
-        let problem = Self::new(status, refusal.code(), refusal.to_string());
-        match refusal {
-            Refusal::Stale { now, .. } => problem.with("version", json!(now)),
-            _ => problem,
-        }
+        StaffError::from(refusal).into()
     }
 }
 
 impl From<EngineError> for Problem {
     fn from(error: EngineError) -> Self {
-        match error {
-            EngineError::Refused(refusal) => refusal.into(),
-            EngineError::Undecided(why) => Self::refused("undecided", why),
-            EngineError::Store(_) => Self::unavailable("store", error.to_string()),
-            EngineError::Busy => Self::unavailable("busy", error.to_string()),
-            EngineError::Loading(_) => Self::unavailable("loading", error.to_string()),
-            EngineError::Stopped => Self::unavailable("stopped", error.to_string()),
-        }
+        StaffError::from(error).into()
     }
 }
 

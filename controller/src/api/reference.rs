@@ -88,9 +88,11 @@ pub fn title(code: &str) -> Option<&'static str> {
 /// What the reference says of problems.
 #[cfg(test)]
 fn problems() -> String {
+    use pratique_staff::error::remedy;
+
     let one = |(code, statuses, title): &(&str, &[u16], &str)| {
         let statuses: Vec<_> = statuses.iter().map(u16::to_string).collect();
-        let remedy = super::problem::remedy(code).map_or_else(String::new, |remedy| format!(" What to do: {remedy}."));
+        let remedy = remedy(code).map_or_else(String::new, |remedy| format!(" What to do: {remedy}."));
         format!("### {code}\n\n{}. {title}.{remedy}\n", statuses.join(", "))
     };
     KINDS.iter().map(one).collect::<Vec<_>>().join("\n")
@@ -106,13 +108,14 @@ mod tests {
     use pratique_core::ids::CaseId;
     use pratique_core::state::StateName;
     use pratique_core::time::{Span, Timestamp};
+    use pratique_staff::error::remedy;
 
     use super::*;
     use crate::api::problem::Problem;
 
-    /// The sources below a folder of `src`.
+    /// The sources in a folder.
     fn sources(folder: &str) -> Vec<(PathBuf, String)> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         let rust = files.filter(|path| path.extension().is_some_and(|ext| ext == "rs"));
         rust.map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
@@ -175,11 +178,12 @@ mod tests {
     fn every_problem_that_is_made_anywhere_points_at_its_section() {
         let mut made: Vec<(String, PathBuf)> =
             Refusal::CODES.map(|code| (code.to_owned(), PathBuf::from("Refusal::CODES"))).into();
-        for (path, text) in ["api", "console"].into_iter().flat_map(sources) {
+        for (path, text) in ["src/api", "src/console", "staff/src", "staff/src/commands"].into_iter().flat_map(sources)
+        {
             let text = text.split("#[cfg(test)]").next().unwrap();
             let with_status = text.split("::new(").skip(1).filter_map(|rest| {
                 let (status, rest) = rest.split_once(',')?;
-                let is_problem = status.contains("StatusCode::");
+                let is_problem = ["StatusCode::", "ErrorKind::"].iter().any(|kind| status.contains(kind));
                 rest.trim_start().strip_prefix('"').filter(|_| is_problem)?.split('"').next()
             });
             let plain = ["::refused(", "::unavailable("].into_iter().flat_map(|what| literals_after(text, what));
@@ -217,7 +221,7 @@ mod tests {
     #[test]
     fn the_reference_names_every_path_and_no_other() {
         let mut routes: BTreeSet<String> = BTreeSet::new();
-        for (_, text) in sources("api") {
+        for (_, text) in sources("src/api") {
             let text = text.split("#[cfg(test)]").next().unwrap();
             routes.extend(literals_after(text, ".route(").iter().map(ToString::to_string));
         }
@@ -234,7 +238,7 @@ mod tests {
 
     #[test]
     fn every_command_that_a_problem_sends_people_to_exists() {
-        let remedies = KINDS.iter().filter_map(|(code, ..)| super::super::problem::remedy(code));
+        let remedies = KINDS.iter().filter_map(|(code, ..)| remedy(code));
         let texts: Vec<String> = remedies.map(str::to_owned).chain([TEXT.to_owned()]).collect();
         let mut commands = 0;
         for command in texts.iter().flat_map(|text| literals(text, "`pratique ")) {

@@ -1,27 +1,23 @@
 //! A publisher takes rows of a report back: by naming them, or by sending the file with the wrong rows again. What rests
 //! on nothing else is closed and, if walled, released; the reason stays in the case's story.
 
-use std::net::IpAddr;
-
 use axum::body::Body as Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::routing::post;
 use axum::{Extension, Json, Router};
-use pratique_core::command::{Command, Refusal};
-use pratique_core::ids::{CauseKey, SourceName, TextRef};
-use pratique_core::sighting::{Sighting, Transport};
-use pratique_core::time::Moment;
-use pratique_engine::handle::{EngineError, Wish};
-use serde::{Deserialize, Serialize};
+use pratique_staff::commands::retractions::{Retracted, Rows, take_back};
+use pratique_staff::commands::text::checked_text;
+use pratique_staff::models::sightings::Observation;
+use pratique_staff::roles::{Role, Staff};
+use serde::Deserialize;
 use smol_str::SmolStr;
 
 use super::Desk;
-use super::auth::{Peer, Staff};
-use super::cases::{Asked, Body, checked_text};
+use super::auth::Peer;
+use super::cases::{Asked, Body};
 use super::intake::{Upload, read_upload};
 use super::problem::Problem;
-use super::tokens::Role;
 use super::uploads::Kind;
 
 /// So many rows are named in one request; more come as a file.
@@ -30,49 +26,6 @@ const MOST_ROWS: usize = 10_000;
 /// The paths.
 pub fn routes() -> Router<Desk> {
     Router::new().route("/retractions", post(rows)).route("/retractions/file", post(file))
-}
-
-/// What was seen, as the publisher knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Observation {
-    /// Who reported it.
-    pub source: SourceName,
-    /// Of what.
-    pub cause: CauseKey,
-    /// Where.
-    pub address: IpAddr,
-    /// When; the second counts.
-    pub observed_at: Moment,
-    /// Only this port; else every one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<u16>,
-    /// Only this transport; else both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transport: Option<Transport>,
-}
-
-impl From<&Sighting> for Observation {
-    fn from(s: &Sighting) -> Self {
-        Self {
-            source: s.source.clone(),
-            cause: s.cause.clone(),
-            address: s.address,
-            observed_at: s.observed_at.into(),
-            port: s.port,
-            transport: s.transport,
-        }
-    }
-}
-
-/// Body of `POST /retractions`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rows {
-    /// Which rows were wrong.
-    pub rows: Vec<Observation>,
-    /// Why.
-    pub reason: String,
 }
 
 /// Query of `POST /retractions/file`; the file is read as `POST /reports` reads it.
@@ -86,23 +39,12 @@ struct File {
     reason: String,
 }
 
-/// Answer: what a retraction found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retracted {
-    /// Rows of the retraction.
-    pub rows: u64,
-    /// Rows that were evidence in an open case.
-    pub matched: u64,
-    /// Sightings taken back.
-    pub sightings: u64,
-}
-
 async fn rows(State(desk): State<Desk>, staff: Staff, Body(wanted): Body<Rows>) -> Result<Json<Retracted>, Problem> {
     staff.needs_everything(Role::Operator)?;
     if wanted.rows.is_empty() || wanted.rows.len() > MOST_ROWS {
         return Err(Problem::bad_request(format!("name between 1 and {MOST_ROWS} rows; more come as a file")));
     }
-    take_back(&desk, &staff, &wanted.rows, &wanted.reason).await.map(Json)
+    Ok(Json(take_back(&*desk.office, &staff, &wanted.rows, &wanted.reason).await?))
 }
 
 async fn file(
@@ -128,22 +70,5 @@ async fn file(
     if let Some(why) = refused {
         return Err(super::intake::unreadable(why));
     }
-    take_back(&desk, &staff, &rows, &reason).await.map(Json)
-}
-
-async fn take_back(desk: &Desk, staff: &Staff, rows: &[Observation], reason: &str) -> Result<Retracted, Problem> {
-    let text = checked_text(reason, "reason")?;
-    let found = desk.office.evidence(rows).await?;
-    let mut answer = Retracted { rows: rows.len() as u64, ..Retracted::default() };
-    answer.matched = found.iter().filter(|f| !f.is_empty()).count() as u64;
-    let mut sightings: Vec<_> = found.into_iter().flatten().collect();
-    sightings.sort_unstable();
-    sightings.dedup();
-    answer.sightings = sightings.len() as u64;
-    if sightings.is_empty() {
-        return Err(EngineError::Refused(Refusal::NoSuchSighting).into());
-    }
-    let command = Command::Retract { sightings, by: staff.actor(), reason: Some(TextRef::of(&text)) };
-    desk.office.wish(Wish { command, text: Some(text) }).await?;
-    Ok(answer)
+    Ok(Json(take_back(&*desk.office, &staff, &rows, &reason).await?))
 }

@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pratique_core::places::{HOME_PREFIX, Party};
+use pratique_staff::tokens::TokenHash;
 use tokio::sync::Notify;
 
 use super::problem::Problem;
-use super::tokens::TokenHash;
 
 /// Staff and their scripts are few; more connections than this are a fault or an attack.
 const CONNECTIONS: usize = 512;

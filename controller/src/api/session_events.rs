@@ -9,15 +9,16 @@ use pratique_core::ids::SourceName;
 use pratique_core::policy::SessionLists;
 use pratique_engine::handle::SessionReport;
 use pratique_ingest::session_events::{self, RefusedEvent};
+use pratique_staff::plain;
+use pratique_staff::roles::{Role, Staff};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::Desk;
-use super::auth::{Peer, Staff};
+use super::auth::Peer;
 use super::cases::Asked;
 use super::problem::Problem;
 use super::spool::NEXT_BYTES_WITHIN;
-use super::tokens::Role;
 use super::uploads::Kind;
 
 /// Largest body: a snapshot of the largest gateways.
@@ -75,7 +76,7 @@ async fn events(
     if events.facts.is_empty() {
         return Err(Problem::refused("unreadable", in_words(&events.first_refused)));
     }
-    let source = from.source.map(|source| super::plain::short(&source, 64));
+    let source = from.source.map(|source| plain::short(&source, 64));
     let source = SourceName::new(source.as_deref().unwrap_or(SessionLists::UNNAMED));
     let report = desk.office.session_events(source, events.facts).await?;
     let (refused, refused_events) = (events.refused, events.first_refused);

@@ -10,6 +10,8 @@ use axum::http::{HeaderMap, header};
 use futures_util::StreamExt as _;
 use pratique_core::ids::{SourceName, TextRef};
 use pratique_ingest::FileReason;
+use pratique_ingest::label::Label;
+use pratique_staff::plain;
 use sha2::Digest as _;
 use smol_str::SmolStr;
 use tokio::io::AsyncWriteExt as _;
@@ -17,7 +19,6 @@ use tokio::io::AsyncWriteExt as _;
 use super::Desk;
 use super::intake::Upload;
 use super::problem::Problem;
-use pratique_ingest::label::Label;
 
 /// A body that sends nothing for this long is given up.
 pub(super) const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);
@@ -91,11 +92,11 @@ pub(super) async fn spool(
 /// What request and headers say of a file; its content is not known yet.
 fn label_of(desk: &Desk, headers: &HeaderMap, upload: Upload) -> Label {
     let named = |name: &str| headers.get(name).and_then(|v| v.to_str().ok()).map(SmolStr::new);
-    let bounded = |text: SmolStr| SmolStr::new(super::plain::short(&text, 64));
+    let bounded = |text: SmolStr| SmolStr::new(plain::short(&text, 64));
     Label {
         source: upload.source.or_else(|| named("x-report-source")).map(|s| SourceName(bounded(s))),
         report: upload.report.or_else(|| named("x-report-type")).map(bounded),
-        name: upload.name.map_or_else(|| "api".into(), |n| super::plain::short(&n, 200)),
+        name: upload.name.map_or_else(|| "api".into(), |n| plain::short(&n, 200)),
         received_at: (desk.now)(),
         content: TextRef([0; 32]),
         bytes: 0,

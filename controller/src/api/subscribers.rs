@@ -8,16 +8,18 @@ use axum::{Extension, Json, Router};
 use pratique_ingest::FileReason;
 use pratique_ingest::label::Unreadable;
 use pratique_ingest::sessions::subscribers::REPORT;
+use pratique_staff::models::intake::SessionsTaken;
+use pratique_staff::plain;
+use pratique_staff::roles::{Role, Staff};
 use pratique_store::{Delivery, DeliveryState};
 use smol_str::SmolStr;
 
 use super::Desk;
-use super::auth::{Peer, Staff};
+use super::auth::Peer;
 use super::cases::Asked;
-use super::intake::{REFUSED_SHOWN, SessionsTaken, Upload, delivery_of, in_words, unreadable};
+use super::intake::{REFUSED_SHOWN, Upload, delivery_of, in_words, unreadable};
 use super::problem::Problem;
 use super::spool::{NotSpooled, spool};
-use super::tokens::Role;
 use super::uploads::Kind;
 
 /// The path.
@@ -58,7 +60,7 @@ async fn subscribers(
         Ok(list) => list,
         Err(why) => {
             desk.metrics.engine.file_refused(why.reason);
-            let because = Some(super::plain::short(&why.said, 300));
+            let because = Some(plain::short(&why.said, 300));
             desk.office.list_refused(Delivery { because, ..of(delivery_of(&label, DeliveryState::Refused)) }).await?;
             return Err(unreadable(why));
         }

@@ -16,11 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pratique_core::places::{HOME_PREFIX, Party};
+use pratique_staff::tokens::TokenHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::meters::Meters;
 use super::problem::Problem;
-use super::tokens::TokenHash;
 
 /// Files received at once; each takes up to `api.upload_limit_mib` of disk.
 const AT_ONCE: usize = 16;

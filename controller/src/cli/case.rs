@@ -9,14 +9,17 @@ use pratique_core::ids::{CaseId, Seq};
 use pratique_core::state::StateName;
 use pratique_core::time::Span;
 use pratique_engine::handle::Done;
+use pratique_staff::commands::bulk::{ApproveMany, ApprovedMany};
+use pratique_staff::commands::cases::Decision;
+use pratique_staff::commands::filter::Filter;
+use pratique_staff::models::bulk::{self, Pick, Preview};
+use pratique_staff::models::cases::CasePage;
+use pratique_staff::models::dossier::CaseDossier;
+use pratique_staff::plain::{self, escaped};
 
 use super::client::Client;
 use super::print::{complain, say};
 use super::{Failure, Remote, operations, print, show};
-use crate::api::bulk::{Pick, Preview};
-use crate::api::cases::{ApproveMany, ApprovedMany, Decision, Filter};
-use crate::api::dossier::{CaseDossier, CasePage};
-use crate::api::plain::escaped;
 
 /// What to do with cases.
 #[derive(Debug, Subcommand)]
@@ -327,7 +330,7 @@ fn approve_one(c: Approve) -> Result<(), Failure> {
         say!("{}", said(&preview.preview));
         let seen = &preview.preview;
         for why in seen.over.iter().chain(seen.blocked.iter().map(|(_, why)| why)) {
-            say!("It cannot be approved now: {}", crate::api::plain::visible(why));
+            say!("It cannot be approved now: {}", plain::visible(why));
         }
         // One that is protected, or of which nothing is walled, can be approved alone, with its confirmation.
         return Ok(());
@@ -350,15 +353,15 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
         state: Some("proposed".into()),
         cause: c.cause.clone(),
         network: Some(network.clone()),
-        limit: Some(crate::api::bulk::MOST as u32),
+        limit: Some(bulk::MOST as u32),
         ..Filter::default()
     };
     let page = page(&client, &filter)?;
-    if page.total > crate::api::bulk::MOST as u64 {
+    if page.total > bulk::MOST as u64 {
         return Err(Failure::Refused(format!(
             "{} proposed cases lie in {network}; at most {} can be approved at once. Was a smaller network meant?",
             page.total,
-            crate::api::bulk::MOST
+            bulk::MOST
         )));
     }
     if page.rows.is_empty() {
@@ -389,7 +392,7 @@ fn approve_network(c: &Approve, network: String) -> Result<(), Failure> {
     let done: ApprovedMany = client.post("/cases/approve", &wanted)?;
     let refused = done.refused.len();
     for (case, why) in &done.refused {
-        complain!("case {case}: {}", crate::api::plain::visible(why));
+        complain!("case {case}: {}", plain::visible(why));
     }
     if c.json {
         show::json(&done)?;
@@ -422,7 +425,7 @@ fn said(seen: &Preview) -> String {
         seen.lines_after
     )];
     said.extend(seen.not_walled());
-    let said: Vec<String> = said.iter().map(|line| crate::api::plain::visible(line).into_owned()).collect();
+    let said: Vec<String> = said.iter().map(|line| plain::visible(line).into_owned()).collect();
     said.join("\n")
 }
 

@@ -9,6 +9,7 @@ use pratique_core::time::Timestamp;
 use pratique_enforce::machine::{Machine, Remark, remarks};
 use pratique_policy::PolicySet;
 use pratique_portal::texts::{Review, review};
+use pratique_staff::words;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -18,7 +19,6 @@ use super::rehearsal_list::{self, ListFindings, RecordFindings};
 use super::token::now;
 use super::{Failure, Node, show};
 use crate::config::{Config, EnforcerKind};
-use crate::console::words;
 use crate::daemon::in_force;
 
 /// `check-config`.

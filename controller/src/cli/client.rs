@@ -4,6 +4,7 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use pratique_staff::plain;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -13,7 +14,6 @@ use ureq::{Agent, Body, SendBody};
 use super::failure::Problem;
 use super::print::complain;
 use super::{Failure, Remote};
-use crate::api::plain;
 
 /// An answer takes at most this long; longer than the daemon's own limit, so that its words arrive.
 const ANSWER_WITHIN: Duration = Duration::from_secs(90);

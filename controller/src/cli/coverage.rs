@@ -4,14 +4,14 @@ use clap::{Args, Subcommand};
 use pratique_core::ids::SourceName;
 use pratique_core::time::Moment;
 use pratique_core::time::Timestamp;
+use pratique_staff::commands::coverage::Confirm as Confirmed;
+use pratique_staff::models::feeds::FeedStatus;
+use pratique_staff::words;
 use smol_str::SmolStr;
 
 use super::client::Client;
 use super::print::say;
 use super::{Failure, Remote, show};
-use crate::api::coverage::Confirm as Confirmed;
-use crate::api::dossier::FeedStatus;
-use crate::console::words;
 
 /// `coverage`.
 #[derive(Debug, Subcommand)]

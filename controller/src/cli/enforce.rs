@@ -3,13 +3,12 @@
 
 use clap::{Args, Subcommand};
 use pratique_core::ids::CaseId;
+use pratique_staff::models::paper::{Decided, PaperList, Wanted};
+use pratique_staff::{plain, words};
 
 use super::client::Client;
 use super::print::say;
 use super::{Failure, Node, Remote, show};
-use crate::api::enforce::{Decided, PaperList, Wanted};
-use crate::api::plain;
-use crate::console::words;
 
 /// What to do with quarantines on paper.
 #[derive(Debug, Subcommand)]

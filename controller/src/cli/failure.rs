@@ -1,11 +1,11 @@
 //! Why a command did not succeed: words for people on standard error, with `--json` one object for programs on standard
 //! output, and the exit code.
 
+use pratique_staff::{error, when};
 use serde_json::{Map, Value, json};
 
 use super::print::{complain, say};
 use super::{REFUSED, UNREACHABLE, USAGE};
-use crate::api::{problem, when};
 
 /// Why a command did not succeed.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Failure {
                 "unreachable",
                 Some("see that it runs, and name where it listens: --url for the daemon, --server for a resolver"),
             ),
-            Self::Problem(problem) => (problem.code.as_str(), problem::remedy(&problem.code)),
+            Self::Problem(problem) => (problem.code.as_str(), error::remedy(&problem.code)),
             Self::Answered(failure) => return failure.object(),
         };
         let mut object = json!({ "code": code, "message": self.words(), "exit_code": self.exit_code() });

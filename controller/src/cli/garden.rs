@@ -18,13 +18,13 @@ use pratique_dns::explain::Gets;
 use pratique_dns::portals::Portals;
 use pratique_dns::{Explanation, OpenError, Resolver, WallOpener};
 use pratique_policy::nearest;
+use pratique_staff::models::dossier::CaseDossier;
 use serde::Serialize;
 
 use super::client::Client;
 use super::print::say;
 use super::token::now;
 use super::{Failure, Remote, show};
-use crate::api::dossier::CaseDossier;
 
 /// What to learn of the garden.
 #[derive(Debug, Subcommand)]

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use clap::Args;
+use pratique_staff::commands::text::checked_because;
+use pratique_staff::models::status::Status;
+use pratique_staff::words;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::client::{Client, no_help};
 use super::print::{complain, say};
 use super::{Failure, Remote, show};
-use crate::api::dossier::Status;
-use crate::api::operations::checked_because;
-use crate::console::words;
 use crate::daemon::halting::{self, Report, Wanted};
 
 /// A daemon that works halts and resumes within this time.

@@ -6,15 +6,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use pratique_engine::handle::IntakeReport;
+use pratique_staff::models::deliveries::DeliveryRow;
+use pratique_staff::models::intake::{SessionsTaken, Taken};
+use pratique_staff::plain::{escaped, visible};
+use pratique_staff::words::{self, count};
 use pratique_store::DeliveryState;
 
 use super::client::Client;
 use super::print::{complain, say};
 use super::{Failure, Remote};
-use crate::api::dossier::DeliveryRow;
-use crate::api::intake::{SessionsTaken, Taken};
-use crate::api::plain::{escaped, visible};
-use crate::console::words::{self, count};
 
 /// At most this many files of one folder are taken: a mistyped `/` should not send the whole disk.
 const MOST_FILES: usize = 10_000;

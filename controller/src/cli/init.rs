@@ -5,12 +5,13 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use pratique_staff::roles::{Person, Role};
+use pratique_staff::tokens::{NewToken, TokenList};
 use serde_json::json;
 
 use super::print::say;
 use super::token::now;
 use super::{Failure, show};
-use crate::api::tokens::{NewToken, Person, Role, TokenList};
 use crate::config::EXAMPLE;
 
 /// `init`.

@@ -16,9 +16,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use pratique_staff::when;
 
 pub use self::failure::Failure;
-use crate::api::when;
 use crate::config::{Config, EnforcerKind, LogFormat};
 
 pub mod case;

@@ -9,6 +9,14 @@ use clap::{Args, Subcommand};
 use pratique_core::ids::{CauseKey, Seq};
 use pratique_core::time::Moment;
 use pratique_engine::handle::IntakeReport;
+use pratique_staff::commands::whole::{AllReleased, ReleaseAll};
+use pratique_staff::models::deliveries::{self, DeliveryDossier, DeliveryRow, RefusedLine};
+use pratique_staff::models::lines::{AddressDossier, LineDossier, Purged, TenureRow};
+use pratique_staff::models::plan::PlanReport;
+use pratique_staff::models::sightings::SightingRow;
+use pratique_staff::models::status::Status;
+use pratique_staff::plain::{self, escaped};
+use pratique_staff::{elsewhere, troubles, words};
 use pratique_store::DeliveryState;
 use pratique_store::VerifyError;
 use serde::Serialize;
@@ -21,12 +29,6 @@ use super::print::{complain, say};
 use super::table::Table;
 use super::token::now;
 use super::{Failure, Node, Remote, show};
-use crate::api::delivery::{self, DeliveryDossier, RefusedLine};
-use crate::api::dossier::{DeliveryRow, PlanReport, Purged, SightingRow, Status};
-use crate::api::line::{AddressDossier, LineDossier, TenureRow};
-use crate::api::operations::{AllReleased, ReleaseAll};
-use crate::api::plain::{self, escaped};
-use crate::console::{elsewhere, pages, words};
 use crate::daemon::emergency;
 use crate::stores;
 
@@ -293,23 +295,23 @@ impl StatusOf {
             return show::json(&status);
         }
         if status.loading.is_some() {
-            pages::troubles(&status).iter().for_each(|trouble| say!("! {}", words::said(trouble)));
+            troubles::troubles(&status).iter().for_each(|trouble| say!("! {}", words::said(trouble)));
             return Ok(());
         }
-        if let Some(said) = pages::dry_run(&status) {
+        if let Some(said) = troubles::dry_run(&status) {
             say!("{said}");
         }
         if let Some(why) = &status.halted {
             say!("HALTED: {}", plain::visible(why));
         }
-        let troubles = pages::troubles(&status);
+        let troubles = troubles::troubles(&status);
         for trouble in &troubles {
             say!("! {}", words::said(trouble));
         }
         if troubles.is_empty() {
             say!("all is well");
         }
-        pages::notes(&status).for_each(|note| say!("note: {}", words::said(&note)));
+        troubles::notes(&status).for_each(|note| say!("note: {}", words::said(&note)));
         let cases: Vec<_> = status.cases.iter().map(|(state, n)| format!("{n} {state}")).collect();
         say!("cases: {}", cases.join(", "));
         say!("walled: {}; at most {}", words::walled(&status), words::lines(status.caps.lines_limit));
@@ -604,7 +606,7 @@ impl Delivery {
                 let text = if c.json {
                     serde_json::to_string_pretty(&rows).map_err(|e| Failure::Refused(e.to_string()))? + "\n"
                 } else {
-                    delivery::csv(&rows)
+                    deliveries::csv(&rows)
                 };
                 let Some(file) = c.output else {
                     say!("{}", text.trim_end());

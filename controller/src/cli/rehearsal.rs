@@ -22,8 +22,8 @@ use serde::Serialize;
 use smol_str::SmolStr;
 
 use super::{Failure, rehearsal_list};
-use crate::api::plain;
 use pratique_ingest::label::Label;
+use pratique_staff::plain;
 
 /// So many refused rows are shown.
 const REFUSALS_SHOWN: usize = 5;

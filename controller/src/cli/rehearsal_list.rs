@@ -18,11 +18,11 @@ use pratique_core::world::World;
 use pratique_engine::handle::SessionChange;
 use pratique_ingest::readers::{in_file, zone_of};
 use pratique_ingest::sessions::{self, List};
+use pratique_staff::plain;
+use pratique_staff::words::count;
 use serde::Serialize;
 
 use super::Failure;
-use crate::api::plain;
-use crate::console::words::count;
 
 /// So many refused rows and addresses with two holders are shown.
 const SHOWN: usize = 50;

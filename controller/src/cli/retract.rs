@@ -4,14 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pratique_core::ids::SightingNo;
+use pratique_staff::commands::retractions::{Retracted, Retraction};
+use pratique_staff::plain::escaped;
 use serde_json::Value;
 
 use super::client::Client;
 use super::print::say;
 use super::{Failure, Remote, import, show};
-use crate::api::cases::Retraction;
-use crate::api::plain::escaped;
-use crate::api::retractions::Retracted;
 
 /// `retract`.
 #[derive(Debug, Args)]

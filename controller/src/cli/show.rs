@@ -1,14 +1,15 @@
 //! Tables and times for a terminal. Strangers' text passes [`plain`] first: a report must not drive the terminal.
 
 use pratique_core::time::Moment;
+use pratique_staff::models::cases::CaseRow;
+use pratique_staff::models::dossier::CaseDossier;
+use pratique_staff::models::sightings::SightingRow;
+use pratique_staff::{elsewhere, plain, words};
 use serde::Serialize;
 
 use super::Failure;
 use super::print::say;
 use super::table::Table;
-use crate::api::dossier::{CaseDossier, CaseRow, SightingRow};
-use crate::api::plain;
-use crate::console::{elsewhere, words};
 
 /// One JSON document on standard output.
 ///

@@ -4,12 +4,13 @@
 use clap::{Args, Subcommand};
 use ipnet::IpNet;
 use pratique_core::time::{Span, Timestamp};
+use pratique_staff::roles::{Person, Role};
+use pratique_staff::tokens::{NewToken, TokenList};
 use serde_json::json;
 
 use super::print::{complain, say};
 use super::table::Table;
 use super::{Failure, Node, show};
-use crate::api::tokens::{NewToken, Person, Role, TokenList};
 
 /// What to do with tokens.
 #[derive(Debug, Subcommand)]

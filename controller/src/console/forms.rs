@@ -9,17 +9,20 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use pratique_core::command::Confirmed;
 use pratique_core::ids::CaseId;
 use pratique_core::time::{Span, Timestamp};
+use pratique_staff::commands::bulk::{ApproveMany, bulk_approve};
+use pratique_staff::commands::cases::{Action, act};
+use pratique_staff::commands::deliveries::{accept_held, refuse_held};
+use pratique_staff::commands::{paper, whole};
+use pratique_staff::models::bulk::Pick;
+use pratique_staff::models::paper::Wanted;
+use pratique_staff::words;
 use serde::Deserialize;
 
 use super::pages::{self, case_page, render};
 use super::visitor::{OwnForm, comes_from_elsewhere, session};
-use super::words;
+use crate::api::Desk;
 use crate::api::auth::Peer;
-use crate::api::bulk::Pick;
-use crate::api::cases::{self, Action, ApproveMany, act};
-use crate::api::enforce::{self, Wanted};
 use crate::api::problem::Problem;
-use crate::api::{Desk, intake, operations};
 
 #[derive(Template)]
 #[template(path = "login.html")]
@@ -84,7 +87,7 @@ pub async fn decide(
     let case = CaseId(number);
     let visitor = &form.visitor;
     let done = match action(&form, &name, (desk.now)()) {
-        Ok(action) => act(&desk, &visitor.staff, case, action).await,
+        Ok(action) => act(&*desk.office, &visitor.staff, case, action).await.map_err(Problem::from),
         Err(problem) => Err(problem),
     };
     match done {
@@ -154,7 +157,7 @@ pub async fn approve_many(State(desk): State<Desk>, form: OwnForm) -> Result<Res
             return Err(Problem::bad_request("No case was ticked."));
         }
         let wanted = ApproveMany { cases: picks.clone(), dry_run: confirm.is_none(), confirm };
-        let answer = cases::bulk_approve(&desk, &visitor.staff, wanted).await?;
+        let answer = bulk_approve(&*desk.office, &visitor.staff, wanted).await?;
         if answer.dry_run {
             return pages::bulk(&desk, visitor, picks, answer.preview).await;
         }
@@ -175,7 +178,7 @@ pub async fn approve_many(State(desk): State<Desk>, form: OwnForm) -> Result<Res
 /// Takes in a held delivery.
 pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
     let information = form.field("as").is_some_and(|how| how == "information");
-    match intake::accept_held(&desk, &form.visitor.staff, number, information).await {
+    match accept_held(&*desk.office, &form.visitor.staff, number, information).await {
         Ok(report) => {
             let said = format!(
                 "Delivery {number} is taken in: {}, {} opened.",
@@ -185,13 +188,13 @@ pub async fn accept(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
             desk.sessions.leave_notice(&form.visitor.cookie, said);
             Redirect::to("/deliveries").into_response()
         }
-        Err(problem) => pages::refused(&desk, &form.visitor, problem).await,
+        Err(error) => pages::refused(&desk, &form.visitor, error.into()).await,
     }
 }
 
 /// Refuses a held delivery.
 pub async fn refuse(State(desk): State<Desk>, Path(number): Path<u64>, form: OwnForm) -> Response {
-    match intake::refuse_held(&desk, &form.visitor.staff, number).await {
+    match refuse_held(&*desk.office, &form.visitor.staff, number).await {
         Ok(()) => {
             desk.sessions.leave_notice(
                 &form.visitor.cookie,
@@ -199,7 +202,7 @@ pub async fn refuse(State(desk): State<Desk>, Path(number): Path<u64>, form: Own
             );
             Redirect::to("/deliveries").into_response()
         }
-        Err(problem) => pages::refused(&desk, &form.visitor, problem).await,
+        Err(error) => pages::refused(&desk, &form.visitor, error.into()).await,
     }
 }
 
@@ -215,9 +218,9 @@ pub async fn resume(State(desk): State<Desk>, form: OwnForm) -> Response {
 }
 
 async fn set_halt(desk: &Desk, form: &OwnForm, because: Option<&str>) -> Response {
-    match operations::set_halt(desk, &form.visitor.staff, because).await {
+    match whole::set_halt(&*desk.office, &form.visitor.staff, because).await {
         Ok(_) => Redirect::to("/health").into_response(),
-        Err(problem) => pages::refused(desk, &form.visitor, problem).await,
+        Err(error) => pages::refused(desk, &form.visitor, error.into()).await,
     }
 }
 
@@ -234,13 +237,13 @@ pub async fn drop_paper(State(desk): State<Desk>, form: OwnForm) -> Response {
 async fn decide_paper(desk: &Desk, form: &OwnForm, begin: bool) -> Response {
     let count = form.field("count").and_then(|count| count.trim().parse().ok()).unwrap_or(0);
     let wanted = Wanted { count, reason: form.field("reason").unwrap_or_default().to_owned(), cases: Vec::new() };
-    match enforce::decide(desk, &form.visitor.staff, wanted, begin).await {
+    match paper::decide(&*desk.office, &form.visitor.staff, wanted, begin).await {
         Ok(done) => {
             let what =
                 if begin { "are walled from now on" } else { "were dropped; their cases wait in the queue again" };
             desk.sessions.leave_notice(&form.visitor.cookie, format!("{} quarantines {what}.", done.cases));
             Redirect::to("/enforce").into_response()
         }
-        Err(problem) => pages::refused(desk, &form.visitor, problem).await,
+        Err(error) => pages::refused(desk, &form.visitor, error.into()).await,
     }
 }

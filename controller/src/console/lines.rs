@@ -6,15 +6,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use pratique_core::case_number::CaseNumber;
 use pratique_core::ids::SubscriberId;
+use pratique_staff::commands::lines::line_of;
+use pratique_staff::models::lines::LineDossier;
+use pratique_staff::plain::escaped;
 use serde::Deserialize;
 
 use super::pages::{Frame, refused, render};
 use super::visitor::Visitor;
-use super::words;
 use crate::api::Desk;
 use crate::api::cases::Asked;
-use crate::api::line::LineDossier;
-use crate::api::operations::line_of;
 use crate::api::problem::Problem;
 
 #[derive(Template)]
@@ -35,7 +35,7 @@ pub struct Sought {
 pub async fn find(_: Visitor, Asked(sought): Asked<Sought>) -> Redirect {
     match sought.subscriber.trim() {
         "" => Redirect::to("/cases"),
-        subscriber => Redirect::to(&words::line_path(&SubscriberId::new(subscriber))),
+        subscriber => Redirect::to(&line_path(&SubscriberId::new(subscriber))),
     }
 }
 
@@ -63,7 +63,12 @@ pub async fn line(State(desk): State<Desk>, visitor: Visitor, Path(subscriber): 
 }
 
 async fn page(desk: &Desk, visitor: &Visitor, subscriber: &SubscriberId) -> Result<Response, Problem> {
-    let line = line_of(desk, &visitor.staff, subscriber).await?;
+    let line = line_of(&*desk.office, &visitor.staff, subscriber).await?;
     let (frame, _) = Frame::of(desk, visitor, "line").await?;
     render(StatusCode::OK, &LinePage { frame, line })
+}
+
+/// Where the page of a line is.
+pub fn line_path(subscriber: &SubscriberId) -> String {
+    format!("/lines/{}", escaped(subscriber.as_str()))
 }

@@ -3,9 +3,9 @@
 //! the same guards.
 //!
 //! * [`sessions`]: log-ins; [`visitor`]: who looks, and the check that a form is ours
-//! * [`pages`], [`lines`]: what is looked at; [`forms`]: what is done, through the same [`crate::api::cases::act`] as the API
+//! * [`pages`], [`lines`]: what is looked at; [`forms`]: what is done, through the same `pratique_staff::commands` as the API
 //! * [`portal`]: the subscribers' pages, tried before they are configured
-//! * [`words`]: times, states and strangers' text for people; `templates/` holds the pages
+//! * `templates/` holds the pages; `pratique_staff::words` has times, states and strangers' text for people
 
 use askama::Template;
 use axum::Router;
@@ -17,14 +17,12 @@ use axum::routing::{get, post};
 use crate::api::Desk;
 use crate::api::problem::Problem;
 
-pub mod elsewhere;
 pub mod forms;
 pub mod lines;
 pub mod pages;
 pub mod portal;
 pub mod sessions;
 pub mod visitor;
-pub mod words;
 
 const STYLE: &str = include_str!("templates/style.css");
 const ICON: &str = include_str!("templates/icon.svg");

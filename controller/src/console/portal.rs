@@ -6,11 +6,11 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use pratique_portal::{Preview, Scene, Trial};
+use pratique_staff::words;
 use serde::Serialize;
 
 use super::pages::{Frame, query_string, render};
 use super::visitor::Visitor;
-use super::words;
 use crate::api::Desk;
 use crate::api::problem::Problem;
 

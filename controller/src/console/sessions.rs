@@ -5,10 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use pratique_core::time::{Span, Timestamp};
+use pratique_staff::roles::Staff;
+use pratique_staff::tokens::{TokenHash, random_hex};
 use subtle::ConstantTimeEq as _;
-
-use crate::api::auth::Staff;
-use crate::api::tokens::{TokenHash, random_hex};
 
 /// A session that nobody uses ends after this: a console left open at shift's end.
 pub const IDLE: Span = Span::from_hours(2);
@@ -101,8 +100,9 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
+    use pratique_staff::roles::Role;
+
     use super::*;
-    use crate::api::tokens::Role;
 
     fn anna() -> Staff {
         Staff { person: "anna".parse().unwrap(), role: Role::Operator, scope: Vec::new(), token: TokenHash::of("t") }

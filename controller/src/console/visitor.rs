@@ -4,9 +4,10 @@ use axum::extract::{Form, FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use pratique_staff::roles::Staff;
 
 use super::sessions::Session;
-use crate::api::auth::{Staff, known};
+use crate::api::auth::known;
 use crate::api::problem::Problem;
 use crate::api::{Desk, Settings};
 

@@ -18,6 +18,8 @@ use pratique_enforce::{EnforceError, nft};
 use pratique_engine::clock::SystemClock;
 use pratique_engine::handle::Wish;
 use pratique_engine::{Engine, Outside};
+use pratique_staff::office::Office as _;
+use pratique_staff::queries::EngineOffice;
 use pratique_store::StoreError;
 use pratique_store::factory::Watchers;
 use smol_str::SmolStr;
@@ -25,9 +27,7 @@ use tracing::{error, warn};
 
 use super::elsewhere::{self, Left};
 use super::marker::{Answer, Mark, Marker};
-use crate::api::office::Office as _;
 use crate::config::{Config, EnforcerKind};
-use crate::office::EngineOffice;
 use crate::stores;
 
 /// A running daemon looks for marks this often.

@@ -86,7 +86,7 @@ impl Outside for Followers {
     }
 
     fn settled(&mut self, settled: Settled, world: &World, now: Timestamp) {
-        let (silent, doubtful) = crate::office::status::silent(world, now);
+        let (silent, doubtful) = pratique_staff::queries::silent(world, now);
         self.metrics.engine.silent.set(silent);
         self.metrics.engine.doubtful.set(doubtful);
         // Residents are in the view before the wall steers them, and stay until the wall has let them go: no packet

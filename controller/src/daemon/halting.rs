@@ -23,6 +23,8 @@ use pratique_core::world::{Settled, World};
 use pratique_enforce::nft;
 use pratique_engine::Outside;
 use pratique_engine::handle::Wish;
+use pratique_staff::office::Office as _;
+use pratique_staff::queries::EngineOffice;
 use pratique_store::StoreError;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -30,9 +32,7 @@ use tracing::{error, warn};
 
 use super::emergency::{DAEMON_WITHIN, LOOK_AGAIN, LOOK_EVERY, into_log, operator};
 use super::slip::Slip;
-use crate::api::office::Office as _;
 use crate::config::Config;
-use crate::office::EngineOffice;
 use crate::stores;
 
 /// Somebody may wait this long for a resume. An older one was left behind.

@@ -20,9 +20,9 @@ use sha2::Digest as _;
 use tokio::sync::{mpsc, watch};
 
 use super::stopped;
-use crate::api::office::Office as _;
-use crate::office::EngineOffice;
 use pratique_ingest::label::{Label, Part, Readers as _};
+use pratique_staff::office::Office as _;
+use pratique_staff::queries::EngineOffice;
 
 /// Reads files with the policies in force.
 pub struct Inbox {

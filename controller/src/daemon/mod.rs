@@ -60,6 +60,10 @@ use pratique_notices::Notices;
 use pratique_policy::PolicySet;
 use pratique_portal::Portal;
 use pratique_scan::{Control, Scanner};
+use pratique_staff::office::Office;
+use pratique_staff::queries::{EngineOffice, Wall};
+use pratique_staff::tokens::TokenFile;
+use pratique_staff::when;
 use pratique_store::factory::Watchers;
 use pratique_store::{Store as _, StoreMetrics};
 use tokio::net::TcpListener;
@@ -83,7 +87,6 @@ use crate::api;
 use crate::checks;
 use crate::config::{self, Config};
 use crate::desk::PortalDesk;
-use crate::office::EngineOffice;
 use crate::rescans::{Counters, Rescans, Running};
 use crate::stores;
 
@@ -141,7 +144,7 @@ async fn serve(chosen: Chosen, others_files: bool) -> anyhow::Result<()> {
     let portal = config.portal.as_ref();
     // The console's clock is the one of the subscribers' pages.
     if let Some(zone) = portal.and_then(|p| jiff::tz::TimeZone::get(&p.pages.time_zone).ok()) {
-        api::when::show_in(zone);
+        when::show_in(zone);
     }
     let portal_sockets = bind_portal("portal.listen", portal.map(|p| &p.listen))?;
     let portal_tls_sockets = bind_portal("portal.listen_tls", portal.map(|p| &p.listen_tls))?;
@@ -226,7 +229,7 @@ async fn serve(chosen: Chosen, others_files: bool) -> anyhow::Result<()> {
     let office = Arc::new(EngineOffice {
         engine: handle.clone(),
         reader: Arc::clone(&reader),
-        wall: Arc::clone(&office_wall) as Arc<dyn crate::office::Wall>,
+        wall: Arc::clone(&office_wall) as Arc<dyn Wall>,
         elsewhere: elsewhere.remotes(),
         metrics: Arc::clone(&metrics),
         dns: resolver.clone(),
@@ -612,14 +615,14 @@ fn staff_desk(
     let spool = spool(config)?;
     let meters = api::meters::Meters::new(metrics.registry())?;
     let now = Arc::clone(clock);
-    let auth = Arc::new(api::auth::Auth::new(api::tokens::TokenFile::at_start(&config.tokens), meters.clone()));
+    let auth = Arc::new(api::auth::Auth::new(TokenFile::at_start(&config.tokens), meters.clone()));
     let asked = Arc::clone(&auth);
     metrics.ready.add("tokens", move || {
         let said = |why: String| format!("WARNING, the file is refused: {why}");
         Ok(asked.problem().map_or_else(|| "in force".into(), said))
     });
     let desk = api::Desk {
-        office: Arc::clone(office) as Arc<dyn api::office::Office>,
+        office: Arc::clone(office) as Arc<dyn Office>,
         readers: Arc::new(inbox.readers()),
         auth,
         sessions: Arc::default(),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use pratique_metrics::Metrics;
+use pratique_staff::queries::EngineOffice;
 use pratique_store::VerifyError;
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
@@ -15,7 +16,6 @@ use super::stopped;
 use super::wall::{WallCounters, Walls};
 use crate::config::Config;
 use crate::desk::PortalDesk;
-use crate::office::EngineOffice;
 use crate::rescans::Counters as _;
 use crate::stores;
 

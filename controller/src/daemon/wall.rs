@@ -25,13 +25,13 @@ use pratique_enforce::{EnforceError, Holdings, LocalWall, Opening};
 use pratique_engine::clock::Clock;
 use pratique_engine::handle::EngineHandle;
 use pratique_scan::Passage;
+use pratique_staff::models::status::EnforcerStatus;
+use pratique_staff::queries::Wall;
 use smol_str::format_smolstr;
 
 use super::machine::Surroundings;
 use super::marker::Marker;
-use crate::api::dossier::EnforcerStatus;
 use crate::config::{Config, EnforcerKind};
-use crate::office::Wall;
 use crate::rescans::Counters;
 
 /// The wall's thread says within this how far it is with a line, or that is not known.

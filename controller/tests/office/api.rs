@@ -1,6 +1,6 @@
 //! The API: every path with every role, and what an operator does with it.
 
-use pratique::api::tokens::Role;
+use pratique_staff::roles::Role;
 use serde_json::{Value, json};
 
 use crate::House;

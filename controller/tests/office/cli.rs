@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use pratique::api::tokens::Role;
 use pratique_core::state::StateName;
+use pratique_staff::roles::Role;
 use serde_json::Value;
 
 use crate::House;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use clap::CommandFactory as _;
-use pratique::api::tokens::Role;
 use pratique::cli::{Cli, EXIT_CODES};
+use pratique_staff::roles::Role;
 use serde_json::Value;
 
 use crate::House;

@@ -1,7 +1,7 @@
 //! The console as a browser sees it.
 
-use pratique::api::tokens::Role;
 use pratique_core::state::StateName;
+use pratique_staff::roles::Role;
 use serde_json::json;
 
 use crate::{Answer, House};

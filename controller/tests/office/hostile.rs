@@ -4,8 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use pratique::api::tokens::Role;
 use pratique_core::state::StateName;
+use pratique_staff::roles::Role;
 use serde_json::json;
 
 use crate::House;

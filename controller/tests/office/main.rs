@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use pratique::api::auth::Auth;
 use pratique::api::meters::Meters;
-use pratique::api::tokens::{NewToken, Role, TokenFile, TokenList};
 use pratique::api::{Desk, Settings, router, serve};
 use pratique_core::event::Enforcement;
 use pratique_core::ids::CaseId;
@@ -30,6 +29,8 @@ use pratique_ingest::sessions::List;
 use pratique_ingest::sessions::subscribers::SubscriberList;
 use pratique_metrics::Metrics;
 use pratique_portal::{NoDesk, Portal};
+use pratique_staff::roles::Role;
+use pratique_staff::tokens::{NewToken, TokenFile, TokenList};
 use pratique_store::{Delivery, DeliveryState};
 use serde_json::Value;
 use town::{Dressed, NOW, Town};

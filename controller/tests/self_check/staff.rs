@@ -6,10 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use pratique::api::dossier::EnforcerStatus;
-use pratique::api::line::{SelfCheckRow, SelfCheckState};
-use pratique::api::office::Office as _;
-use pratique::office::{EngineOffice, Wall};
 use pratique_core::command::Command;
 use pratique_core::event::Actor;
 use pratique_core::ids::SubscriberId;
@@ -19,6 +15,10 @@ use pratique_core::self_check::SelfCheckStep;
 use pratique_core::time::Span;
 use pratique_metrics::Metrics;
 use pratique_notices::{Noted, Notices};
+use pratique_staff::models::lines::{SelfCheckRow, SelfCheckState};
+use pratique_staff::models::status::EnforcerStatus;
+use pratique_staff::office::Office as _;
+use pratique_staff::queries::{EngineOffice, Wall};
 use pratique_store::factory::Factory as _;
 use serde_json::json;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Each room, and the rooms that it knows. Nothing runs back up.
-const ROOMS: [(&str, &[&str]); 17] = [
+const ROOMS: [(&str, &[&str]); 18] = [
     ("core", &[]),
     ("policy", &["core"]),
     ("store", &["core"]),
@@ -24,6 +24,8 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("notices", &["core", "engine", "hook", "ingest", "portal", "store"]),
     // Below all who count: the labels have their values from what is counted.
     ("metrics", &["core", "ingest", "store"]),
+    // What the NOC may see and do: says how every other room is. No HTTP and no HTML.
+    ("staff", &["core", "dns", "enforce", "engine", "ingest", "metrics", "notices", "policy", "portal", "store"]),
     // Stands outside of the daemon: it knows files, API, pages and packets, as a provider and its subscribers do.
     ("lab", &["core", "dns", "policy", "portal", "scan"]),
     // The daemon and the command line: everything is put together here.
@@ -31,14 +33,19 @@ const ROOMS: [(&str, &[&str]); 17] = [
         "",
         &[
             "core", "dns", "enforce", "engine", "ingest", "lab", "metrics", "notices", "policy", "portal", "scan",
-            "sqlite", "store",
+            "sqlite", "staff", "store",
         ],
     ),
 ];
 
 /// What only the tests of a room know besides.
-const FOR_TESTS: [(&str, &[&str]); 4] =
-    [("engine", &["policy"]), ("scan", &["policy"]), ("sqlite", &["store-suite"]), ("store", &["store-suite"])];
+const FOR_TESTS: [(&str, &[&str]); 5] = [
+    ("engine", &["policy"]),
+    ("scan", &["policy"]),
+    ("sqlite", &["store-suite"]),
+    ("staff", &["sqlite"]),
+    ("store", &["store-suite"]),
+];
 
 #[derive(Deserialize)]
 struct Metadata {
