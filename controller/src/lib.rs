@@ -2,7 +2,6 @@
 //!
 //! * [`config`]: this node's own settings; [`stores`]: which store it has
 //! * [`rescans`]: from the wish for a check to its recorded outcome
-//! * [`api`], [`console`]: staff, by program and by browser
 //! * [`desk`]: the engine behind the portal's pages; [`checks`]: the self-check: what was seen of a visitor's own line
 //! * [`daemon`]: everything started and stopped together; `log`: what it says on standard error
 //! * [`cli`]: what a person types
@@ -18,7 +17,7 @@
 //! * `pratique-enforce`: the dataplane becomes what the plan says; nftables over netlink
 //! * `pratique-notices`: mails and webhooks to subscribers, beside the portal's page
 //! * `pratique-metrics`: what the NOC graphs
-//! * `pratique-staff`: what the NOC may see and do, for API, console and command line
+//! * `pratique-staff`: what the NOC may see and do; `pratique-web`: the same over HTTP, by program and by browser
 //! * `pratique-dns`, `pratique-portal`: see a view of the residents and send commands, nothing else
 //! * `pratique-tls`: certificates that follow their files
 //! * `pratique-lab`: a whole Internet in namespaces to see it work
@@ -26,11 +25,9 @@
 // `println!` panics where its reader is gone; `cli::print` bears that.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
-pub mod api;
 pub mod checks;
 pub mod cli;
 pub mod config;
-pub mod console;
 pub mod daemon;
 pub mod desk;
 mod log;

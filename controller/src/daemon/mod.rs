@@ -66,6 +66,11 @@ use pratique_staff::tokens::TokenFile;
 use pratique_staff::when;
 use pratique_store::factory::Watchers;
 use pratique_store::{Store as _, StoreMetrics};
+use pratique_web::arrival::PATIENCE;
+use pratique_web::auth::Auth;
+use pratique_web::desk::{Desk, Settings};
+use pratique_web::meters::Meters;
+use pratique_web::{router, serve};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -83,7 +88,6 @@ use self::marker::Marker;
 use self::origin::GardenNames;
 use self::signals::{Asked, Signals};
 use self::wall::{OfficeWall, Opener, WallCounters, WallFeed, Walls};
-use crate::api;
 use crate::checks;
 use crate::config::{self, Config};
 use crate::desk::PortalDesk;
@@ -291,8 +295,8 @@ async fn serve(chosen: Chosen, others_files: bool) -> anyhow::Result<()> {
         tasks.spawn(async move { portal.serve(portal_sockets, stopped(stopping)).await });
     }
     let office_task = {
-        let (router, meters) = staff_desk(&config, &office, &inbox, &metrics, &clock, portal.as_deref())?;
-        tokio::spawn(api::serve::serve(listener, router, meters, stopping.clone()))
+        let (desk, meters) = staff_desk(&config, &office, &inbox, &metrics, &clock, portal.as_deref())?;
+        tokio::spawn(serve::serve(listener, router(desk), meters, stopping.clone()))
     };
     tasks.spawn(upkeep::watch_readiness(walls.clone(), Arc::clone(&metrics), stopping.clone()));
     {
@@ -611,17 +615,17 @@ fn staff_desk(
     metrics: &Arc<Metrics>,
     clock: &Arc<dyn Clock>,
     portal: Option<&Portal>,
-) -> anyhow::Result<(axum::Router, api::meters::Meters)> {
+) -> anyhow::Result<(Desk, Meters)> {
     let spool = spool(config)?;
-    let meters = api::meters::Meters::new(metrics.registry())?;
+    let meters = Meters::new(metrics.registry())?;
     let now = Arc::clone(clock);
-    let auth = Arc::new(api::auth::Auth::new(TokenFile::at_start(&config.tokens), meters.clone()));
+    let auth = Arc::new(Auth::new(TokenFile::at_start(&config.tokens), meters.clone()));
     let asked = Arc::clone(&auth);
     metrics.ready.add("tokens", move || {
         let said = |why: String| format!("WARNING, the file is refused: {why}");
         Ok(asked.problem().map_or_else(|| "in force".into(), said))
     });
-    let desk = api::Desk {
+    let desk = Desk {
         office: Arc::clone(office) as Arc<dyn Office>,
         readers: Arc::new(inbox.readers()),
         auth,
@@ -631,15 +635,15 @@ fn staff_desk(
         meters: Arc::new(meters.clone()),
         now: Arc::new(move || now.now()),
         preview: portal.map(Portal::preview),
-        settings: Arc::new(api::Settings {
+        settings: Arc::new(Settings {
             hosts: config.api.hosts.clone(),
             tls: config.api.tls,
             upload_limit: u64::from(config.api.upload_limit_mib) << 20,
-            patience: api::arrival::PATIENCE,
+            patience: PATIENCE,
             spool,
         }),
     };
-    Ok((api::router(desk), meters))
+    Ok((desk, meters))
 }
 
 /// Ready when the daemon is to stop.

@@ -240,3 +240,28 @@ fn exit_codes_are_those_of_the_help_and_of_the_readme() {
         assert!(readme.contains(&format!("| {code} | {meaning} |")), "{code} is not in README.md");
     }
 }
+
+#[test]
+fn every_command_that_a_problem_sends_people_to_exists() {
+    let remedies = pratique_web::kinds::KINDS.iter().filter_map(|(code, ..)| pratique_staff::error::remedy(code));
+    let texts: Vec<String> =
+        remedies.map(str::to_owned).chain([pratique_web::api::reference::TEXT.to_owned()]).collect();
+    let mut commands = 0;
+    for command in texts.iter().flat_map(|text| literals(text, "`pratique ")) {
+        let mut known = Cli::command();
+        for word in command.split(' ').take_while(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+            if word.starts_with('-') {
+                break;
+            }
+            let next = known.find_subcommand(word).cloned();
+            known = next.unwrap_or_else(|| panic!("`pratique {command}`: there is no {word}"));
+        }
+        commands += 1;
+    }
+    assert!(commands > 5, "{commands}");
+}
+
+/// What stands between this and the next backtick.
+fn literals<'t>(text: &'t str, what: &'t str) -> Vec<&'t str> {
+    text.split(what).skip(1).filter_map(|rest| rest.split('`').next()).collect()
+}

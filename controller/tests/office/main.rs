@@ -15,9 +15,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pratique::api::auth::Auth;
-use pratique::api::meters::Meters;
-use pratique::api::{Desk, Settings, router, serve};
 use pratique_core::event::Enforcement;
 use pratique_core::ids::CaseId;
 use pratique_core::session::Holding;
@@ -32,6 +29,10 @@ use pratique_portal::{NoDesk, Portal};
 use pratique_staff::roles::Role;
 use pratique_staff::tokens::{NewToken, TokenFile, TokenList};
 use pratique_store::{Delivery, DeliveryState};
+use pratique_web::auth::Auth;
+use pratique_web::desk::{Desk, Settings};
+use pratique_web::meters::Meters;
+use pratique_web::{router, serve};
 use serde_json::Value;
 use town::{Dressed, NOW, Town};
 
@@ -151,7 +152,7 @@ impl House {
     }
 
     pub fn open_at(proposed: u8, listen: &str, tls: bool) -> Self {
-        Self::open_with(proposed, Enforcement::Real, listen, tls, pratique::api::arrival::PATIENCE)
+        Self::open_with(proposed, Enforcement::Real, listen, tls, pratique_web::arrival::PATIENCE)
     }
 
     /// With less patience for bodies that do not arrive.
@@ -161,7 +162,7 @@ impl House {
 
     /// Nothing is walled: its quarantine was approved on paper.
     pub fn dry_run(proposed: u8) -> Self {
-        Self::open_with(proposed, Enforcement::DryRun, "127.0.0.1:0", false, pratique::api::arrival::PATIENCE)
+        Self::open_with(proposed, Enforcement::DryRun, "127.0.0.1:0", false, pratique_web::arrival::PATIENCE)
     }
 
     fn open_with(proposed: u8, mode: Enforcement, listen: &str, tls: bool, patience: Duration) -> Self {

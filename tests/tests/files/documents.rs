@@ -19,7 +19,7 @@ const DOCUMENTS: [&str; 6] = [
 ];
 
 /// The folder of each crate that has a list of rooms.
-const ROOMS: [&str; 5] = ["controller/core", "controller/staff", "controller", "dns", "portal"];
+const ROOMS: [&str; 6] = ["controller/core", "controller/staff", "controller/web", "controller", "dns", "portal"];
 
 #[test]
 fn every_metric_of_the_code_has_a_row_for_operators_and_the_other_way_round() {

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde::Deserialize;
 
 /// Each room, and the rooms that it knows. Nothing runs back up.
-const ROOMS: [(&str, &[&str]); 18] = [
+const ROOMS: [(&str, &[&str]); 19] = [
     ("core", &[]),
     ("policy", &["core"]),
     ("store", &["core"]),
@@ -26,6 +26,8 @@ const ROOMS: [(&str, &[&str]); 18] = [
     ("metrics", &["core", "ingest", "store"]),
     // What the NOC may see and do: says how every other room is. No HTTP and no HTML.
     ("staff", &["core", "dns", "enforce", "engine", "ingest", "metrics", "notices", "policy", "portal", "store"]),
+    // The same over HTTP, by program and by browser.
+    ("web", &["core", "engine", "ingest", "metrics", "notices", "portal", "staff", "store"]),
     // Stands outside of the daemon: it knows files, API, pages and packets, as a provider and its subscribers do.
     ("lab", &["core", "dns", "policy", "portal", "scan"]),
     // The daemon and the command line: everything is put together here.
@@ -33,7 +35,7 @@ const ROOMS: [(&str, &[&str]); 18] = [
         "",
         &[
             "core", "dns", "enforce", "engine", "ingest", "lab", "metrics", "notices", "policy", "portal", "scan",
-            "sqlite", "staff", "store",
+            "sqlite", "staff", "store", "web",
         ],
     ),
 ];

@@ -20,9 +20,9 @@ use pratique_staff::plain;
 use pratique_staff::roles::{Role, Staff};
 use serde::{Deserialize, Serialize};
 
-use super::Desk;
-use super::cases::{Asked, Body};
-use super::problem::Problem;
+use crate::desk::Desk;
+use crate::extract::{Asked, Body};
+use crate::problem::Problem;
 
 /// The paths for staff.
 pub fn routes() -> Router<Desk> {

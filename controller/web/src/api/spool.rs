@@ -16,9 +16,9 @@ use sha2::Digest as _;
 use smol_str::SmolStr;
 use tokio::io::AsyncWriteExt as _;
 
-use super::Desk;
 use super::intake::Upload;
-use super::problem::Problem;
+use crate::desk::Desk;
+use crate::problem::Problem;
 
 /// A body that sends nothing for this long is given up.
 pub(super) const NEXT_BYTES_WITHIN: Duration = Duration::from_secs(30);

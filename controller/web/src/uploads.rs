@@ -19,8 +19,8 @@ use pratique_core::places::{HOME_PREFIX, Party};
 use pratique_staff::tokens::TokenHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::meters::Meters;
-use super::problem::Problem;
+use crate::meters::Meters;
+use crate::problem::Problem;
 
 /// Files received at once; each takes up to `api.upload_limit_mib` of disk.
 const AT_ONCE: usize = 16;

@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 
-use super::arrival::{Arrival, BYTES_PER_SECOND, Paced};
-use super::problem::Problem;
-use super::{Desk, Settings};
+use crate::arrival::{Arrival, BYTES_PER_SECOND, Paced};
+use crate::desk::{Desk, Settings};
+use crate::problem::Problem;
 
 /// Forms and JSON commands are small; uploads have a limit of their own.
 const SMALL_BODY_BYTES: usize = 256 * 1024;

@@ -28,12 +28,12 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use super::Desk;
-use super::auth::Peer;
-use super::cases::Asked;
-use super::problem::Problem;
 use super::spool::{NEXT_BYTES_WITHIN, NotSpooled, spool};
-use super::uploads::{Kind, Upload as Place};
+use crate::auth::Peer;
+use crate::desk::Desk;
+use crate::extract::Asked;
+use crate::problem::Problem;
+use crate::uploads::{Kind, Upload as Place};
 
 /// The paths.
 pub fn routes() -> Router<Desk> {

@@ -6,10 +6,10 @@ use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use pratique_staff::roles::Staff;
 
-use super::sessions::Session;
-use crate::api::auth::known;
-use crate::api::problem::Problem;
-use crate::api::{Desk, Settings};
+use crate::auth::known;
+use crate::desk::{Desk, Settings};
+use crate::problem::Problem;
+use crate::sessions::Session;
 
 /// Somebody who is logged in. Everybody else is sent to the log-in page.
 #[derive(Clone, Debug)]

@@ -20,7 +20,7 @@ use pratique_core::places::{HOME_PREFIX, Party};
 use pratique_staff::tokens::TokenHash;
 use tokio::sync::Notify;
 
-use super::problem::Problem;
+use crate::problem::Problem;
 
 /// Staff and their scripts are few; more connections than this are a fault or an attack.
 const CONNECTIONS: usize = 512;

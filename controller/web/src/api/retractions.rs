@@ -13,12 +13,12 @@ use pratique_staff::roles::{Role, Staff};
 use serde::Deserialize;
 use smol_str::SmolStr;
 
-use super::Desk;
-use super::auth::Peer;
-use super::cases::{Asked, Body};
 use super::intake::{Upload, read_upload};
-use super::problem::Problem;
-use super::uploads::Kind;
+use crate::auth::Peer;
+use crate::desk::Desk;
+use crate::extract::{Asked, Body};
+use crate::problem::Problem;
+use crate::uploads::Kind;
 
 /// So many rows are named in one request; more come as a file.
 const MOST_ROWS: usize = 10_000;

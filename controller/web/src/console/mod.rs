@@ -2,7 +2,7 @@
 //! while somebody types. On the listener of the API, after
 //! the same guards.
 //!
-//! * [`sessions`]: log-ins; [`visitor`]: who looks, and the check that a form is ours
+//! * [`visitor`]: who looks, and the check that a form is ours
 //! * [`pages`], [`lines`]: what is looked at; [`forms`]: what is done, through the same `pratique_staff::commands` as the API
 //! * [`portal`]: the subscribers' pages, tried before they are configured
 //! * `templates/` holds the pages; `pratique_staff::words` has times, states and strangers' text for people
@@ -14,14 +14,13 @@ use axum::middleware::map_response;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 
-use crate::api::Desk;
-use crate::api::problem::Problem;
+use crate::desk::Desk;
+use crate::problem::Problem;
 
 pub mod forms;
 pub mod lines;
 pub mod pages;
 pub mod portal;
-pub mod sessions;
 pub mod visitor;
 
 const STYLE: &str = include_str!("templates/style.css");

@@ -9,9 +9,9 @@ use pratique_staff::commands::coverage::{Confirm, confirm_silence};
 use pratique_staff::models::feeds::FeedStatus;
 use pratique_staff::roles::{Role, Staff};
 
-use super::Desk;
-use super::cases::Body;
-use super::problem::Problem;
+use crate::desk::Desk;
+use crate::extract::Body;
+use crate::problem::Problem;
 
 /// The paths.
 pub fn routes() -> Router<Desk> {

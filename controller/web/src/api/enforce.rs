@@ -7,9 +7,9 @@ use pratique_staff::commands::paper::{self, paper_list};
 use pratique_staff::models::paper::{Decided, PaperList, Wanted};
 use pratique_staff::roles::Staff;
 
-use super::Desk;
-use super::cases::Body;
-use super::problem::Problem;
+use crate::desk::Desk;
+use crate::extract::Body;
+use crate::problem::Problem;
 
 /// The paths.
 pub fn routes() -> Router<Desk> {

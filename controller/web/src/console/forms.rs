@@ -20,9 +20,9 @@ use serde::Deserialize;
 
 use super::pages::{self, case_page, render};
 use super::visitor::{OwnForm, comes_from_elsewhere, session};
-use crate::api::Desk;
-use crate::api::auth::Peer;
-use crate::api::problem::Problem;
+use crate::auth::Peer;
+use crate::desk::Desk;
+use crate::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "login.html")]

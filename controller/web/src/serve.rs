@@ -13,9 +13,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
-use super::auth::Peer;
-use super::meters::Meters;
-use super::seats::{Seat, Seats, Taken};
+use crate::auth::Peer;
+use crate::meters::Meters;
+use crate::seats::{Seat, Seats, Taken};
 
 /// Headers must be there within this time (slowloris), also on an idle kept-alive connection.
 const HEADERS_WITHIN: Duration = Duration::from_secs(15);

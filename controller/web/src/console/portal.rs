@@ -11,8 +11,8 @@ use serde::Serialize;
 
 use super::pages::{Frame, query_string, render};
 use super::visitor::Visitor;
-use crate::api::Desk;
-use crate::api::problem::Problem;
+use crate::desk::Desk;
+use crate::problem::Problem;
 
 /// Shows again while somebody types; without it there is a button.
 const SCRIPT: &str = include_str!("templates/portal.js");

@@ -14,12 +14,12 @@ use pratique_staff::roles::{Role, Staff};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-use super::Desk;
-use super::auth::Peer;
-use super::cases::Asked;
-use super::problem::Problem;
 use super::spool::NEXT_BYTES_WITHIN;
-use super::uploads::Kind;
+use crate::auth::Peer;
+use crate::desk::Desk;
+use crate::extract::Asked;
+use crate::problem::Problem;
+use crate::uploads::Kind;
 
 /// Largest body: a snapshot of the largest gateways.
 const MAX_BYTES: usize = 16 << 20;

@@ -1,5 +1,5 @@
 //! Who asks, and in which role. Programs send a bearer token with every request; the console exchanges one for a session
-//! ([`crate::console::sessions`]). Wrong tokens are counted per client and slowed.
+//! ([`crate::sessions`]). Wrong tokens are counted per client and slowed.
 //!
 //! A right token is let through even from a client that has been slowed: tokens are 256 random bits, so nobody guesses
 //! one, and anybody could otherwise lock the NOC out by sending rubbish from the same proxy or host.
@@ -8,8 +8,6 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use axum::extract::FromRequestParts;
-use axum::http::header;
 use axum::http::request::Parts;
 use governor::clock::Clock as _;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -18,10 +16,9 @@ use pratique_core::time::Timestamp;
 use pratique_staff::roles::Staff;
 use pratique_staff::tokens::TokenFile;
 
-use super::Desk;
-use super::meters::Meters;
-use super::problem::Problem;
-use super::seats::Standing;
+use crate::meters::Meters;
+use crate::problem::Problem;
+use crate::seats::Standing;
 
 /// A client may present so many wrong tokens at once: a person pasting the wrong one a few times is not an attack.
 const WRONG_AT_ONCE: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -120,19 +117,4 @@ impl Auth {
 /// 429 when too much is under way for their token.
 pub fn known(parts: &Parts, staff: &Staff) -> Result<(), Problem> {
     parts.extensions.get::<Standing>().map_or(Ok(()), |standing| standing.prove(staff.token))
-}
-
-impl FromRequestParts<Desk> for Staff {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Problem> {
-        // No peer means that the listener is wired wrongly; refuse rather than count everybody as one client.
-        let peer = parts.extensions.get::<Peer>().ok_or_else(|| Problem::internal(&"a request without peer"))?.0;
-        let sent = parts.headers.get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = sent.and_then(|v| v.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        let Some((_, token)) = token else { return Err(Problem::unauthorized()) };
-        let staff = desk.auth.token(peer, token.trim(), (desk.now)()).await?;
-        known(parts, &staff)?;
-        Ok(staff)
-    }
 }

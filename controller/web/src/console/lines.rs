@@ -13,9 +13,9 @@ use serde::Deserialize;
 
 use super::pages::{Frame, refused, render};
 use super::visitor::Visitor;
-use crate::api::Desk;
-use crate::api::cases::Asked;
-use crate::api::problem::Problem;
+use crate::desk::Desk;
+use crate::extract::Asked;
+use crate::problem::Problem;
 
 #[derive(Template)]
 #[template(path = "line.html")]

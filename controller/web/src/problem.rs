@@ -9,7 +9,7 @@ use pratique_engine::handle::EngineError;
 use pratique_staff::error::{ErrorKind, StaffError};
 use serde_json::{Value, json};
 
-use super::reference;
+use crate::kinds;
 
 /// What cannot be done now is worth another try after so many seconds.
 const RETRY_SECONDS: u32 = 1;
@@ -78,8 +78,8 @@ impl Problem {
     /// As the API sends it.
     pub fn body(&self) -> Value {
         let mut body = json!({
-            "type": format!("{}#{}", reference::PATH, self.code),
-            "title": reference::title(self.code).or(self.status.canonical_reason()).unwrap_or("Error"),
+            "type": format!("{}#{}", kinds::PATH, self.code),
+            "title": kinds::title(self.code).or(self.status.canonical_reason()).unwrap_or("Error"),
             "status": self.status.as_u16(),
             "code": self.code,
             "detail": self.detail,

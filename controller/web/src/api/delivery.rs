@@ -1,18 +1,19 @@
 //! One delivery, looked at: what could be read of it, what was refused and why, and the refused rows as a file.
 
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use pratique_staff::commands::deliveries::{looked_at, refused_rows};
-use pratique_staff::models::deliveries::{DeliveryDossier, RefusedLine, csv};
+use pratique_staff::models::deliveries::DeliveryDossier;
 use pratique_staff::roles::Staff;
 use serde::Deserialize;
 
-use super::Desk;
-use super::cases::Asked;
-use super::problem::Problem;
+use crate::desk::Desk;
+use crate::download::as_file;
+use crate::extract::Asked;
+use crate::problem::Problem;
 
 /// The paths.
 pub fn routes() -> Router<Desk> {
@@ -53,12 +54,4 @@ async fn refused(
     let json = form.format.map_or_else(|| wants("json") && !wants("csv"), |format| format == Format::Json);
     let rows = refused_rows(&*desk.office, &staff, number).await?;
     Ok(if json { Json(rows).into_response() } else { as_file(number, &rows) })
-}
-
-/// The rows as a file that a spreadsheet opens without running anything in it.
-pub fn as_file(number: u64, rows: &[RefusedLine]) -> Response {
-    let name = format!("attachment; filename=\"delivery-{number}-refused.csv\"");
-    let kind = HeaderValue::from_static("text/csv; charset=utf-8");
-    let name = HeaderValue::from_str(&name).unwrap_or_else(|_| HeaderValue::from_static("attachment"));
-    ([(header::CONTENT_TYPE, kind), (header::CONTENT_DISPOSITION, name)], csv(rows)).into_response()
 }

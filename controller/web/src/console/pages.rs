@@ -26,9 +26,10 @@ use pratique_staff::troubles::{dry_run, troubles};
 use serde::Serialize;
 
 use super::visitor::Visitor;
-use crate::api::cases::{Asked, CasePath};
-use crate::api::problem::Problem;
-use crate::api::{Desk, delivery};
+use crate::desk::Desk;
+use crate::download::as_file;
+use crate::extract::{Asked, CasePath};
+use crate::problem::Problem;
 
 /// Rows of a list; a person does not read more before acting.
 const ROWS: u32 = 50;
@@ -325,7 +326,7 @@ pub async fn refused_rows(
     Path(number): Path<u64>,
 ) -> Result<Response, Problem> {
     let rows = deliveries::refused_rows(&*desk.office, &visitor.staff, number).await?;
-    Ok(delivery::as_file(number, &rows))
+    Ok(as_file(number, &rows))
 }
 
 #[derive(Template)]

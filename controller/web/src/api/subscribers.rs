@@ -14,13 +14,13 @@ use pratique_staff::roles::{Role, Staff};
 use pratique_store::{Delivery, DeliveryState};
 use smol_str::SmolStr;
 
-use super::Desk;
-use super::auth::Peer;
-use super::cases::Asked;
 use super::intake::{REFUSED_SHOWN, Upload, delivery_of, in_words, unreadable};
-use super::problem::Problem;
 use super::spool::{NotSpooled, spool};
-use super::uploads::Kind;
+use crate::auth::Peer;
+use crate::desk::Desk;
+use crate::extract::Asked;
+use crate::problem::Problem;
+use crate::uploads::Kind;
 
 /// The path.
 pub fn routes() -> Router<Desk> {
