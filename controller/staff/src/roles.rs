@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use crate::error::StaffError;
 use crate::plain;
-use crate::tokens::TokenHash;
+use crate::token_hash::TokenHash;
 
 /// What somebody may do. Each role may do what the ones before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, clap::ValueEnum)]

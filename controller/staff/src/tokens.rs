@@ -3,7 +3,6 @@
 //! A token is 256 random bits, so a plain SHA-256 is the right way to store it: there is no guessable secret that a slow
 //! hash would have to protect, and the check costs microseconds. The token itself is shown once and kept nowhere.
 
-use std::fmt;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -13,51 +12,13 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use pratique_core::time::{Moment, Timestamp};
 use pratique_policy::file::{ConfigError, parse_yaml, read_text};
-use serde::{Deserialize, Deserializer, Serialize};
-use sha2::Digest as _;
-use subtle::ConstantTimeEq as _;
+use serde::{Deserialize, Serialize};
 
 use crate::roles::{Person, Role};
+use crate::token_hash::TokenHash;
 
 /// Tokens begin with this, so that scanners for leaked secrets find them.
 pub const PREFIX: &str = "prtq_";
-
-/// SHA-256 of a token; its first eight digits name the token in lists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct TokenHash([u8; 32]);
-
-impl TokenHash {
-    /// Of a token as presented.
-    pub fn of(token: &str) -> Self {
-        Self(sha2::Sha256::digest(token.as_bytes()).into())
-    }
-
-    /// The name of the token in lists.
-    pub fn id(&self) -> String {
-        self.to_string().chars().take(8).collect()
-    }
-}
-
-impl fmt::Display for TokenHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
-    }
-}
-
-impl Serialize for TokenHash {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        s.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for TokenHash {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let text = pratique_core::ids::TextRef::deserialize(d).map_err(|_| {
-            serde::de::Error::custom("sha256 must be 64 hexadecimal digits, as `pratique token` writes it")
-        })?;
-        Ok(Self(text.0))
-    }
-}
 
 /// One token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,7 +87,7 @@ impl TokenList {
         let hash = TokenHash::of(presented);
         let mut found = None;
         for entry in &self.tokens {
-            if bool::from(entry.sha256.0.ct_eq(&hash.0)) {
+            if entry.sha256.is(&hash) {
                 found = Some(entry);
             }
         }

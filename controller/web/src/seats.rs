@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pratique_core::places::{HOME_PREFIX, Party};
-use pratique_staff::tokens::TokenHash;
+use pratique_staff::token_hash::TokenHash;
 use tokio::sync::Notify;
 
 use crate::problem::Problem;

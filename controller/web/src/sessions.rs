@@ -6,7 +6,8 @@ use std::sync::{Mutex, PoisonError};
 
 use pratique_core::time::{Span, Timestamp};
 use pratique_staff::roles::Staff;
-use pratique_staff::tokens::{TokenHash, random_hex};
+use pratique_staff::token_hash::TokenHash;
+use pratique_staff::tokens::random_hex;
 use subtle::ConstantTimeEq as _;
 
 /// A session that nobody uses ends after this: a console left open at shift's end.

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pratique_core::places::{HOME_PREFIX, Party};
-use pratique_staff::tokens::TokenHash;
+use pratique_staff::token_hash::TokenHash;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::meters::Meters;
