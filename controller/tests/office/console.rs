@@ -2,7 +2,7 @@
 
 use pratique_core::state::StateName;
 use pratique_staff::roles::Role;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Answer, House};
 
@@ -360,4 +360,27 @@ fn an_approval_that_walls_nothing_has_to_be_meant() {
     let refused = anna.post("/cases/1/approve", "version=2");
     assert!(refused.status == 422 && refused.text.contains("nothing of this line would be walled"), "{}", refused.text);
     assert_eq!(anna.post("/cases/1/approve", "version=2&unwalled_confirmed=yes").status, 303);
+}
+
+#[test]
+fn an_approval_of_a_line_that_nobody_has_spoken_of_for_long_has_to_be_meant() {
+    let house = House::open(2);
+    house.doubts_what_is_silent();
+    let anna = Browser::log_in(&house, &house.token("anna", Role::Operator));
+    let page = anna.get("/cases/1").text;
+    assert!(
+        page.contains("name=\"doubtful_confirmed\" value=\"yes\" required")
+            && page.contains("nothing was heard of 192.0.2.1 since 2026-02-12T00:00:00Z, nor of its gateway bras1"),
+        "{page}"
+    );
+    let preview = anna.post("/queue/approve", "pick=1:2");
+    assert!(preview.text.contains("whose addresses somebody else may hold by now"), "{}", preview.text);
+    let refused = anna.post("/cases/1/approve", "version=2");
+    assert!(refused.status == 422 && refused.text.contains("somebody else may hold it by now"), "{}", refused.text);
+    let token = house.token("ben", Role::Operator);
+    let decide = |body: Value| house.post("/api/v1/cases/2/approve", &token, &body);
+    let refused = decide(json!({"version": 2}));
+    assert_eq!((refused.status, refused.json()["type"].as_str().unwrap().ends_with("#doubtful")), (422, true));
+    assert_eq!(decide(json!({"version": 2, "doubtful_confirmed": true})).status, 200);
+    assert_eq!(anna.post("/cases/1/approve", "version=2&doubtful_confirmed=yes").status, 303);
 }

@@ -211,6 +211,11 @@ impl House {
         self.runtime.block_on(self.office.0.moves(subscriber, from, to));
     }
 
+    /// Sessions that nobody has spoken of for six hours are doubtful from now on.
+    pub fn doubts_what_is_silent(&self) {
+        self.runtime.block_on(self.office.0.doubts_what_is_silent());
+    }
+
     /// A wall takes over where a dry run was.
     pub fn enforce(&self) {
         self.runtime.block_on(self.office.0.enforce(Enforcement::Real));

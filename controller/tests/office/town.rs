@@ -23,7 +23,7 @@ use pratique_core::lines::{RecordTold, Told};
 use pratique_core::notice::NoticeOutcome;
 use pratique_core::plan::Element;
 use pratique_core::playbook::{Action, ApprovalRule};
-use pratique_core::policy::{NoFile, Policy, Source};
+use pratique_core::policy::{NoFile, Policy, SessionList, SessionLists, Source};
 use pratique_core::reach::Family;
 use pratique_core::rescan::{Probe, ProbeResult, Verdict};
 use pratique_core::self_check::SelfCheckStep;
@@ -309,6 +309,15 @@ impl Town {
         let mut changes = vec![change(from, NOW.minus(Span::from_days(4)), Some(NOW))];
         changes.extend(to.map(|to| change(to, NOW, None)));
         self.office.sessions(changes).await.unwrap();
+    }
+
+    /// From now on sessions of which nothing was heard for six hours are doubtful: nobody has spoken of these since they began.
+    pub async fn doubts_what_is_silent(&self) {
+        let engine = &self.office.engine;
+        let mut policy = engine.read(|world, _| world.policy().as_ref().clone()).await.unwrap();
+        let list = SessionList { stale_after: Some(Span::from_hours(6)), ..SessionList::default() };
+        policy.global.session_lists.sources.insert(SessionLists::UNNAMED.into(), list);
+        engine.policy(Arc::new(policy)).await.unwrap();
     }
 
     /// A wall takes over, or goes.
