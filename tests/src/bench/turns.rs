@@ -63,7 +63,11 @@ async fn measured() -> Result<Vec<Row>> {
         rows.push(Row::bound(name, longest, "ms", Some(MOST_MS)));
     };
     let handle = &rig.handle;
-    row("nothing to do", watched(handle, async || Ok(tokio::time::sleep(Duration::from_secs(5)).await)).await?);
+    let nothing = async || {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok(())
+    };
+    row("nothing to do", watched(handle, nothing).await?);
     row(&format!("{TYPES} files of a feed, one after another"), watched(handle, async || files(handle).await).await?);
     row("a new policy", watched(handle, async || new_policy(handle).await).await?);
     let some = &cases[..RELEASED];
